@@ -1,0 +1,52 @@
+"""Failures that a user can act on. Everything else is a bug and keeps its traceback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class BraidError(Exception):
+    """Something that a user can cause and mend.
+
+    Args:
+        place: Where it is wrong: a path in the declaration, a file, a column, a step.
+        expected: What would have been right there.
+        received: What is there instead.
+        action: What to do next, as a sentence.
+    """
+
+    exit_code = 1
+
+    def __init__(self, place: str, *, expected: str, received: str, action: str) -> None:
+        self.place = place
+        self.expected = expected
+        self.received = received
+        self.action = action
+        super().__init__(f"{place}: expected {expected}, received {received}. {action}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what `error_from_dict` needs to raise this error in another process."""
+        return {
+            "type": type(self).__name__,
+            "place": self.place,
+            "expected": self.expected,
+            "received": self.received,
+            "action": self.action,
+        }
+
+
+class DeclarationError(BraidError):
+    """The declaration or the command is wrong; nothing was run."""
+
+    exit_code = 2
+
+
+_BY_NAME: dict[str, type[BraidError]] = {
+    error.__name__: error for error in (BraidError, DeclarationError)
+}
+
+
+def error_from_dict(raw: dict[str, Any]) -> BraidError:
+    """Rebuilds an error that crossed a process boundary with `BraidError.to_dict`."""
+    fields = {name: raw[name] for name in ("place", "expected", "received", "action")}
+    return _BY_NAME[raw["type"]](**fields)

@@ -1,0 +1,98 @@
+"""What the flow hands to a step that runs in a process of its own: locations, never data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transforms.contract.manifest import ShardManifest, TransformManifest
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.spec import Spec
+from transforms.contract.workspace import Workspace
+
+
+class SourceFile(Spec):
+    """One file of a partition, as it was when the source was scanned."""
+
+    path: str
+    size: int
+    modified_ns: int
+
+
+class Partition(Spec):
+    """What new data arrives in.
+
+    Attributes:
+        name: "all", or the hive directory's name such as "day=2026-01-31".
+        value: The hive directory's value; None for "all".
+        fingerprint: The fingerprint of its files' names, sizes and modification times.
+    """
+
+    name: str
+    value: str | None
+    fingerprint: str
+    files: tuple[SourceFile, ...]
+
+
+class TransformJob(Spec):
+    """Analysis or transform of some partitions.
+
+    Attributes:
+        transform: The transform's fingerprint.
+        partitions: What to analyze, or what to transform.
+    """
+
+    pipeline: PipelineSpec
+    workspace: str
+    transform: str
+    partitions: tuple[Partition, ...]
+
+    def folders(self) -> Workspace:
+        """Returns the workspace."""
+        return Workspace(Path(self.workspace))
+
+
+class PartitionRef(Spec):
+    """A committed partition of shards."""
+
+    name: str
+    fingerprint: str
+
+
+class TrainJob(Spec):
+    """Training, evaluation and export of one run, on committed shards.
+
+    Attributes:
+        transform: The transform's fingerprint.
+        partitions: The committed partitions that the data set consists of.
+        run_folder: Where checkpoints, the model, its evaluation and its export go.
+        champion: The folder of the present champion's export, to be scored on the same test rows.
+    """
+
+    pipeline: PipelineSpec
+    workspace: str
+    transform: str
+    partitions: tuple[PartitionRef, ...]
+    run_folder: str
+    champion: str | None = None
+
+    def folders(self) -> Workspace:
+        """Returns the workspace."""
+        return Workspace(Path(self.workspace))
+
+    def manifest(self) -> TransformManifest:
+        """Returns the manifest of the job's transform."""
+        manifest = self.folders().read_transform(self.transform)
+        if manifest is None:
+            raise FileNotFoundError(self.folders().transform(self.transform))
+        return manifest
+
+    def shard_folders(self) -> tuple[tuple[Path, ShardManifest], ...]:
+        """Returns every partition's folder with its manifest."""
+        workspace, found = self.folders(), []
+        for part in self.partitions:
+            folder = workspace.shards(self.transform, part.name, part.fingerprint)
+            manifest = workspace.read_shards(self.transform, part.name, part.fingerprint)
+            if manifest is None:
+                raise FileNotFoundError(folder)
+            found.append((folder, manifest))
+        return tuple(found)

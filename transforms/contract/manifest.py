@@ -1,0 +1,160 @@
+"""The contract between transforms and trainer: what was frozen, and what lies in the shards."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from transforms.contract.features import RawColumn
+from transforms.contract.source import SplitName
+from transforms.contract.spec import Spec
+
+WEIGHT_SUFFIX = "__weight"  # of a target: 1 for a row with a label, 0 for a masked one
+RAW_TARGET_PREFIX = "target/"  # of a transformed target beside the raw columns of a test row
+MISSING_SUFFIX = "__missing"  # of a feature: 1 for a row whose value was missing
+
+
+class StoredFeature(Spec):
+    """One feature of a shard's `tf.Example` records.
+
+    Attributes:
+        name: Its name in the record, and of the model's input.
+        role: What the model does with it.
+        kind: The declared kind that it comes from.
+        dtype: Its element type once parsed; pixels are "uint8".
+        shape: Its shape in a row, without the batch.
+        storage: How it lies in the record: "values", or a picture's "raw", "jpeg" or "png" bytes.
+        cardinality: The number of ids, for features that are ids.
+    """
+
+    name: str
+    role: Literal["feature", "indicator", "target", "weight"]
+    kind: str
+    dtype: Literal["int64", "float32", "uint8"]
+    shape: tuple[int, ...]
+    storage: Literal["values", "raw", "jpeg", "png"] = "values"
+    cardinality: int | None = None
+
+    def row_bytes(self) -> int:
+        """Returns the size of a row's values in memory, in bytes."""
+        size = {"int64": 8, "float32": 4, "uint8": 1}[self.dtype]
+        for dimension in self.shape:
+            size *= dimension
+        return size
+
+
+class TargetStatistics(Spec):
+    """What the training rows say of a target.
+
+    Attributes:
+        labels: The classes, in the order of their ids; empty for a number.
+        counts: Training rows per class, in the same order.
+        mean: What was subtracted from a number before it was stored.
+        scale: What it was divided by.
+    """
+
+    labels: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+    mean: float = 0.0
+    scale: float = 1.0
+
+
+class TransformManifest(Spec):
+    """One frozen transform: `transforms/<fingerprint>/transform.json`.
+
+    Beside it lie `graph/`, a SavedModel whose `transform` takes every raw column and whose
+    `transform_features` takes those of the features only, and `statistics.json`.
+
+    Attributes:
+        fingerprint: The transform's name.
+        raw_features: The graph's input of every feature, by feature name.
+        raw_targets: The graph's input of every target, by target name.
+        stored: What the shards hold, in a fixed order.
+        targets: The statistics of every target.
+        rows: Training rows that were analyzed.
+        partitions: The source partitions that were analyzed, with their fingerprints.
+    """
+
+    fingerprint: str
+    raw_features: dict[str, RawColumn]
+    raw_targets: dict[str, RawColumn]
+    stored: tuple[StoredFeature, ...]
+    targets: dict[str, TargetStatistics]
+    rows: int
+    partitions: dict[str, str]
+
+    def inputs(self) -> tuple[StoredFeature, ...]:
+        """Returns what the model takes."""
+        return tuple(s for s in self.stored if s.role in ("feature", "indicator"))
+
+    def raw_inputs(self) -> tuple[RawColumn, ...]:
+        """Returns what the exported model takes, each column once."""
+        return tuple({raw.name: raw for raw in self.raw_features.values()}.values())
+
+
+class Shard(Spec):
+    """One committed TFRecord file.
+
+    Attributes:
+        file: Its name in the partition's folder.
+        split: The split of its rows.
+        content: "stored" is the transformed features of `TransformManifest.stored`; "raw" is the
+            same test rows as the exported model takes them, with their transformed targets.
+        rows: Records in the file.
+        bytes: The file's size.
+        checksum: The XXH3 hash of the file, in hex.
+    """
+
+    file: str
+    split: SplitName
+    content: Literal["stored", "raw"] = "stored"
+    rows: int
+    bytes: int
+    checksum: str
+
+
+class RejectCount(Spec):
+    """How many rows one reason cost, with an example."""
+
+    column: str
+    reason: str
+    rows: int
+    example_key: str
+    example_file: str
+
+
+class ReplacedCount(Spec):
+    """How many values of a column were missing or invalid and replaced by the feature's default."""
+
+    column: str
+    reason: str
+    rows: int
+
+
+class ShardManifest(Spec):
+    """One committed partition: `shards/<transform>/<partition>/manifest.json`, written last.
+
+    Attributes:
+        transform: The fingerprint of the transform that wrote the shards.
+        partition: The partition's name, such as "day=2026-01-31".
+        partition_fingerprint: The fingerprint of the source files that were read.
+        shards: Every file, in a fixed order.
+        rows: Source rows that were read.
+        rejects: Rows that could not be used, per column and reason.
+        replaced: Values that were replaced, per column and reason.
+    """
+
+    transform: str
+    partition: str
+    partition_fingerprint: str
+    shards: tuple[Shard, ...]
+    rows: int
+    rejects: tuple[RejectCount, ...] = ()
+    replaced: tuple[ReplacedCount, ...] = ()
+
+    def rows_in(self, split: str) -> int:
+        """Returns the number of rows that a split has in this partition."""
+        return sum(s.rows for s in self.shards if s.split == split and s.content == "stored")
+
+    def rejected(self) -> int:
+        """Returns the number of rejected rows."""
+        return sum(reject.rows for reject in self.rejects)

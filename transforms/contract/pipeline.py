@@ -1,0 +1,161 @@
+"""The whole declaration as one typed value, and what is derived from it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from transforms.contract.features import Feature, RawColumn
+from transforms.contract.fingerprint import fingerprint
+from transforms.contract.model import (
+    ENCODERS_BY_FEATURE_KIND,
+    Encoder,
+    Gate,
+    GateSpec,
+    ModelSpec,
+    RegistrySpec,
+    TrainingSpec,
+)
+from transforms.contract.source import SPLITS, BeamSpec, HashSplit, SourceSpec, Split, TransformSpec
+from transforms.contract.spec import Spec
+from transforms.contract.targets import Target
+
+ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
+
+# Raised whenever the same declaration and rows would give other shards than before.
+TRANSFORM_VERSION = 1
+
+# Fields of a target that shape the training but not the shards.
+_TRAINING_FIELDS = {"loss", "loss_weight", "metrics", "class_weights"}
+LOWER_IS_BETTER = {"mae", "rmse", "loss"}
+
+
+class PipelineSpec(Spec):
+    """One pipeline: a table, its features and targets, a model and how it is trained."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+    source: SourceSpec
+    split: Split = HashSplit()
+    features: Annotated[dict[ColumnName, Feature], Field(min_length=1)]
+    targets: Annotated[dict[ColumnName, Target], Field(min_length=1)]
+    model: ModelSpec = ModelSpec()
+    training: TrainingSpec = TrainingSpec()
+    gate: Gate = GateSpec()
+    registry: RegistrySpec = RegistrySpec()
+    transform: TransformSpec = TransformSpec()
+    beam: BeamSpec = BeamSpec()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        shared = sorted(set(self.features) & set(self.targets))
+        if shared:
+            raise ValueError(f"a name for a feature or a target, received both for {shared[0]!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_column_has_one_type(self) -> Self:
+        seen: dict[str, RawColumn] = {}
+        for raw in (*self.raw_features().values(), *self.raw_targets().values()):
+            if seen.setdefault(raw.name, raw) != raw:
+                raise ValueError(
+                    f"one type for column {raw.name!r}, received {seen[raw.name].dtype} and "
+                    f"{raw.dtype} by two declarations"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _encoders_fit_their_features(self) -> Self:
+        for name, encoder in self.model.encoders.items():
+            if name not in self.features:
+                raise ValueError(f"model.encoders names a feature, received {name!r}")
+            kind = self.features[name].kind
+            allowed = ENCODERS_BY_FEATURE_KIND[kind]
+            if type(encoder) not in allowed:
+                kinds = " or ".join(cls.model_fields["kind"].default for cls in allowed)
+                raise ValueError(
+                    f"model.encoders.{name}.kind is {kinds} for a {kind} feature, "
+                    f"received {encoder.kind}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _gate_metrics_exist(self) -> Self:
+        for gate in self.gates():
+            if gate.metric not in self.metric_names():
+                raise ValueError(
+                    f"gate.metric is one of {', '.join(self.metric_names())}, "
+                    f"received {gate.metric!r}"
+                )
+        return self
+
+    def raw_features(self) -> dict[str, RawColumn]:
+        """Returns the graph input of every feature, by feature name."""
+        return {name: spec.raw(spec.column or name) for name, spec in self.features.items()}
+
+    def raw_targets(self) -> dict[str, RawColumn]:
+        """Returns the graph input of every target, by target name."""
+        return {name: spec.raw(spec.column or name) for name, spec in self.targets.items()}
+
+    def encoder_of(self, feature: str) -> Encoder:
+        """Returns the declared encoder of a feature, or its kind's default."""
+        if feature in self.model.encoders:
+            return self.model.encoders[feature]
+        default: Any = ENCODERS_BY_FEATURE_KIND[self.features[feature].kind][0]
+        return default()  # type: ignore[no-any-return]
+
+    def metric_names(self) -> tuple[str, ...]:
+        """Returns the name of every metric that an evaluation gives."""
+        names = [f"{split}_loss" for split in SPLITS[1:]]
+        names += [
+            f"{split}_{target}_{metric}"
+            for split in SPLITS[1:]
+            for target, spec in self.targets.items()
+            for metric in spec.metrics
+        ]
+        return tuple(names)
+
+    def gates(self) -> tuple[GateSpec, ...]:
+        """Returns every gate, each with its metric filled in."""
+        target, spec = next(iter(self.targets.items()))
+        default = f"test_{target}_{spec.metrics[0]}"
+        declared = (self.gate,) if isinstance(self.gate, GateSpec) else self.gate
+        return tuple(
+            gate if gate.metric else gate.model_copy(update={"metric": default})
+            for gate in declared
+        )
+
+    def registered_name(self) -> str:
+        """Returns the name of the model in the registry."""
+        return self.registry.name or self.name
+
+    def data_fingerprint(self) -> str:
+        """Returns the fingerprint of all that shapes the shards, apart from the rows."""
+        return fingerprint(
+            {
+                "version": TRANSFORM_VERSION,
+                "key": self.source.key,
+                "split": self.split.model_dump(mode="json"),
+                "features": {n: f.model_dump(mode="json") for n, f in self.features.items()},
+                "targets": {
+                    name: target.model_dump(mode="json", exclude=_TRAINING_FIELDS)
+                    for name, target in self.targets.items()
+                },
+            }
+        )
+
+    def training_fingerprint(self) -> str:
+        """Returns the fingerprint of all that shapes the model, apart from the shards."""
+        return fingerprint(
+            {
+                "targets": {n: t.model_dump(mode="json") for n, t in self.targets.items()},
+                "model": self.model.model_dump(mode="json"),
+                "training": self.training.model_dump(mode="json"),
+            }
+        )
+
+
+def is_better(metric: str, value: float, reference: float) -> bool:
+    """Returns whether a metric's value beats the reference, by the metric's own direction."""
+    lower = metric.rsplit("_", 1)[-1] in LOWER_IS_BETTER
+    return value < reference if lower else value > reference

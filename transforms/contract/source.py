@@ -1,0 +1,112 @@
+"""Where rows come from, how they are split, and how the transform runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag, model_validator
+
+from transforms.contract.spec import Spec
+
+SPLITS = ("train", "validation", "test")
+SplitName = Literal["train", "validation", "test"]
+
+
+class SourceSpec(Spec):
+    """One table: a file, a folder or a glob, on this machine or in a `gs://` bucket.
+
+    Attributes:
+        path: A file, a folder (read with all its subfolders) or a glob. A relative path is taken
+            from the folder of the declaration.
+        key: The column that names a row; its values are unique and never null.
+        partition_by: The hive key (`day` for `day=2026-01-31/`) by which new data arrives; without
+            it the whole table is one partition.
+    """
+
+    path: str
+    format: Literal["parquet", "csv", "jsonl", "arrow"] = "parquet"
+    key: str
+    partition_by: str | None = None
+
+
+class HashSplit(Spec):
+    """Percentages by hash of the key: a row never changes its split."""
+
+    by: Literal["hash"] = "hash"
+    train: NonNegativeInt = 80
+    validation: NonNegativeInt = 10
+    test: NonNegativeInt = 10
+
+    @model_validator(mode="after")
+    def _percentages_add_up(self) -> Self:
+        total = self.train + self.validation + self.test
+        if total != 100:
+            raise ValueError(f"percentages that add up to 100, received a total of {total}")
+        if self.train == 0:
+            raise ValueError("at least 1 percent of training rows")
+        return self
+
+
+class ColumnSplit(Spec):
+    """The split stands in a column; the values of each split are listed."""
+
+    by: Literal["column"]
+    column: str
+    train: tuple[str, ...] = ("train",)
+    validation: tuple[str, ...] = ("validation",)
+    test: tuple[str, ...] = ("test",)
+
+
+class TimeSplit(Spec):
+    """Rows before `validation_from` train, rows from `test_from` on test.
+
+    The bounds are compared with the column's values in the column's own type: a date or a
+    timestamp in ISO 8601, a number, or text.
+    """
+
+    by: Literal["time"]
+    column: str
+    validation_from: str | int | float
+    test_from: str | int | float
+
+
+def _split_kind(value: Any) -> Any:
+    """Returns what decides a split's class; a split that does not say is by hash."""
+    return value.get("by", "hash") if isinstance(value, dict) else getattr(value, "by", None)
+
+
+Split = Annotated[
+    Annotated[HashSplit, Tag("hash")]
+    | Annotated[ColumnSplit, Tag("column")]
+    | Annotated[TimeSplit, Tag("time")],
+    Discriminator(_split_kind),
+]
+
+
+class TransformSpec(Spec):
+    """How rows become shards.
+
+    Attributes:
+        shard_bytes: A shard is closed once it has this size. 128 MiB keeps the number of files
+            small and is read in a second.
+        min_shards: At least so many training shards in the whole data set, so that parallel
+            readers have something to interleave.
+        max_reject_fraction: More rejected rows than this, as a share of a run's rows, fail it.
+    """
+
+    shard_bytes: PositiveInt = 128 * 1024 * 1024
+    min_shards: PositiveInt = 8
+    max_reject_fraction: Annotated[float, Field(ge=0, le=1)] = 0.05
+
+
+class BeamSpec(Spec):
+    """Which Beam runner does the work.
+
+    Attributes:
+        runner: "DirectRunner" is Beam's in-process runner on all cores of this machine; any other
+            name is passed to Beam.
+        options: Beam's pipeline options, by their names (`flink_master`, `project`, ...).
+    """
+
+    runner: str = "DirectRunner"
+    options: dict[str, Any] = {}

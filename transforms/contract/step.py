@@ -1,0 +1,53 @@
+"""The entry point of a step that the flow starts in a process of its own.
+
+The flow starts `python -m transforms analyze JOB.json` and the like. The step's result and its
+error go back over the events pipe; what libraries print goes to the step's log.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from transforms.contract.errors import BraidError
+from transforms.contract.progress import emit
+from transforms.contract.workspace import storage_error
+
+Step = Callable[[str], dict[str, Any]]
+
+_DIED_WITH_PARENT = 70
+
+
+def run_step(steps: Mapping[str, Step], arguments: list[str]) -> int:
+    """Runs one step and returns the process's exit code.
+
+    Args:
+        steps: Every step of the package by name; each takes the text of its job and returns
+            a JSON object for the flow.
+        arguments: The step's name and the path of its job.
+    """
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    name, job = arguments
+    try:
+        result = steps[name](Path(job).read_text(encoding="utf-8"))
+    except BraidError as error:
+        emit("error", error=error.to_dict())
+        return 1
+    except OSError as error:
+        emit("error", error=storage_error(error, name).to_dict())
+        return 1
+    emit("result", result=result)
+    return 0
+
+
+def _die_with_parent() -> None:
+    """Ends this process once its standard input closes: the flow that held it is gone."""
+    try:
+        while sys.stdin.buffer.read(1):
+            pass
+    finally:
+        os._exit(_DIED_WITH_PARENT)

@@ -1,0 +1,148 @@
+"""Where everything of a workspace lies, and how a file gets there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from transforms.contract.errors import BraidError
+from transforms.contract.manifest import ShardManifest, TransformManifest
+
+_TEMPORARY = ".tmp-"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder of everything that pipelines make.
+
+    Transforms and shards are named by their content, so that pipelines share them.
+    """
+
+    root: Path
+
+    def transform(self, fingerprint: str) -> Path:
+        """Returns the folder of a frozen transform."""
+        return self.root / "transforms" / fingerprint
+
+    def shards(self, transform: str, partition: str, partition_fingerprint: str) -> Path:
+        """Returns the folder of a partition's shards."""
+        return self.root / "shards" / transform / _address(partition, partition_fingerprint)
+
+    def rejects(self, transform: str, partition: str, partition_fingerprint: str) -> Path:
+        """Returns the folder of a partition's rejected rows."""
+        return self.root / "rejects" / transform / _address(partition, partition_fingerprint)
+
+    def runs(self, pipeline: str) -> Path:
+        """Returns the folder of a pipeline's runs."""
+        return self.root / "runs" / pipeline
+
+    def run(self, pipeline: str, run_id: str) -> Path:
+        """Returns the folder of one run."""
+        return self.runs(pipeline) / run_id
+
+    def read_transform(self, fingerprint: str) -> TransformManifest | None:
+        """Returns a transform's manifest, or None if it is not committed."""
+        path = self.transform(fingerprint) / "transform.json"
+        return TransformManifest.model_validate_json(path.read_text()) if path.exists() else None
+
+    def read_shards(
+        self, transform: str, partition: str, partition_fingerprint: str
+    ) -> ShardManifest | None:
+        """Returns a partition's manifest, or None if its shards are not committed."""
+        path = self.shards(transform, partition, partition_fingerprint) / "manifest.json"
+        return ShardManifest.model_validate_json(path.read_text()) if path.exists() else None
+
+
+def _address(partition: str, partition_fingerprint: str) -> str:
+    return f"{partition.replace('/', ',')}@{partition_fingerprint}"
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Writes a file under a temporary name, syncs it, and renames it into place."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path` that takes its place when the block ends well.
+
+    The temporary file or folder is removed when the block fails; `remove_temporaries` removes
+    what a killed process left.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
+    try:
+        yield temporary
+        if temporary.is_dir() and path.exists():
+            shutil.rmtree(path)  # what stands there was never committed
+        os.replace(temporary, path)
+    finally:
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Removes what killed processes left under temporary names, in all subfolders too."""
+    for path in list(folder.rglob(f"{_TEMPORARY}*")):
+        remove(path)
+
+
+@contextmanager
+def exclusive_lock(path: Path, *, holder: str) -> Iterator[int]:
+    """Holds an operating-system lock on a file; the system releases it when its holders die.
+
+    Gives the locked descriptor, for child processes to inherit.
+
+    Raises:
+        BraidError: Another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BraidError(
+                holder,
+                expected="no other run at the same time",
+                received=f"one in process {os.pread(descriptor, 32, 0).decode() or 'unknown'}",
+                action="Wait until it has ended, or stop it, and run again.",
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def storage_error(error: OSError, place: str) -> BraidError:
+    """Turns what the operating system says about a file into an error that says what to do."""
+    actions = {
+        errno.ENOSPC: "Free some space or give another --workspace, and run again: finished work "
+        "is kept.",
+        errno.EACCES: "Give this user access to it, or give another --workspace.",
+        errno.EROFS: "Give a --workspace on a file system that can be written.",
+    }
+    return BraidError(
+        str(error.filename or place),
+        expected="a file system that can be read and written",
+        received=error.strerror or str(error),
+        action=actions.get(error.errno or 0, "Correct what the message names, and run again."),
+    )
