@@ -8,8 +8,8 @@ from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag, mod
 
 from transforms.contract.spec import Spec
 
-SPLITS = ("train", "validation", "test")
 SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 class SourceSpec(Spec):

@@ -47,7 +47,7 @@ def run_step(steps: Mapping[str, Step], arguments: list[str]) -> int:
 def _die_with_parent() -> None:
     """Ends this process once its standard input closes: the flow that held it is gone."""
     try:
-        while sys.stdin.buffer.read(1):
+        while os.read(sys.stdin.fileno(), 1):  # unbuffered: no lock that a normal exit waits for
             pass
     finally:
         os._exit(_DIED_WITH_PARENT)

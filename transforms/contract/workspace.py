@@ -85,7 +85,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         if temporary.is_dir() and path.exists():
             shutil.rmtree(path)  # what stands there was never committed
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         remove(temporary)
 

@@ -1,0 +1,75 @@
+"""How many rows a run could not use, and whether that is too many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from transforms.contract.errors import BraidError
+from transforms.contract.manifest import RejectCount, ReplacedCount, ShardManifest
+from transforms.contract.source import SPLITS
+
+
+def total_rejects(manifests: Iterable[ShardManifest]) -> list[RejectCount]:
+    """Returns the rejects of all partitions, the most frequent reason first."""
+    totals: dict[tuple[str, str], RejectCount] = {}
+    for reject in (reject for manifest in manifests for reject in manifest.rejects):
+        place = (reject.column, reject.reason)
+        rows = totals[place].rows if place in totals else 0
+        example = totals.get(place, reject)
+        totals[place] = example.model_copy(update={"rows": rows + reject.rows})
+    return sorted(totals.values(), key=lambda r: (-r.rows, r.column, r.reason))
+
+
+def total_replaced(manifests: Iterable[ShardManifest]) -> list[ReplacedCount]:
+    """Returns the replaced values of all partitions, the most frequent reason first."""
+    totals: dict[tuple[str, str], int] = {}
+    for item in (item for manifest in manifests for item in manifest.replaced):
+        place = (item.column, item.reason)
+        totals[place] = totals.get(place, 0) + item.rows
+    found = [ReplacedCount(column=c, reason=r, rows=n) for (c, r), n in totals.items()]
+    return sorted(found, key=lambda r: (-r.rows, r.column, r.reason))
+
+
+def rows_per_split(manifests: Sequence[ShardManifest]) -> dict[str, int]:
+    """Returns the usable rows of every split."""
+    return {split: sum(m.rows_in(split) for m in manifests) for split in SPLITS}
+
+
+def check_budget(manifests: Sequence[ShardManifest], max_reject_fraction: float) -> None:
+    """Refuses a run that lost too many rows, or has none to learn from.
+
+    Raises:
+        BraidError: With the reason that cost the most rows, and an example of it.
+    """
+    rows = sum(manifest.rows for manifest in manifests)
+    if rows == 0:
+        raise BraidError(
+            "source",
+            expected="a table with rows",
+            received=f"an empty table in {len(manifests)} partition(s)",
+            action="Put rows into the table, or correct source.path.",
+        )
+    rejects = total_rejects(manifests)
+    rejected = sum(reject.rows for reject in rejects)
+    if rejected > max_reject_fraction * rows:
+        worst = rejects[0]
+        raise BraidError(
+            f"column '{worst.column}'",
+            expected=f"at most {max_reject_fraction:.1%} of the rows to be unusable "
+            "(transform.max_reject_fraction)",
+            received=f"{rejected:,} of {rows:,} rows ({rejected / rows:.1%}), most of them "
+            f"({worst.rows:,}) by '{worst.reason}' in column '{worst.column}', such as key "
+            f"{worst.example_key} in {worst.example_file}",
+            action="Mend the table, choose another policy for the column (missing, invalid), or "
+            "allow more with transform.max_reject_fraction. The rejects folder of the workspace "
+            "has every such row with its value.",
+        )
+    for split, usable in rows_per_split(manifests).items():
+        if usable == 0:
+            raise BraidError(
+                "split",
+                expected=f"{split} rows: a model is trained on the train rows, stopped by the "
+                "validation rows and judged by the test rows",
+                received=f"none among {rows:,} rows, {rejected:,} of them rejected",
+                action="Give that split a share of the rows, or the table more rows.",
+            )

@@ -1,0 +1,199 @@
+"""The Prefect flow: the steps of a run as tasks, in order. Locations pass between them, not data.
+
+Import this after `flows.engine.configure`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prefect import Task, flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import flow_run
+from rich.console import Console
+
+from flows import model_steps, steps
+from flows.process import StepDied
+from flows.progress import Reporter
+from flows.record import now, write_record
+from flows.report import PICTURE_FILE, SUMMARY_FILE, write_report
+from flows.run import OpenedRun, finished_run, identity_of, open_run
+from flows.session import Session
+from transforms.contract import declaration as declarations
+from transforms.contract.errors import BraidError
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.workspace import Workspace, exclusive_lock
+from transforms.identity import transform_fingerprint
+
+_RETRY_DELAY_SECONDS = 5
+
+
+def _may_heal(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Returns whether trying again can help: what the user has to mend stays as it is."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, StepDied) or not isinstance(error, BraidError)
+
+
+def _named(name: str, function: Callable[..., Any], **options: Any) -> Task[..., Any]:
+    # Manifests say what is done, by looking at what is there; Prefect's cache cannot.
+    return task(
+        function,
+        name=name,
+        task_run_name=f"{name}: {{session.title}}",
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        **options,
+    )
+
+
+_retried = partial(
+    _named,
+    retries=1,
+    retry_delay_seconds=_RETRY_DELAY_SECONDS,
+    retry_condition_fn=_may_heal,
+)
+
+scan_task = task(
+    steps.scan_source,
+    name="scan",
+    task_run_name="scan: {pipeline.name}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+check_source = _named("check keys", steps.check_source)
+analyze = _named("analyze", steps.analyze)
+transform = _retried("transform", steps.transform)
+count_rows = _named("rows", steps.count_rows)
+train = _named("train", model_steps.train)
+export = _named("export", model_steps.export)
+evaluate = _named("evaluate", model_steps.evaluate)
+check = _named("check", model_steps.check)
+register = _retried("register", model_steps.register)
+gate = _named("gate", model_steps.gate)
+promote = _retried("promote", model_steps.promote)
+
+
+def _flow_run_name() -> str:
+    parameters = flow_run.parameters
+    pipeline = declarations.load(Path(parameters["declaration"]), parameters["overrides"])
+    return f"{pipeline.name} {now():%Y-%m-%d %H:%M:%S}"
+
+
+@flow(name="braid", flow_run_name=_flow_run_name, persist_result=False)
+def refresh_model(
+    declaration: str, workspace: str, overrides: tuple[str, ...] = (), retrain: bool = False
+) -> str:
+    """Brings a pipeline's model up to date with its table; returns the run's folder.
+
+    Args:
+        declaration: The path of the pipeline.yaml.
+        workspace: The folder of everything that pipelines make.
+        overrides: "training.epochs=3" and the like.
+        retrain: Train a new model even if nothing is new.
+    """
+    pipeline = declarations.load(Path(declaration), overrides)
+    folders = Workspace(Path(workspace).absolute())
+    reporter = Reporter(Console())
+    with exclusive_lock(lock_path(folders, pipeline), holder=f"pipeline '{pipeline.name}'") as lock:
+        partitions = scan_task(pipeline)
+        name = transform_fingerprint(pipeline, partitions)
+        identity = identity_of(pipeline, name, partitions)
+        finished = None if retrain else finished_run(folders, pipeline, identity)
+        if finished is not None:
+            reporter.note(f"Nothing is new since run {finished[1].run_id}.")
+            return str(finished[0])
+        run = open_run(
+            folders, pipeline, identity, transform=name, partitions=partitions, retrain=retrain
+        )
+        _announce(reporter, run, folders)
+        session = Session(
+            pipeline,
+            folders,
+            run,
+            transform=name,
+            partitions=partitions,
+            reporter=reporter,
+            search_path=Path(declaration).absolute().parent if pipeline.model.builder else None,
+        )
+        with session.child_locks(lock):
+            _work(session)
+        return str(session.folder)
+
+
+def lock_path(workspace: Workspace, pipeline: PipelineSpec) -> Path:
+    """Returns the lock that a run of a pipeline holds."""
+    return workspace.root / "locks" / f"{pipeline.name}.lock"
+
+
+def _work(session: Session) -> None:
+    try:
+        _steps(session)
+    except BaseException as error:
+        _record_failure(session, error)
+        raise
+    write_report(session.folder, session.record)
+    _publish(session)
+
+
+def _steps(session: Session) -> None:
+    check_source(session)
+    with steps.transform_lock(session):
+        analyze(session)
+        transform(session)
+    count_rows(session)
+    train(session)
+    export(session)
+    evaluate(session)
+    check(session)
+    register(session)
+    passed = gate(session)
+    if passed:
+        promote(session)
+    session.record.status = "promoted" if passed else "refused"
+    session.record.ended = now()
+    session.save()
+
+
+def _record_failure(session: Session, error: BaseException) -> None:
+    record = session.record
+    record.status, record.ended = "failed", now()
+    if isinstance(error, BraidError):
+        record.error = error.to_dict()
+    elif isinstance(error, KeyboardInterrupt):
+        record.error = {"type": "KeyboardInterrupt", "received": "Ctrl-C"}
+    else:
+        record.error = {"type": type(error).__name__, "received": str(error)}
+    try:
+        write_record(session.folder, record)
+    except OSError as second:
+        # A full disk, most likely, and what failed the run too. The record says "running" still,
+        # which the next run takes for killed and resumes.
+        session.reporter.note(f"  run.json could not be written: {second.strerror}")
+
+
+def _announce(reporter: Reporter, run: OpenedRun, workspace: Workspace) -> None:
+    record = run.record
+    count = len(record.partitions)
+    reporter.note(
+        f"{record.pipeline} · run {record.run_id} · {count} partition{'s' if count != 1 else ''} "
+        f"· {workspace.root}"
+    )
+    if run.resumed:
+        reporter.note(f"  resumes this run: {run.resumed}")
+
+
+def _publish(session: Session) -> None:
+    """Shows the summary in Prefect's UI, the picture inside it."""
+    text = (session.folder / SUMMARY_FILE).read_text(encoding="utf-8")
+    picture = base64.b64encode((session.folder / PICTURE_FILE).read_bytes()).decode()
+    create_markdown_artifact(
+        key=f"braid-{session.pipeline.name.replace('_', '-')}",
+        markdown=text.replace(f"({PICTURE_FILE})", f"(data:image/png;base64,{picture})"),
+        description=f"Run {session.record.run_id}: {session.record.status}",
+    )

@@ -1,0 +1,194 @@
+"""Runs one heavy step in a process of its own, so that its crash does not take the flow with it.
+
+The flow itself imports neither Beam nor TensorFlow: a step is `python -m transforms analyze
+JOB.json` and the like. What comes back is events on a pipe (`transforms.contract.progress`); what
+the step's libraries print goes to its log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import BaseModel
+
+from transforms.contract.errors import BraidError, error_from_dict
+from transforms.contract.progress import EVENTS_VARIABLE
+
+_POLL_SECONDS = 0.5
+_TERMINATION_SECONDS = 10.0  # a step that has not ended after this long is killed
+_LOG_TAIL_LINES = 12
+_LOG_TAIL_BYTES = 16 * 1024
+_CHUNK = 64 * 1024
+
+
+class Progress(BaseModel):
+    """How far a step is."""
+
+    done: int
+    total: int
+    unit: str
+    numbers: dict[str, float] = {}
+
+
+class StepDied(BraidError):  # noqa: N818 - it names what happened, as BraidError's other kinds do
+    """A step's process ended without telling why: killed, out of memory, or a crash.
+
+    Unlike other errors of a step, the same attempt may well succeed the next time.
+    """
+
+
+def run_child(
+    module: str,
+    step: str,
+    job: Path,
+    *,
+    log: Path,
+    on_progress: Callable[[Progress], None],
+    inherit: Sequence[int] = (),
+    search_path: Path | None = None,
+) -> dict[str, Any]:
+    """Runs `python -m MODULE STEP JOB` to its end and returns its result.
+
+    Args:
+        module: "transforms" or "trainer".
+        step: The step's name in the module's table of steps.
+        job: The file with the step's job.
+        log: Where the step's own output is appended.
+        on_progress: Called for every progress event.
+        inherit: Descriptors of held locks. The child holds them too, so that a child which
+            outlives a killed flow by a moment still keeps other runs out.
+        search_path: A folder whose modules the step may import, for a user's own functions.
+
+    Raises:
+        BraidError: The step reported an error that the user can act on.
+        StepDied: The process ended without a result.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    reading, writing = os.pipe()
+    with log.open("ab") as output, os.fdopen(reading, "rb", buffering=0) as events:
+        try:
+            process = _start([module, step, str(job)], writing, output, inherit, search_path)
+        finally:
+            os.close(writing)
+        last: dict[str, Any] = {}
+        try:
+            for event in _events(events, process):
+                if event["event"] == "progress":
+                    on_progress(Progress.model_validate(event))
+                else:
+                    last = event
+            process.wait()
+        finally:
+            _stop(process)
+    if last.get("event") == "error":
+        raise error_from_dict(last["error"])
+    if process.returncode != 0 or last.get("event") != "result":
+        raise _died(step, process.returncode, log)
+    result: dict[str, Any] = last["result"]
+    return result
+
+
+def _start(
+    arguments: Sequence[str],
+    events: int,
+    output: IO[bytes],
+    inherit: Sequence[int],
+    search_path: Path | None,
+) -> subprocess.Popen[bytes]:
+    # -P: a user's folder named "trainer" beside the declaration must not be taken for ours.
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", *arguments],
+        stdin=subprocess.PIPE,  # held open: the step ends itself when this process is gone
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        pass_fds=(events, *inherit),
+        env=_environment(os.environ, events, search_path),
+        process_group=0,  # Ctrl-C reaches the flow only, which then ends the step in order
+    )
+
+
+def _environment(
+    base: Mapping[str, str], events: int, search_path: Path | None
+) -> dict[str, str]:
+    variables = {"TF_CPP_MIN_LOG_LEVEL": "2", **base, EVENTS_VARIABLE: str(events)}
+    if search_path is not None:
+        before = [base["PYTHONPATH"]] if base.get("PYTHONPATH") else []
+        variables["PYTHONPATH"] = os.pathsep.join([*before, str(search_path)])
+    return variables
+
+
+def _events(pipe: IO[bytes], process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
+    """Yields events until the pipe closes.
+
+    It may outlive the step in the hands of a worker that the step left behind, so an ended step
+    also ends the events, once nothing more is to be read.
+    """
+    pending = b""
+    while True:
+        readable, _, _ = select.select([pipe], [], [], _POLL_SECONDS)
+        if not readable:
+            if process.poll() is not None:
+                return
+            continue
+        chunk = pipe.read(_CHUNK)
+        if not chunk:
+            return
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends the step if it still runs, because of Ctrl-C or an error on this side."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_TERMINATION_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+
+
+def _died(step: str, code: int, log: Path) -> StepDied:
+    if code < 0:
+        received = f"the process was killed by signal {-code} ({_signal_name(-code)})"
+        if -code == signal.SIGKILL:
+            received += ", which is also what the system does when memory runs out"
+    else:
+        received = f"the process ended with code {code} and no result"
+    tail = _tail(log)
+    return StepDied(
+        step,
+        expected="the step to end with a result",
+        received=received,
+        action=f"Its log is {log}"
+        + (f"; the last lines are:\n{tail}\n" if tail else ". ")
+        + "Running the same command again resumes where it stopped.",
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
+
+
+def _tail(log: Path) -> str:
+    """Returns the log's last lines, indented."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
+        text = file.read().decode(errors="replace")
+    return "\n".join(f"    {line}" for line in text.splitlines()[-_LOG_TAIL_LINES:])

@@ -1,0 +1,144 @@
+"""What a person sees while a run goes on: a moving bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from flows.process import Progress
+
+LINE_SECONDS = 5.0  # between two plain lines of one step: a log of an hour stays readable
+_NAME_WIDTH = 10
+
+
+class StepView(Protocol):
+    """Shows one step while it runs."""
+
+    def update(self, progress: Progress) -> None:
+        """Shows how far the step is."""
+
+
+class Reporter:
+    """Tells on a console what a run does.
+
+    Args:
+        console: Where to; a terminal gets bars, anything else throttled lines.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def note(self, text: str) -> None:
+        """Prints one line between the steps."""
+        self.console.print(escape(text), highlight=False)
+
+    def skipped(self, step: str, why: str) -> None:
+        """Prints that a step has nothing to do."""
+        self.console.print(
+            f"  [dim]· {step:<{_NAME_WIDTH}} {escape(why)}[/dim]", highlight=False, soft_wrap=True
+        )
+
+    def done(self, step: str, summary: str) -> None:
+        """Prints how a step ended."""
+        self.console.print(
+            f"  [green]✓[/green] {step:<{_NAME_WIDTH}} {escape(summary)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[StepView]:
+        """Shows a step's progress until the block ends."""
+        if not self.console.is_terminal:
+            yield _Lines(self.console, name)
+            return
+        bars = Bars(
+            SpinnerColumn(finished_text=" "),
+            TextColumn(f"{{task.description:<{_NAME_WIDTH}}}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,  # the step's last line takes its place
+        )
+        with bars:
+            yield _Bar(bars, name)
+
+
+class _Bar:
+    def __init__(self, bars: Bars, name: str) -> None:
+        self._bars = bars
+        self._task = bars.add_task(name, total=None, figures="starting")
+        self._rate = _Rate()
+
+    def update(self, progress: Progress) -> None:
+        self._bars.update(
+            self._task,
+            completed=progress.done,
+            total=progress.total or None,
+            figures=figures(progress, self._rate.of(progress)),
+        )
+
+
+class _Lines:
+    def __init__(self, console: Console, name: str) -> None:
+        self._console = console
+        self._name = name
+        self._rate = _Rate()
+        self._printed = time.monotonic()
+        self._console.print(f"    {name:<{_NAME_WIDTH}} starting", highlight=False)
+
+    def update(self, progress: Progress) -> None:
+        rate = self._rate.of(progress)
+        now = time.monotonic()
+        if now - self._printed < LINE_SECONDS and progress.done < progress.total:
+            return
+        self._printed = now
+        line = f"    {self._name:<{_NAME_WIDTH}} {figures(progress, rate)}"
+        self._console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+class _Rate:
+    """The rate since the step's first event: a step's start-up is not its speed."""
+
+    def __init__(self) -> None:
+        self._start: tuple[float, int] | None = None
+
+    def of(self, progress: Progress) -> float | None:
+        now = time.monotonic()
+        if self._start is None or progress.done < self._start[1]:
+            self._start = (now, progress.done)
+        seconds, done = now - self._start[0], progress.done - self._start[1]
+        return done / seconds if seconds > 0.5 and done else None
+
+
+def figures(progress: Progress, rate: float | None) -> str:
+    """Returns "1,200/2,000 rows · 450 rows/s · loss 0.41"."""
+    parts = [f"{progress.done:,}/{progress.total:,} {progress.unit}"]
+    if rate is not None:
+        parts.append(f"{_number(rate)} {progress.unit}/s")
+    parts += [f"{name} {_number(value)}" for name, value in progress.numbers.items()]
+    return " · ".join(parts)
+
+
+def summary(rows: int | None, seconds: float | None, unit: str = "rows") -> str:
+    """Returns "2,000 rows · 3.1 s · 645 rows/s", as far as the figures are known."""
+    parts = [f"{rows:,} {unit}"] if rows is not None else []
+    if seconds is not None:
+        parts.append(f"{seconds:.1f} s")
+        if rows and seconds > 0:
+            parts.append(f"{_number(rows / seconds)} {unit}/s")
+    return " · ".join(parts)
+
+
+def _number(value: float) -> str:
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

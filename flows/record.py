@@ -1,0 +1,160 @@
+"""What a run leaves behind for people and for the next run: `run.json` in the run's folder."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from transforms.contract.manifest import RejectCount, ReplacedCount
+from transforms.contract.workspace import Workspace, write_atomic
+
+RECORD_FILE = "run.json"
+FINISHED = ("promoted", "refused")
+
+Status = Literal["running", "promoted", "refused", "failed", "abandoned"]
+
+
+class _Record(BaseModel):
+    # A record of an older or newer version is still listed by `braid runs`.
+    model_config = ConfigDict(extra="ignore", protected_namespaces=())
+
+
+class StepRecord(_Record):
+    """One step of a run.
+
+    Attributes:
+        name: The step's name.
+        seconds: How long it took; None for a step that had nothing to do.
+        rows: Rows that it worked on, if rows are what it works on.
+        rows_per_second: As the step itself measured it, or rows by seconds.
+        note: Why it had nothing to do, or what it did.
+    """
+
+    name: str
+    seconds: float | None = None
+    rows: int | None = None
+    rows_per_second: float | None = None
+    note: str = ""
+
+
+class ModelVersion(_Record):
+    """A registered model."""
+
+    name: str
+    version: str
+
+
+class GateRecord(_Record):
+    """What the gate decided and why."""
+
+    passed: bool
+    reasons: tuple[str, ...] = ()
+
+
+class RunRecord(_Record):
+    """One run: what it worked on, what came out, and how it ended.
+
+    Attributes:
+        identity: The fingerprint of all that shapes the model: declaration, transform, rows.
+        judgement: The fingerprint of gate and registry: they change no model, but its fate.
+        partitions: The fingerprint of every partition's source files, by the partition's name.
+        rows: Usable rows per split.
+        source_rows: Rows that the source has, unusable ones included.
+        compared_with: The version of the champion that was scored beside the new model.
+        training: What the training step told: epochs, seconds, parameters and the like.
+        parity: How far predictions from shards and from the exported model are apart.
+    """
+
+    run_id: str
+    pipeline: str
+    status: Status = "running"
+    pid: int
+    started: datetime
+    ended: datetime | None = None
+    braid_version: str
+    identity: str
+    judgement: str
+    transform: str
+    data_fingerprint: str
+    training_fingerprint: str
+    partitions: dict[str, str]
+    rows: dict[str, int] = {}
+    source_rows: int = 0
+    rejects: list[RejectCount] = []
+    replaced: list[ReplacedCount] = []
+    steps: list[StepRecord] = []
+    training: dict[str, Any] = {}
+    metrics: dict[str, float] = {}
+    champion_metrics: dict[str, float] | None = None
+    compared_with: str | None = None
+    parity: float | dict[str, Any] | None = None
+    gate: GateRecord | None = None
+    model: ModelVersion | None = None
+    error: dict[str, Any] | None = None
+
+    def step(self, name: str) -> StepRecord | None:
+        """Returns a step's record, or None if it has not ended yet."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    def put_step(self, step: StepRecord) -> None:
+        """Adds a step's record in the place of an earlier one of the same name."""
+        self.steps = [s for s in self.steps if s.name != step.name] + [step]
+
+    def forget_steps(self, *names: str) -> None:
+        """Removes steps that have to be done again."""
+        self.steps = [step for step in self.steps if step.name not in names]
+
+    def rejected(self) -> int:
+        """Returns the number of rejected rows."""
+        return sum(reject.rows for reject in self.rejects)
+
+    def seconds(self) -> float | None:
+        """Returns how long the run took, or None while it goes on."""
+        return None if self.ended is None else (self.ended - self.started).total_seconds()
+
+
+def now() -> datetime:
+    """Returns the present time in UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def braid_version() -> str:
+    """Returns the installed version of this software."""
+    return version("braid")
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Writes a run's record, whole or not at all."""
+    write_atomic(folder / RECORD_FILE, record.model_dump_json(indent=2) + "\n")
+
+
+def read_record(folder: Path) -> RunRecord | None:
+    """Returns a run's record, or None if there is none that can be read."""
+    try:
+        return RunRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return None
+
+
+def read_records(workspace: Workspace, pipeline: str) -> list[tuple[Path, RunRecord]]:
+    """Returns a pipeline's runs with their folders, the oldest first."""
+    runs = workspace.runs(pipeline)
+    folders = sorted(runs.iterdir()) if runs.is_dir() else []
+    found = [(folder, read_record(folder)) for folder in folders]
+    return [(folder, record) for folder, record in found if record is not None]
+
+
+def pipelines(workspace: Workspace) -> list[str]:
+    """Returns the names of the pipelines that ran in a workspace."""
+    runs = workspace.root / "runs"
+    return sorted(path.name for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else []
+
+
+def own_process() -> int:
+    """Returns the number of this process, for the record of a run that it works on."""
+    return os.getpid()

@@ -1,0 +1,180 @@
+"""Which run this is: a new one, one to resume, or one that is finished already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.record import (
+    FINISHED,
+    RunRecord,
+    braid_version,
+    now,
+    own_process,
+    read_records,
+    write_record,
+)
+from transforms.contract.fingerprint import fingerprint
+from transforms.contract.jobs import Partition
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.workspace import Workspace, remove, remove_temporaries
+
+EXIT_CODES = {"promoted": 0, "refused": 3}
+# What a run that will not be resumed gives back: checkpoints are its bulk.
+CHECKPOINT_FOLDER = "training"
+_JUDGING_STEPS = ("register", "gate")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes two runs the same.
+
+    Attributes:
+        run: All that shapes the model: declaration, transform, and rows.
+        judgement: Gate and registry, which decide on a model that is already there.
+    """
+
+    run: str
+    judgement: str
+
+
+@dataclass
+class OpenedRun:
+    """A run to work on.
+
+    Attributes:
+        folder: The run's folder.
+        record: What is known of it so far; its steps are those that are done.
+        resumed: Why it is not new, or None.
+    """
+
+    folder: Path
+    record: RunRecord
+    resumed: str | None = None
+
+
+def identity_of(
+    pipeline: PipelineSpec, transform: str, partitions: Sequence[Partition]
+) -> Identity:
+    """Returns what makes a run of this declaration on these rows the same as another."""
+    run = fingerprint(
+        {
+            "training": pipeline.training_fingerprint(),
+            "transform": transform,
+            "partitions": [[part.name, part.fingerprint] for part in partitions],
+        }
+    )
+    judgement = fingerprint(
+        {
+            "gate": [gate.model_dump(mode="json") for gate in pipeline.gates()],
+            "registry": pipeline.registry.model_dump(mode="json"),
+        }
+    )
+    return Identity(run, judgement)
+
+
+def finished_run(
+    workspace: Workspace, pipeline: PipelineSpec, identity: Identity
+) -> tuple[Path, RunRecord] | None:
+    """Returns the newest finished run of this identity and judgement: nothing is new since it."""
+    for folder, record in reversed(read_records(workspace, pipeline.name)):
+        if record.status not in FINISHED:
+            if _is_same(record, identity) and record.status != "abandoned":
+                return None  # a forced run that was interrupted comes first
+            continue
+        if _is_same(record, identity) and record.judgement == identity.judgement:
+            return folder, record
+    return None
+
+
+def open_run(
+    workspace: Workspace,
+    pipeline: PipelineSpec,
+    identity: Identity,
+    *,
+    transform: str,
+    partitions: Sequence[Partition],
+    retrain: bool = False,
+) -> OpenedRun:
+    """Opens the run to work on, and lets go of unfinished ones that nobody will resume.
+
+    The caller holds the pipeline's lock, so a run that is recorded as running was killed.
+    """
+    unfinished, judged = None, None
+    for folder, record in read_records(workspace, pipeline.name):
+        if record.status in FINISHED:
+            judged = (folder, record) if _is_same(record, identity) else judged
+        elif record.status == "abandoned":
+            continue
+        elif _is_same(record, identity):
+            unfinished = folder, record
+        else:
+            _abandon(folder, record)
+    if unfinished is not None:
+        folder, record = unfinished
+        why = "was killed" if record.status == "running" else "failed"
+        opened = OpenedRun(folder, record, f"it {why} before its end")
+    elif judged is not None and not retrain:
+        folder, record = judged
+        opened = OpenedRun(folder, record, "its gate or registry changed, and nothing else")
+    else:
+        opened = _new_run(workspace, pipeline, identity, transform, partitions)
+    _prepare(opened, identity)
+    return opened
+
+
+def _is_same(record: RunRecord, identity: Identity) -> bool:
+    return record.identity == identity.run
+
+
+def _prepare(opened: OpenedRun, identity: Identity) -> None:
+    record = opened.record
+    record.status, record.pid, record.error, record.ended = "running", own_process(), None, None
+    if record.judgement != identity.judgement:
+        record.judgement, record.gate = identity.judgement, None
+        record.forget_steps(*_JUDGING_STEPS)
+    opened.folder.mkdir(parents=True, exist_ok=True)
+    remove_temporaries(opened.folder)
+    write_record(opened.folder, record)
+
+
+def _abandon(folder: Path, record: RunRecord) -> None:
+    record.status, record.ended = "abandoned", record.ended or now()
+    write_record(folder, record)
+    remove(folder / CHECKPOINT_FOLDER)
+    remove_temporaries(folder)
+
+
+def _new_run(
+    workspace: Workspace,
+    pipeline: PipelineSpec,
+    identity: Identity,
+    transform: str,
+    partitions: Sequence[Partition],
+) -> OpenedRun:
+    started = now()
+    run_id = _free_name(workspace, pipeline.name, f"{started:%Y%m%dT%H%M%SZ}-{identity.run[:6]}")
+    record = RunRecord(
+        run_id=run_id,
+        pipeline=pipeline.name,
+        pid=own_process(),
+        started=started,
+        braid_version=braid_version(),
+        identity=identity.run,
+        judgement=identity.judgement,
+        transform=transform,
+        data_fingerprint=pipeline.data_fingerprint(),
+        training_fingerprint=pipeline.training_fingerprint(),
+        partitions={part.name: part.fingerprint for part in partitions},
+    )
+    return OpenedRun(workspace.run(pipeline.name, run_id), record)
+
+
+def _free_name(workspace: Workspace, pipeline: str, name: str) -> str:
+    """Returns the name, or one that sorts after it: two short runs may start in one second."""
+    taken, number = name, 1
+    while workspace.run(pipeline, taken).exists():
+        number += 1
+        taken = f"{name}-{number}"
+    return taken

@@ -1,0 +1,173 @@
+"""What the steps of one run share: where everything lies, and who is told about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flows.process import run_child
+from flows.progress import Reporter, summary
+from flows.record import StepRecord, write_record
+from flows.run import OpenedRun
+from transforms.contract.jobs import Partition, PartitionRef, TrainJob, TransformJob
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.workspace import Workspace, write_atomic
+
+EXPORT_FOLDER = "export"
+
+
+class Session:
+    """One run under way. Holds locations and the record, never data.
+
+    Args:
+        pipeline: The declaration.
+        workspace: Where everything lies.
+        run: The run and what is known of it.
+        transform: The transform's fingerprint.
+        partitions: The source's partitions.
+        reporter: Who is told about progress.
+        search_path: Where a user's own functions are imported from, if the declaration names any.
+    """
+
+    def __init__(
+        self,
+        pipeline: PipelineSpec,
+        workspace: Workspace,
+        run: OpenedRun,
+        *,
+        transform: str,
+        partitions: tuple[Partition, ...],
+        reporter: Reporter,
+        search_path: Path | None = None,
+    ) -> None:
+        self.pipeline = pipeline
+        self.workspace = workspace
+        self.folder = run.folder
+        self.record = run.record
+        self.transform = transform
+        self.partitions = partitions
+        self.reporter = reporter
+        self.search_path = search_path
+        self._locks: list[int] = []
+
+    @property
+    def title(self) -> str:
+        """The pipeline and how much it works on, for the names of tasks."""
+        count = len(self.partitions)
+        return f"{self.pipeline.name}, {count} partition{'s' if count != 1 else ''}"
+
+    @property
+    def export_folder(self) -> Path:
+        """The folder of the run's exported model."""
+        return self.folder / EXPORT_FOLDER
+
+    @contextmanager
+    def child_locks(self, *descriptors: int) -> Iterator[None]:
+        """Lets every step of the block inherit descriptors of held locks."""
+        self._locks.extend(descriptors)
+        try:
+            yield
+        finally:
+            for descriptor in descriptors:
+                self._locks.remove(descriptor)
+
+    def save(self) -> None:
+        """Writes the run's record."""
+        write_record(self.folder, self.record)
+
+    def skip(self, step: str, why: str) -> None:
+        """Records that a step has nothing to do, unless an earlier attempt of the run did it."""
+        if self.record.step(step) is None:
+            self.record.put_step(StepRecord(name=step, note=why))
+            self.save()
+        self.reporter.skipped(step, why)
+
+    def finish(self, step: StepRecord, text: str) -> None:
+        """Records a step that is done."""
+        self.record.put_step(step)
+        self.save()
+        self.reporter.done(step.name, text)
+
+    def was_done(self, step: str) -> bool:
+        """Returns whether an earlier attempt of this run did a step; says so if it did."""
+        if self.record.step(step) is None:
+            return False
+        self.reporter.skipped(step, "done by the earlier attempt of this run")
+        return True
+
+    def transform_job(self, partitions: Sequence[Partition]) -> TransformJob:
+        """Returns the job of analyzing or transforming some partitions."""
+        return TransformJob(
+            pipeline=self.pipeline,
+            workspace=str(self.workspace.root),
+            transform=self.transform,
+            partitions=tuple(partitions),
+        )
+
+    def train_job(self, champion: Path | None = None) -> TrainJob:
+        """Returns the job of every step after the shards."""
+        return TrainJob(
+            pipeline=self.pipeline,
+            workspace=str(self.workspace.root),
+            transform=self.transform,
+            partitions=tuple(
+                PartitionRef(name=part.name, fingerprint=part.fingerprint)
+                for part in self.partitions
+            ),
+            run_folder=str(self.folder),
+            champion=None if champion is None else str(champion),
+        )
+
+    def run_child(self, module: str, step: str, job: TransformJob | TrainJob) -> dict[str, Any]:
+        """Runs a step in a process of its own and shows its progress."""
+        path = self.folder / "jobs" / f"{step}.json"
+        write_atomic(path, job.model_dump_json(indent=2))
+        with self.reporter.step(step) as view:
+            return run_child(
+                module,
+                step,
+                path,
+                log=self.folder / "logs" / f"{step}.log",
+                on_progress=view.update,
+                inherit=self._locks,
+                search_path=self.search_path,
+            )
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def seconds(self) -> float:
+        """Returns the seconds so far."""
+        return time.monotonic() - self._started
+
+
+def rows_step(name: str, watch: Stopwatch, result: dict[str, Any], note: str) -> StepRecord:
+    """Returns the record of a step that worked on rows.
+
+    The seconds are all that the step took; the rate leaves out the start of its process.
+    """
+    rows, working = int(result["rows"]), float(result["seconds"])
+    return StepRecord(
+        name=name,
+        seconds=round(watch.seconds(), 3),
+        rows=rows,
+        rows_per_second=round(rows / working, 1) if working > 0 else None,
+        note=note,
+    )
+
+
+def rows_text(step: StepRecord) -> str:
+    """Returns the line that tells a person how such a step went."""
+    parts = [summary(step.rows, None), f"{step.seconds:.1f} s"]
+    if step.rows_per_second:
+        parts.append(f"{step.rows_per_second:,.0f} rows/s")
+    if step.note:
+        parts.append(step.note)
+    return " · ".join(parts)

@@ -1,0 +1,131 @@
+"""The steps of a run up to the committed shards, as plain functions that Prefect tasks wrap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from flows.budget import check_budget, rows_per_split, total_rejects, total_replaced
+from flows.locks import waiting_lock
+from flows.record import StepRecord
+from flows.session import Session, Stopwatch, rows_step, rows_text
+from transforms.contract.errors import BraidError
+from transforms.contract.jobs import Partition
+from transforms.contract.manifest import ShardManifest
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.workspace import Workspace, remove, remove_temporaries
+from transforms.keys import check_unique
+from transforms.source import check_schema, scan
+
+
+def scan_source(pipeline: PipelineSpec) -> tuple[Partition, ...]:
+    """Lists the source's partitions and holds the declaration against every file's schema."""
+    found = scan(pipeline.source)
+    check_schema(pipeline, found.files())
+    return found.partitions
+
+
+def check_source(session: Session) -> None:
+    """Looks for keys that two rows share."""
+    watch = Stopwatch()
+    rows = check_unique(session.pipeline, session.partitions)
+    files = sum(len(partition.files) for partition in session.partitions)
+    note = f"{len(session.partitions)} partition(s), {files} file(s), every key once"
+    step = StepRecord(name="check keys", seconds=round(watch.seconds(), 3), rows=rows, note=note)
+    session.finish(step, rows_text(step))
+
+
+def analyze(session: Session) -> None:
+    """Freezes the transform's statistics, unless they are committed already."""
+    if session.workspace.read_transform(session.transform) is not None:
+        session.skip(
+            "analyze",
+            f"transform {session.transform} is committed: same rows, same features and targets",
+        )
+        return
+    watch = Stopwatch()
+    result = session.run_child("transforms", "analyze", session.transform_job(session.partitions))
+    step = rows_step("analyze", watch, result, "training rows only")
+    session.finish(step, rows_text(step))
+
+
+def transform(session: Session) -> None:
+    """Writes the shards of every partition that is not committed yet."""
+    pending = pending_partitions(session)
+    total = len(session.partitions)
+    note = f"reuses {total - len(pending)} of {total} partitions"
+    if not pending:
+        session.skip("transform", note)
+        return
+    watch = Stopwatch()
+    result = session.run_child("transforms", "transform", session.transform_job(pending))
+    step = rows_step("transform", watch, result, note)
+    session.finish(step, rows_text(step))
+
+
+def count_rows(session: Session) -> None:
+    """Records what the shards hold, and refuses a run that lost too many rows."""
+    manifests = _manifests(session)
+    record = session.record
+    record.rows = rows_per_split(manifests)
+    record.source_rows = sum(manifest.rows for manifest in manifests)
+    record.rejects = total_rejects(manifests)
+    record.replaced = total_replaced(manifests)
+    session.save()
+    share = record.rejected() / max(record.source_rows, 1)
+    splits = ", ".join(f"{rows:,} {split}" for split, rows in record.rows.items())
+    session.reporter.done(
+        "rows", f"{splits} · {record.rejected():,} rejected ({share:.1%}), kept with their reason"
+    )
+    check_budget(manifests, session.pipeline.transform.max_reject_fraction)
+
+
+def pending_partitions(session: Session) -> list[Partition]:
+    """Returns the partitions that have no committed shards for the run's transform."""
+    return [part for part in session.partitions if _manifest(session, part) is None]
+
+
+@contextmanager
+def transform_lock(session: Session) -> Iterator[None]:
+    """Keeps other pipelines' runs from writing the same shards; cleans up after killed ones.
+
+    Shards are named by their content, so two pipelines with the same features write the same
+    files. The second one waits, and then finds them committed.
+    """
+    committed = session.workspace.read_transform(session.transform) is not None
+    if committed and not pending_partitions(session):
+        yield
+        return
+    path = session.workspace.root / "locks" / f"transform-{session.transform}.lock"
+
+    def waiting(held: BraidError) -> None:
+        session.reporter.note(
+            f"  another pipeline's run writes the same shards ({held.received}); waiting for it"
+        )
+
+    with ExitStack() as stack:
+        descriptor = stack.enter_context(
+            waiting_lock(path, holder=f"transform {session.transform}", on_wait=waiting)
+        )
+        stack.enter_context(session.child_locks(descriptor))
+        remove_leftovers(session.workspace, session.transform)
+        yield
+
+
+def remove_leftovers(workspace: Workspace, transform: str) -> None:
+    """Removes what killed steps left of a transform under temporary names."""
+    folder = workspace.transform(transform)
+    for path in list(folder.parent.glob(f".tmp-*-{transform}")):
+        remove(path)
+    for path in (folder, *(workspace.root / kind / transform for kind in ("shards", "rejects"))):
+        if path.is_dir():
+            remove_temporaries(path)
+
+
+def _manifest(session: Session, partition: Partition) -> ShardManifest | None:
+    return session.workspace.read_shards(session.transform, partition.name, partition.fingerprint)
+
+
+def _manifests(session: Session) -> list[ShardManifest]:
+    found = [_manifest(session, partition) for partition in session.partitions]
+    return [manifest for manifest in found if manifest is not None]

@@ -1,0 +1,1 @@
+"""Flat listings: a city, numbers, a text and a photo on each row."""

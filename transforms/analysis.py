@@ -1,0 +1,237 @@
+"""The analysis: statistics of the training rows, frozen into a transform graph."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx_bsl.public.tfxio import TensorAdapterConfig
+
+from transforms.analyzers import counts_path, moments_path, vocabulary_path
+from transforms.contract.errors import BraidError
+from transforms.contract.features import RawColumn
+from transforms.contract.jobs import TransformJob
+from transforms.contract.manifest import (
+    MISSING_SUFFIX,
+    WEIGHT_SUFFIX,
+    StoredFeature,
+    TargetStatistics,
+    TransformManifest,
+)
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.source import SPLITS
+from transforms.contract.targets import Binary
+from transforms.contract.workspace import remove, replacing, write_atomic
+from transforms.features import FEATURE_KINDS
+from transforms.graph import TransformGraph, preprocessing_fn, raw_columns, tensor_spec
+from transforms.reading import BatchReader
+from transforms.running import COUNTER, known_rows, marked_errors, run_pipeline, workers
+from transforms.source import open_filesystem
+from transforms.targets import TARGET_KINDS
+from transforms.units import WorkUnit, plan_units
+
+_BATCH_ROWS = 8_192  # numbers and short texts: a few MB
+_UNITS_PER_WORKER = 2
+
+
+def analyze(text: str) -> dict[str, Any]:
+    """Runs a `TransformJob` given as JSON: analyzes its partitions and commits the transform.
+
+    Returns:
+        The analyzed training rows and the seconds that it took.
+
+    Raises:
+        BraidError: A file cannot be read, or the training rows cannot make a model.
+    """
+    started = time.monotonic()
+    job = TransformJob.model_validate_json(text)
+    with replacing(job.folders().transform(job.transform)) as folder:
+        statistics = folder / "statistics"
+        statistics.mkdir(parents=True)
+        _run_analysis(job, folder, statistics)
+        manifest = _manifest(job, statistics)
+        _check_targets(job.pipeline, manifest)
+        tf.saved_model.save(TransformGraph(job.pipeline, folder / "tft"), str(folder / "graph"))
+        write_atomic(folder / "transform.json", manifest.model_dump_json(indent=1))
+    return {"rows": manifest.rows, "seconds": time.monotonic() - started}
+
+
+def _run_analysis(job: TransformJob, folder: Path, statistics: Path) -> None:
+    pipeline = job.pipeline
+    preprocess = preprocessing_fn(pipeline, statistics)
+    raws = raw_columns(pipeline, with_targets=True)
+    specs = {name: tensor_spec(raw) for name, raw in raws.items()}
+    read = set(tft.get_analyze_input_columns(preprocess, specs))
+    config = _adapter_config({n: r for n, r in raws.items() if n in read}, specs)
+    units = _units(job)
+
+    def build(p: beam.Pipeline) -> None:
+        batches = (
+            p
+            | "Units" >> beam.Create(units)
+            | "SpreadUnits" >> beam.Reshuffle()
+            | "ReadTrainingRows" >> beam.ParDo(_ReadTrainingRows(pipeline, read))
+        )
+        transform_fn = (batches, config) | tft_beam.AnalyzeDataset(preprocess)
+        _ = transform_fn | tft_beam.WriteTransformFn(str(folder / "tft"))
+
+    scratch = folder / "scratch"
+    with COUNTER.reporting(known_rows(units)), tft_beam.Context(temp_dir=str(scratch)):
+        run_pipeline(pipeline.beam, build)
+    remove(scratch)
+
+
+def _units(job: TransformJob) -> list[WorkUnit]:
+    source = job.pipeline.source
+    filesystem, _ = open_filesystem(source.path)
+    wanted = -(-_UNITS_PER_WORKER * workers(job.pipeline.beam) // len(job.partitions))
+    return [
+        unit
+        for partition in job.partitions
+        for unit in plan_units(
+            partition, format_=source.format, filesystem=filesystem, at_least=wanted
+        )
+    ]
+
+
+class _ReadTrainingRows(beam.DoFn):  # type: ignore[misc]
+    """Reads a unit's training rows as TFT takes them: a batch of list columns."""
+
+    def __init__(self, pipeline: PipelineSpec, columns: set[str]) -> None:
+        self._pipeline = pipeline
+        self._columns = columns
+
+    def setup(self) -> None:
+        """Opens the source once a worker."""
+        self._reader = BatchReader(self._pipeline, self._columns)
+
+    def process(self, unit: WorkUnit) -> Iterator[pa.RecordBatch]:
+        """Yields the unit's batches."""
+        with marked_errors("analyze"):
+            for batch in self._reader.read(unit, _BATCH_ROWS):
+                rows = batch.splits == SPLITS.index("train")
+                COUNTER.add(batch.rows)
+                if rows.any():
+                    yield _record_batch(batch.select(rows))
+
+
+def _record_batch(columns: dict[str, np.ndarray]) -> pa.RecordBatch:
+    arrays = {}
+    for name in sorted(columns):
+        values = columns[name]
+        length = values.shape[1] if values.ndim == 2 else 1
+        type_ = pa.float32() if values.dtype == np.float32 else pa.large_binary()
+        offsets = np.arange(0, values.size + 1, length, dtype=np.int64)
+        arrays[name] = pa.LargeListArray.from_arrays(offsets, pa.array(values.ravel(), type_))
+    return pa.RecordBatch.from_pydict(arrays)
+
+
+def _adapter_config(
+    raws: dict[str, RawColumn], specs: dict[str, tf.TypeSpec]
+) -> TensorAdapterConfig:
+    """Tells TFT how the list columns become dense tensors, and what was left out."""
+    fields, representations = [], {}
+    for name in sorted(raws):
+        raw = raws[name]
+        type_ = pa.float32() if raw.dtype == "float32" else pa.large_binary()
+        fields.append(pa.field(name, pa.large_list(type_)))
+        representation = schema_pb2.TensorRepresentation()
+        representation.dense_tensor.column_name = name
+        dims = representation.dense_tensor.shape
+        dims.SetInParent()
+        if raw.length is not None:
+            dims.dim.add(size=raw.length)
+        representations[name] = representation
+    return TensorAdapterConfig(pa.schema(fields), representations, original_type_specs=specs)
+
+
+def _manifest(job: TransformJob, statistics: Path) -> TransformManifest:
+    pipeline = job.pipeline
+    moments_file = moments_path(statistics)
+    moments = json.loads(moments_file.read_text()) if moments_file.exists() else {}
+    targets, rows = {}, 0
+    for name in pipeline.targets:
+        if name in moments:
+            column = moments[name]
+            scaled = getattr(pipeline.targets[name], "scale", "none") == "z_score"
+            mean, scale = (column["mean"][0], column["deviation"][0]) if scaled else (0.0, 1.0)
+            targets[name] = TargetStatistics(mean=mean, scale=scale)
+            rows = max(rows, int(column["count"][0]))
+        else:
+            labels = _terms(statistics, name)
+            counts = json.loads(counts_path(statistics, name).read_text())
+            targets[name] = TargetStatistics(labels=tuple(labels), counts=tuple(counts))
+            rows = max(rows, sum(counts))
+    return TransformManifest(
+        fingerprint=job.transform,
+        raw_features=pipeline.raw_features(),
+        raw_targets=pipeline.raw_targets(),
+        stored=tuple(_stored(pipeline, statistics)),
+        targets={n: _binary_order(pipeline, n, t) for n, t in targets.items()},
+        rows=rows,
+        partitions={partition.name: partition.fingerprint for partition in job.partitions},
+    )
+
+
+def _terms(statistics: Path, name: str) -> list[str]:
+    path = vocabulary_path(statistics, name)
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def _binary_order(
+    pipeline: PipelineSpec, name: str, statistics: TargetStatistics
+) -> TargetStatistics:
+    """A yes-or-no target has the classes "0" and "1" in this order, whichever is more frequent."""
+    if not isinstance(pipeline.targets[name], Binary):
+        return statistics
+    counts = dict(zip(statistics.labels, statistics.counts, strict=False))
+    return TargetStatistics(labels=("0", "1"), counts=(counts.get("0", 0), counts.get("1", 0)))
+
+
+def _stored(pipeline: PipelineSpec, statistics: Path) -> Iterator[StoredFeature]:
+    for name, feature in pipeline.features.items():
+        terms = len(_terms(statistics, name))
+        yield FEATURE_KINDS[feature.kind].stored(name, feature, terms)
+        if feature.has_indicator:
+            yield _flag(name + MISSING_SUFFIX, "indicator", feature.kind)
+    for name, target in pipeline.targets.items():
+        yield TARGET_KINDS[target.kind].stored(name, target, len(_terms(statistics, name)))
+        if "mask" in (target.missing, target.invalid):
+            yield _flag(name + WEIGHT_SUFFIX, "weight", target.kind)
+
+
+def _flag(name: str, role: Any, kind: str) -> StoredFeature:
+    return StoredFeature(name=name, role=role, kind=kind, dtype="float32", shape=())
+
+
+def _check_targets(pipeline: PipelineSpec, manifest: TransformManifest) -> None:
+    """Refuses training rows that no model can learn a target from."""
+    if manifest.rows == 0:
+        raise BraidError(
+            "analyze",
+            expected="training rows with a label",
+            received="none",
+            action="Look at the rejected rows' reasons, the split and the target columns.",
+        )
+    for name, target in pipeline.targets.items():
+        statistics = manifest.targets[name]
+        present = [
+            label for label, n in zip(statistics.labels, statistics.counts, strict=False) if n
+        ]
+        if target.kind != "numeric" and len(present) < 2:
+            raise BraidError(
+                f"targets.{name}",
+                expected="at least two classes among the training rows",
+                received=f"only {', '.join(map(repr, present)) or 'none'}",
+                action="Choose another target or split, or (binary) the `positive` value.",
+            )

@@ -1,0 +1,140 @@
+"""Applying the frozen graph to a batch, and finding the rows that it cannot take."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from transforms.contract.features import Image
+from transforms.contract.manifest import WEIGHT_SUFFIX
+from transforms.contract.pipeline import PipelineSpec
+from transforms.features.image import TOO_LARGE
+from transforms.reading import RawBatch, Reject
+
+Columns = dict[str, np.ndarray]
+UNDECODABLE = "undecodable_image"
+UNKNOWN_LABEL = "unknown_label"
+_load_lock = threading.Lock()
+
+
+@cache
+def _load(graph: Path) -> Any:
+    return tf.saved_model.load(str(graph))
+
+
+class GraphApplier:
+    """Runs the transform graph of one pipeline.
+
+    A picture that cannot be decoded fails its whole batch. The batch is halved until the rows are
+    found, so that clean batches pay nothing.
+    """
+
+    def __init__(
+        self, pipeline: PipelineSpec, transform: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> None:
+        self._pipeline = pipeline
+        self._transform = transform
+        raws = pipeline.raw_features()
+        self._images = {
+            raws[name].name: feature
+            for name, feature in pipeline.features.items()
+            if isinstance(feature, Image)
+        }
+
+    @classmethod
+    def shared(cls, pipeline: PipelineSpec, graph: Path) -> GraphApplier:
+        """Returns an applier whose graph is loaded once for all workers of this process."""
+        with _load_lock:
+            return cls(pipeline, _load(graph).transform)
+
+    def apply(self, batch: RawBatch) -> Columns:
+        """Transforms a batch; rows that cannot be used leave it and join its rejects.
+
+        Returns:
+            What the graph gives for the rows that are left: int64, float32 or bytes objects.
+        """
+        try:
+            outputs = self._run(batch.columns)
+        except tf.errors.InvalidArgumentError:
+            self._remove_bad_pictures(batch)
+            outputs = self._run(batch.columns)
+        return self._remove_unknown_labels(batch, outputs)
+
+    def _run(self, columns: Columns) -> Columns:
+        tensors = {name: tf.constant(values) for name, values in columns.items()}
+        return {name: value.numpy() for name, value in self._transform(tensors).items()}
+
+    def _failure(self, columns: Columns) -> str | None:
+        """Returns why the graph cannot take these rows, or None."""
+        try:
+            self._run(columns)
+        except tf.errors.InvalidArgumentError as error:
+            return TOO_LARGE if TOO_LARGE in str(error) else UNDECODABLE
+        return None
+
+    def _remove_bad_pictures(self, batch: RawBatch) -> None:
+        keep = np.ones(len(batch.keys), bool)
+        for row in self._failing(batch.columns, np.arange(len(batch.keys))):
+            for column, reason in self._bad_columns(batch, row):
+                if self._images[column].invalid == "reject":
+                    value = batch.columns[column][row]
+                    key = batch.keys[row].decode()
+                    if keep[row]:
+                        batch.rejects.append(Reject(key, batch.file, column, reason, value))
+                    keep[row] = False
+                else:
+                    batch.columns[column][row] = b""
+                    batch.replaced[column, reason] += 1
+        _keep(batch, keep)
+
+    def _failing(self, columns: Columns, rows: np.ndarray) -> list[int]:
+        """Returns the rows that fail, by halving those that fail together."""
+        if self._failure({name: values[rows] for name, values in columns.items()}) is None:
+            return []
+        if len(rows) == 1:
+            return [int(rows[0])]
+        half = len(rows) // 2
+        return self._failing(columns, rows[:half]) + self._failing(columns, rows[half:])
+
+    def _bad_columns(self, batch: RawBatch, row: int) -> list[tuple[str, str]]:
+        """Returns (column, reason) of every picture of a row that the graph cannot take."""
+        found = []
+        for column in self._images:
+            alone = {
+                name: np.array([b""], object) if name in self._images and name != column else v
+                for name, v in batch.select(np.array([row])).items()
+            }
+            reason = self._failure(alone)
+            if reason is not None:
+                found.append((column, reason))
+        return found
+
+    def _remove_unknown_labels(self, batch: RawBatch, outputs: Columns) -> Columns:
+        """Rejects rows whose label the training rows do not have, unless it is masked."""
+        keep = np.ones(len(batch.keys), bool)
+        for name, raw in self._pipeline.raw_targets().items():
+            if self._pipeline.targets[name].invalid != "reject":
+                continue
+            unknown = outputs[name + WEIGHT_SUFFIX] == 0
+            unknown &= batch.columns[raw.name] != b"" if raw.dtype == "string" else False
+            for row in np.flatnonzero(unknown & keep):
+                value = batch.columns[raw.name][row]
+                batch.rejects.append(
+                    Reject(batch.keys[row].decode(), batch.file, raw.name, UNKNOWN_LABEL, value)
+                )
+            keep &= ~unknown
+        if keep.all():
+            return outputs
+        _keep(batch, keep)
+        return {name: values[keep] for name, values in outputs.items()}
+
+
+def _keep(batch: RawBatch, keep: np.ndarray) -> None:
+    batch.columns = batch.select(keep)
+    batch.keys, batch.splits = batch.keys[keep], batch.splits[keep]

@@ -1,0 +1,212 @@
+"""From a source column, of whatever Arrow type, to what the transform graph takes.
+
+A missing value becomes NaN or the empty string. An invalid value becomes a missing one and is
+listed, so that the row can be rejected with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pat
+
+from transforms.contract.errors import BraidError
+from transforms.contract.features import RawColumn
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.source import HashSplit
+
+TRUE_TEXTS = ("1", "1.0", "true", "True", "TRUE")
+FALSE_TEXTS = ("0", "0.0", "false", "False", "FALSE")
+_NO_NUMBER = pa.array(["", "na", "n/a", "nan", "null", "none"])  # texts that mean a missing number
+
+TypeTest = Callable[[pa.DataType], Any]
+
+
+@dataclass
+class Conformed:
+    """One column of a batch as the graph takes it.
+
+    Attributes:
+        values: float32 [rows] or [rows, length], or bytes objects [rows].
+        missing: True where the source had no value, bool [rows].
+        invalid: The reason by row, for values that were there and cannot be used.
+    """
+
+    values: np.ndarray
+    missing: np.ndarray
+    invalid: dict[int, str] = field(default_factory=dict)
+
+
+def column_names(pipeline: PipelineSpec) -> Iterator[tuple[str, str]]:
+    """Yields (place in the declaration, column) for every column that the pipeline reads."""
+    yield "source.key", pipeline.source.key
+    if not isinstance(pipeline.split, HashSplit):
+        yield "split.column", pipeline.split.column
+    for name, raw in pipeline.raw_features().items():
+        yield f"features.{name}", raw.name
+    for name, raw in pipeline.raw_targets().items():
+        yield f"targets.{name}", raw.name
+
+
+def _is_text(type_: pa.DataType) -> Any:
+    return pat.is_string(type_) or pat.is_large_string(type_) or pat.is_string_view(type_)
+
+
+def _is_bytes(type_: pa.DataType) -> Any:
+    return (
+        pat.is_binary(type_)
+        or pat.is_large_binary(type_)
+        or pat.is_fixed_size_binary(type_)
+        or pat.is_binary_view(type_)
+    )
+
+
+def _is_number(type_: pa.DataType) -> Any:
+    return pat.is_integer(type_) or pat.is_floating(type_) or pat.is_decimal(type_)
+
+
+def _is_label(type_: pa.DataType) -> Any:
+    if pat.is_dictionary(type_):
+        return _is_label(type_.value_type)
+    return _is_text(type_) or pat.is_integer(type_) or pat.is_boolean(type_)
+
+
+def _is_list(type_: pa.DataType) -> Any:
+    return pat.is_list(type_) or pat.is_large_list(type_) or pat.is_fixed_size_list(type_)
+
+
+def _accepts_number(type_: pa.DataType) -> Any:
+    return _is_number(type_) or pat.is_boolean(type_) or _is_text(type_) or pat.is_null(type_)
+
+
+def _accepts_numbers(type_: pa.DataType) -> Any:
+    return _is_list(type_) and (_is_number(type_.value_type) or pat.is_null(type_.value_type))
+
+
+# kind -> (what it accepts, in words; the test). A column of nulls has no type to object to.
+_ACCEPTED: dict[str, tuple[str, TypeTest]] = {
+    "categorical": ("a string, integer or boolean column", _is_label),
+    "text": ("a string column", _is_text),
+    "image": ("a column of bytes or of file paths", lambda t: _is_bytes(t) or _is_text(t)),
+    "numeric": ("a number column, or text that spells numbers", _accepts_number),
+    "binary": (
+        "a boolean, number or string column",
+        lambda t: _is_label(t) or pat.is_floating(t),
+    ),
+    "multiclass": ("a string, integer or boolean column", _is_label),
+}
+
+
+def check_column(place: str, spec: Any, type_: pa.DataType) -> None:
+    """Refuses a column of a type that the kind cannot take.
+
+    Raises:
+        BraidError: With the types that it can take.
+    """
+    accepted, test = _ACCEPTED[spec.kind]
+    if getattr(spec, "length", None) is not None and spec.kind == "numeric":
+        accepted, test = f"a column of lists of {spec.length} numbers", _accepts_numbers
+    if not test(type_) and not pat.is_null(type_):
+        raise BraidError(
+            place,
+            expected=f"{accepted}, for kind '{spec.kind}'",
+            received=f"type {type_}",
+            action="Declare another kind or column, or convert the column.",
+        )
+
+
+def conform(raw: RawColumn, column: pa.Array) -> Conformed:
+    """Converts a column for the graph.
+
+    Args:
+        raw: What the graph takes. Columns of kind "image" that hold paths are to be read first.
+        column: The source column.
+    """
+    if isinstance(column, pa.DictionaryArray):
+        column = column.dictionary_decode()
+    if raw.dtype == "float32":
+        return _numbers(column) if raw.length is None else _vectors(column, raw.length)
+    return _strings(column)
+
+
+def not_binary(values: np.ndarray, missing: np.ndarray, positive: str | None) -> dict[int, str]:
+    """Returns the rows of a yes-or-no column that are neither; with `positive` every value is.
+
+    Args:
+        values: The column as texts, bytes objects [rows].
+        missing: bool [rows].
+        positive: The declared "yes" value.
+    """
+    if positive is not None:
+        return {}
+    known = missing.copy()
+    for text in (*TRUE_TEXTS, *FALSE_TEXTS):
+        known |= values == text.encode()
+    return {int(row): "not_binary" for row in np.flatnonzero(~known)}
+
+
+def _strings(column: pa.Array) -> Conformed:
+    if not _is_bytes(column.type):
+        column = column.cast(pa.large_string()).cast(pa.large_binary())
+    elif not pat.is_large_binary(column.type):
+        column = column.cast(pa.large_binary())
+    if column.null_count:
+        column = column.fill_null(b"")
+    lengths = pc.binary_length(column).to_numpy(zero_copy_only=False)
+    return Conformed(column.to_numpy(zero_copy_only=False), lengths == 0)
+
+
+def _numbers(column: pa.Array) -> Conformed:
+    invalid: dict[int, str] = {}
+    if _is_text(column.type):
+        column, invalid = _parse_numbers(column)
+    values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    with np.errstate(over="ignore"):  # a double that float32 cannot hold becomes infinite
+        values = values.astype(np.float32)
+    missing = np.isnan(values)
+    finite = np.isfinite(values)
+    if finite.all():
+        return Conformed(values, missing, invalid)
+    missing[list(invalid)] = False
+    infinite = np.flatnonzero(np.isinf(values))
+    invalid |= {int(row): "not_finite" for row in infinite}
+    values[infinite] = np.nan
+    return Conformed(values, missing, invalid)
+
+
+def _parse_numbers(column: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+    """Parses a text column; a text that is no number is listed and becomes null."""
+    column = pc.utf8_trim_whitespace(column)
+    column = pc.if_else(pc.is_in(pc.utf8_lower(column), _NO_NUMBER), None, column)
+    try:
+        return column.cast(pa.float64()), {}
+    except pa.ArrowInvalid:
+        pass
+    numbers: list[float | None] = []
+    invalid = {}
+    for row, text in enumerate(column.to_pylist()):
+        try:
+            numbers.append(None if text is None else float(text))
+        except ValueError:
+            numbers.append(None)
+            invalid[row] = "not_a_number"
+    return pa.array(numbers, pa.float64()), invalid
+
+
+def _vectors(column: pa.Array, length: int) -> Conformed:
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    missing = lengths == 0
+    fits = lengths == length
+    values = np.full((len(column), length), np.nan, np.float32)
+    flat = column.filter(pa.array(fits)).flatten().cast(pa.float64(), safe=False)
+    values[fits] = flat.to_numpy(zero_copy_only=False).reshape(-1, length)
+    invalid = {int(r): f"length_is_not_{length}" for r in np.flatnonzero(~fits & ~missing)}
+    for row in np.flatnonzero(fits & ~np.isfinite(values).all(axis=1)):
+        invalid[int(row)] = "not_finite"
+        values[row] = np.nan
+    return Conformed(values, missing, invalid)

@@ -1,0 +1,35 @@
+"""How each feature kind is analyzed, transformed and stored; a kind is one module and one line."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from transforms.contract.manifest import StoredFeature
+from transforms.features import categorical, image, numeric, text
+from transforms.requests import Fitted, Request
+
+
+class FeatureKind(Protocol):
+    """The transform of one kind."""
+
+    def requests(self, name: str, spec: Any, raw: tf.Tensor) -> tuple[Request, ...]:
+        """Returns what the kind needs to know of the training rows."""
+        ...
+
+    def encode(self, name: str, spec: Any, raw: tf.Tensor, fitted: Fitted) -> tf.Tensor:
+        """Returns what is stored, as TFT can carry it: string, int64 or float32 [batch, ...]."""
+        ...
+
+    def stored(self, name: str, spec: Any, terms: int) -> StoredFeature:
+        """Returns how it lies in a shard, given the size of its vocabulary."""
+        ...
+
+
+FEATURE_KINDS: dict[str, FeatureKind] = {
+    "categorical": categorical,
+    "numeric": numeric,
+    "text": text,
+    "image": image,
+}

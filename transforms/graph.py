@@ -1,0 +1,115 @@
+"""The transform graph: traced by TFT from the declaration, saved as a SavedModel of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from transforms.analyzers import fit
+from transforms.contract.features import Image, RawColumn
+from transforms.contract.manifest import MISSING_SUFFIX, WEIGHT_SUFFIX
+from transforms.contract.pipeline import PipelineSpec
+from transforms.features import FEATURE_KINDS
+from transforms.features.image import decode_stored
+from transforms.requests import Request
+from transforms.targets import TARGET_KINDS
+
+Tensors = dict[str, tf.Tensor]
+_TF_DTYPES = {"string": tf.string, "bytes": tf.string, "float32": tf.float32}
+
+
+def tensor_spec(raw: RawColumn) -> tf.TensorSpec:
+    """Returns the graph's input for a source column."""
+    shape = [None] if raw.length is None else [None, raw.length]
+    return tf.TensorSpec(shape, _TF_DTYPES[raw.dtype])
+
+
+def raw_columns(pipeline: PipelineSpec, *, with_targets: bool) -> dict[str, RawColumn]:
+    """Returns what the graph takes, by source column."""
+    raws = list(pipeline.raw_features().values())
+    if with_targets:
+        raws += pipeline.raw_targets().values()
+    return {raw.name: raw for raw in raws}
+
+
+def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tensors], Tensors]:
+    """Returns the TFT preprocessing function of a declaration.
+
+    It takes every raw column and gives every stored feature, indicator, target and weight.
+
+    Args:
+        pipeline: The declaration.
+        statistics: The folder that the analysis writes vocabularies and moments to.
+    """
+    features, targets = pipeline.raw_features(), pipeline.raw_targets()
+
+    def preprocess(inputs: Tensors) -> Tensors:
+        requests: list[Request] = []
+        for name, feature in pipeline.features.items():
+            kind = FEATURE_KINDS[feature.kind]
+            requests += kind.requests(name, feature, inputs[features[name].name])
+        for name, target in pipeline.targets.items():
+            goal = TARGET_KINDS[target.kind]
+            requests += goal.requests(name, target, inputs[targets[name].name])
+        fitted = fit(requests, statistics)
+        outputs: Tensors = {}
+        for name, feature in pipeline.features.items():
+            raw = inputs[features[name].name]
+            outputs[name] = FEATURE_KINDS[feature.kind].encode(name, feature, raw, fitted)
+            if feature.has_indicator:
+                outputs[name + MISSING_SUFFIX] = tf.cast(is_missing(raw), tf.float32)
+        for name, target in pipeline.targets.items():
+            raw = inputs[targets[name].name]
+            label, known = TARGET_KINDS[target.kind].encode(name, target, raw, fitted)
+            outputs[name] = label
+            outputs[name + WEIGHT_SUFFIX] = tf.cast(known, tf.float32)
+        return outputs
+
+    return preprocess
+
+
+def is_missing(raw: tf.Tensor) -> tf.Tensor:
+    """Returns whether a raw value is missing, bool [batch]; of a list, any of its numbers."""
+    if raw.dtype == tf.string:
+        return raw == ""
+    missing = tf.math.is_nan(raw)
+    return tf.reduce_any(missing, axis=1) if raw.shape.rank == 2 else missing
+
+
+class TransformGraph(tf.Module):  # type: ignore[misc]
+    """What lies in `graph/`: the frozen transform as two functions of raw columns.
+
+    `transform` takes features and targets and gives what shards store. `transform_features` takes
+    the features only and gives what the model takes.
+    """
+
+    def __init__(self, pipeline: PipelineSpec, transform_output: Path) -> None:
+        super().__init__()
+        output = tft.TFTransformOutput(str(transform_output))
+        self._layer = output.transform_features_layer()
+        images = {n: f for n, f in pipeline.features.items() if isinstance(f, Image)}
+        features = [*pipeline.features]
+        features += [n + MISSING_SUFFIX for n, f in pipeline.features.items() if f.has_indicator]
+
+        def transform(raw: Mapping[str, tf.Tensor]) -> Tensors:
+            return dict(self._layer(dict(raw)))
+
+        def transform_features(raw: Mapping[str, tf.Tensor]) -> Tensors:
+            outputs = self._layer(dict(raw))
+            inputs = {name: outputs[name] for name in features}
+            return inputs | {n: decode_stored(spec, inputs[n]) for n, spec in images.items()}
+
+        self.transform = _traced(transform, raw_columns(pipeline, with_targets=True))
+        self.transform_features = _traced(
+            transform_features, raw_columns(pipeline, with_targets=False)
+        )
+
+
+def _traced(
+    function: Callable[..., Tensors], raws: Mapping[str, RawColumn]
+) -> tf.types.experimental.PolymorphicFunction:
+    signature = [{name: tensor_spec(raw) for name, raw in raws.items()}]
+    return tf.function(function, input_signature=signature)

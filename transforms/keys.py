@@ -1,0 +1,71 @@
+"""Keys name rows, so that no two rows may share one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from transforms.contract.errors import BraidError
+from transforms.contract.jobs import Partition
+from transforms.contract.pipeline import PipelineSpec
+from transforms.formats import pieces, read_piece
+from transforms.hashing import key_bytes, key_hashes
+from transforms.source import open_filesystem
+
+_BATCH_ROWS = 65_536
+
+
+def check_unique(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int:
+    """Looks for a key that two rows share; null keys are rejected later, row by row.
+
+    Holds 8 bytes a row.
+
+    Returns:
+        The number of rows that have a key.
+
+    Raises:
+        BraidError: Two rows share a key; it is named with its files.
+    """
+    partitions = tuple(partitions)
+    found = [key_hashes(keys) for _, keys in _keys(pipeline, partitions)]
+    hashes = np.sort(np.concatenate(found)) if found else np.zeros(0, np.uint64)
+    shared = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    if len(shared):
+        _refuse_shared(pipeline, partitions, shared)
+    return len(hashes)
+
+
+def _keys(
+    pipeline: PipelineSpec, partitions: Iterable[Partition]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields (file, keys as bytes) by batches, without the null ones."""
+    source = pipeline.source
+    filesystem, _ = open_filesystem(source.path)
+    for partition in partitions:
+        for file in partition.files:
+            for piece in pieces(source.format, filesystem, file.path, file.size):
+                for batch in read_piece(
+                    source.format, filesystem, piece, [source.key], _BATCH_ROWS
+                ):
+                    keys = key_bytes(batch.column(0))
+                    yield file.path, keys[keys != b""]
+
+
+def _refuse_shared(
+    pipeline: PipelineSpec, partitions: tuple[Partition, ...], shared: np.ndarray
+) -> None:
+    """Reads the keys again to tell equal keys from equal hashes, and names the first pair."""
+    first_file: dict[bytes, str] = {}
+    for file, keys in _keys(pipeline, partitions):
+        suspects = np.isin(key_hashes(keys), shared)
+        for key in keys[suspects]:
+            if key in first_file:
+                raise BraidError(
+                    f"source.key '{pipeline.source.key}'",
+                    expected="a key of its own for every row",
+                    received=f"the key '{key.decode()}' twice, in {first_file[key]} and in {file} "
+                    f"({len(shared)} keys are shared in all)",
+                    action="Remove the duplicates, or declare the column that names a row.",
+                )
+            first_file[key] = file

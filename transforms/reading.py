@@ -1,0 +1,230 @@
+"""From a unit of work to batches that the transform graph takes, with every unusable row named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.types as pat
+
+from transforms.columns import Conformed, column_names, conform, not_binary
+from transforms.contract.features import FeatureSpec, RawColumn
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.targets import Binary, TargetSpec
+from transforms.formats import read_piece
+from transforms.hashing import key_bytes
+from transforms.source import open_filesystem, source_folder
+from transforms.splits import assign_splits
+from transforms.units import WorkUnit
+
+_FILE_THREADS = 8  # image files are small and, in a bucket, far away
+UNREADABLE_FILE = "missing_file"
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that cannot be used."""
+
+    key: str
+    file: str
+    column: str
+    reason: str
+    value: bytes
+
+
+@dataclass
+class RawBatch:
+    """Some rows as the graph takes them; rejected rows are no longer among them.
+
+    Attributes:
+        keys: The rows' keys as UTF-8 bytes objects, [rows].
+        splits: Index into `SPLITS`, int8 [rows].
+        columns: float32 [rows] or [rows, length], or bytes objects [rows], by source column.
+        rows: The number of source rows, rejected ones included.
+        file: The file that the rows come from.
+        rejects: Rows that were left out.
+        replaced: How many values were replaced by a default, by (column, reason).
+    """
+
+    keys: np.ndarray
+    splits: np.ndarray
+    columns: dict[str, np.ndarray]
+    rows: int
+    file: str
+    rejects: list[Reject] = field(default_factory=list)
+    replaced: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def select(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the columns of some rows, by a mask or by their numbers."""
+        return {name: values[rows] for name, values in self.columns.items()}
+
+
+class BatchReader:
+    """Reads units of work of one pipeline.
+
+    Args:
+        pipeline: The declaration.
+        columns: The source columns that the graph will be given; None gives it all.
+        features_only: Rows to be predicted: no targets and no splits are read, and no row is
+            rejected; an unusable value is treated as a missing one.
+    """
+
+    def __init__(
+        self,
+        pipeline: PipelineSpec,
+        columns: set[str] | None = None,
+        *,
+        features_only: bool = False,
+    ) -> None:
+        self._pipeline = pipeline
+        self._features_only = features_only
+        self._filesystem, _ = open_filesystem(pipeline.source.path)
+        self._image_folder = source_folder(pipeline.source)
+        self._specs: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
+            (name, pipeline.features[name], raw) for name, raw in pipeline.raw_features().items()
+        ]
+        if not features_only:
+            self._specs += [
+                (name, pipeline.targets[name], raw) for name, raw in pipeline.raw_targets().items()
+            ]
+        if columns is not None:
+            self._specs = [item for item in self._specs if item[2].name in columns]
+        self._columns = self._columns_to_read()
+
+    def _columns_to_read(self) -> list[str]:
+        names = {raw.name for _, _, raw in self._specs} | {self._pipeline.source.key}
+        if not self._features_only:
+            names |= {c for place, c in column_names(self._pipeline) if place == "split.column"}
+        return sorted(names - {self._pipeline.source.partition_by})
+
+    def read(self, unit: WorkUnit, batch_rows: int) -> Iterator[RawBatch]:
+        """Yields a unit's rows, `batch_rows` source rows at a time, in a fixed order.
+
+        Raises:
+            BraidError: A file cannot be read as the declared format.
+        """
+        source = self._pipeline.source
+        position = 0
+        for piece in unit.pieces:
+            for batch in read_piece(
+                source.format, self._filesystem, piece, self._columns, batch_rows
+            ):
+                skip = min(max(unit.start - position, 0), batch.num_rows)
+                stop = batch.num_rows if unit.stop is None else unit.stop - position
+                position += batch.num_rows
+                batch = batch.slice(skip, max(stop - skip, 0))
+                if batch.num_rows:
+                    yield self._conform(batch, unit, piece.path)
+                if unit.stop is not None and position >= unit.stop:
+                    return
+
+    def _conform(self, batch: pa.RecordBatch, unit: WorkUnit, file: str) -> RawBatch:
+        table = {name: batch.column(name) for name in batch.schema.names}
+        key_name, partition_by = self._pipeline.source.key, self._pipeline.source.partition_by
+        if partition_by is not None and partition_by not in table:
+            table[partition_by] = pa.repeat(pa.scalar(unit.value), batch.num_rows)
+        keys = key_bytes(table[key_name])
+        rejected: dict[int, Reject] = {}
+        result = RawBatch(keys, np.zeros(0), {}, batch.num_rows, file)
+
+        def reject(row: int, column: str, reason: str) -> None:
+            if row not in rejected:
+                value = _as_bytes(table[column][row].as_py())
+                rejected[row] = Reject(keys[row].decode(), file, column, reason, value)
+
+        if not self._features_only:
+            for row in np.flatnonzero(keys == b"").tolist():
+                reject(row, key_name, "missing")
+            result.splits, problems = assign_splits(self._pipeline.split, keys, table)
+            for row, (column, reason) in problems.items():
+                reject(row, column, reason)
+        for _, spec, raw in self._specs:
+            conformed = self._column(spec, raw, table[raw.name])
+            for row, reason in self._settle(spec, raw, conformed, result).items():
+                reject(row, raw.name, reason)
+            result.columns[raw.name] = conformed.values
+        _drop(result, rejected)
+        return result
+
+    def _column(
+        self, spec: FeatureSpec | TargetSpec, raw: RawColumn, column: pa.Array
+    ) -> Conformed:
+        unreadable: dict[int, str] = {}
+        if raw.dtype == "bytes" and pat.is_string(column.type) | pat.is_large_string(column.type):
+            column, unreadable = self._read_files(column)
+        conformed = conform(raw, column)
+        conformed.missing[list(unreadable)] = False
+        conformed.invalid |= unreadable
+        if isinstance(spec, Binary):
+            conformed.invalid |= not_binary(conformed.values, conformed.missing, spec.positive)
+        return conformed
+
+    def _settle(
+        self,
+        spec: FeatureSpec | TargetSpec,
+        raw: RawColumn,
+        conformed: Conformed,
+        result: RawBatch,
+    ) -> dict[int, str]:
+        """Applies the missing and the invalid policy; returns the rows to reject."""
+        rejects: dict[int, str] = {}
+        missing = np.flatnonzero(conformed.missing)
+        if self._features_only or spec.missing != "reject":
+            if len(missing):
+                result.replaced[raw.name, "missing"] += len(missing)
+        else:
+            rejects = dict.fromkeys(missing.tolist(), "missing")
+        if not conformed.invalid:
+            return rejects
+        if not self._features_only and spec.invalid == "reject":
+            return rejects | conformed.invalid
+        blank: bytes | float = np.nan if raw.dtype == "float32" else b""
+        for row, reason in conformed.invalid.items():
+            conformed.values[row] = blank
+            result.replaced[raw.name, reason] += 1
+        return rejects
+
+    def _read_files(self, paths: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+        """Reads the image files that a path column names."""
+
+        def read(path: str | None) -> bytes | None:
+            if not path:
+                return b""
+            try:
+                return _read_file(self._filesystem, self._image_folder, path)
+            except (OSError, pa.ArrowException):
+                return None
+
+        with ThreadPoolExecutor(_FILE_THREADS) as threads:
+            contents = list(threads.map(read, paths.to_pylist()))
+        unreadable = {row: UNREADABLE_FILE for row, c in enumerate(contents) if c is None}
+        return pa.array(contents, pa.large_binary()), unreadable
+
+
+def _read_file(filesystem: pafs.FileSystem, folder: str, path: str) -> bytes:
+    if "://" in path:
+        filesystem, path = open_filesystem(path)
+    elif not path.startswith("/"):
+        _, base = open_filesystem(folder)
+        path = f"{base}/{path}"
+    with filesystem.open_input_file(path) as file:
+        return file.readall()  # type: ignore[no-any-return]
+
+
+def _drop(batch: RawBatch, rejected: dict[int, Reject]) -> None:
+    if not rejected:
+        return
+    keep = np.ones(len(batch.keys), bool)
+    keep[list(rejected)] = False
+    batch.columns = batch.select(keep)
+    batch.keys, batch.splits = batch.keys[keep], batch.splits[keep]
+    batch.rejects = [rejected[row] for row in sorted(rejected)]
+
+
+def _as_bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode(errors="replace")

@@ -1,0 +1,64 @@
+"""What a kind asks the analysis for, and what it gets back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class VocabularyRequest:
+    """The most frequent terms.
+
+    Attributes:
+        name: The feature or target.
+        values: Terms, string [any]; the empty string does not count.
+        size: At most so many terms are kept.
+        minimum_count: A rarer term is not kept.
+    """
+
+    name: str
+    values: tf.Tensor
+    size: int
+    minimum_count: int
+
+
+@dataclass(frozen=True)
+class MomentsRequest:
+    """Mean, standard deviation and range of every column.
+
+    Attributes:
+        name: The feature or target.
+        values: float32 [batch, width]; NaN does not count.
+    """
+
+    name: str
+    values: tf.Tensor
+
+
+Request = VocabularyRequest | MomentsRequest
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The answer to a `MomentsRequest`, float32 [width] each; columns without a value have 0, 1."""
+
+    mean: tf.Tensor
+    deviation: tf.Tensor
+    minimum: tf.Tensor
+    maximum: tf.Tensor
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Every answer, by the name that asked.
+
+    Attributes:
+        vocabularies: The path of the vocabulary file, string [].
+        moments: The moments.
+    """
+
+    vocabularies: Mapping[str, tf.Tensor]
+    moments: Mapping[str, Moments]

@@ -1,0 +1,111 @@
+"""Running a Beam pipeline: the runner, the progress while it runs, and errors that survive it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from transforms.contract import progress
+from transforms.contract.errors import BraidError, error_from_dict
+from transforms.contract.source import BeamSpec
+from transforms.contract.workspace import storage_error
+
+_REPORT_SECONDS = 0.5
+_MARK = "BRAID_ERROR"
+_MARKED = re.compile(_MARK + r"(\{.*?\})" + _MARK)
+
+
+def workers(spec: BeamSpec) -> int:
+    """Returns how many workers the in-process runner has, and a hint for any other."""
+    return int(spec.options.get("direct_num_workers", 0)) or os.cpu_count() or 1
+
+
+def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> None:
+    """Builds a pipeline, runs it and waits for its end.
+
+    "DirectRunner" is the in-process `FnApiRunner`; by its name Beam would choose Prism, which it
+    downloads.
+
+    Raises:
+        BraidError: A step of the pipeline raised it.
+    """
+    options = {"direct_num_workers": workers(spec), "direct_running_mode": "multi_threading"}
+    local = spec.runner == "DirectRunner"
+    options = options | spec.options if local else dict(spec.options)
+    runner = FnApiRunner() if local else spec.runner
+    try:
+        with beam.Pipeline(runner=runner, options=PipelineOptions.from_dictionary(options)) as p:
+            build(p)
+    except Exception as error:
+        found = _MARKED.search(str(error))
+        if found is None:
+            raise
+        raise error_from_dict(json.loads(found.group(1))) from None
+
+
+@contextmanager
+def marked_errors(place: str) -> Iterator[None]:
+    """Lets a user's error cross Beam, which passes on only the text of what a step raises."""
+    try:
+        yield
+    except BraidError as error:
+        raise RuntimeError(_marked(error)) from error
+    except OSError as error:
+        raise RuntimeError(_marked(storage_error(error, place))) from error
+
+
+def _marked(error: BraidError) -> str:
+    return f"{_MARK}{json.dumps(error.to_dict())}{_MARK}"
+
+
+class RowCounter:
+    """Counts rows that workers of this process are done with, and tells the flow twice a second.
+
+    Workers of other machines count in their own processes; their rows are told when they are
+    committed.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._done = 0
+
+    def add(self, rows: int) -> None:
+        """Counts rows that are done."""
+        with self._lock:
+            self._done += rows
+
+    @contextmanager
+    def reporting(self, total: int) -> Iterator[None]:
+        """Tells the flow about the rows that are done while the block runs."""
+        self._done = 0
+        ended = threading.Event()
+
+        def report() -> None:
+            while not ended.wait(_REPORT_SECONDS):
+                progress.report(self._done, total, unit="rows")
+
+        thread = threading.Thread(target=report, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            progress.report(self._done, total, unit="rows")
+
+
+COUNTER = RowCounter()
+
+
+def known_rows(units: Any) -> int:
+    """Returns the rows of units whose number is known before reading."""
+    return sum(unit.rows() or 0 for unit in units)

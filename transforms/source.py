@@ -1,0 +1,179 @@
+"""Which files a source has now, which partitions they make, and whether the declaration fits them.
+
+Nothing here imports TensorFlow or Beam: `braid validate` is made of it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from transforms.columns import check_column, column_names
+from transforms.contract.errors import BraidError
+from transforms.contract.fingerprint import fingerprint
+from transforms.contract.jobs import Partition, SourceFile
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.source import SourceSpec
+from transforms.formats import SUFFIXES, read_schema
+
+_FOOTER_THREADS = 16  # footers are small and, in a bucket, far away
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a source has at one moment.
+
+    Attributes:
+        partitions: In the order of their values: numbers as numbers, everything else as text.
+    """
+
+    partitions: tuple[Partition, ...]
+
+    def files(self) -> tuple[SourceFile, ...]:
+        """Returns every file of the source."""
+        return tuple(file for partition in self.partitions for file in partition.files)
+
+
+def open_filesystem(path: str) -> tuple[pafs.FileSystem, str]:
+    """Returns the file system of a local path or a URI, and the path within it."""
+    if "://" in path:
+        filesystem, inner = pafs.FileSystem.from_uri(path)
+        return filesystem, inner
+    return pafs.LocalFileSystem(), path
+
+
+def source_folder(source: SourceSpec) -> str:
+    """Returns the folder that the source's relative image paths start from."""
+    path = source.path.split("*")[0] if "*" in source.path else source.path
+    is_folder = "*" not in source.path and not path.endswith(SUFFIXES[source.format])
+    return path if is_folder else posixpath.dirname(path)
+
+
+def scan(source: SourceSpec) -> Scan:
+    """Lists the source's files and groups them into partitions.
+
+    Raises:
+        BraidError: The path is not there, cannot be read, holds no file of the format, or has a
+            file outside the declared partitions.
+    """
+    infos = _list(source)
+    if not infos:
+        raise BraidError(
+            source.path,
+            expected=f"at least one {source.format} file "
+            f"(ending in {' or '.join(SUFFIXES[source.format])})",
+            received="none",
+            action="Correct source.path or source.format.",
+        )
+    groups: dict[str | None, list[SourceFile]] = {}
+    for info in sorted(infos, key=lambda i: i.path):
+        file = SourceFile(path=info.path, size=info.size, modified_ns=info.mtime_ns or 0)
+        groups.setdefault(_partition_value(source, info.path), []).append(file)
+    values = sorted(groups, key=_partition_order)
+    return Scan(tuple(_partition(source, value, groups[value]) for value in values))
+
+
+def check_schema(pipeline: PipelineSpec, files: Iterable[SourceFile]) -> None:
+    """Holds the declaration against the schema of every file.
+
+    Raises:
+        BraidError: A file is not of the declared format, lacks a declared column, or has one of a
+            type that its kind cannot take.
+    """
+    filesystem, _ = open_filesystem(pipeline.source.path)
+
+    def check(file: SourceFile) -> None:
+        schema = read_schema(pipeline, filesystem, file.path)
+        _check_columns(pipeline, schema, file.path)
+
+    with ThreadPoolExecutor(_FOOTER_THREADS) as threads:
+        for _ in threads.map(check, files):
+            pass
+
+
+def _check_columns(pipeline: PipelineSpec, schema: pa.Schema, path: str) -> None:
+    present = set(schema.names) | {pipeline.source.partition_by}
+    for place, column in column_names(pipeline):
+        if column not in present:
+            raise BraidError(
+                f"{place}, in {path}",
+                expected=f"a column '{column}'",
+                received=f"the columns {', '.join(schema.names)}",
+                action="Name an existing column with `column:`, or correct the table.",
+            )
+    for group, specs in (("features", pipeline.features), ("targets", pipeline.targets)):
+        for name, spec in specs.items():
+            column = spec.column or name
+            if column in schema.names:
+                check_column(
+                    f"{group}.{name}, column '{column}' of {path}", spec, schema.field(column).type
+                )
+
+
+def _list(source: SourceSpec) -> list[pafs.FileInfo]:
+    """Returns the files of the declared format under the source's path."""
+    base = source.path.split("*")[0].rpartition("/")[0] if "*" in source.path else source.path
+    try:
+        filesystem, inner = open_filesystem(base)
+        info = filesystem.get_file_info(inner)
+        if info.type == pafs.FileType.File:
+            return [info]
+        if info.type == pafs.FileType.NotFound:
+            raise FileNotFoundError
+        found = filesystem.get_file_info(pafs.FileSelector(inner, recursive=True))
+    except (OSError, pa.ArrowException) as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise BraidError(
+            f"source.path {source.path}",
+            expected="a file, a folder or a glob that can be read",
+            received="nothing there" if missing else " ".join(str(error).split()),
+            action="Correct source.path, or give this user access to it.",
+        ) from None
+    pattern = open_filesystem(source.path)[1]
+    return [
+        info
+        for info in found
+        if info.type == pafs.FileType.File
+        and info.path.endswith(SUFFIXES[source.format])
+        and not any(p.startswith((".", "_")) for p in info.path[len(inner) :].split("/"))
+        and ("*" not in pattern or fnmatch.fnmatch(info.path, pattern))
+    ]
+
+
+def _partition_value(source: SourceSpec, path: str) -> str | None:
+    """Returns the hive value that a file's path has for the partition key."""
+    if source.partition_by is None:
+        return None
+    prefix = f"{source.partition_by}="
+    for part in reversed(posixpath.dirname(path).split("/")):
+        if part.startswith(prefix):
+            return part.removeprefix(prefix)
+    raise BraidError(
+        path,
+        expected=f"a folder '{prefix}VALUE' in the path, as source.partition_by declares",
+        received="none",
+        action="Move the file into such a folder, or leave source.partition_by out.",
+    )
+
+
+def _partition_order(value: str | None) -> tuple[int, float, str]:
+    try:
+        return 0, float(value or 0), value or ""
+    except ValueError:
+        return 1, 0.0, value or ""
+
+
+def _partition(source: SourceSpec, value: str | None, files: list[SourceFile]) -> Partition:
+    # The folder's own path is left out, so that a table that moves as a whole stays the same.
+    content = [
+        [file.path.rpartition("/")[2], file.size, file.modified_ns]
+        for file in sorted(files, key=lambda f: f.path)
+    ]
+    name = "all" if value is None else f"{source.partition_by}={value}"
+    return Partition(name=name, value=value, fingerprint=fingerprint(content), files=tuple(files))

@@ -1,0 +1,36 @@
+"""How each target kind is analyzed, transformed and stored; a kind is one module and one line."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from transforms.contract.manifest import StoredFeature
+from transforms.requests import Fitted, Request
+from transforms.targets import binary, multiclass, numeric
+
+
+class TargetKind(Protocol):
+    """The transform of one kind."""
+
+    def requests(self, name: str, spec: Any, raw: tf.Tensor) -> tuple[Request, ...]:
+        """Returns what the kind needs to know of the training rows."""
+        ...
+
+    def encode(
+        self, name: str, spec: Any, raw: tf.Tensor, fitted: Fitted
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the label, and whether there is one, bool [batch]."""
+        ...
+
+    def stored(self, name: str, spec: Any, terms: int) -> StoredFeature:
+        """Returns how the label lies in a shard, given the number of classes seen."""
+        ...
+
+
+TARGET_KINDS: dict[str, TargetKind] = {
+    "binary": binary,
+    "multiclass": multiclass,
+    "numeric": numeric,
+}

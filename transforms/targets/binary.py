@@ -1,0 +1,41 @@
+"""Yes or no to 1 or 0."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from transforms.columns import TRUE_TEXTS
+from transforms.contract.manifest import StoredFeature
+from transforms.contract.targets import Binary
+from transforms.requests import Fitted, Request, VocabularyRequest
+
+
+def requests(name: str, spec: Binary, raw: tf.Tensor) -> tuple[Request, ...]:
+    """Asks how often "0" and "1" occur."""
+    label, known = _label(spec, raw)
+    texts = tf.where(known, tf.strings.as_string(label), "")
+    return (VocabularyRequest(name, texts, size=2, minimum_count=1),)
+
+
+def encode(
+    name: str,
+    spec: Binary,
+    raw: tf.Tensor,
+    fitted: Fitted,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns 0 or 1, float32 [batch], and whether the value is known."""
+    label, known = _label(spec, raw)
+    return tf.cast(label, tf.float32), known
+
+
+def stored(name: str, spec: Binary, terms: int) -> StoredFeature:
+    """Returns the stored 0 or 1."""
+    return StoredFeature(name=name, role="target", kind=spec.kind, dtype="float32", shape=())
+
+
+def _label(spec: Binary, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    known = raw != ""
+    if spec.positive is not None:
+        return tf.cast(raw == spec.positive, tf.int64), known
+    yes = tf.reduce_any(raw[:, tf.newaxis] == tf.constant(TRUE_TEXTS), axis=1)
+    return tf.cast(yes, tf.int64), known

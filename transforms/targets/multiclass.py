@@ -1,0 +1,33 @@
+"""Labels to class ids."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from transforms.contract.manifest import StoredFeature
+from transforms.contract.targets import Multiclass
+from transforms.requests import Fitted, Request, VocabularyRequest
+
+
+def requests(name: str, spec: Multiclass, raw: tf.Tensor) -> tuple[Request, ...]:
+    """Asks for the vocabulary of the labels; they become the classes, the most frequent first."""
+    return (VocabularyRequest(name, raw, spec.vocabulary_size, minimum_count=1),)
+
+
+def encode(
+    name: str,
+    spec: Multiclass,
+    raw: tf.Tensor,
+    fitted: Fitted,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns class ids, int64 [batch], and whether the training rows have the label."""
+    found = tft.apply_vocabulary(raw, fitted.vocabularies[name], default_value=-1)
+    return tf.maximum(found, 0), found >= 0
+
+
+def stored(name: str, spec: Multiclass, terms: int) -> StoredFeature:
+    """Returns the stored class id."""
+    return StoredFeature(
+        name=name, role="target", kind=spec.kind, dtype="int64", shape=(), cardinality=terms
+    )

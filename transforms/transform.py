@@ -1,0 +1,272 @@
+"""The transform: units of rows through the frozen graph into committed shards."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from transforms.applying import GraphApplier
+from transforms.contract.jobs import Partition, TransformJob
+from transforms.contract.manifest import (
+    RAW_TARGET_PREFIX,
+    RejectCount,
+    ReplacedCount,
+    Shard,
+    ShardManifest,
+)
+from transforms.contract.source import SPLITS
+from transforms.contract.spec import Spec
+from transforms.contract.workspace import Workspace, remove, write_atomic
+from transforms.examples import ExampleEncoder
+from transforms.reading import BatchReader, RawBatch, Reject
+from transforms.running import COUNTER, known_rows, marked_errors, run_pipeline, workers
+from transforms.shards import ShardWriter, write_rejects
+from transforms.source import open_filesystem
+from transforms.units import WorkUnit, plan_units
+
+_BATCH_BYTES = 8 * 1024 * 1024  # of stored values; fits the caches of a few cores, amortizes calls
+_MAX_BATCH_ROWS = 4_096
+_UNITS_PER_WORKER = 4  # so that workers end at about the same time
+
+
+class UnitReceipt(Spec):
+    """What one unit of work wrote; with it the unit is done, whatever happens later."""
+
+    shards: tuple[Shard, ...]
+    rows: int
+    rejects: tuple[RejectCount, ...]
+    replaced: tuple[ReplacedCount, ...]
+
+
+def transform(text: str) -> dict[str, Any]:
+    """Runs a `TransformJob` given as JSON: transforms its partitions and commits their shards.
+
+    What an earlier, killed run finished is kept: whole partitions by their manifests, units of
+    work by their receipts.
+
+    Returns:
+        Rows read, seconds and partitions.
+
+    Raises:
+        BraidError: A file cannot be read, or the disk is full.
+    """
+    started = time.monotonic()
+    job = TransformJob.model_validate_json(text)
+    plan = {partition.name: _plan(job, partition) for partition in job.partitions}
+    units = [unit for units in plan.values() for unit in units]
+    lanes = -(-job.pipeline.transform.min_shards // max(len(units), 1))
+    todo = [unit for unit in units if not _receipt_path(job, unit).exists()]
+
+    def build(p: beam.Pipeline) -> None:
+        _ = (
+            p
+            | "Units" >> beam.Create(todo)
+            | "SpreadUnits" >> beam.Reshuffle()
+            | "TransformUnits" >> beam.ParDo(_TransformUnit(job, lanes))
+        )
+
+    with COUNTER.reporting(known_rows(todo)):
+        if todo:
+            run_pipeline(job.pipeline.beam, build)
+        rows = sum(_commit(job, part, plan[part.name]).rows for part in job.partitions)
+    return {
+        "rows": rows,
+        "seconds": time.monotonic() - started,
+        "partitions": len(job.partitions),
+    }
+
+
+class _Plan(Spec):
+    """How a partition was cut; a resumed run cuts it the same way on any machine."""
+
+    at_least: int
+
+
+def _plan(job: TransformJob, partition: Partition) -> list[WorkUnit]:
+    source, folder = job.pipeline.source, _folder(job, partition)
+    path = folder / "units" / "plan.json"
+    if not path.exists():
+        wanted = _UNITS_PER_WORKER * workers(job.pipeline.beam)
+        plan = _Plan(at_least=-(-wanted // len(job.partitions)))
+        write_atomic(path, plan.model_dump_json())
+    at_least = _Plan.model_validate_json(path.read_text()).at_least
+    filesystem, _ = open_filesystem(source.path)
+    return plan_units(partition, format_=source.format, filesystem=filesystem, at_least=at_least)
+
+
+def _folder(job: TransformJob, partition: Partition) -> Path:
+    return job.folders().shards(job.transform, partition.name, partition.fingerprint)
+
+
+def _partition(job: TransformJob, unit: WorkUnit) -> Partition:
+    return next(p for p in job.partitions if p.name == unit.partition)
+
+
+def _receipt_path(job: TransformJob, unit: WorkUnit) -> Path:
+    return _folder(job, _partition(job, unit)) / "units" / f"{unit.index:05d}.json"
+
+
+class _TransformUnit(beam.DoFn):  # type: ignore[misc]
+    """Reads, checks, transforms and writes one unit, where it is: pixels never cross a stage."""
+
+    def __init__(self, job: TransformJob, lanes: int) -> None:
+        self._job = job
+        self._lanes = lanes
+
+    def setup(self) -> None:
+        """Loads the graph once a process and opens the source once a worker."""
+        workspace = self._job.folders()
+        manifest = workspace.read_transform(self._job.transform)
+        graph = workspace.transform(self._job.transform) / "graph"
+        if manifest is None:
+            raise FileNotFoundError(graph.parent)
+        self._applier = GraphApplier.shared(self._job.pipeline, graph)
+        self._reader = BatchReader(self._job.pipeline)
+        self._encoder = ExampleEncoder()
+        self._stored = [stored.name for stored in manifest.stored]
+        self._labels = [s.name for s in manifest.stored if s.role in ("target", "weight")]
+        self._inputs = [raw.name for raw in manifest.raw_inputs()]
+        row_bytes = sum(stored.row_bytes() for stored in manifest.stored)
+        self._batch_rows = max(1, min(_BATCH_BYTES // row_bytes, _MAX_BATCH_ROWS))
+
+    def process(self, unit: WorkUnit) -> None:
+        """Transforms one unit; its receipt is written last."""
+        with marked_errors("transform"):
+            self._transform(unit)
+
+    def _transform(self, unit: WorkUnit) -> None:
+        partition = _partition(self._job, unit)
+        folder = _folder(self._job, partition)
+        rejects: list[Reject] = []
+        replaced: Counter[tuple[str, str]] = Counter()
+        rows = 0
+        with ExitStack() as undo:
+            writers = self._writers(folder, unit)
+            for writer in writers.values():
+                undo.callback(writer.abandon)
+            for batch in self._reader.read(unit, self._batch_rows):
+                outputs = self._applier.apply(batch)
+                self._write(writers, batch, outputs)
+                rejects += batch.rejects
+                replaced += batch.replaced
+                rows += batch.rows
+                COUNTER.add(batch.rows)
+            shards = [shard for writer in writers.values() for shard in writer.close()]
+        if rejects:
+            write_rejects(_rejects_path(self._job.folders(), self._job, unit, partition), rejects)
+        receipt = UnitReceipt(
+            shards=tuple(shards),
+            rows=rows,
+            rejects=_count_rejects(rejects),
+            replaced=tuple(
+                ReplacedCount(column=c, reason=r, rows=n) for (c, r), n in sorted(replaced.items())
+            ),
+        )
+        write_atomic(_receipt_path(self._job, unit), receipt.model_dump_json())
+
+    def _writers(self, folder: Path, unit: WorkUnit) -> dict[str, ShardWriter]:
+        size = self._job.pipeline.transform.shard_bytes
+        writers: dict[str, ShardWriter] = {
+            split: ShardWriter(
+                folder,
+                f"{split}-{unit.index:05d}",
+                split=split,
+                content="stored",
+                lanes=self._lanes if split == "train" else 1,
+                shard_bytes=size,
+            )
+            for split in SPLITS
+        }
+        writers["raw"] = ShardWriter(
+            folder,
+            f"raw-test-{unit.index:05d}",
+            split="test",
+            content="raw",
+            lanes=1,
+            shard_bytes=size,
+        )
+        return writers
+
+    def _write(
+        self, writers: dict[str, ShardWriter], batch: RawBatch, outputs: dict[str, np.ndarray]
+    ) -> None:
+        records = self._encoder.encode({name: outputs[name] for name in self._stored})
+        for index, split in enumerate(SPLITS):
+            writers[split].write(records[row] for row in np.flatnonzero(batch.splits == index))
+        test = batch.splits == SPLITS.index("test")
+        if test.any():
+            raw = {name: batch.columns[name][test] for name in self._inputs}
+            raw |= {RAW_TARGET_PREFIX + name: outputs[name][test] for name in self._labels}
+            writers["raw"].write(self._encoder.encode(raw))
+
+
+def _rejects_path(
+    workspace: Workspace, job: TransformJob, unit: WorkUnit, partition: Partition
+) -> Path:
+    folder = workspace.rejects(job.transform, partition.name, partition.fingerprint)
+    return folder / f"{unit.index:05d}.parquet"
+
+
+def _count_rejects(rejects: list[Reject]) -> tuple[RejectCount, ...]:
+    first: dict[tuple[str, str], Reject] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    for reject in rejects:
+        first.setdefault((reject.column, reject.reason), reject)
+        counts[reject.column, reject.reason] += 1
+    return tuple(
+        RejectCount(
+            column=key[0],
+            reason=key[1],
+            rows=counts[key],
+            example_key=first[key].key,
+            example_file=first[key].file,
+        )
+        for key in sorted(counts)
+    )
+
+
+def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> ShardManifest:
+    """Writes the partition's manifest from its receipts, then removes what it does not name."""
+    folder = _folder(job, partition)
+    receipts = [
+        UnitReceipt.model_validate_json(_receipt_path(job, unit).read_text()) for unit in units
+    ]
+    manifest = ShardManifest(
+        transform=job.transform,
+        partition=partition.name,
+        partition_fingerprint=partition.fingerprint,
+        shards=tuple(shard for receipt in receipts for shard in receipt.shards),
+        rows=sum(receipt.rows for receipt in receipts),
+        rejects=tuple(_merged_rejects(receipts)),
+        replaced=tuple(_merged_replaced(receipts)),
+    )
+    write_atomic(folder / "manifest.json", manifest.model_dump_json(indent=1))
+    named = {"manifest.json", *(shard.file for shard in manifest.shards)}
+    for path in folder.iterdir():
+        if path.name not in named:
+            remove(path)
+    return manifest
+
+
+def _merged_rejects(receipts: list[UnitReceipt]) -> Iterator[RejectCount]:
+    merged: dict[tuple[str, str], RejectCount] = {}
+    for count in (count for receipt in receipts for count in receipt.rejects):
+        key = (count.column, count.reason)
+        rows = merged[key].rows if key in merged else 0
+        merged[key] = merged.get(key, count).model_copy(update={"rows": rows + count.rows})
+    yield from merged.values()
+
+
+def _merged_replaced(receipts: list[UnitReceipt]) -> Iterator[ReplacedCount]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for count in (count for receipt in receipts for count in receipt.replaced):
+        counts[count.column, count.reason] += count.rows
+    for (column, reason), rows in counts.items():
+        yield ReplacedCount(column=column, reason=reason, rows=rows)
