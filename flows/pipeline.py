@@ -16,18 +16,16 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
-from rich.console import Console
 
 from flows import model_steps, steps
 from flows.process import StepDied
-from flows.progress import Reporter
+from flows.progress import Reporter, console
 from flows.record import now, write_record
 from flows.report import PICTURE_FILE, SUMMARY_FILE, write_report
-from flows.run import OpenedRun, finished_run, identity_of, open_run
+from flows.run import OpenedRun, finished_run, identity_of, lock_path, open_run
 from flows.session import Session
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
-from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, exclusive_lock
 from transforms.identity import transform_fingerprint
 
@@ -99,8 +97,9 @@ def refresh_model(
     """
     pipeline = declarations.load(Path(declaration), overrides)
     folders = Workspace(Path(workspace).absolute())
-    reporter = Reporter(Console())
-    with exclusive_lock(lock_path(folders, pipeline), holder=f"pipeline '{pipeline.name}'") as lock:
+    reporter = Reporter(console())
+    holder = f"pipeline '{pipeline.name}'"
+    with exclusive_lock(lock_path(folders, pipeline.name), holder=holder) as lock:
         partitions = scan_task(pipeline)
         name = transform_fingerprint(pipeline, partitions)
         identity = identity_of(pipeline, name, partitions)
@@ -124,11 +123,6 @@ def refresh_model(
         with session.child_locks(lock):
             _work(session)
         return str(session.folder)
-
-
-def lock_path(workspace: Workspace, pipeline: PipelineSpec) -> Path:
-    """Returns the lock that a run of a pipeline holds."""
-    return workspace.root / "locks" / f"{pipeline.name}.lock"
 
 
 def _work(session: Session) -> None:

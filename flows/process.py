@@ -26,6 +26,7 @@ from transforms.contract.progress import EVENTS_VARIABLE
 _POLL_SECONDS = 0.5
 _TERMINATION_SECONDS = 10.0  # a step that has not ended after this long is killed
 _LOG_TAIL_LINES = 12
+_LOG_LINE_WIDTH = 200  # whole batches may stand in one line
 _LOG_TAIL_BYTES = 16 * 1024
 _CHUNK = 64 * 1024
 
@@ -116,9 +117,7 @@ def _start(
     )
 
 
-def _environment(
-    base: Mapping[str, str], events: int, search_path: Path | None
-) -> dict[str, str]:
+def _environment(base: Mapping[str, str], events: int, search_path: Path | None) -> dict[str, str]:
     variables = {"TF_CPP_MIN_LOG_LEVEL": "2", **base, EVENTS_VARIABLE: str(events)}
     if search_path is not None:
         before = [base["PYTHONPATH"]] if base.get("PYTHONPATH") else []
@@ -191,4 +190,5 @@ def _tail(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
         text = file.read().decode(errors="replace")
-    return "\n".join(f"    {line}" for line in text.splitlines()[-_LOG_TAIL_LINES:])
+    lines = text.splitlines()[-_LOG_TAIL_LINES:]
+    return "\n".join(f"    {line[:_LOG_LINE_WIDTH]}" for line in lines)

@@ -16,6 +16,13 @@ from flows.process import Progress
 
 LINE_SECONDS = 5.0  # between two plain lines of one step: a log of an hour stays readable
 _NAME_WIDTH = 10
+_PLAIN_WIDTH = 140
+
+
+def console() -> Console:
+    """Returns the console for what people read; a log file is wider than the 80 that rich takes."""
+    plain = Console(emoji=False)
+    return plain if plain.is_terminal else Console(emoji=False, width=_PLAIN_WIDTH)
 
 
 class StepView(Protocol):

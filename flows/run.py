@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,3 +180,33 @@ def _free_name(workspace: Workspace, pipeline: str, name: str) -> str:
         number += 1
         taken = f"{name}-{number}"
     return taken
+
+
+def lock_path(workspace: Workspace, pipeline: str) -> Path:
+    """Returns the lock that a run of a pipeline holds."""
+    return workspace.root / "locks" / f"{pipeline}.lock"
+
+
+def is_going_on(workspace: Workspace, record: RunRecord) -> bool:
+    """Returns whether a run that is recorded as running still does."""
+    path = lock_path(workspace, record.pipeline)
+    # The lock is tried only if the process seems to be there, as the number may be another's by
+    # now: trying a free lock could refuse a run that starts at the same moment.
+    if not (_is_alive(record.pid) and path.exists()):
+        return False
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -42,13 +42,22 @@ class Conformed:
     invalid: dict[int, str] = field(default_factory=dict)
 
 
-def column_names(pipeline: PipelineSpec) -> Iterator[tuple[str, str]]:
-    """Yields (place in the declaration, column) for every column that the pipeline reads."""
+def column_names(
+    pipeline: PipelineSpec, *, features_only: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Yields (place in the declaration, column) for every column that the pipeline reads.
+
+    Args:
+        pipeline: The declaration.
+        features_only: Whether targets and the split are left out.
+    """
     yield "source.key", pipeline.source.key
-    if not isinstance(pipeline.split, HashSplit):
-        yield "split.column", pipeline.split.column
     for name, raw in pipeline.raw_features().items():
         yield f"features.{name}", raw.name
+    if features_only:
+        return
+    if not isinstance(pipeline.split, HashSplit):
+        yield "split.column", pipeline.split.column
     for name, raw in pipeline.raw_targets().items():
         yield f"targets.{name}", raw.name
 

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from transforms.contract.errors import BraidError
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.source import Format
 
-SUFFIXES: dict[str, tuple[str, ...]] = {
+SUFFIXES: dict[Format, tuple[str, ...]] = {
     "parquet": (".parquet", ".pq"),
     "csv": (".csv", ".csv.gz"),
     "jsonl": (".jsonl", ".ndjson", ".json", ".jsonl.gz"),

@@ -16,10 +16,12 @@ import pyarrow.fs as pafs
 
 from transforms.columns import check_column, column_names
 from transforms.contract.errors import BraidError
+from transforms.contract.features import FeatureSpec
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import SourceSpec
+from transforms.contract.targets import TargetSpec
 from transforms.formats import SUFFIXES, read_schema
 
 _FOOTER_THREADS = 16  # footers are small and, in a bucket, far away
@@ -79,8 +81,16 @@ def scan(source: SourceSpec) -> Scan:
     return Scan(tuple(_partition(source, value, groups[value]) for value in values))
 
 
-def check_schema(pipeline: PipelineSpec, files: Iterable[SourceFile]) -> None:
+def check_schema(
+    pipeline: PipelineSpec, files: Iterable[SourceFile], *, features_only: bool = False
+) -> None:
     """Holds the declaration against the schema of every file.
+
+    Args:
+        pipeline: The declaration.
+        files: The files of its source.
+        features_only: Whether the rows are to be predicted, so that only the key and the features
+            are needed.
 
     Raises:
         BraidError: A file is not of the declared format, lacks a declared column, or has one of a
@@ -90,16 +100,18 @@ def check_schema(pipeline: PipelineSpec, files: Iterable[SourceFile]) -> None:
 
     def check(file: SourceFile) -> None:
         schema = read_schema(pipeline, filesystem, file.path)
-        _check_columns(pipeline, schema, file.path)
+        _check_columns(pipeline, schema, file.path, features_only=features_only)
 
     with ThreadPoolExecutor(_FOOTER_THREADS) as threads:
         for _ in threads.map(check, files):
             pass
 
 
-def _check_columns(pipeline: PipelineSpec, schema: pa.Schema, path: str) -> None:
+def _check_columns(
+    pipeline: PipelineSpec, schema: pa.Schema, path: str, *, features_only: bool
+) -> None:
     present = set(schema.names) | {pipeline.source.partition_by}
-    for place, column in column_names(pipeline):
+    for place, column in column_names(pipeline, features_only=features_only):
         if column not in present:
             raise BraidError(
                 f"{place}, in {path}",
@@ -107,13 +119,16 @@ def _check_columns(pipeline: PipelineSpec, schema: pa.Schema, path: str) -> None
                 received=f"the columns {', '.join(schema.names)}",
                 action="Name an existing column with `column:`, or correct the table.",
             )
-    for group, specs in (("features", pipeline.features), ("targets", pipeline.targets)):
-        for name, spec in specs.items():
-            column = spec.column or name
-            if column in schema.names:
-                check_column(
-                    f"{group}.{name}, column '{column}' of {path}", spec, schema.field(column).type
-                )
+    declared: list[tuple[str, str, FeatureSpec | TargetSpec]] = [
+        ("features", name, spec) for name, spec in pipeline.features.items()
+    ]
+    if not features_only:
+        declared += [("targets", name, spec) for name, spec in pipeline.targets.items()]
+    for group, name, spec in declared:
+        column = spec.column or name
+        if column in schema.names:
+            place = f"{group}.{name}, column '{column}' of {path}"
+            check_column(place, spec, schema.field(column).type)
 
 
 def _list(source: SourceSpec) -> list[pafs.FileInfo]:

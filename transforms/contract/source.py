@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag, mod
 
 from transforms.contract.spec import Spec
 
+Format = Literal["parquet", "csv", "jsonl", "arrow"]
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
@@ -24,7 +25,7 @@ class SourceSpec(Spec):
     """
 
     path: str
-    format: Literal["parquet", "csv", "jsonl", "arrow"] = "parquet"
+    format: Format = "parquet"
     key: str
     partition_by: str | None = None
 

@@ -103,12 +103,18 @@ def _format(contents: tf.Tensor) -> tf.Tensor:
     return result
 
 
-def _refuse_huge(spec: Image, height: tf.Tensor, width: tf.Tensor) -> tf.Operation:
-    """Compares what the header claims with the limit, before anything is allocated for it."""
+def _unless_huge(
+    spec: Image, contents: tf.Tensor, height: tf.Tensor, width: tf.Tensor
+) -> tf.Tensor:
+    """Returns the contents; fails with `TOO_LARGE` if the header claims more than the limit.
+
+    The comparison fails a conversion rather than an assertion: TFT would keep an assertion alive
+    in the analysis too, and read every picture for it.
+    """
     area = tf.abs(tf.cast(height, tf.int64)) * tf.abs(tf.cast(width, tf.int64))
-    return tf.debugging.assert_less_equal(
-        area, tf.constant(spec.max_pixels, tf.int64), message=TOO_LARGE
-    )
+    length = tf.strings.as_string(tf.strings.length(contents))
+    checked = tf.where(area <= spec.max_pixels, length, TOO_LARGE)
+    return tf.strings.substr(contents, 0, tf.strings.to_number(checked, tf.int32))
 
 
 def _header_ints(
@@ -128,29 +134,28 @@ def _decode_jpeg(spec: Image, contents: tf.Tensor) -> tf.Tensor:
     def at(reduction: int) -> Callable[[], tf.Tensor]:
         return lambda: tf.io.decode_jpeg(contents, channels=channels, ratio=reduction)
 
-    with tf.control_dependencies([_refuse_huge(spec, height, width)]):
-        spare = tf.minimum(height // spec.height, width // spec.width)
-        scale = tf.reduce_sum([tf.cast(spare >= r, tf.int32) for r in _REDUCTIONS[1:]])
-        image = tf.switch_case(scale, [at(reduction) for reduction in _REDUCTIONS])
+    contents = _unless_huge(spec, contents, height, width)
+    spare = tf.minimum(height // spec.height, width // spec.width)
+    scale = tf.reduce_sum([tf.cast(spare >= r, tf.int32) for r in _REDUCTIONS[1:]])
+    image = tf.switch_case(scale, [at(reduction) for reduction in _REDUCTIONS])
     return _with_channels(spec, image, channels)
 
 
 def _decode_png(spec: Image, contents: tf.Tensor) -> tf.Tensor:
     width, height = _header_ints(contents, 16, tf.int32, little_endian=False)
-    with tf.control_dependencies([_refuse_huge(spec, height, width)]):
-        return tf.io.decode_png(contents, channels=spec.channels)
+    contents = _unless_huge(spec, contents, height, width)
+    return tf.io.decode_png(contents, channels=spec.channels)
 
 
 def _decode_gif(spec: Image, contents: tf.Tensor) -> tf.Tensor:
     width, height = _header_ints(contents, 6, tf.uint16, little_endian=True)
-    with tf.control_dependencies([_refuse_huge(spec, height, width)]):
-        return _with_channels(spec, tf.io.decode_gif(contents)[0], 3)
+    contents = _unless_huge(spec, contents, height, width)
+    return _with_channels(spec, tf.io.decode_gif(contents)[0], 3)
 
 
 def _decode_bmp(spec: Image, contents: tf.Tensor) -> tf.Tensor:
     width, height = _header_ints(contents, 18, tf.int32, little_endian=True)
-    with tf.control_dependencies([_refuse_huge(spec, height, width)]):
-        image = tf.io.decode_bmp(contents)
+    image = tf.io.decode_bmp(_unless_huge(spec, contents, height, width))
     gray, alpha = tf.shape(image)[2] == 1, tf.shape(image)[2] == 4
     rgb = tf.cond(gray, lambda: tf.repeat(image, 3, axis=2), lambda: image[:, :, :3])
     if spec.channels < 4:

@@ -45,12 +45,32 @@ _CITIES = {
     "Porto": (-0.1, 3.4),
     "Tallinn": (-0.5, 3.0),
 }
-_GOOD = "renovated bright quiet spotless modern elegant airy insulated".split()
-_BAD = "worn dark noisy damp dated cramped draughty neglected".split()
-_PLAIN = (
-    "flat with kitchen bath and hall near the station shops school heating balcony cellar "
-    "from owner lift bus two rooms storage parking"
-).split()
+_GOOD = ["renovated", "bright", "quiet", "spotless", "modern", "elegant", "airy", "insulated"]
+_BAD = ["worn", "dark", "noisy", "damp", "dated", "cramped", "draughty", "neglected"]
+_PLAIN = [
+    "flat",
+    "with",
+    "kitchen",
+    "bath",
+    "and",
+    "hall",
+    "near",
+    "the",
+    "station",
+    "shops",
+    "school",
+    "heating",
+    "balcony",
+    "cellar",
+    "from",
+    "owner",
+    "lift",
+    "bus",
+    "two",
+    "rooms",
+    "storage",
+    "parking",
+]
 
 _SCHEMA = pa.schema(
     [

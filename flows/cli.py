@@ -1,0 +1,232 @@
+"""The command line. Heavy imports stay inside the commands, so that help and checks are quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from flows.record import RunRecord
+    from transforms.contract.pipeline import PipelineSpec
+    from transforms.contract.workspace import Workspace
+
+_DECLARATION = click.argument("declaration", type=click.Path(path_type=Path))
+_WORKSPACE = click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of everything that runs make; by default `workspace` beside the declaration.",
+)
+_SET = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Another value for a key of the declaration, such as training.epochs=3. May be repeated.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="braid", prog_name="braid")
+def cli() -> None:
+    """One table of mixed columns in, one registered multi-input, multi-output model out.
+
+    Exit codes: 0 done, 1 the run failed, 2 the declaration or the command was wrong, 3 the gate
+    refused the model.
+    """
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--template", default="listings", show_default=True, help="What to start from.")
+def init(folder: Path, template: str) -> None:
+    """Write a commented pipeline.yaml and a small table to start from."""
+    from flows import templates
+
+    declaration = templates.create(template, folder)
+    click.echo(f"{declaration} and its table {folder / 'data'} are there. Next:")
+    click.echo(f"  braid validate {declaration}")
+    click.echo(f"  braid run {declaration}")
+
+
+@cli.command()
+def templates() -> None:
+    """List what `braid init` can start from."""
+    from flows.templates import names
+
+    for name, title in names().items():
+        click.echo(f"{name:<12} {title}")
+
+
+@cli.command()
+@_DECLARATION
+@_SET
+def validate(declaration: Path, overrides: tuple[str, ...]) -> None:
+    """Check a declaration, and the source's schema against it, in seconds."""
+    from transforms.contract.declaration import load
+    from transforms.source import check_schema, scan
+
+    pipeline = load(declaration, overrides)
+    found = scan(pipeline.source)
+    check_schema(pipeline, found.files())
+    click.echo(
+        f"{declaration} is valid: {len(pipeline.features)} features, {len(pipeline.targets)} "
+        f"targets; {len(found.files())} files in {len(found.partitions)} partitions fit it."
+    )
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of the declaration, for editors."""
+    from transforms.contract.pipeline import PipelineSpec
+
+    click.echo(json.dumps(PipelineSpec.model_json_schema(), indent=2))
+
+
+@cli.command()
+@_DECLARATION
+@_WORKSPACE
+@_SET
+@click.option("--retrain", is_flag=True, help="Train a new model even if nothing is new.")
+@click.pass_context
+def run(
+    context: click.Context,
+    declaration: Path,
+    workspace: Path | None,
+    overrides: tuple[str, ...],
+    retrain: bool,
+) -> None:
+    """Bring the model up to date with the table: only what is not done yet is done."""
+    from flows.launch import launch
+    from flows.progress import console
+    from flows.report import PICTURE_FILE, show
+    from flows.run import EXIT_CODES
+
+    pipeline, folders = _open(declaration, workspace, overrides)
+    screen = console()
+    folder, record = launch(screen, declaration, pipeline, folders, overrides, retrain=retrain)
+    show(screen, record)
+    for name in ("run.json", PICTURE_FILE):
+        if (folder / name).exists():
+            click.echo(f"{folder / name}")
+    context.exit(EXIT_CODES[record.status])
+
+
+@cli.command()
+@_DECLARATION
+@click.option(
+    "--input",
+    "source",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Raw rows: a .parquet, .csv, .jsonl or .arrow file, or a folder of Parquet files.",
+)
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the predictions go: .parquet or .csv.",
+)
+@_WORKSPACE
+@_SET
+@click.option("--alias", default="champion", show_default=True, help="Which registered model.")
+@click.option("--version", help="A version instead of an alias.")
+def predict(
+    declaration: Path,
+    source: Path,
+    output: Path,
+    workspace: Path | None,
+    overrides: tuple[str, ...],
+    alias: str,
+    version: str | None,
+) -> None:
+    """Score raw rows with the registered champion."""
+    from flows.predict import predict as score
+    from flows.progress import Reporter, console
+
+    pipeline, folders = _open(declaration, workspace, overrides)
+    scored = score(
+        pipeline,
+        folders,
+        source=source,
+        output=output,
+        alias=alias,
+        version=version,
+        reporter=Reporter(console()),
+    )
+    click.echo(f"{scored.rows:,} rows in {output}, by {scored.model}")
+    if scored.failed:
+        click.echo(
+            f"{scored.failed:,} of them could not be scored; the column 'error' says why.", err=True
+        )
+
+
+@cli.command()
+@click.argument("declaration", type=click.Path(path_type=Path), required=False)
+@_WORKSPACE
+def runs(declaration: Path | None, workspace: Path | None) -> None:
+    """List what ran and how it ended: one pipeline's runs, or all of a workspace."""
+    from flows.listing import runs_table
+    from flows.progress import console
+    from flows.record import pipelines, read_records
+
+    folders, names = _workspace_and_names(declaration, workspace)
+    records: list[RunRecord] = []
+    for name in names or pipelines(folders):
+        records += [record for _, record in read_records(folders, name)]
+    if records:
+        console().print(runs_table(folders, records))
+    else:
+        click.echo(f"No runs in {folders.root} yet.")
+
+
+@cli.command()
+@_DECLARATION
+@_WORKSPACE
+@_SET
+def models(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]) -> None:
+    """List which versions of the pipeline's model are registered, with metrics and aliases."""
+    from flows.listing import models_table
+    from flows.progress import console
+    from flows.registration import open_registry
+
+    pipeline, folders = _open(declaration, workspace, overrides)
+    table = models_table(pipeline, open_registry(pipeline, folders))
+    if table is None:
+        click.echo(f"No version of {pipeline.registered_name()} is registered yet.")
+    else:
+        console().print(table)
+
+
+def _open(
+    declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
+) -> tuple[PipelineSpec, Workspace]:
+    from transforms.contract.declaration import load
+
+    return load(declaration, overrides), _workspace(declaration, workspace)
+
+
+def _workspace(declaration: Path, workspace: Path | None) -> Workspace:
+    from transforms.contract.workspace import Workspace
+
+    return Workspace((workspace or declaration.parent / "workspace").absolute())
+
+
+def _workspace_and_names(
+    declaration: Path | None, workspace: Path | None
+) -> tuple[Workspace, list[str]]:
+    if declaration is not None:
+        pipeline, folders = _open(declaration, workspace, ())
+        return folders, [pipeline.name]
+    return _workspace(Path("pipeline.yaml"), workspace), []
+
+
+def main() -> None:
+    """Runs the command line and ends the process with its exit code."""
+    from flows.failures import readable_failures
+
+    with readable_failures("braid"):
+        sys.exit(cli(standalone_mode=False))

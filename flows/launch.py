@@ -1,0 +1,79 @@
+"""From the command `braid run` to the flow: quick checks first, Prefect only if there is work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from flows.engine import configure, temporary_server
+from flows.record import RunRecord, read_record
+from flows.run import finished_run, identity_of
+from flows.steps import scan_source
+from transforms.contract.errors import BraidError
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.workspace import Workspace
+from transforms.identity import transform_fingerprint
+
+
+def launch(
+    console: Console,
+    declaration: Path,
+    pipeline: PipelineSpec,
+    workspace: Workspace,
+    overrides: tuple[str, ...],
+    *,
+    retrain: bool,
+) -> tuple[Path, RunRecord]:
+    """Runs the flow, unless nothing is new, and returns the run's folder with its record.
+
+    What Prefect's start would only delay is checked before: the source, its schema, and whether
+    a finished run has done all this.
+    """
+    partitions = scan_source(pipeline)
+    if not retrain:
+        name = transform_fingerprint(pipeline, partitions)
+        finished = finished_run(workspace, pipeline, identity_of(pipeline, name, partitions))
+        if finished is not None:
+            console.print(
+                f"Nothing is new since run {finished[1].run_id}: same declaration, same rows. "
+                "--retrain trains a new model all the same.",
+                highlight=False,
+            )
+            return finished
+    configure(workspace)
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        with console.status("starting Prefect"):
+            stack.enter_context(temporary_server(workspace, pipeline.name))
+            from flows.pipeline import refresh_model
+        return _run(refresh_model, declaration, workspace, overrides, retrain=retrain)
+
+
+def _run(
+    flow: Callable[..., str],
+    declaration: Path,
+    workspace: Workspace,
+    overrides: tuple[str, ...],
+    *,
+    retrain: bool,
+) -> tuple[Path, RunRecord]:
+    folder = Path(
+        flow(
+            declaration=str(declaration.absolute()),
+            workspace=str(workspace.root),
+            overrides=overrides,
+            retrain=retrain,
+        )
+    )
+    record = read_record(folder)
+    if record is None:
+        raise BraidError(
+            str(folder),
+            expected="the record of the run that just ended",
+            received="none",
+            action="Run again; if it stays away, the workspace's storage loses files.",
+        )
+    return folder, record

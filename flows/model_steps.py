@@ -1,0 +1,117 @@
+"""The steps of a run after the shards, as plain functions that Prefect tasks wrap."""
+
+from __future__ import annotations
+
+from trainer.gate import decide
+
+from flows.progress import summary
+from flows.record import GateRecord, ModelVersion, StepRecord
+from flows.registration import Champion, open_registry
+from flows.session import Session, Stopwatch
+
+
+def train(session: Session) -> None:
+    """Trains the model; a run that was interrupted goes on from its last checkpoint."""
+    if session.was_done("train"):
+        return
+    watch = Stopwatch()
+    result = session.run_child("trainer", "train", session.train_job())
+    session.record.training = result
+    # A new model has yet to be exported and judged, whatever an earlier attempt had done.
+    session.record.forget_steps("export", "evaluate", "check", "register", "gate", "promote")
+    note = f"{result['epochs']} epochs, the best is {result['best_epoch']}"
+    step = StepRecord(
+        name="train",
+        seconds=round(watch.seconds(), 3),
+        rows=session.record.rows.get("train"),
+        rows_per_second=round(result["rows_per_second"], 1),
+        note=note,
+    )
+    rate = f"{result['rows_per_second']:,.0f} rows/s"
+    session.finish(step, f"{summary(None, watch.seconds())} · {rate} · {note}")
+
+
+def export(session: Session) -> None:
+    """Joins transform graph and model in one SavedModel."""
+    if session.was_done("export"):
+        return
+    watch = Stopwatch()
+    result = session.run_child("trainer", "export", session.train_job())
+    _finish(session, "export", watch, f"{result['bytes'] / 1e6:.1f} MB")
+
+
+def evaluate(session: Session) -> None:
+    """Scores the new model and the present champion on the same test rows."""
+    record = session.record
+    champion = present_champion(session)
+    compared_with = None if champion is None else champion.version
+    if record.compared_with == compared_with and session.was_done("evaluate"):
+        return
+    watch = Stopwatch()
+    job = session.train_job(None if champion is None else champion.export)
+    result = session.run_child("trainer", "evaluate", job)
+    record.metrics = result["metrics"]
+    record.champion_metrics = result["champion_metrics"]
+    record.parity = result["parity"]
+    record.compared_with = compared_with
+    record.forget_steps("gate")
+    text = f"{result['rows']:,} rows"
+    if champion is not None:
+        text += f", beside champion version {champion.version}"
+    _finish(session, "evaluate", watch, text)
+
+
+def check(session: Session) -> None:
+    """Loads the export in a fresh process, where it has to answer."""
+    if session.was_done("check"):
+        return
+    watch = Stopwatch()
+    session.run_child("trainer", "check", session.train_job())
+    _finish(session, "check", watch, "the export answers in a fresh process")
+
+
+def register(session: Session) -> None:
+    """Registers the model as challenger; a run has one version, however often it is resumed."""
+    if session.was_done("register"):
+        return
+    watch = Stopwatch()
+    registry = open_registry(session.pipeline, session.workspace)
+    version = registry.register(session)
+    session.record.model = ModelVersion(name=session.pipeline.registered_name(), version=version)
+    text = f"{session.record.model.name} version {version}, alias challenger"
+    _finish(session, "register", watch, text)
+
+
+def gate(session: Session) -> bool:
+    """Decides whether the model may become the champion; records why."""
+    watch = Stopwatch()
+    record = session.record
+    decision = decide(session.pipeline.gates(), record.metrics, record.champion_metrics)
+    record.gate = GateRecord(passed=decision.passed, reasons=tuple(decision.reasons))
+    verdict = "passed" if decision.passed else "refused"
+    _finish(session, "gate", watch, f"{verdict}: {'; '.join(decision.reasons)}")
+    return record.gate.passed
+
+
+def promote(session: Session) -> None:
+    """Makes the model the champion."""
+    watch = Stopwatch()
+    model = session.record.model
+    if model is None:
+        raise ValueError("a model is registered before it is promoted")
+    open_registry(session.pipeline, session.workspace).promote(model.version)
+    _finish(session, "promote", watch, f"version {model.version} is the champion")
+
+
+def present_champion(session: Session) -> Champion | None:
+    """Returns the champion to beat; a run that is judged again does not have to beat itself."""
+    champion = open_registry(session.pipeline, session.workspace).champion()
+    own = session.record.model
+    if champion is not None and own is not None and champion.version == own.version:
+        return None
+    return champion
+
+
+def _finish(session: Session, name: str, watch: Stopwatch, text: str) -> None:
+    step = StepRecord(name=name, seconds=round(watch.seconds(), 3), note=text)
+    session.finish(step, f"{watch.seconds():.1f} s · {text}")

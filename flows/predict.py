@@ -1,0 +1,226 @@
+"""Scores raw rows with a registered model: every input row gets one output row, or is told why not.
+
+Runs in the command's own process, which loads TensorFlow for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from flows.process import Progress
+from flows.progress import Reporter
+from flows.registration import open_registry
+from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.workspace import Workspace, replacing
+
+ERROR_COLUMN = "error"
+_OUTPUT_FORMATS = (".parquet", ".csv")
+
+Columns = dict[str, np.ndarray]
+Score = Callable[[Columns], Columns]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What was scored.
+
+    Attributes:
+        rows: Rows written.
+        failed: Those of them without a prediction.
+        model: The model's name and version.
+    """
+
+    rows: int
+    failed: int
+    model: str
+
+
+@dataclass
+class Predictions:
+    """The predictions of some rows.
+
+    Attributes:
+        columns: A value for each row that could be scored, by output.
+        errors: Why a row could not be scored, by its position.
+    """
+
+    columns: Columns
+    errors: dict[int, str] = field(default_factory=dict)
+
+
+def score_rows(
+    score: Score, columns: Columns, failures: tuple[type[Exception], ...]
+) -> Predictions:
+    """Scores rows; if the model refuses some, by halving until the rows that it refuses stand alone.
+
+    Args:
+        score: The model.
+        columns: Its inputs, each with one entry for every row.
+        failures: What the model raises for rows that it cannot take.
+    """
+    count = len(next(iter(columns.values())))
+    errors: dict[int, str] = {}
+    parts: list[Columns] = []
+    todo = [np.arange(count)] if count else []
+    while todo:
+        rows = todo.pop()
+        try:
+            parts.append(score({name: values[rows] for name, values in columns.items()}))
+        except failures as error:
+            if len(rows) == 1:
+                errors[int(rows[0])] = _reason(error)
+            else:
+                middle = len(rows) // 2
+                todo += [rows[middle:], rows[:middle]]  # the first half is taken next
+    names = parts[0] if parts else {}
+    return Predictions({name: np.concatenate([p[name] for p in parts]) for name in names}, errors)
+
+
+def predict(
+    pipeline: PipelineSpec,
+    workspace: Workspace,
+    *,
+    source: Path,
+    output: Path,
+    alias: str,
+    version: str | None,
+    reporter: Reporter,
+) -> Scored:
+    """Reads raw rows, scores them and writes key, predictions and errors.
+
+    Args:
+        pipeline: The declaration; it says which columns there are and which model is meant.
+        workspace: The folder of the registry.
+        source: The rows.
+        output: The file to write; nothing is there until all of it is.
+        alias: Which registered model.
+        version: Its version instead.
+        reporter: Is told about progress.
+
+    Raises:
+        BraidError: There is no such model, or the rows cannot be read.
+    """
+    if output.suffix not in _OUTPUT_FORMATS:
+        raise DeclarationError(
+            f"--output {output}",
+            expected=f"a name that ends in {' or '.join(_OUTPUT_FORMATS)}",
+            received=repr(output.suffix),
+            action="Give another name.",
+        )
+    registered = open_registry(pipeline, workspace).find(alias=alias, version=version)
+    from trainer.serving import REFUSALS, load
+    from transforms.serving_input import count_rows, read_raw
+
+    with ExitStack() as stack:
+        view = stack.enter_context(reporter.step("predict"))
+        total = count_rows(pipeline, source)
+        model = load(registered.export)
+        writer = _Writer(stack.enter_context(replacing(output)), output.suffix, pipeline.source.key)
+        stack.callback(writer.close)
+        for batch in read_raw(pipeline, source):
+            writer.add(batch.keys, score_rows(model.score, batch.columns, REFUSALS))
+            view.update(Progress(done=writer.rows, total=total, unit="rows"))
+        if writer.rows == 0:
+            raise BraidError(
+                str(source),
+                expected="rows to score",
+                received="an empty table",
+                action="Give a table with rows.",
+            )
+        writer.close()
+    return Scored(writer.rows, writer.failed, f"{registered.name} version {registered.version}")
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(getattr(error, "message", error)).split())[:300]
+
+
+class _Writer:
+    """Writes batches of predictions as they come.
+
+    The first prediction tells the columns' types; until then, rows without one are held back.
+    """
+
+    def __init__(self, path: Path, suffix: str, key: str) -> None:
+        self.rows = 0
+        self.failed = 0
+        self._path = path
+        self._suffix = suffix
+        self._key = key
+        self._waiting: list[pa.Table] = []
+        self._schema: pa.Schema | None = None
+        self._file: pq.ParquetWriter | pacsv.CSVWriter | None = None
+
+    def add(self, keys: pa.Array, predictions: Predictions) -> None:
+        count = len(keys)
+        self.rows += count
+        self.failed += len(predictions.errors)
+        table = _table(self._key, keys, predictions, flat=self._suffix == ".csv")
+        if predictions.columns and self._schema is None:
+            self._open(table.schema)
+        self._waiting.append(table)
+        if self._schema is not None:
+            self._flush()
+
+    def close(self) -> None:
+        if self._waiting:
+            self._open(self._waiting[0].schema)
+            self._flush()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        writer = pq.ParquetWriter if self._suffix == ".parquet" else pacsv.CSVWriter
+        self._file = writer(self._path, schema)
+
+    def _flush(self) -> None:
+        if self._schema is None or self._file is None:
+            raise ValueError("the file is opened before rows are written to it")
+        for table in self._waiting:
+            columns = [
+                table[f.name] if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
+                for f in self._schema
+            ]
+            self._file.write_table(pa.table(columns, schema=self._schema))
+        self._waiting = []
+
+
+def _table(key: str, keys: pa.Array, predictions: Predictions, *, flat: bool) -> pa.Table:
+    """Returns key, predictions and errors, a row for every key."""
+    count = len(keys)
+    scored = np.asarray([row for row in range(count) if row not in predictions.errors], dtype=int)
+    positions: list[int | None] = [None] * count
+    for position, row in enumerate(scored.tolist()):
+        positions[row] = position
+    take = pa.array(positions, pa.int64())
+    columns = {key: pa.array(keys, pa.string())}
+    for name, values in predictions.columns.items():
+        columns |= {column: array.take(take) for column, array in _arrays(name, values, flat=flat)}
+    errors = [predictions.errors.get(row) for row in range(count)]
+    columns[ERROR_COLUMN] = pa.array(errors, pa.string())
+    return pa.table(columns)
+
+
+def _arrays(name: str, values: np.ndarray, *, flat: bool) -> Iterator[tuple[str, pa.Array]]:
+    """Yields an output's columns; CSV has no lists, so there every entry is a column."""
+    if values.dtype.kind in "OS":
+        texts = [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in values]
+        yield name, pa.array(texts, pa.string())
+    elif values.ndim == 1:
+        yield name, pa.array(values)
+    elif flat:
+        for index in range(values.shape[1]):
+            yield f"{name}_{index}", pa.array(values[:, index])
+    else:
+        yield name, pa.array(list(values))

@@ -1,0 +1,162 @@
+"""A run's summary: tables on a terminal, `summary.md` and `report.png` in the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from flows.pictures import draw_report
+from flows.record import RunRecord
+from transforms.contract.source import SPLITS
+from transforms.contract.workspace import replacing, write_atomic
+
+SUMMARY_FILE = "summary.md"
+PICTURE_FILE = "report.png"
+
+_OUTCOMES = {
+    "promoted": "the new model is the champion",
+    "refused": "the gate refused the new model; the champion stays",
+    "failed": "the run failed",
+    "running": "the run is going on, or was killed",
+    "abandoned": "the run was killed or failed, and newer rows or another declaration came after",
+}
+_STYLES = {"promoted": "bold green", "refused": "bold yellow", "failed": "bold red"}
+
+Rows = list[tuple[str, ...]]
+
+
+def write_report(folder: Path, record: RunRecord) -> None:
+    """Writes the summary and its picture into the run's folder."""
+    with replacing(folder / PICTURE_FILE) as temporary:
+        draw_report(folder, record, temporary)
+    write_atomic(folder / SUMMARY_FILE, markdown(record))
+
+
+def outcome(record: RunRecord) -> str:
+    """Returns how a run ended, in words."""
+    return _OUTCOMES[record.status]
+
+
+def show(console: Console, record: RunRecord) -> None:
+    """Prints a run's summary."""
+    console.print()
+    style = _STYLES.get(record.status, "bold")
+    console.print(f"[{style}]{record.pipeline}: {outcome(record)}[/{style}]", highlight=False)
+    for title, head, rows in _sections(record):
+        table = Table(title=title, title_justify="left", title_style="bold", box=None)
+        for index, name in enumerate(head):
+            numeric = index > 0 and all(_is_figure(row[index]) for row in rows)
+            table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        console.print()
+        console.print(table)
+    for line in _gate_lines(record):
+        console.print(escape(line), highlight=False)
+
+
+def markdown(record: RunRecord) -> str:
+    """Returns a run's summary as Markdown, with the picture beside it."""
+    parts = [
+        f"# {record.pipeline}: {outcome(record)}",
+        f"Run `{record.run_id}`, started {record.started:%Y-%m-%d %H:%M:%S} UTC"
+        + (f", {record.seconds():.0f} s" if record.ended else ""),
+        *_gate_lines(record),
+        f"![Report]({PICTURE_FILE})",
+    ]
+    for title, head, rows in _sections(record):
+        lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+        lines += [
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows
+        ]
+        parts.append(f"## {title}\n\n" + "\n".join(lines))
+    parts.append(
+        f"Fingerprints: declaration of the data `{record.data_fingerprint}`, transform "
+        f"`{record.transform}`, training `{record.training_fingerprint}`."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def metric_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
+    """Returns head and rows of the metrics per target and split, the champion's beside them."""
+    champion = record.champion_metrics or {}
+    head: tuple[str, ...] = ("metric", *SPLITS[1:])
+    if champion:
+        head += ("champion, test",)
+    names: dict[str, dict[str, float]] = {}
+    for name, value in record.metrics.items():
+        split, _, metric = name.partition("_")
+        names.setdefault(metric, {})[split] = value
+    rows = []
+    for metric, values in names.items():
+        row = (metric, *(_figure(values.get(split)) for split in SPLITS[1:]))
+        if champion:
+            row += (_figure(champion.get(f"test_{metric}")),)
+        rows.append(row)
+    return head, rows
+
+
+def _sections(record: RunRecord) -> Iterable[tuple[str, tuple[str, ...], Rows]]:
+    """Yields (title, head, rows) of every table that has rows."""
+    if record.steps:
+        yield "Steps", ("step", "seconds", "rows", "rows/s", "note"), _step_rows(record)
+    if record.rows:
+        rejected = f"{record.rejected():,}"
+        splits = tuple(f"{record.rows.get(split, 0):,}" for split in SPLITS)
+        cells = (f"{record.source_rows:,}", *splits, rejected)
+        yield "Rows", ("in the table", *SPLITS, "rejected"), [cells]
+    if record.rejects:
+        rejects = [
+            (r.column, r.reason, f"{r.rows:,}", r.example_key, _short_path(r.example_file))
+            for r in record.rejects
+        ]
+        head = ("column", "reason", "rows", "for example", "in")
+        yield "Rejected rows (kept, with their values)", head, rejects
+    if record.replaced:
+        replaced = [(r.column, r.reason, f"{r.rows:,}") for r in record.replaced]
+        yield "Values replaced by their default", ("column", "reason", "rows"), replaced
+    if record.metrics:
+        yield "Metrics", *metric_table(record)
+
+
+def _step_rows(record: RunRecord) -> Rows:
+    return [
+        (
+            step.name,
+            "-" if step.seconds is None else f"{step.seconds:.1f}",
+            "-" if step.rows is None else f"{step.rows:,}",
+            "-" if step.rows_per_second is None else f"{step.rows_per_second:,.0f}",
+            step.note,
+        )
+        for step in record.steps
+    ]
+
+
+def _gate_lines(record: RunRecord) -> Sequence[str]:
+    lines = []
+    if record.gate is not None:
+        verdict = "passed" if record.gate.passed else "refused"
+        lines.append(f"Gate {verdict}: " + "; ".join(record.gate.reasons))
+    if record.model is not None:
+        alias = "champion" if record.status == "promoted" else "challenger"
+        lines.append(f"Model {record.model.name} version {record.model.version}, alias {alias}")
+    return lines
+
+
+def _short_path(path: str) -> str:
+    """Returns the last two parts of a path, which tell files of one table apart."""
+    return "/".join(path.rsplit("/", 2)[-2:])
+
+
+def _is_figure(text: str) -> bool:
+    return text == "-" or text.replace(",", "").replace(".", "").lstrip("-").isdigit()
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4f}"

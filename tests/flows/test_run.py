@@ -1,0 +1,146 @@
+"""Which run a command works on, from what earlier ones left."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from flows.record import RunRecord, StepRecord, read_record, read_records, write_record
+from flows.run import Identity, finished_run, identity_of, is_going_on, lock_path, open_run
+from transforms.contract.declaration import parse
+from transforms.contract.jobs import Partition, SourceFile
+from transforms.contract.workspace import Workspace, exclusive_lock
+
+IDENTITY = Identity(run="a" * 16, judgement="j1")
+OTHER = Identity(run="b" * 16, judgement="j1")
+
+
+def _pipeline(**changes):
+    document = {
+        "name": "flats",
+        "source": {"path": "/data", "key": "id"},
+        "features": {"area": {"kind": "numeric"}},
+        "targets": {"sold": {"kind": "binary"}},
+    }
+    return parse(document | changes)
+
+
+def _partition(name: str = "day=1", fingerprint: str = "f1") -> Partition:
+    files = (SourceFile(path=f"/data/{name}/a.parquet", size=10, modified_ns=1),)
+    return Partition(name=name, value=name, fingerprint=fingerprint, files=files)
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
+
+
+def _open(workspace, identity=IDENTITY, **options):
+    return open_run(
+        workspace, _pipeline(), identity, transform="t", partitions=[_partition()], **options
+    )
+
+
+def _end(run, status: str, *steps: str) -> None:
+    run.record.status = status
+    run.record.steps = [StepRecord(name=name) for name in steps]
+    write_record(run.folder, run.record)
+
+
+def test_rows_declaration_and_training_make_the_identity_and_the_gate_does_not():
+    def identity(fingerprint="f1", **changes):
+        return identity_of(_pipeline(**changes), "t", [_partition(fingerprint=fingerprint)])
+
+    assert identity() == identity()
+    assert identity("f2").run != identity().run
+    assert identity(training={"epochs": 3}).run != identity().run
+    judged = identity(gate={"at_least": 0.9})
+    assert judged.run == identity().run
+    assert judged.judgement != identity().judgement
+
+
+def test_a_new_run_is_recorded_before_it_works(workspace):
+    run = _open(workspace)
+    record = read_record(run.folder)
+    assert (record.status, record.pid, record.partitions) == (
+        "running",
+        os.getpid(),
+        {"day=1": "f1"},
+    )
+    assert run.folder.parent == workspace.runs("flats")
+    assert run.resumed is None
+
+
+@pytest.mark.parametrize(("status", "why"), [("running", "was killed"), ("failed", "failed")])
+def test_an_unfinished_run_is_resumed_in_its_folder_with_what_it_did(workspace, status, why):
+    first = _open(workspace)
+    _end(first, status, "train")
+    second = _open(workspace)
+    assert second.folder == first.folder
+    assert why in second.resumed
+    assert second.record.step("train") is not None
+    assert second.record.status == "running"
+
+
+def test_an_unfinished_run_of_other_rows_is_abandoned_and_gives_its_checkpoints_back(workspace):
+    first = _open(workspace)
+    (first.folder / "training").mkdir()
+    (first.folder / "training" / "checkpoint").write_text("weights")
+    (first.folder / ".tmp-1234-run.json").write_text("half")
+    second = _open(workspace, OTHER)
+    assert second.folder != first.folder
+    assert read_record(first.folder).status == "abandoned"
+    assert [path.name for path in first.folder.iterdir()] == ["run.json"]
+    assert _open(workspace).folder not in (first.folder, second.folder), "it stays abandoned"
+
+
+@pytest.mark.parametrize("status", ["promoted", "refused"])
+def test_nothing_is_new_after_a_finished_run(workspace, status):
+    run = _open(workspace)
+    assert finished_run(workspace, _pipeline(), IDENTITY) is None
+    _end(run, status)
+    folder, record = finished_run(workspace, _pipeline(), IDENTITY)
+    assert (folder, record.status) == (run.folder, status)
+    assert finished_run(workspace, _pipeline(), OTHER) is None
+
+
+def test_another_gate_judges_the_same_model_again(workspace):
+    first = _open(workspace)
+    _end(first, "refused", "train", "evaluate", "register", "gate")
+    stricter = Identity(IDENTITY.run, "j2")
+    assert finished_run(workspace, _pipeline(), stricter) is None
+    second = _open(workspace, stricter)
+    assert second.folder == first.folder
+    assert [step.name for step in second.record.steps] == ["train", "evaluate"]
+
+
+def test_retrain_makes_a_new_run_once_and_resumes_it_if_it_was_killed(workspace):
+    first = _open(workspace)
+    _end(first, "promoted")
+    second = _open(workspace, retrain=True)
+    assert second.folder != first.folder
+    assert sorted([first.folder, second.folder]) == [first.folder, second.folder]
+    assert finished_run(workspace, _pipeline(), IDENTITY) is None, "the forced run comes first"
+    assert _open(workspace, retrain=True).folder == second.folder
+
+
+def test_a_record_that_cannot_be_read_is_no_run(workspace):
+    folder = workspace.run("flats", "20260101T000000Z-x")
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"half": ')
+    assert read_records(workspace, "flats") == []
+
+
+def test_a_run_goes_on_while_its_process_holds_the_lock(workspace):
+    record: RunRecord = _open(workspace).record
+    assert not is_going_on(workspace, record)
+    with exclusive_lock(lock_path(workspace, "flats"), holder="flats"):
+        assert is_going_on(workspace, record)
+        assert not is_going_on(workspace, record.model_copy(update={"pid": 2**22 + 1}))
+    assert not is_going_on(workspace, record)
+
+
+def test_the_workspace_can_be_anywhere(tmp_path):
+    assert lock_path(Workspace(Path("w")), "flats") == Path("w/locks/flats.lock")

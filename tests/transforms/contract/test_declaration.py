@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from transforms.contract.declaration import load, parse
+from transforms.contract.errors import DeclarationError
+from transforms.contract.features import Image
+from transforms.contract.model import GateSpec, LstmEncoder
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.source import HashSplit
+
+MINIMAL = """
+name: reviews
+source: {path: data, key: id}
+features:
+  country: {kind: categorical}
+  photo: {kind: image, height: 96, width: 96}
+targets:
+  sold: {kind: binary}
+"""
+
+
+@pytest.fixture
+def declaration(tmp_path: Path) -> Path:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def error_of(path: Path, *overrides: str) -> str:
+    with pytest.raises(DeclarationError) as caught:
+        load(path, overrides)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def test_only_columns_and_kinds_need_to_be_declared(declaration: Path) -> None:
+    pipeline = load(declaration)
+    assert pipeline.split == HashSplit(train=80, validation=10, test=10)
+    assert pipeline.features["photo"] == Image(kind="image", height=96, width=96)
+    assert pipeline.gates() == (GateSpec(metric="test_sold_auc"),)
+
+
+def test_relative_source_is_taken_from_the_declarations_folder(declaration: Path) -> None:
+    assert load(declaration).source.path == str(declaration.parent / "data")
+
+
+def test_bucket_source_stays_as_it_is(declaration: Path) -> None:
+    assert load(declaration, ["source.path=gs://bucket/rows"]).source.path == "gs://bucket/rows"
+
+
+def test_override_replaces_one_value(declaration: Path) -> None:
+    pipeline = load(declaration, ["training.epochs=3", "model.encoders.country={kind: one_hot}"])
+    assert pipeline.training.epochs == 3
+    assert pipeline.encoder_of("country").kind == "one_hot"
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("training.epoch=3", "training.epoch: expected one of the keys"),
+        ("training.epoch=3", "(did you mean 'epochs'?), received the unknown key 'epoch'"),
+        ("features.photo.heigth=9", "(did you mean 'height'?)"),
+        ("features.photo.height=ninety", "features.photo.height: expected a valid integer"),
+        ("features.photo.height=ninety", "received 'ninety'"),
+        ("features.country.kind=categorial", "features.country: expected kind to be one of"),
+        ("features.photo={kind: image}", "features.photo.height: expected a value"),
+        ("split={by: time}", "split.validation_from: expected a value"),
+        ("split.train=90", "split: expected percentages that add up to 100, received a total"),
+        ("training.schedule={kind: cosin}", "training.schedule: expected kind to be one of"),
+        ("model.fusion.hidden=[a]", "model.fusion.hidden.0: expected a valid integer"),
+        ("targets.country={kind: binary}", "expected a name for a feature or a target"),
+        ("gate={metric: test_sold_mae}", "gate.metric is one of"),
+        ("model.encoders.photo={kind: lstm}", "model.encoders.photo.kind is cnn for a image"),
+        ("model.encoders.foto={kind: cnn}", "model.encoders names a feature, received 'foto'"),
+        ("features.photo.storage=webp", "features.photo.storage: expected 'raw', 'jpeg' or 'png'"),
+        ("training.epochs=true", "training.epochs: expected a valid integer"),
+        ("name", "expected a path in the declaration and a value"),
+        ("name.first=3", "expected a path through mappings"),
+        ("training.epochs=[", "expected a value in YAML"),
+    ],
+)
+def test_wrong_value_is_named_with_its_place(
+    declaration: Path, override: str, expected: str
+) -> None:
+    assert expected in error_of(declaration, override)
+
+
+def test_every_wrong_place_is_named_at_once(declaration: Path) -> None:
+    message = error_of(declaration, "training.epochs=0", "source.pth=x")
+    assert "2 wrong places" in message
+    assert "training.epochs" in message
+    assert "source.pth" in message
+
+
+def test_png_storage_is_asked_of_pictures_with_alpha(declaration: Path) -> None:
+    message = error_of(declaration, "features.photo.channels=4", "features.photo.storage=jpeg")
+    assert "JPEG stores no alpha" in message
+
+
+def test_one_column_has_one_type(declaration: Path) -> None:
+    message = error_of(declaration, "features.area={kind: numeric, column: country}")
+    assert "one type for column 'country'" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a: [", "expected a YAML document"), ("- a", "expected a mapping"), ("", "NoneType")],
+)
+def test_file_that_is_no_declaration_is_refused(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(text)
+    assert expected in error_of(path)
+
+
+def test_missing_file_is_refused(tmp_path: Path) -> None:
+    assert "No such file" in error_of(tmp_path / "no.yaml")
+
+
+def spec(**changes: object) -> PipelineSpec:
+    document: dict[str, object] = {
+        "name": "p",
+        "source": {"path": "/data", "key": "id"},
+        "features": {"a": {"kind": "numeric"}},
+        "targets": {"y": {"kind": "numeric"}},
+    }
+    return parse(document | changes)
+
+
+def test_data_fingerprint_ignores_what_only_shapes_the_training() -> None:
+    loss = spec(targets={"y": {"kind": "numeric", "loss": "mae", "loss_weight": 0.5}})
+    assert loss.data_fingerprint() == spec().data_fingerprint()
+    assert loss.training_fingerprint() != spec().training_fingerprint()
+    assert spec(training={"epochs": 3}).data_fingerprint() == spec().data_fingerprint()
+
+
+def test_data_fingerprint_follows_what_shapes_the_shards() -> None:
+    scaled = spec(features={"a": {"kind": "numeric", "scale": "log"}})
+    assert scaled.data_fingerprint() != spec().data_fingerprint()
+    resplit = spec(split={"train": 70, "validation": 20, "test": 10})
+    assert resplit.data_fingerprint() != spec().data_fingerprint()
+
+
+def test_moving_the_table_keeps_the_data_fingerprint() -> None:
+    moved = spec(source={"path": "/elsewhere", "key": "id"})
+    assert moved.data_fingerprint() == spec().data_fingerprint()
+
+
+def test_lstm_encoder_is_read_by_its_kind() -> None:
+    pipeline = spec(
+        features={"a": {"kind": "text"}}, model={"encoders": {"a": {"kind": "lstm", "units": 8}}}
+    )
+    assert pipeline.encoder_of("a") == LstmEncoder(units=8)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from transforms.contract.errors import BraidError
+from transforms.contract.workspace import (
+    exclusive_lock,
+    remove_temporaries,
+    replacing,
+    storage_error,
+    write_atomic,
+)
+
+
+def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    write_atomic(path, "old")
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folder_takes_the_place_of_an_uncommitted_one(tmp_path: Path) -> None:
+    (tmp_path / "graph").mkdir()
+    (tmp_path / "graph" / "stray").touch()
+    with replacing(tmp_path / "graph") as temporary:
+        temporary.mkdir()
+        (temporary / "saved_model.pb").touch()
+    assert [p.name for p in (tmp_path / "graph").iterdir()] == ["saved_model.pb"]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, sys\n"
+        "from transforms.contract.workspace import replacing\n"
+        "with replacing(pathlib.Path(sys.argv[1]) / 'a.bin') as temporary:\n"
+        "    temporary.write_bytes(b'half')\n"
+        "    os._exit(9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    remove_temporaries(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_second_holder_is_refused_by_name(tmp_path: Path) -> None:
+    lock = tmp_path / "locks" / "reviews.lock"
+    with (
+        exclusive_lock(lock, holder="pipeline reviews"),
+        pytest.raises(BraidError, match="pipeline reviews: expected no other run"),
+        exclusive_lock(lock, holder="pipeline reviews"),
+    ):
+        pass
+    with exclusive_lock(lock, holder="pipeline reviews"):
+        pass
+
+
+def test_full_disk_says_what_to_do() -> None:
+    error = storage_error(OSError(errno.ENOSPC, "No space left on device", "/w/run.json"), "x")
+    assert str(error).startswith("/w/run.json: expected a file system that can be read and written")
+    assert "Free some space" in error.action

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_transform as tft
+
+from tests.transforms.conftest import Table, mixed_rows
+from transforms.analysis import analyze
+from transforms.contract.errors import BraidError
+from transforms.contract.manifest import StoredFeature, TargetStatistics
+from transforms.graph import preprocessing_fn, raw_columns, tensor_spec
+
+Transform = Callable[..., dict[str, np.ndarray]]
+
+
+def test_manifest_tells_what_shards_store(mixed: Table) -> None:
+    job = mixed.job()
+    manifest = job.folders().read_transform(job.transform)
+    assert manifest is not None
+    stored = {feature.name: feature for feature in manifest.stored}
+    assert stored["color"].cardinality == 1 + 1 + 2  # missing, "red", two buckets
+    assert stored["review"].shape == (4,)
+    assert stored["review"].cardinality == 2 + 6  # padding, unknown, good, number, 0 to 3
+    assert stored["photo"] == StoredFeature(
+        name="photo", role="feature", kind="image", dtype="uint8", shape=(8, 8, 3), storage="raw"
+    )
+    assert stored["area__missing"].role == "indicator"
+    assert stored["group__weight"].role == "weight"
+    assert "sold__weight" not in stored
+
+
+def test_statistics_are_those_of_the_training_rows(mixed: Table) -> None:
+    job = mixed.job()
+    manifest = job.folders().read_transform(job.transform)
+    assert manifest is not None
+    assert manifest.rows == 60
+    assert manifest.targets["sold"] == TargetStatistics(labels=("0", "1"), counts=(30, 30))
+    assert sorted(manifest.targets["group"].labels) == ["a", "b", "c"]
+    assert sum(manifest.targets["group"].counts) == 60
+    prices = np.array([10.0 * i for i in range(100) if i % 5 < 3])
+    assert manifest.targets["price"].mean == pytest.approx(prices.mean())
+    assert manifest.targets["price"].scale == pytest.approx(prices.std())
+
+
+def test_labels_become_classes_and_missing_ones_weigh_nothing(transform_rows: Transform) -> None:
+    outputs = transform_rows(sold=["true", "0", ""], group=["a", "zebra", ""], price=[0, 1, np.nan])
+    assert outputs["sold"].tolist() == [1.0, 0.0, 0.0]
+    assert outputs["sold__weight"].tolist() == [1.0, 1.0, 0.0]
+    assert outputs["group__weight"].tolist() == [1.0, 0.0, 0.0]
+    assert outputs["is_a"].tolist() == [1.0, 0.0, 0.0]
+    assert outputs["price__weight"].tolist() == [1.0, 1.0, 0.0]
+
+
+def test_analysis_reads_no_picture(mixed: Table) -> None:
+    preprocess = preprocessing_fn(mixed.pipeline, mixed.workspace)
+    columns = raw_columns(mixed.pipeline, with_targets=True)
+    specs = {name: tensor_spec(raw) for name, raw in columns.items()}
+    assert set(tft.get_analyze_input_columns(preprocess, specs)) == set(columns) - {"photo"}
+
+
+def test_committed_transform_has_no_scratch_files(mixed: Table) -> None:
+    job = mixed.job()
+    folder = job.folders().transform(job.transform)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "graph",
+        "statistics",
+        "tft",
+        "transform.json",
+    ]
+    assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name]
+
+
+def test_target_with_one_class_is_refused_and_nothing_is_committed(
+    make_table: Callable[..., Table],
+) -> None:
+    rows = mixed_rows(20) | {"sold": [True] * 20}
+    table = make_table(
+        rows,
+        split={"by": "column", "column": "fold"},
+        features={"area": {"kind": "numeric"}},
+        targets={"sold": {"kind": "binary"}},
+    )
+    with pytest.raises(BraidError, match=r"targets\.sold: expected at least two classes"):
+        analyze(table.job().model_dump_json())
+    assert not list(Path(table.workspace).rglob("*.json"))
