@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from transforms.contract.errors import BraidError
 from transforms.contract.manifest import RejectCount, ReplacedCount, ShardManifest
@@ -35,8 +35,17 @@ def rows_per_split(manifests: Sequence[ShardManifest]) -> dict[str, int]:
     return {split: sum(m.rows_in(split) for m in manifests) for split in SPLITS}
 
 
-def check_budget(manifests: Sequence[ShardManifest], max_reject_fraction: float) -> None:
-    """Refuses a run that lost too many rows, or has none to learn from.
+def check_budget(
+    manifests: Sequence[ShardManifest],
+    max_reject_fraction: float,
+    splits: Collection[str] = ("train",),
+) -> None:
+    """Refuses a run that lost too many rows, or has none to learn from or to be judged by.
+
+    Args:
+        manifests: Every partition's manifest.
+        max_reject_fraction: What `transform.max_reject_fraction` allows.
+        splits: Those that have to have rows.
 
     Raises:
         BraidError: With the reason that cost the most rows, and an example of it.
@@ -64,12 +73,13 @@ def check_budget(manifests: Sequence[ShardManifest], max_reject_fraction: float)
             "allow more with transform.max_reject_fraction. The rejects folder of the workspace "
             "has every such row with its value.",
         )
-    for split, usable in rows_per_split(manifests).items():
-        if usable == 0:
+    usable = rows_per_split(manifests)
+    for split in splits:
+        if usable[split] == 0:
             raise BraidError(
                 "split",
-                expected=f"{split} rows: a model is trained on the train rows, stopped by the "
-                "validation rows and judged by the test rows",
+                expected=f"{split} rows: a model learns from the train rows, and the gate reads "
+                "its metrics from the split that they name",
                 received=f"none among {rows:,} rows, {rejected:,} of them rejected",
                 action="Give that split a share of the rows, or the table more rows.",
             )

@@ -22,11 +22,11 @@ from flows.process import StepDied
 from flows.progress import Reporter, console
 from flows.record import now, write_record
 from flows.report import PICTURE_FILE, SUMMARY_FILE, write_report
-from flows.run import OpenedRun, finished_run, identity_of, lock_path, open_run
+from flows.run import CHECKPOINT_FOLDER, OpenedRun, finished_run, identity_of, lock_path, open_run
 from flows.session import Session
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
-from transforms.contract.workspace import Workspace, exclusive_lock
+from transforms.contract.workspace import Workspace, exclusive_lock, remove
 from transforms.identity import transform_fingerprint
 
 _RETRY_DELAY_SECONDS = 5
@@ -152,6 +152,7 @@ def _steps(session: Session) -> None:
     session.record.status = "promoted" if passed else "refused"
     session.record.ended = now()
     session.save()
+    remove(session.folder / CHECKPOINT_FOLDER)  # the model is whole; nothing resumes this training
 
 
 def _record_failure(session: Session, error: BaseException) -> None:

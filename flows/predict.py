@@ -23,6 +23,7 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, replacing
 
 ERROR_COLUMN = "error"
+_BATCH_ROWS = 512  # 77 MB of pixels at 224x224x3
 _OUTPUT_FORMATS = (".parquet", ".csv")
 
 Columns = dict[str, np.ndarray]
@@ -60,7 +61,7 @@ class Predictions:
 def score_rows(
     score: Score, columns: Columns, failures: tuple[type[Exception], ...]
 ) -> Predictions:
-    """Scores rows; if the model refuses some, by halving until the rows that it refuses stand alone.
+    """Scores rows, halving what the model refuses until the refused rows stand alone.
 
     Args:
         score: The model.
@@ -118,17 +119,16 @@ def predict(
         )
     registered = open_registry(pipeline, workspace).find(alias=alias, version=version)
     from trainer.serving import REFUSALS, load
-    from transforms.serving_input import count_rows, read_raw
+    from transforms.scoring import read_features
 
     with ExitStack() as stack:
         view = stack.enter_context(reporter.step("predict"))
-        total = count_rows(pipeline, source)
         model = load(registered.export)
         writer = _Writer(stack.enter_context(replacing(output)), output.suffix, pipeline.source.key)
         stack.callback(writer.close)
-        for batch in read_raw(pipeline, source):
+        for batch in read_features(pipeline, str(source.absolute()), _BATCH_ROWS):
             writer.add(batch.keys, score_rows(model.score, batch.columns, REFUSALS))
-            view.update(Progress(done=writer.rows, total=total, unit="rows"))
+            view.update(Progress(done=writer.rows, total=0, unit="rows"))
         if writer.rows == 0:
             raise BraidError(
                 str(source),

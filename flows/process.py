@@ -32,7 +32,7 @@ _CHUNK = 64 * 1024
 
 
 class Progress(BaseModel):
-    """How far a step is."""
+    """How far a step is; a total of 0 is not known."""
 
     done: int
     total: int

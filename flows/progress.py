@@ -16,6 +16,7 @@ from flows.process import Progress
 
 LINE_SECONDS = 5.0  # between two plain lines of one step: a log of an hour stays readable
 _NAME_WIDTH = 10
+_ROWS_PER_SECOND = "rows_per_second"
 _PLAIN_WIDTH = 140
 
 
@@ -105,7 +106,8 @@ class _Lines:
     def update(self, progress: Progress) -> None:
         rate = self._rate.of(progress)
         now = time.monotonic()
-        if now - self._printed < LINE_SECONDS and progress.done < progress.total:
+        last = progress.total > 0 and progress.done >= progress.total
+        if now - self._printed < LINE_SECONDS and not last:
             return
         self._printed = now
         line = f"    {self._name:<{_NAME_WIDTH}} {figures(progress, rate)}"
@@ -128,10 +130,15 @@ class _Rate:
 
 def figures(progress: Progress, rate: float | None) -> str:
     """Returns "1,200/2,000 rows · 450 rows/s · loss 0.41"."""
-    parts = [f"{progress.done:,}/{progress.total:,} {progress.unit}"]
-    if rate is not None:
-        parts.append(f"{_number(rate)} {progress.unit}/s")
-    parts += [f"{name} {_number(value)}" for name, value in progress.numbers.items()]
+    total = f"/{progress.total:,}" if progress.total else ""  # 0: nobody knows
+    parts = [f"{progress.done:,}{total} {progress.unit}"]
+    numbers = dict(progress.numbers)
+    measured = numbers.pop(_ROWS_PER_SECOND, None)  # a step that counts something else knows it
+    if measured is not None:
+        parts.append(f"{_number(measured)} rows/s")
+    elif rate is not None and progress.unit == "rows":
+        parts.append(f"{_number(rate)} rows/s")
+    parts += [f"{name} {_number(value)}" for name, value in numbers.items()]
     return " · ".join(parts)
 
 

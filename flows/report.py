@@ -47,14 +47,16 @@ def show(console: Console, record: RunRecord) -> None:
     style = _STYLES.get(record.status, "bold")
     console.print(f"[{style}]{record.pipeline}: {outcome(record)}[/{style}]", highlight=False)
     for title, head, rows in _sections(record):
-        table = Table(title=title, title_justify="left", title_style="bold", box=None)
+        table = Table(box=None, header_style="dim")
         for index, name in enumerate(head):
             numeric = index > 0 and all(_is_figure(row[index]) for row in rows)
             table.add_column(name, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
         console.print()
+        console.print(f" [bold]{title}[/bold]")
         console.print(table)
+    console.print()
     for line in _gate_lines(record):
         console.print(escape(line), highlight=False)
 

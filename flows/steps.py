@@ -77,7 +77,10 @@ def count_rows(session: Session) -> None:
     session.reporter.done(
         "rows", f"{splits} · {record.rejected():,} rejected ({share:.1%}), kept with their reason"
     )
-    check_budget(manifests, session.pipeline.transform.max_reject_fraction)
+    judged = {str(gate.metric).partition("_")[0] for gate in session.pipeline.gates()}
+    check_budget(
+        manifests, session.pipeline.transform.max_reject_fraction, ("train", *sorted(judged))
+    )
 
 
 def pending_partitions(session: Session) -> list[Partition]:

@@ -76,7 +76,7 @@ def test_too_many_rejects_name_the_worst_reason_with_an_example():
 def test_all_rows_rejected_within_the_budget_leaves_nothing_to_train_on():
     part = _manifest(5, rejects=(_reject("price", "missing", 5),), splits={})
     with pytest.raises(
-        BraidError, match="expected train rows.*none among 5 rows, 5 of them rejected"
+        BraidError, match=r"expected train rows.*none among 5 rows, 5 of them rejected"
     ):
         check_budget([part], 1.0)
 

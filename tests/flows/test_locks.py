@@ -31,5 +31,6 @@ def test_a_held_lock_is_waited_for_and_named_once(tmp_path):
 
 
 def test_a_free_lock_is_taken_at_once(tmp_path):
-    with waiting_lock(tmp_path / "a.lock", holder="x", on_wait=lambda held: 1 / 0):
-        pass
+    seen = []
+    with waiting_lock(tmp_path / "a.lock", holder="x", on_wait=seen.append):
+        assert seen == []

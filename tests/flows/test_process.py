@@ -68,7 +68,7 @@ def test_an_error_of_the_step_is_raised_here_with_its_type_and_parts(script):
 
 
 def test_a_full_disk_in_the_step_says_what_to_do(script):
-    with pytest.raises(BraidError, match="No space left on device. Free some space"):
+    with pytest.raises(BraidError, match=r"No space left on device\. Free some space"):
         script("raise OSError(28, 'No space left on device', '/data/x')")
 
 

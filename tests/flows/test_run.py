@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -140,7 +139,3 @@ def test_a_run_goes_on_while_its_process_holds_the_lock(workspace):
         assert is_going_on(workspace, record)
         assert not is_going_on(workspace, record.model_copy(update={"pid": 2**22 + 1}))
     assert not is_going_on(workspace, record)
-
-
-def test_the_workspace_can_be_anywhere(tmp_path):
-    assert lock_path(Workspace(Path("w")), "flats") == Path("w/locks/flats.lock")

@@ -24,6 +24,9 @@ class BraidError(Exception):
         self.action = action
         super().__init__(f"{place}: expected {expected}, received {received}. {action}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return error_from_dict, (self.to_dict(),)
+
     def to_dict(self) -> dict[str, Any]:
         """Returns what `error_from_dict` needs to raise this error in another process."""
         return {

@@ -1,0 +1,228 @@
+"""Draws `report.png`: how the training went, what the model can do, and which rows were lost."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from flows.record import RunRecord
+from transforms.contract.source import SPLITS
+
+EVALUATION_FILE = "evaluation.json"
+HISTORY_FILE = "history.json"
+
+_BLUE, _ORANGE, _GREY, _RED, _INK = "#2f6db5", "#e07b39", "#9aa5b1", "#c0504d", "#22303c"
+_COLUMNS = 3
+_PANEL = (4.6, 3.7)  # inches
+_MOST_BARS = 12  # more reasons than this are unreadable in a panel; run.json has them all
+_MOST_LABELS = 25
+_NAME_LENGTH = 34
+
+Panel = Callable[[Axes], None]
+
+
+def draw_report(folder: Path, record: RunRecord, path: Path) -> None:
+    """Draws a run's report.
+
+    Args:
+        folder: The run's folder, with the history and the evaluation of its model.
+        record: The run's record.
+        path: The PNG to write.
+    """
+    panels = _panels(_read(folder / HISTORY_FILE), _read(folder / EVALUATION_FILE), record)
+    lines = max(1, math.ceil(len(panels) / _COLUMNS))
+    # No pyplot: its figures are global state, and its backend may want a display.
+    figure = Figure(figsize=(_PANEL[0] * _COLUMNS, _PANEL[1] * lines + 0.7), layout="constrained")
+    figure.suptitle(_title(record), x=0.01, ha="left", fontsize=15, color=_INK, weight="bold")
+    grid = figure.subplots(lines, _COLUMNS, squeeze=False)
+    cells = [axes for line in grid for axes in line]
+    for axes, panel in zip(cells, panels, strict=False):
+        _plain(axes)
+        panel(axes)
+    for axes in cells[len(panels) :]:
+        axes.set_axis_off()
+    figure.savefig(path, format="png", dpi=110, facecolor="white")
+
+
+def _panels(history: Any, evaluation: Any, record: RunRecord) -> list[Panel]:
+    panels: list[Panel] = []
+    if history.get("epochs"):
+        panels.append(lambda axes: _loss(axes, history["epochs"], record))
+    shares = _shares(record.metrics)
+    if shares:
+        panels.append(lambda axes: _metrics(axes, shares, record.champion_metrics or {}))
+    for target, data in evaluation.get("targets", {}).items():
+        draw = _TARGET_PANELS.get(data.get("kind"))
+        if draw is not None:
+            panels.append(lambda axes, d=draw, t=target, x=data: d(axes, t, x, record))
+    if record.rejects:
+        panels.append(lambda axes: _rejects(axes, record))
+    panels.append(lambda axes: _seconds(axes, record))
+    return panels
+
+
+def _loss(axes: Axes, epochs: list[Any], record: RunRecord) -> None:
+    curves = (("loss", _BLUE, "train"), ("validation_loss", _ORANGE, "validation"))
+    for name, color, label in curves:
+        # Without validation rows there is no such loss.
+        points = [(e["epoch"] + 1, e[name]) for e in epochs if e[name] is not None]
+        if points:
+            axes.plot(*zip(*points, strict=True), color=color, marker="o", ms=3, label=label)
+    best = record.training.get("best_epoch")
+    if best:
+        axes.axvline(best, color=_GREY, linestyle=":", label=f"kept: epoch {best}")
+    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(frameon=False, fontsize=8)
+    _name(axes, "Loss")
+
+
+def _shares(metrics: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Returns the metrics that lie between 0 and 1, as split to value by name."""
+    found: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        split, _, metric = name.partition("_")
+        if metric.rsplit("_", 1)[-1] in ("auc", "precision", "recall", "accuracy"):
+            found.setdefault(metric, {})[split] = value
+    return found
+
+
+def _metrics(axes: Axes, metrics: dict[str, dict[str, float]], champion: dict[str, float]) -> None:
+    names = list(metrics)[::-1]
+    styles = {"validation": (_ORANGE, "o"), "test": (_BLUE, "D")}
+    for split in SPLITS[1:]:
+        color, marker = styles[split]
+        values = [metrics[name].get(split, math.nan) for name in names]
+        axes.plot(values, range(len(names)), marker, color=color, markersize=7, label=split)
+    if champion:
+        values = [champion.get(f"test_{name}", math.nan) for name in names]
+        axes.plot(values, range(len(names)), "|", color=_INK, markersize=14, label="champion, test")
+    for row, name in enumerate(names):
+        value = metrics[name].get("test")
+        if value is not None:
+            axes.annotate(
+                f"{value:.3f}",
+                (value, row),
+                (0, 8),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
+                color=_BLUE,
+            )
+    axes.set_yticks(range(len(names)), [_short(name.replace("_", " ")) for name in names])
+    axes.set_ylim(-0.6, len(names) - 0.2)
+    axes.set_xlim(min(0.5, *(v for m in metrics.values() for v in m.values())) - 0.02, 1.02)
+    axes.grid(axis="x", color="#e8ecef")
+    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    _name(axes, "Metrics")
+
+
+def _roc(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
+    curve = data["roc"]
+    axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":")
+    axes.plot(curve["false_positive_rate"], curve["true_positive_rate"], color=_BLUE, linewidth=2)
+    axes.fill_between(
+        curve["false_positive_rate"], curve["true_positive_rate"], color=_BLUE, alpha=0.08
+    )
+    axes.set_xlabel("false positive rate")
+    axes.set_ylabel("true positive rate")
+    _name(axes, f"{target}: ROC on test rows" + _value(record, target, "auc", "AUC"))
+
+
+def _confusion(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
+    labels, matrix = data["labels"], data["confusion"]
+    totals = [max(sum(row), 1) for row in matrix]
+    shares = [[v / total for v in row] for row, total in zip(matrix, totals, strict=True)]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    if len(labels) <= _MOST_LABELS:
+        small = 8 if len(labels) <= 10 else 6
+        axes.set_xticks(range(len(labels)), labels, rotation=60, ha="right", fontsize=small)
+        axes.set_yticks(range(len(labels)), labels, fontsize=small)
+    if len(labels) <= 6:
+        for row, counts in enumerate(matrix):
+            for column, count in enumerate(counts):
+                color = "white" if shares[row][column] > 0.5 else _INK
+                axes.text(column, row, f"{count:,}", ha="center", va="center", color=color)
+    _name(axes, f"{target}: test rows" + _value(record, target, "accuracy", "accuracy"))
+
+
+def _scatter(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
+    true, predicted = data["sample"]["true"], data["sample"]["predicted"]
+    axes.plot(true, predicted, "o", color=_BLUE, markersize=3, alpha=0.45, markeredgewidth=0)
+    if true:
+        ends = [min(true), max(true)]
+        axes.plot(ends, ends, color=_ORANGE, linewidth=1)
+    axes.set_xlabel("true")
+    axes.set_ylabel("predicted")
+    _name(axes, f"{target}: test rows" + _value(record, target, "mae", "MAE"))
+
+
+_TARGET_PANELS: dict[str, Callable[[Axes, str, Any, RunRecord], None]] = {
+    "binary": _roc,
+    "multiclass": _confusion,
+    "numeric": _scatter,
+}
+
+
+def _rejects(axes: Axes, record: RunRecord) -> None:
+    shown = record.rejects[:_MOST_BARS][::-1]
+    names = [_short(f"{reject.column}: {reject.reason}") for reject in shown]
+    _bars(axes, names, [float(reject.rows) for reject in shown], _RED, "{:,.0f}")
+    share = record.rejected() / max(record.source_rows, 1)
+    _name(axes, f"{record.rejected():,} rejected rows ({share:.1%})")
+
+
+def _seconds(axes: Axes, record: RunRecord) -> None:
+    timed = [(step.name, step.seconds) for step in record.steps if step.seconds][::-1]
+    _bars(axes, [name for name, _ in timed], [seconds for _, seconds in timed], _GREY, "{:,.1f}")
+    _name(axes, "Seconds per step")
+
+
+def _bars(axes: Axes, names: list[str], values: list[float], color: str, form: str) -> None:
+    bars = axes.barh(range(len(names)), values, color=color, height=0.65)
+    axes.bar_label(bars, [form.format(value) for value in values], padding=3, fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_xlim(0, max(values, default=1.0) * 1.15)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+
+
+def _plain(axes: Axes) -> None:
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(_GREY)
+    axes.tick_params(colors=_INK, labelsize=8, length=0)
+
+
+def _name(axes: Axes, title: str) -> None:
+    axes.set_title(title, loc="left", fontsize=10.5, color=_INK, weight="bold")
+    axes.xaxis.label.set_size(9)
+    axes.yaxis.label.set_size(9)
+
+
+def _title(record: RunRecord) -> str:
+    model = f", version {record.model.version}" if record.model else ""
+    rows = f"{sum(record.rows.values()):,} rows" if record.rows else "no rows"
+    return f"{record.pipeline}{model}: {record.status}   ({rows}, run {record.run_id})"
+
+
+def _value(record: RunRecord, target: str, metric: str, label: str) -> str:
+    value = record.metrics.get(f"test_{target}_{metric}")
+    return "" if value is None else f", {label} {value:.3g}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.columns import check_column, conform, not_binary
+from transforms.contract.errors import BraidError
+from transforms.contract.features import Categorical, Image, Numeric, RawColumn, Text
+from transforms.contract.targets import Binary
+
+STRING = RawColumn(name="c", dtype="string")
+NUMBER = RawColumn(name="c", dtype="float32")
+PAIR = RawColumn(name="c", dtype="float32", length=2)
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array(["a", None, ""]), [b"a", b"", b""]),
+        (pa.array([1, None, 3]), [b"1", b"", b"3"]),
+        (pa.array([True, None, False]), [b"true", b"", b"false"]),
+        (pa.array(["a", None, "a"]).dictionary_encode(), [b"a", b"", b"a"]),
+        (pa.array(["é", "a", "b"], pa.large_string()), ["é".encode(), b"a", b"b"]),
+        (pa.nulls(2), [b"", b""]),
+    ],
+)
+def test_label_becomes_bytes_and_null_the_empty_text(
+    column: pa.Array, expected: list[bytes]
+) -> None:
+    found = conform(STRING, column)
+    assert found.values.tolist() == expected
+    assert found.missing.tolist() == [value == b"" for value in expected]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([1, None, 3], pa.int8()),
+        pa.array([1.0, math.nan, 3.0], pa.float32()),
+        pa.array([Decimal("1"), None, Decimal("3")]),
+        pa.array(["1", "N/A", " 3.0 "]),
+        pa.array(["1", "", "3"]),
+    ],
+)
+def test_number_of_any_type_becomes_float32_and_null_nan(column: pa.Array) -> None:
+    found = conform(NUMBER, column)
+    assert found.values.dtype == np.float32
+    np.testing.assert_array_equal(found.values, [1, np.nan, 3])
+    assert found.missing.tolist() == [False, True, False]
+    assert found.invalid == {}
+
+
+def test_number_that_cannot_be_used_is_named() -> None:
+    found = conform(NUMBER, pa.array(["1", "many", "inf"]))
+    assert found.invalid == {1: "not_a_number", 2: "not_finite"}
+    assert np.isnan(found.values[1:]).all()
+    assert not found.missing.any()
+
+
+def test_double_that_float32_cannot_hold_is_not_finite() -> None:
+    assert conform(NUMBER, pa.array([1e300])).invalid == {0: "not_finite"}
+
+
+@given(st.lists(st.floats(width=32, allow_infinity=False), min_size=1))
+def test_float32_values_arrive_unchanged(values: list[float]) -> None:
+    column = pa.array(values, pa.float32())
+    np.testing.assert_array_equal(conform(NUMBER, column).values, np.array(values, np.float32))
+
+
+@pytest.mark.parametrize(
+    "type_", [pa.list_(pa.float64()), pa.large_list(pa.int32()), pa.list_(pa.float32())]
+)
+def test_list_needs_its_declared_length(type_: pa.DataType) -> None:
+    found = conform(PAIR, pa.array([[1, 2], [3], None, []], type_))
+    assert found.values[0].tolist() == [1.0, 2.0]
+    assert found.missing.tolist() == [False, False, True, True]
+    assert found.invalid == {1: "length_is_not_2"}
+
+
+def test_list_with_a_null_or_infinite_number_is_invalid() -> None:
+    found = conform(PAIR, pa.array([[1.0, None], [1.0, math.inf]]))
+    assert found.invalid == {0: "not_finite", 1: "not_finite"}
+
+
+def test_yes_or_no_is_spelt_in_a_few_ways_unless_declared() -> None:
+    values = np.array([b"true", b"0", b"yes", b""], object)
+    missing = np.array([False, False, False, True])
+    assert not_binary(values, missing, None) == {2: "not_binary"}
+    assert not_binary(values, missing, "yes") == {}
+
+
+@pytest.mark.parametrize(
+    ("spec", "type_"),
+    [
+        (Categorical(kind="categorical"), pa.float64()),
+        (Categorical(kind="categorical"), pa.list_(pa.string())),
+        (Text(kind="text"), pa.int64()),
+        (Image(kind="image", height=8, width=8), pa.int64()),
+        (Numeric(kind="numeric"), pa.list_(pa.float32())),
+        (Numeric(kind="numeric", length=3), pa.float32()),
+        (Numeric(kind="numeric"), pa.timestamp("s")),
+        (Binary(kind="binary"), pa.binary()),
+    ],
+)
+def test_column_of_another_type_is_refused(spec: Any, type_: pa.DataType) -> None:
+    with pytest.raises(BraidError, match=r"features\.x: expected a .* received type"):
+        check_column("features.x", spec, type_)
+
+
+@pytest.mark.parametrize(
+    ("spec", "type_"),
+    [
+        (Categorical(kind="categorical"), pa.dictionary(pa.int8(), pa.string())),
+        (Image(kind="image", height=8, width=8), pa.string()),
+        (Image(kind="image", height=8, width=8), pa.binary()),
+        (Numeric(kind="numeric", length=3), pa.list_(pa.int16(), 3)),
+        (Binary(kind="binary"), pa.float64()),
+        (Text(kind="text"), pa.null()),
+    ],
+)
+def test_column_of_a_fitting_type_is_accepted(spec: Any, type_: pa.DataType) -> None:
+    check_column("features.x", spec, type_)

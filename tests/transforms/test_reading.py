@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc as paipc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.transforms.conftest import picture, write_rows
+from transforms.contract.declaration import parse
+from transforms.contract.jobs import Partition, SourceFile
+from transforms.contract.pipeline import PipelineSpec
+from transforms.reading import BatchReader, RawBatch
+from transforms.scoring import read_features
+from transforms.source import open_filesystem, scan
+from transforms.units import plan_units
+
+ROWS: dict[str, list[Any]] = {
+    "id": ["a", "b", "c"],
+    "zip": ["01234", "NA", None],
+    "area": [1.5, None, 3.5],
+    "sold": [True, False, True],
+    "unused": [1, 2, 3],
+}
+
+
+def pipeline(path: Path, **declaration: Any) -> PipelineSpec:
+    source = {"path": str(path), "key": "id"} | declaration.pop("source", {})
+    features = {"zip": {"kind": "categorical"}, "area": {"kind": "numeric"}}
+    document = {
+        "name": "p",
+        "source": source,
+        "split": {"train": 100, "validation": 0, "test": 0},
+        "features": features,
+        "targets": {"sold": {"kind": "binary"}},
+    }
+    return parse(document | declaration)
+
+
+def read(declared: PipelineSpec, batch_rows: int = 100, at_least: int = 1) -> list[RawBatch]:
+    filesystem, _ = open_filesystem(declared.source.path)
+    reader = BatchReader(declared)
+    return [
+        batch
+        for partition in scan(declared.source).partitions
+        for unit in plan_units(
+            partition, format_=declared.source.format, filesystem=filesystem, at_least=at_least
+        )
+        for batch in reader.read(unit, batch_rows)
+    ]
+
+
+def write(rows: dict[str, list[Any]], folder: Path, format_: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if format_ == "parquet":
+        write_rows(rows, folder / "a.parquet")
+    elif format_ == "arrow":
+        table = pa.table(rows)
+        with paipc.new_file(folder / "a.arrow", table.schema) as writer:
+            writer.write_table(table, max_chunksize=2)
+    elif format_ == "jsonl":
+        lines = [
+            json.dumps(dict(zip(rows, row, strict=True)))
+            for row in zip(*rows.values(), strict=True)
+        ]
+        (folder / "a.jsonl").write_text("\n".join(lines))
+    else:
+        lines = [",".join(rows)]
+        lines += [
+            ",".join("" if v is None else str(v) for v in r)
+            for r in zip(*rows.values(), strict=True)
+        ]
+        (folder / "a.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("format_", ["parquet", "csv", "jsonl", "arrow"])
+def test_every_format_gives_the_same_batch(tmp_path: Path, format_: str) -> None:
+    write(ROWS, tmp_path, format_)
+    batches = read(pipeline(tmp_path, source={"format": format_}))
+    assert np.concatenate([b.keys for b in batches]).tolist() == [b"a", b"b", b"c"]
+    columns = {c: np.concatenate([b.columns[c] for b in batches]) for c in ("zip", "area")}
+    assert columns["zip"].tolist() == [b"01234", b"NA", b""]
+    np.testing.assert_array_equal(columns["area"], np.array([1.5, np.nan, 3.5], np.float32))
+    assert all(set(batch.columns) == {"zip", "area", "sold"} for batch in batches)
+
+
+def test_missing_values_are_counted_where_they_are_replaced(tmp_path: Path) -> None:
+    write(ROWS, tmp_path, "parquet")
+    (batch,) = read(pipeline(tmp_path))
+    assert batch.replaced == {("zip", "missing"): 1, ("area", "missing"): 1}
+
+
+def test_rejected_row_leaves_the_batch_with_its_reason(tmp_path: Path) -> None:
+    write(ROWS, tmp_path, "parquet")
+    features = {"area": {"kind": "numeric", "missing": "reject"}}
+    (batch,) = read(pipeline(tmp_path, features=features))
+    assert batch.keys.tolist() == [b"a", b"c"]
+    assert batch.rows == 3
+    (reject,) = batch.rejects
+    assert (reject.key, reject.column, reject.reason, reject.value) == (
+        "b",
+        "area",
+        "missing",
+        b"None",
+    )
+
+
+def test_one_bad_cell_of_a_csv_costs_one_row(tmp_path: Path) -> None:
+    write(ROWS | {"area": ["1.5", "lots", "3.5"]}, tmp_path, "csv")
+    (batch,) = read(pipeline(tmp_path, source={"format": "csv"}))
+    assert batch.keys.tolist() == [b"a", b"c"]
+    assert [(r.key, r.reason, r.value) for r in batch.rejects] == [("b", "not_a_number", b"lots")]
+
+
+def test_image_files_are_read_beside_the_table(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(picture((1, 2, 3)))
+    rows = ROWS | {"photo": ["photos/a.png", "photos/none.png", None]}
+    write(rows, tmp_path, "parquet")
+    features = {"photo": {"kind": "image", "height": 8, "width": 8}}
+    (batch,) = read(pipeline(tmp_path, features=features))
+    assert batch.columns["photo"].tolist() == [picture((1, 2, 3)), b""]
+    assert [(r.key, r.reason, r.value) for r in batch.rejects] == [
+        ("b", "missing_file", b"photos/none.png")
+    ]
+
+
+def test_partition_key_is_a_column_like_any_other(tmp_path: Path) -> None:
+    write(ROWS, tmp_path / "day=7", "parquet")
+    declared = pipeline(
+        tmp_path, source={"partition_by": "day"}, features={"day": {"kind": "categorical"}}
+    )
+    (batch,) = read(declared)
+    assert batch.columns["day"].tolist() == [b"7", b"7", b"7"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=st.integers(1, 3_000),
+    group=st.integers(1, 1_500),
+    at_least=st.integers(1, 9),
+    batch_rows=st.integers(1, 1_000),
+)
+def test_units_cover_every_row_once_and_in_order(
+    tmp_path_factory: pytest.TempPathFactory, rows: int, group: int, at_least: int, batch_rows: int
+) -> None:
+    folder = tmp_path_factory.mktemp("units")
+    table = {"id": list(range(rows)), "area": [1.0] * rows, "zip": ["x"] * rows}
+    write_rows(table | {"sold": [True] * rows}, folder / "a.parquet", row_group_size=group)
+    batches = read(pipeline(folder), batch_rows, at_least)
+    keys = [int(key) for batch in batches for key in batch.keys]
+    assert keys == list(range(rows))
+    assert all(len(batch.keys) <= batch_rows for batch in batches)
+
+
+def test_one_big_row_group_is_shared_by_several_workers(tmp_path: Path) -> None:
+    rows = 8_000
+    write_rows({"id": list(range(rows))}, tmp_path / "a.parquet", row_group_size=rows)
+    size = (tmp_path / "a.parquet").stat().st_size
+    file = SourceFile(path=str(tmp_path / "a.parquet"), size=size, modified_ns=0)
+    partition = Partition(name="all", value=None, fingerprint="", files=(file,))
+    filesystem, _ = open_filesystem(str(tmp_path))
+    units = plan_units(partition, format_="parquet", filesystem=filesystem, at_least=4)
+    assert [unit.rows() for unit in units] == [2_000] * 4
+
+
+def test_rows_to_predict_need_no_labels_and_none_is_rejected(tmp_path: Path) -> None:
+    table = {"id": ["x", None], "zip": ["1", "2"], "area": ["3", "far"]}
+    write(table, tmp_path, "csv")
+    features = {"zip": {"kind": "categorical"}, "area": {"kind": "numeric", "missing": "reject"}}
+    declared = pipeline(tmp_path / "elsewhere", features=features)
+    (batch,) = read_features(declared, str(tmp_path / "a.csv"), 100)
+    assert batch.keys.tolist() == [b"x", b""]
+    np.testing.assert_array_equal(batch.columns["area"], np.array([3, np.nan], np.float32))
+    assert batch.replaced == {("area", "not_a_number"): 1}
+    assert batch.rejects == []

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from tests.transforms.conftest import write_rows
+from transforms.contract.declaration import parse
+from transforms.contract.errors import BraidError
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.source import SourceSpec
+from transforms.source import check_schema, scan
+
+ROWS = {"id": ["a", "b"], "area": [1.0, 2.0], "sold": [True, False]}
+
+
+def pipeline(path: Path, **source: Any) -> PipelineSpec:
+    return parse(
+        {
+            "name": "p",
+            "source": {"path": str(path), "key": "id"} | source,
+            "features": {"area": {"kind": "numeric"}},
+            "targets": {"sold": {"kind": "binary"}},
+        }
+    )
+
+
+def partitions(path: Path, **source: Any) -> list[str]:
+    return [p.name for p in scan(pipeline(path, **source).source).partitions]
+
+
+def test_file_folder_and_glob_name_the_same_rows(tmp_path: Path) -> None:
+    write_rows(ROWS, tmp_path / "data" / "a.parquet")
+    (tmp_path / "data" / "notes.txt").touch()
+    (tmp_path / "data" / "_SUCCESS.parquet").touch()
+    paths = [tmp_path / "data", tmp_path / "data" / "a.parquet", tmp_path / "data" / "*.parquet"]
+    for path in paths[:2]:
+        (partition,) = scan(SourceSpec(path=str(path), key="id")).partitions
+        assert [Path(file.path).name for file in partition.files] == ["a.parquet"]
+    (tmp_path / "data" / "_SUCCESS.parquet").unlink()
+    assert len({scan(SourceSpec(path=str(p), key="id")).partitions[0].fingerprint for p in paths})
+    assert partitions(paths[2]) == ["all"]
+
+
+def test_file_uri_is_read_like_a_path(tmp_path: Path) -> None:
+    write_rows(ROWS, tmp_path / "a.parquet")
+    found = scan(SourceSpec(path=f"file://{tmp_path}", key="id"))
+    assert [Path(file.path).name for file in found.files()] == ["a.parquet"]
+
+
+def test_partitions_are_in_the_order_of_their_values(tmp_path: Path) -> None:
+    for release in ("11.0", "2.0", "draft", "0.6"):
+        write_rows(ROWS, tmp_path / f"release={release}" / "a.parquet")
+    assert partitions(tmp_path, partition_by="release") == [
+        "release=0.6",
+        "release=2.0",
+        "release=11.0",
+        "release=draft",
+    ]
+
+
+def test_fingerprint_follows_the_files_and_not_their_place(tmp_path: Path) -> None:
+    def fingerprint(folder: str) -> str:
+        return scan(SourceSpec(path=str(tmp_path / folder), key="id")).partitions[0].fingerprint
+
+    write_rows(ROWS, tmp_path / "here" / "a.parquet")
+    first = fingerprint("here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert fingerprint("there") == first
+    os.utime(tmp_path / "there" / "a.parquet", (1, 1))
+    assert fingerprint("there") != first
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("nowhere", "received nothing there"), ("empty", r"expected at least one parquet file")],
+)
+def test_source_without_files_is_refused(tmp_path: Path, path: str, message: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BraidError, match=message):
+        partitions(tmp_path / path)
+
+
+def test_file_outside_the_partitions_is_refused(tmp_path: Path) -> None:
+    write_rows(ROWS, tmp_path / "a.parquet")
+    with pytest.raises(BraidError, match="expected a folder 'day=VALUE'"):
+        partitions(tmp_path, partition_by="day")
+
+
+def check(folder: Path, **source: Any) -> None:
+    declared = pipeline(folder, **source)
+    check_schema(declared, scan(declared.source).files())
+
+
+def test_missing_column_is_refused_with_the_columns_there_are(tmp_path: Path) -> None:
+    write_rows({"id": ["a"], "size": [1.0], "sold": [True]}, tmp_path / "a.parquet")
+    with pytest.raises(BraidError, match=r"features.area, in .*a column 'area', received the") as e:
+        check(tmp_path)
+    assert "id, size, sold" in str(e.value)
+
+
+def test_column_of_a_wrong_type_is_refused_with_its_file(tmp_path: Path) -> None:
+    write_rows(ROWS, tmp_path / "a.parquet")
+    write_rows(ROWS | {"area": [b"x", b"y"]}, tmp_path / "b.parquet")
+    with pytest.raises(BraidError, match=r"column 'area' of .*b.parquet: expected a number column"):
+        check(tmp_path)
+
+
+def test_text_file_named_parquet_is_refused(tmp_path: Path) -> None:
+    write_rows(ROWS, tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_text("id,area,sold\n1,2,true\n")
+    with pytest.raises(BraidError, match=r"b.parquet: expected a whole Parquet file"):
+        check(tmp_path)
+
+
+def test_truncated_parquet_file_is_refused(tmp_path: Path) -> None:
+    write_rows(ROWS, tmp_path / "a.parquet")
+    content = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(content[: len(content) // 2])
+    with pytest.raises(BraidError, match=r"a.parquet: expected a whole Parquet file"):
+        check(tmp_path)
+
+
+def test_partition_key_counts_as_a_column(tmp_path: Path) -> None:
+    write_rows(ROWS, tmp_path / "day=1" / "a.parquet")
+    declared = parse(
+        {
+            "name": "p",
+            "source": {"path": str(tmp_path), "key": "id", "partition_by": "day"},
+            "features": {"day": {"kind": "categorical"}},
+            "targets": {"sold": {"kind": "binary"}},
+        }
+    )
+    check_schema(declared, scan(declared.source).files())
+
+
+def test_zip_codes_in_csv_have_no_type_to_object_to(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,area,sold\na,01234,true\n")
+    check(tmp_path, format="csv")
+    assert pa.__version__

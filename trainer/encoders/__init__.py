@@ -1,0 +1,51 @@
+"""Features to vectors: one function per encoder, picked by one table.
+
+Adding an encoder adds its declaration to the contract, a function here and a line to the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from trainer.encoders import categorical, image, numeric, text
+from transforms.contract.manifest import StoredFeature
+from transforms.contract.model import (
+    CnnEncoder,
+    DenseEncoder,
+    EmbeddingEncoder,
+    LstmEncoder,
+    OneHotEncoder,
+)
+from transforms.contract.spec import Spec
+
+EncoderFn = Callable[[str, Any, StoredFeature, keras.KerasTensor], keras.KerasTensor]
+
+# By the feature's kind and the encoder's declaration.
+ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
+    ("categorical", EmbeddingEncoder): categorical.embed,
+    ("categorical", OneHotEncoder): categorical.one_hot,
+    ("numeric", DenseEncoder): numeric.dense,
+    ("text", EmbeddingEncoder): text.average,
+    ("text", LstmEncoder): text.lstm,
+    ("image", CnnEncoder): image.cnn,
+}
+
+
+def encode(
+    name: str, spec: Spec, stored: StoredFeature, tensor: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Returns a feature's branch of the model.
+
+    Args:
+        name: The feature's name; the branch's layers are named "<name>.<what>".
+        spec: The declared encoder.
+        stored: What the shards hold of the feature.
+        tensor: The model's input, [B, *stored.shape].
+
+    Returns:
+        float [B, D].
+    """
+    return ENCODERS[stored.kind, type(spec)](name, spec, stored, tensor)

@@ -1,0 +1,41 @@
+"""Pictures to vectors. B batch, H height, W width, C channels, D width of the vector."""
+
+from __future__ import annotations
+
+import keras
+
+from transforms.contract.manifest import StoredFeature
+from transforms.contract.model import CnnEncoder
+
+# Keras's 0.99 needs hundreds of steps until evaluation sees usable statistics; a small table's
+# whole training has fewer.
+_NORM_MOMENTUM = 0.9
+
+
+def cnn(
+    name: str, spec: CnnEncoder, stored: StoredFeature, pixels_BHWC: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Returns blocks of convolution, normalization and pooling, then the mean over the picture.
+
+    Args:
+        name: The feature's name.
+        spec: Filters of each block and the width of the vector.
+        stored: The picture's shape.
+        pixels_BHWC: uint8.
+
+    Returns:
+        float [B, D].
+    """
+    del stored  # the layers take the shape from the tensor
+    layers = keras.layers
+    x = layers.Rescaling(1 / 255, name=f"{name}.rescaling")(pixels_BHWC)
+    for index, filters in enumerate(spec.filters):
+        block = f"{name}.{index}"
+        # The normalization has a bias of its own.
+        conv = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{block}.conv")
+        x = conv(x)
+        x = layers.BatchNormalization(momentum=_NORM_MOMENTUM, name=f"{block}.norm")(x)
+        x = layers.ReLU(name=f"{block}.relu")(x)
+        x = layers.MaxPooling2D(2, padding="same", name=f"{block}.pool")(x)
+    x_BC = layers.GlobalAveragePooling2D(name=f"{name}.mean")(x)
+    return layers.Dense(spec.units, activation="relu", name=f"{name}.dense")(x_BC)

@@ -1,0 +1,18 @@
+"""Targets to outputs: one head per target kind, picked by one table."""
+
+from __future__ import annotations
+
+from trainer.heads import binary, multiclass, numeric
+from trainer.heads.head import Head
+from transforms.contract.targets import Binary, Multiclass, NumericTarget, Target, TargetSpec
+
+HEADS: dict[type[TargetSpec], Head] = {
+    Binary: binary.HEAD,
+    Multiclass: multiclass.HEAD,
+    NumericTarget: numeric.HEAD,
+}
+
+
+def head_of(target: Target) -> Head:
+    """Returns the head of a declared target."""
+    return HEADS[type(target)]

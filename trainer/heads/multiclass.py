@@ -1,0 +1,45 @@
+"""One label of several: a probability per class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer.heads.head import Head
+from transforms.contract.manifest import StoredFeature, TargetStatistics
+
+PROBABILITIES_SUFFIX = "__probabilities"
+
+
+def width(stored: StoredFeature) -> int:
+    """Returns the number of classes."""
+    if stored.cardinality is None:
+        raise ValueError(f"{stored.name} has no classes")
+    return stored.cardinality
+
+
+def serve(name: str, statistics: TargetStatistics, output_BC: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the likeliest label, string [B], and every class's probability, float32 [B, C]."""
+    labels_B = tf.gather(tf.constant(statistics.labels), tf.argmax(output_BC, axis=-1))
+    return {name: labels_B, name + PROBABILITIES_SUFFIX: output_BC}
+
+
+def predictions(name: str, served: Mapping[str, Any]) -> Any:
+    """Returns the probabilities, [B, C]."""
+    return served[name + PROBABILITIES_SUFFIX]
+
+
+HEAD = Head(
+    width=width,
+    activation="softmax",
+    loss=lambda spec: keras.losses.SparseCategoricalCrossentropy(),
+    serve=serve,
+    predictions=predictions,
+    metrics={
+        "accuracy": keras.metrics.SparseCategoricalAccuracy,
+        "top_3_accuracy": lambda: keras.metrics.SparseTopKCategoricalAccuracy(k=3),
+    },
+)

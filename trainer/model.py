@@ -1,0 +1,75 @@
+"""The network: one branch per feature, a join, one head per target. B batch, D width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+
+from trainer.builder import build_declared
+from trainer.encoders import encode
+from trainer.fusion import FUSIONS
+from trainer.heads import head_of
+from transforms.contract.manifest import StoredFeature, TransformManifest
+from transforms.contract.pipeline import PipelineSpec
+
+
+def build_model(
+    pipeline: PipelineSpec, manifest: TransformManifest, *, mixed_precision: bool = False
+) -> keras.Model:
+    """Builds the declared model.
+
+    Args:
+        pipeline: The declaration.
+        manifest: What the shards hold.
+        mixed_precision: Compute in float16. For training only: weights are float32 either way, so
+            the same weights serve in a float32 model.
+
+    Returns:
+        A model that takes a dict of every stored feature and indicator, [B, *shape], and gives a
+        dict of every target: a probability [B, 1], class probabilities [B, C] or a standardized
+        number [B, 1], all float32.
+
+    Raises:
+        DeclarationError: The declared builder cannot be called, or gives something else.
+    """
+    with _precision("mixed_float16" if mixed_precision else "float32"):
+        if pipeline.model.builder is not None:
+            return build_declared(pipeline.model.builder, pipeline, manifest)
+        return _build(pipeline, manifest)
+
+
+def _build(pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
+    inputs = {stored.name: _input(stored) for stored in manifest.inputs()}
+    branches_BD = [_branch(pipeline, s, inputs[s.name]) for s in manifest.inputs()]
+    x_BD = FUSIONS[type(pipeline.model.fusion)](pipeline.model.fusion, branches_BD)
+    targets = {stored.name: stored for stored in manifest.stored if stored.role == "target"}
+    outputs = {
+        name: head_of(spec).layer(name, targets[name])(x_BD)
+        for name, spec in pipeline.targets.items()
+    }
+    return keras.Model(inputs, outputs, name="braid")
+
+
+def _input(stored: StoredFeature) -> keras.KerasTensor:
+    return keras.Input(stored.shape, dtype=stored.dtype, name=stored.name)
+
+
+def _branch(
+    pipeline: PipelineSpec, stored: StoredFeature, tensor: keras.KerasTensor
+) -> keras.KerasTensor:
+    # Layers are named "<feature>.<what>": a feature's own name has no dot, so no two names clash.
+    if stored.role == "indicator":
+        return keras.layers.Reshape((1,), name=f"{stored.name}.flat")(tensor)
+    return encode(stored.name, pipeline.encoder_of(stored.name), stored, tensor)
+
+
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,180 @@
+"""Scoring with an export, with TensorFlow alone: no Keras and no code of the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.shards import ShardFile, shard_files
+from transforms.contract.errors import BraidError
+from transforms.contract.features import RawColumn
+from transforms.contract.jobs import TrainJob
+from transforms.contract.manifest import TransformManifest
+from transforms.contract.pipeline import PipelineSpec
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A loaded export.
+
+    Attributes:
+        pipeline: The declaration that the model was trained with.
+        manifest: Its transform: `manifest.raw_inputs()` is what `score` takes.
+    """
+
+    pipeline: PipelineSpec
+    manifest: TransformManifest
+    _arguments: dict[str, str]
+    _model: Any
+
+    def score(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Returns the predictions for rows of raw columns.
+
+        Args:
+            columns: Arrays by column name, [rows] or [rows, length]. Strings and bytes as
+                objects, numpy strings or bytes; None, the empty string and NaN are missing, and
+                so is a whole column that is not there.
+
+        Returns:
+            Per target an array by its name: a binary target's probability, float32; a class's
+            label, str, with "<target>__probabilities", float32 [rows, classes]; a number in the
+            column's unit, float32.
+
+        Raises:
+            BraidError: Columns differ in their number of rows, or a list in its length.
+        """
+        raws = self.manifest.raw_inputs()
+        given = {raw.name: columns[raw.name] for raw in raws if raw.name in columns}
+        lengths = {name: len(values) for name, values in given.items()}
+        if len(set(lengths.values())) != 1:
+            raise BraidError(
+                "the columns to score",
+                expected=f"some of {', '.join(r.name for r in raws)}, each with as many rows",
+                received=str(lengths or "none of them"),
+                action="Give arrays of one length.",
+            )
+        rows = next(iter(lengths.values()))
+        arrays = {raw.name: _as_input(raw, given.get(raw.name), rows) for raw in raws}
+        if rows == 0:
+            arrays = {raw.name: _as_input(raw, None, 1) for raw in raws}
+            return {name: values[:0] for name, values in self._batch(arrays, 0).items()}
+        parts = [self._batch(arrays, start) for start in range(0, rows, _BATCH)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def score_examples(self, records: Any) -> dict[str, np.ndarray]:
+        """Returns the predictions for serialized `tf.Example` of raw columns, string [rows]."""
+        served = self._model.signatures["serving_examples"](examples=records)
+        return {name: _as_output(tensor) for name, tensor in served.items()}
+
+    def _batch(self, arrays: Mapping[str, np.ndarray], start: int) -> dict[str, np.ndarray]:
+        batch = {
+            self._arguments[column]: tf.constant(values[start : start + _BATCH])
+            for column, values in arrays.items()
+        }
+        served = self._model.signatures["serving_default"](**batch)
+        return {name: _as_output(tensor) for name, tensor in served.items()}
+
+
+def load(export_folder: str | Path) -> Scorer:
+    """Loads an export.
+
+    Raises:
+        BraidError: The folder holds no export.
+    """
+    folder = Path(export_folder)
+    declaration = folder / "braid.json"
+    if not declaration.exists():
+        raise BraidError(
+            str(folder),
+            expected="the folder of an export",
+            received="no braid.json in it",
+            action="Run the pipeline, or give the folder of a registered version.",
+        )
+    document = json.loads(declaration.read_text())
+    return Scorer(
+        PipelineSpec.model_validate_json(json.dumps(document["pipeline"])),
+        TransformManifest.model_validate_json(json.dumps(document["transform"])),
+        document["arguments"],
+        tf.saved_model.load(str(folder)),
+    )
+
+
+def check(job: TrainJob) -> dict[str, Any]:
+    """Loads the job's export and lets it answer for a test row and for a row without any value.
+
+    Raises:
+        BraidError: A prediction is not a finite number.
+    """
+    scorer = load(Path(job.run_folder) / "export")
+    nothing = {raw.name: _as_input(raw, None, 1) for raw in scorer.manifest.raw_inputs()}
+    _refuse_non_finite(scorer.score(nothing), "a row without any value")
+    files = [file for file in shard_files(job, "test", "raw") if file.shard.rows]
+    if files:
+        records = tf.stack(list(_first_records(files[0])))
+        _refuse_non_finite(scorer.score_examples(records), f"the first row of {files[0].path}")
+    return {"ok": True}
+
+
+def _first_records(file: ShardFile) -> Any:
+    return tf.data.TFRecordDataset(str(file.path)).take(1)
+
+
+def _refuse_non_finite(predictions: Mapping[str, np.ndarray], what: str) -> None:
+    for name, values in predictions.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise BraidError(
+                f"the export's '{name}' for {what}",
+                expected="finite numbers",
+                received=str(values[~np.isfinite(values)][0]),
+                action="Look at the transform of its features, and train with a lower "
+                "training.learning_rate.",
+            )
+
+
+def _as_input(raw: RawColumn, values: Any, rows: int) -> np.ndarray:
+    """Returns a column as the graph takes it: bytes with b"" or float32 with NaN as missing."""
+    shape = (rows,) if raw.length is None else (rows, raw.length)
+    if raw.dtype == "float32":
+        if values is None:
+            return np.full(shape, np.nan, np.float32)
+        numbers = np.asarray(values)
+        if numbers.dtype == object and raw.length is not None:
+            numbers = np.asarray([_numbers(row, raw.length) for row in values])
+        return _reshaped(raw, numbers.astype(np.float32), shape)
+    if values is None:
+        return np.full(shape, b"", object)
+    return np.asarray([_as_bytes(value) for value in values], object)
+
+
+def _numbers(row: Any, length: int) -> Any:
+    return np.full(length, np.nan) if row is None else row
+
+
+def _reshaped(raw: RawColumn, numbers: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if numbers.shape != shape:
+        raise BraidError(
+            f"column {raw.name}",
+            expected=f"numbers of shape {list(shape)}",
+            received=str(list(numbers.shape)),
+            action="Give as many numbers in a row as the declaration's `length`.",
+        )
+    return numbers
+
+
+def _as_bytes(value: Any) -> bytes:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return b""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _as_output(tensor: tf.Tensor) -> np.ndarray:
+    values: np.ndarray = tensor.numpy()
+    return np.char.decode(values.astype(np.bytes_), "utf-8") if values.dtype == object else values

@@ -1,0 +1,211 @@
+"""Shards to batches: (inputs, targets, sample weights), each a dict of tensors by name.
+
+B batch, H height, W width, C channels or classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.shards import ShardFile, count_rows, damaged, first_damage
+from trainer.weights import class_weights
+from transforms.contract.errors import BraidError
+from transforms.contract.manifest import WEIGHT_SUFFIX, StoredFeature, TransformManifest
+from transforms.contract.model import TrainingSpec
+from transforms.contract.pipeline import PipelineSpec
+
+Tensors = dict[str, tf.Tensor]
+Batch = tuple[Tensors, Tensors, Tensors]
+
+# Files that are read at once. It is part of the rows' order, so it is no function of the machine.
+_OPEN_FILES = 8
+_READ_BUFFER = 1024 * 1024
+_RECORDS_PER_TURN = 16  # amortises the switch between files; the shuffle buffer is far larger
+
+
+@dataclass(frozen=True)
+class BatchLayout:
+    """What a record holds and how its targets are weighted.
+
+    Attributes:
+        stored: Every stored feature, as the manifest has it.
+        weights: Per target, the weight of every class; a target that is not here weighs 1.
+    """
+
+    stored: tuple[StoredFeature, ...]
+    weights: dict[str, tuple[float, ...]]
+
+    @classmethod
+    def for_training(cls, pipeline: PipelineSpec, manifest: TransformManifest) -> BatchLayout:
+        """Returns the layout with the declared class weights."""
+        return cls(manifest.stored, class_weights(pipeline, manifest))
+
+    @classmethod
+    def for_evaluation(cls, manifest: TransformManifest) -> BatchLayout:
+        """Returns the layout in which every row with a label weighs the same."""
+        return cls(manifest.stored, {})
+
+
+def training_batches(
+    files: Sequence[ShardFile], layout: BatchLayout, training: TrainingSpec, *, epoch: int
+) -> tf.data.Dataset:
+    """Yields one epoch: every row once, in an order that only seed and epoch decide.
+
+    Args:
+        files: Verified shards.
+        layout: What the records hold.
+        training: Batch size, shuffle buffer and seed.
+        epoch: The epoch, from 0.
+
+    Returns:
+        A dataset of (inputs, targets, sample weights); each leaf is [B, ...], the last batch may
+        be shorter.
+    """
+    random = np.random.default_rng((training.seed, epoch))
+    paths = [str(files[index].path) for index in random.permutation(len(files))]
+    records = tf.data.Dataset.from_tensor_slices(paths).interleave(
+        _records,
+        cycle_length=min(_OPEN_FILES, len(paths)),
+        block_length=_RECORDS_PER_TURN,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    # Shuffle before batch: rows, not batches. Serialized rows are the smallest form to hold.
+    records = records.shuffle(
+        shuffle_rows(files, training.shuffle_bytes),
+        seed=int(random.integers(2**31)),
+        reshuffle_each_iteration=False,
+    )
+    return _parsed(records.batch(training.batch_size), layout)
+
+
+def evaluation_batches(
+    files: Sequence[ShardFile], layout: BatchLayout, batch_size: int
+) -> tf.data.Dataset:
+    """Yields every row once, in the order of the files.
+
+    Returns:
+        A dataset like that of `training_batches`.
+    """
+    paths = [str(file.path) for file in files]
+    return _parsed(_records(paths).batch(batch_size), layout)
+
+
+def raw_batches(files: Sequence[ShardFile], batch_size: int) -> tf.data.Dataset:
+    """Yields the serialized records of shards as string [B], in the order of the files."""
+    paths = [str(file.path) for file in files]
+    return _records(paths).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def shuffle_rows(files: Sequence[ShardFile], shuffle_bytes: int) -> int:
+    """Returns how many serialized rows fit into the shuffle buffer, at most all of them."""
+    rows = count_rows(files)
+    row_bytes = max(1, sum(file.shard.bytes for file in files) // max(1, rows))
+    return max(1, min(rows, shuffle_bytes // row_bytes))
+
+
+def parse_records(
+    records: tf.Tensor, stored: Sequence[StoredFeature], prefix: str = ""
+) -> Tensors:
+    """Parses serialized records.
+
+    Args:
+        records: string [B], serialized `tf.Example`.
+        stored: What to take from them.
+        prefix: What the features' names begin with in the records.
+
+    Returns:
+        Every stored feature by its name, [B, *shape] of its dtype.
+    """
+    spec = {prefix + s.name: _record_feature(s) for s in stored}
+    # One parse_example per batch: several times faster than one per record.
+    parsed = tf.io.parse_example(records, spec)
+    return {s.name: _decode(s, parsed[prefix + s.name]) for s in stored}
+
+
+@contextmanager
+def readable_errors(files: Sequence[ShardFile]) -> Iterator[None]:
+    """Turns what TensorFlow raises on damaged or foreign records into an error that names them.
+
+    Raises:
+        BraidError: A record is damaged or does not hold what the manifest says.
+    """
+    try:
+        yield
+    except tf.errors.DataLossError:
+        for file in files:
+            if not file.path.exists() or first_damage(file.path) is not None:
+                raise damaged(file) from None
+        raise
+    except tf.errors.NotFoundError:
+        for file in files:
+            if not file.path.exists():
+                raise damaged(file) from None
+        raise
+    except tf.errors.InvalidArgumentError as error:
+        if "Feature:" not in error.message and "Key:" not in error.message:
+            raise
+        raise BraidError(
+            f"the shards in {files[0].path.parent}",
+            expected="records with the features that the transform's manifest lists",
+            received=error.message.splitlines()[0],
+            action="Delete that folder and run again: its partition is then transformed anew.",
+        ) from None
+
+
+def _records(paths: Any) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(paths, buffer_size=_READ_BUFFER)
+
+
+def _parsed(batches: tf.data.Dataset, layout: BatchLayout) -> tf.data.Dataset:
+    batches = batches.map(
+        partial(_model_batch, layout=layout), tf.data.AUTOTUNE, deterministic=True
+    )
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _model_batch(records: tf.Tensor, layout: BatchLayout) -> Batch:
+    parsed = parse_records(records, layout.stored)
+    inputs = {s.name: parsed[s.name] for s in layout.stored if s.role in ("feature", "indicator")}
+    targets = {s.name: parsed[s.name] for s in layout.stored if s.role == "target"}
+    weights = {name: _row_weights(name, targets[name], parsed, layout) for name in targets}
+    # [B, 1], like the heads' outputs: Keras takes a mean over the last axis.
+    return inputs, {name: target[:, tf.newaxis] for name, target in targets.items()}, weights
+
+
+def _row_weights(name: str, target: tf.Tensor, parsed: Tensors, layout: BatchLayout) -> tf.Tensor:
+    weight = parsed.get(name + WEIGHT_SUFFIX)
+    if weight is None:
+        weight = tf.ones_like(target, tf.float32)
+    if name in layout.weights:
+        by_class = tf.constant(layout.weights[name], tf.float32)
+        weight *= tf.gather(by_class, tf.cast(target, tf.int64))
+    return weight
+
+
+def _record_feature(stored: StoredFeature) -> Any:
+    if stored.storage != "values":
+        return tf.io.FixedLenFeature([], tf.string)
+    return tf.io.FixedLenFeature(stored.shape, tf.as_dtype(stored.dtype))
+
+
+def _decode(stored: StoredFeature, values: tf.Tensor) -> tf.Tensor:
+    if stored.storage == "values":
+        return values
+    if stored.storage == "raw":
+        return tf.reshape(tf.io.decode_raw(values, tf.uint8), [-1, *stored.shape])
+    decode = tf.io.decode_jpeg if stored.storage == "jpeg" else tf.io.decode_png
+    channels = stored.shape[-1]
+    pixels_BHWC = tf.map_fn(
+        lambda contents: decode(contents, channels=channels),
+        values,
+        fn_output_signature=tf.TensorSpec(stored.shape, tf.uint8),
+    )
+    return tf.reshape(pixels_BHWC, [-1, *stored.shape])
