@@ -28,14 +28,13 @@ def runs_table(workspace: Workspace, records: Sequence[RunRecord]) -> Table:
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for record in records:
         status = run_status(workspace, record)
-        seconds = record.seconds()
         table.add_row(
             record.run_id,
             record.pipeline,
             f"[{_STYLES[status]}]{status}[/]",
             f"{record.source_rows:,}",
             f"{record.rejected():,}",
-            "-" if seconds is None else f"{seconds:.0f}",
+            f"{record.seconds():.0f}",
             "-" if record.model is None else f"{record.model.name} {record.model.version}",
             _outcome(record),
         )

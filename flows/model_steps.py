@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from trainer.gate import decide
-
 from flows.progress import summary
 from flows.record import GateRecord, ModelVersion, StepRecord
 from flows.registration import Champion, open_registry
 from flows.session import Session, Stopwatch
+from trainer.gate import decide
 
 
 def train(session: Session) -> None:
@@ -16,6 +15,7 @@ def train(session: Session) -> None:
         return
     watch = Stopwatch()
     result = session.run_child("trainer", "train", session.train_job())
+    session.record.warnings = result.pop("warnings", [])
     session.record.training = result
     # A new model has yet to be exported and judged, whatever an earlier attempt had done.
     session.record.forget_steps("export", "evaluate", "check", "register", "gate", "promote")
@@ -53,6 +53,7 @@ def evaluate(session: Session) -> None:
     record.metrics = result["metrics"]
     record.champion_metrics = result["champion_metrics"]
     record.parity = result["parity"]
+    record.warnings = list(dict.fromkeys([*record.warnings, *result.get("warnings", [])]))
     record.compared_with = compared_with
     record.forget_steps("gate")
     text = f"{result['rows']:,} rows"
@@ -89,7 +90,8 @@ def gate(session: Session) -> bool:
     decision = decide(session.pipeline.gates(), record.metrics, record.champion_metrics)
     record.gate = GateRecord(passed=decision.passed, reasons=tuple(decision.reasons))
     verdict = "passed" if decision.passed else "refused"
-    _finish(session, "gate", watch, f"{verdict}: {'; '.join(decision.reasons)}")
+    step = StepRecord(name="gate", seconds=round(watch.seconds(), 3), note=verdict)
+    session.finish(step, f"{verdict}: {' '.join(decision.reasons)}")
     return record.gate.passed
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
 
 from flows.record import RunRecord
 from transforms.contract.source import SPLITS
@@ -23,6 +26,7 @@ _PANEL = (4.6, 3.7)  # inches
 _MOST_BARS = 12  # more reasons than this are unreadable in a panel; run.json has them all
 _MOST_LABELS = 25
 _NAME_LENGTH = 34
+_LEAST_SECONDS = 0.05
 
 Panel = Callable[[Axes], None]
 
@@ -38,7 +42,10 @@ def draw_report(folder: Path, record: RunRecord, path: Path) -> None:
     panels = _panels(_read(folder / HISTORY_FILE), _read(folder / EVALUATION_FILE), record)
     lines = max(1, math.ceil(len(panels) / _COLUMNS))
     # No pyplot: its figures are global state, and its backend may want a display.
-    figure = Figure(figsize=(_PANEL[0] * _COLUMNS, _PANEL[1] * lines + 0.7), layout="constrained")
+    figure = Figure(
+        figsize=(_PANEL[0] * _COLUMNS, _PANEL[1] * lines + 0.7),
+        layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.14, hspace=0.04),
+    )
     figure.suptitle(_title(record), x=0.01, ha="left", fontsize=15, color=_INK, weight="bold")
     grid = figure.subplots(lines, _COLUMNS, squeeze=False)
     cells = [axes for line in grid for axes in line]
@@ -57,10 +64,10 @@ def _panels(history: Any, evaluation: Any, record: RunRecord) -> list[Panel]:
     shares = _shares(record.metrics)
     if shares:
         panels.append(lambda axes: _metrics(axes, shares, record.champion_metrics or {}))
-    for target, data in evaluation.get("targets", {}).items():
+    for target, data in evaluation.get("figures", {}).items():
         draw = _TARGET_PANELS.get(data.get("kind"))
         if draw is not None:
-            panels.append(lambda axes, d=draw, t=target, x=data: d(axes, t, x, record))
+            panels.append(partial(draw, target=target, data=data, record=record))
     if record.rejects:
         panels.append(lambda axes: _rejects(axes, record))
     panels.append(lambda axes: _seconds(axes, record))
@@ -78,7 +85,7 @@ def _loss(axes: Axes, epochs: list[Any], record: RunRecord) -> None:
     if best:
         axes.axvline(best, color=_GREY, linestyle=":", label=f"kept: epoch {best}")
     axes.set_xlabel("epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8)
     _name(axes, "Loss")
 
@@ -124,11 +131,10 @@ def _metrics(axes: Axes, metrics: dict[str, dict[str, float]], champion: dict[st
 
 
 def _roc(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
-    curve = data["roc"]
     axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":")
-    axes.plot(curve["false_positive_rate"], curve["true_positive_rate"], color=_BLUE, linewidth=2)
+    axes.plot(data["false_positive_rate"], data["true_positive_rate"], color=_BLUE, linewidth=2)
     axes.fill_between(
-        curve["false_positive_rate"], curve["true_positive_rate"], color=_BLUE, alpha=0.08
+        data["false_positive_rate"], data["true_positive_rate"], color=_BLUE, alpha=0.08
     )
     axes.set_xlabel("false positive rate")
     axes.set_ylabel("true positive rate")
@@ -136,7 +142,7 @@ def _roc(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
 
 
 def _confusion(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
-    labels, matrix = data["labels"], data["confusion"]
+    labels, matrix = data["labels"], data["rows"]
     totals = [max(sum(row), 1) for row in matrix]
     shares = [[v / total for v in row] for row, total in zip(matrix, totals, strict=True)]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -155,7 +161,7 @@ def _confusion(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
 
 
 def _scatter(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
-    true, predicted = data["sample"]["true"], data["sample"]["predicted"]
+    true, predicted = data["true"], data["predicted"]
     axes.plot(true, predicted, "o", color=_BLUE, markersize=3, alpha=0.45, markeredgewidth=0)
     if true:
         ends = [min(true), max(true)]
@@ -165,10 +171,10 @@ def _scatter(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
     _name(axes, f"{target}: test rows" + _value(record, target, "mae", "MAE"))
 
 
-_TARGET_PANELS: dict[str, Callable[[Axes, str, Any, RunRecord], None]] = {
-    "binary": _roc,
-    "multiclass": _confusion,
-    "numeric": _scatter,
+_TARGET_PANELS: dict[str, Callable[..., None]] = {
+    "roc": _roc,
+    "confusion": _confusion,
+    "scatter": _scatter,
 }
 
 
@@ -181,7 +187,11 @@ def _rejects(axes: Axes, record: RunRecord) -> None:
 
 
 def _seconds(axes: Axes, record: RunRecord) -> None:
-    timed = [(step.name, step.seconds) for step in record.steps if step.seconds][::-1]
+    timed = [
+        (step.name, step.seconds)
+        for step in reversed(record.steps)
+        if step.seconds is not None and step.seconds >= _LEAST_SECONDS
+    ]
     _bars(axes, [name for name, _ in timed], [seconds for _, seconds in timed], _GREY, "{:,.1f}")
     _name(axes, "Seconds per step")
 
@@ -205,8 +215,8 @@ def _plain(axes: Axes) -> None:
 
 def _name(axes: Axes, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=10.5, color=_INK, weight="bold")
-    axes.xaxis.label.set_size(9)
-    axes.yaxis.label.set_size(9)
+    axes.xaxis.label.set_fontsize(9)
+    axes.yaxis.label.set_fontsize(9)
 
 
 def _title(record: RunRecord) -> str:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from prefect import Task, flow, task
 from prefect.artifacts import create_markdown_artifact
@@ -31,6 +30,9 @@ from transforms.identity import transform_fingerprint
 
 _RETRY_DELAY_SECONDS = 5
 
+_Given = TypeVar("_Given")
+_R = TypeVar("_R")
+
 
 def _may_heal(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Returns whether trying again can help: what the user has to mend stays as it is."""
@@ -38,32 +40,27 @@ def _may_heal(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     return isinstance(error, StepDied) or not isinstance(error, BraidError)
 
 
-def _named(name: str, function: Callable[..., Any], **options: Any) -> Task[..., Any]:
+def _task(name: str, function: Callable[[_Given], _R], **options: Any) -> Callable[[_Given], _R]:
     # Manifests say what is done, by looking at what is there; Prefect's cache cannot.
-    return task(
+    made = task(name=name, cache_policy=NO_CACHE, persist_result=False, **options)(function)
+    return cast("Callable[[_Given], _R]", made)
+
+
+def _named(name: str, function: Callable[[Session], _R], **options: Any) -> Callable[[Session], _R]:
+    return _task(name, function, task_run_name=f"{name}: {{session.title}}", **options)
+
+
+def _retried(name: str, function: Callable[[Session], _R]) -> Callable[[Session], _R]:
+    return _named(
+        name,
         function,
-        name=name,
-        task_run_name=f"{name}: {{session.title}}",
-        cache_policy=NO_CACHE,
-        persist_result=False,
-        **options,
+        retries=1,
+        retry_delay_seconds=_RETRY_DELAY_SECONDS,
+        retry_condition_fn=_may_heal,
     )
 
 
-_retried = partial(
-    _named,
-    retries=1,
-    retry_delay_seconds=_RETRY_DELAY_SECONDS,
-    retry_condition_fn=_may_heal,
-)
-
-scan_task = task(
-    steps.scan_source,
-    name="scan",
-    task_run_name="scan: {pipeline.name}",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+scan_source = _task("scan", steps.scan_source, task_run_name="scan: {pipeline.name}")
 check_source = _named("check keys", steps.check_source)
 analyze = _named("analyze", steps.analyze)
 transform = _retried("transform", steps.transform)
@@ -100,7 +97,7 @@ def refresh_model(
     reporter = Reporter(console())
     holder = f"pipeline '{pipeline.name}'"
     with exclusive_lock(lock_path(folders, pipeline.name), holder=holder) as lock:
-        partitions = scan_task(pipeline)
+        partitions = scan_source(pipeline)
         name = transform_fingerprint(pipeline, partitions)
         identity = identity_of(pipeline, name, partitions)
         finished = None if retrain else finished_run(folders, pipeline, identity)

@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 
 from flows.process import Progress
 from flows.progress import Reporter
-from flows.registration import open_registry
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, replacing
@@ -117,17 +116,22 @@ def predict(
             received=repr(output.suffix),
             action="Give another name.",
         )
+    from flows.registration import open_registry
+
     registered = open_registry(pipeline, workspace).find(alias=alias, version=version)
-    from trainer.serving import REFUSALS, load
+    import tensorflow as tf
+
+    from trainer.serving import load
     from transforms.scoring import read_features
 
     with ExitStack() as stack:
         view = stack.enter_context(reporter.step("predict"))
         model = load(registered.export)
+        refusals = (tf.errors.InvalidArgumentError,)  # such as an image that cannot be decoded
         writer = _Writer(stack.enter_context(replacing(output)), output.suffix, pipeline.source.key)
         stack.callback(writer.close)
-        for batch in read_features(pipeline, str(source.absolute()), _BATCH_ROWS):
-            writer.add(batch.keys, score_rows(model.score, batch.columns, REFUSALS))
+        for batch in read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS):
+            writer.add(batch.keys, score_rows(model.score, batch.columns, refusals))
             view.update(Progress(done=writer.rows, total=0, unit="rows"))
         if writer.rows == 0:
             raise BraidError(

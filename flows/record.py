@@ -67,6 +67,7 @@ class RunRecord(_Record):
         source_rows: Rows that the source has, unusable ones included.
         compared_with: The version of the champion that was scored beside the new model.
         training: What the training step told: epochs, seconds, parameters and the like.
+        warnings: What training and evaluation found odd, as sentences.
         parity: How far predictions from shards and from the exported model are apart.
     """
 
@@ -92,7 +93,8 @@ class RunRecord(_Record):
     metrics: dict[str, float] = {}
     champion_metrics: dict[str, float] | None = None
     compared_with: str | None = None
-    parity: float | dict[str, Any] | None = None
+    parity: float | None = None
+    warnings: list[str] = []
     gate: GateRecord | None = None
     model: ModelVersion | None = None
     error: dict[str, Any] | None = None
@@ -113,9 +115,9 @@ class RunRecord(_Record):
         """Returns the number of rejected rows."""
         return sum(reject.rows for reject in self.rejects)
 
-    def seconds(self) -> float | None:
-        """Returns how long the run took, or None while it goes on."""
-        return None if self.ended is None else (self.ended - self.started).total_seconds()
+    def seconds(self) -> float:
+        """Returns how long the steps took, without the time between the attempts of a run."""
+        return sum(step.seconds or 0.0 for step in self.steps)
 
 
 def now() -> datetime:

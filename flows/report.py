@@ -26,7 +26,7 @@ _OUTCOMES = {
 }
 _STYLES = {"promoted": "bold green", "refused": "bold yellow", "failed": "bold red"}
 
-Rows = list[tuple[str, ...]]
+Rows = Sequence[tuple[str, ...]]
 
 
 def write_report(folder: Path, record: RunRecord) -> None:
@@ -66,7 +66,7 @@ def markdown(record: RunRecord) -> str:
     parts = [
         f"# {record.pipeline}: {outcome(record)}",
         f"Run `{record.run_id}`, started {record.started:%Y-%m-%d %H:%M:%S} UTC"
-        + (f", {record.seconds():.0f} s" if record.ended else ""),
+        f", {record.seconds():.0f} s of work",
         *_gate_lines(record),
         f"![Report]({PICTURE_FILE})",
     ]
@@ -142,10 +142,11 @@ def _gate_lines(record: RunRecord) -> Sequence[str]:
     lines = []
     if record.gate is not None:
         verdict = "passed" if record.gate.passed else "refused"
-        lines.append(f"Gate {verdict}: " + "; ".join(record.gate.reasons))
+        lines.append(f"Gate {verdict}: " + " ".join(record.gate.reasons))
     if record.model is not None:
         alias = "champion" if record.status == "promoted" else "challenger"
         lines.append(f"Model {record.model.name} version {record.model.version}, alias {alias}")
+    lines += [f"Note: {warning}" for warning in record.warnings]
     return lines
 
 

@@ -18,9 +18,7 @@ from transforms.contract.pipeline import PipelineSpec
 _PLACE = "model.builder"
 
 
-def build_declared(
-    path: str, pipeline: PipelineSpec, manifest: TransformManifest
-) -> keras.Model:
+def build_declared(path: str, pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
     """Calls a builder and checks what it returns.
 
     Args:

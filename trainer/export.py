@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +37,15 @@ def export(job: TrainJob) -> dict[str, Any]:
     folder = Path(job.run_folder) / EXPORT_FOLDER
     if not folder.exists():
         manifest = job.manifest()
-        module = ServingModule(
-            job.pipeline,
-            manifest,
-            graph=tf.saved_model.load(str(job.folders().transform(job.transform) / "graph")),
-            model=load_model(job.pipeline, manifest, Path(job.run_folder)),
-        )
+        model = load_model(job.pipeline, manifest, Path(job.run_folder))
+        module = tf.Module(name="braid")
+        # Holding the loaded graph carries its vocabulary files over.
+        module.graph = tf.saved_model.load(str(job.folders().transform(job.transform) / "graph"))
+        # The variables, not the model: Keras would save traces of its own beside ours.
+        module.model_variables = [variable.value for variable in model.variables]
+        signatures = serving_signatures(job.pipeline, manifest, module.graph, model)
         with replacing(folder) as temporary:
-            tf.saved_model.save(module, str(temporary), signatures=module.signatures())
+            tf.saved_model.save(module, str(temporary), signatures=signatures)
             (temporary / DECLARATION_FILE).write_text(_declaration(job.pipeline, manifest))
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return {"folder": str(folder), "bytes": size}
@@ -81,58 +82,43 @@ def argument_names(columns: Iterable[str]) -> dict[str, str]:
     return names
 
 
-class ServingModule(tf.Module):  # type: ignore[misc]
-    """Transform graph and model behind two signatures. B batch.
+def serving_signatures(
+    pipeline: PipelineSpec, manifest: TransformManifest, graph: Any, model: keras.Model
+) -> dict[str, Any]:
+    """Returns the concrete functions `serving_default` and `serving_examples`.
 
     Args:
         pipeline: The declaration.
         manifest: The frozen transform.
-        graph: The loaded transform graph; its vocabulary files are saved with the module.
+        graph: The loaded transform graph.
         model: The trained model.
     """
+    columns = manifest.raw_inputs()
+    arguments = argument_names(raw.name for raw in columns)
+    example_spec = {raw.name: _example_feature(raw) for raw in columns}
 
-    def __init__(
-        self, pipeline: PipelineSpec, manifest: TransformManifest, graph: Any, model: keras.Model
-    ) -> None:
-        super().__init__(name="braid")
-        self.graph = graph
-        # The variables, not the model: Keras would save its own traces of it a second time.
-        self.model_variables = [variable.value for variable in model.variables]
-        self._without_tracking(pipeline, manifest, model)
-        self.serve = tf.function(self._serve, input_signature=[_tensor_specs(manifest)])
-        self.serve_examples = tf.function(
-            self._serve_examples,
-            input_signature=[tf.TensorSpec([None], tf.string, name="examples")],
-        )
+    def predict(raw: Tensors) -> Tensors:
+        outputs = model(graph.transform_features(raw), training=False)
+        served: Tensors = {}
+        for name, target in pipeline.targets.items():
+            served |= head_of(target).serve(name, manifest.targets[name], outputs[name])
+        return served
 
-    def signatures(self) -> dict[str, Any]:
-        """Returns the SavedModel's signatures."""
-        return {
-            "serving_default": self.serve.get_concrete_function(),
-            "serving_examples": self.serve_examples.get_concrete_function(),
-        }
+    def serve(tensors: Tensors) -> Tensors:
+        return predict({column: tensors[name] for column, name in arguments.items()})
 
-    def _without_tracking(
-        self, pipeline: PipelineSpec, manifest: TransformManifest, model: keras.Model
-    ) -> None:
-        def predict(columns: Mapping[str, tf.Tensor]) -> Tensors:
-            outputs = model(self.graph.transform_features(dict(columns)), training=False)
-            served: Tensors = {}
-            for name, target in pipeline.targets.items():
-                statistics = manifest.targets[name]
-                served |= head_of(target).serve(name, statistics, outputs[name])
-            return served
+    def serve_examples(examples_B: tf.Tensor) -> Tensors:
+        return predict(tf.io.parse_example(examples_B, example_spec))
 
-        columns = manifest.raw_inputs()
-        self._predict = predict
-        self._arguments = argument_names(raw.name for raw in columns)
-        self._example_spec = {raw.name: _example_feature(raw) for raw in columns}
+    examples = tf.TensorSpec([None], tf.string, name="examples")
+    return {
+        "serving_default": _concrete(serve, _tensor_specs(manifest)),
+        "serving_examples": _concrete(serve_examples, examples),
+    }
 
-    def _serve(self, arguments: Tensors) -> Tensors:
-        return self._predict({c: arguments[name] for c, name in self._arguments.items()})
 
-    def _serve_examples(self, examples_B: tf.Tensor) -> Tensors:
-        return self._predict(tf.io.parse_example(examples_B, self._example_spec))
+def _concrete(function: Callable[[Any], Tensors], signature: Any) -> Any:
+    return tf.function(function, input_signature=[signature]).get_concrete_function()
 
 
 def _tensor_specs(manifest: TransformManifest) -> dict[str, tf.TensorSpec]:

@@ -31,9 +31,7 @@ def check_seam(pipeline: PipelineSpec, manifest: TransformManifest) -> None:
         if name not in stored:
             raise _mismatch(manifest, name, _words(expected[name]), "nothing")
         if _layout(stored[name]) != expected[name]:
-            raise _mismatch(
-                manifest, name, _words(expected[name]), _words(_layout(stored[name]))
-            )
+            raise _mismatch(manifest, name, _words(expected[name]), _words(_layout(stored[name])))
         _check_cardinality(pipeline, manifest, stored[name])
 
 

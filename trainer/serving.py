@@ -177,4 +177,6 @@ def _as_bytes(value: Any) -> bytes:
 
 def _as_output(tensor: tf.Tensor) -> np.ndarray:
     values: np.ndarray = tensor.numpy()
-    return np.char.decode(values.astype(np.bytes_), "utf-8") if values.dtype == object else values
+    if values.dtype != object:
+        return values
+    return np.asarray([value.decode() for value in values], np.str_)

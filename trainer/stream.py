@@ -111,9 +111,7 @@ def shuffle_rows(files: Sequence[ShardFile], shuffle_bytes: int) -> int:
     return max(1, min(rows, shuffle_bytes // row_bytes))
 
 
-def parse_records(
-    records: tf.Tensor, stored: Sequence[StoredFeature], prefix: str = ""
-) -> Tensors:
+def parse_records(records: tf.Tensor, stored: Sequence[StoredFeature], prefix: str = "") -> Tensors:
     """Parses serialized records.
 
     Args:

@@ -63,9 +63,7 @@ def train(job: TrainJob) -> dict[str, Any]:
     data = _data(job)
     # Before the model is built: its initial weights and dropout's states come from this seed.
     keras.utils.set_random_seed(pipeline.training.seed)
-    model = build_model(
-        pipeline, manifest, mixed_precision=pipeline.training.mixed_precision
-    )
+    model = build_model(pipeline, manifest, mixed_precision=pipeline.training.mixed_precision)
     compile_model(model, pipeline, math.ceil(data.rows / pipeline.training.batch_size))
     checkpoints = Checkpoints(folder / "training")
     with readable_errors((*data.train, *data.validation)):

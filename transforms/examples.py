@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
+_LENGTHS = 65_536  # prefixes to keep: one a length that a value may have
+
 
 class ExampleEncoder:
-    """Serializes batches of columns; every value of a row is one list of the record."""
+    """Serializes batches of columns; every value of a row is one list of the record.
+
+    Bytes, which may be pixels, are put behind the other values as they are. That is a valid
+    record: concatenated protocol buffer messages are one message with the fields of both.
+    """
 
     def __init__(self) -> None:
         self._encoder = RecordBatchToExamplesEncoder()
@@ -19,15 +26,47 @@ class ExampleEncoder:
         """Returns one record a row.
 
         Args:
-            columns: int64, float32 or bytes objects, [rows] or [rows, ...].
+            columns: int64 or float32, [rows] or [rows, ...], or bytes objects [rows]; at least
+                one column of numbers.
         """
-        arrays = {name: _lists(values) for name, values in columns.items()}
-        return self._encoder.encode(pa.RecordBatch.from_pydict(arrays))  # type: ignore[no-any-return]
+        numbers = {name: _lists(v) for name, v in columns.items() if v.dtype != object}
+        records: list[bytes] = self._encoder.encode(pa.RecordBatch.from_pydict(numbers))
+        for name, values in columns.items():
+            if values.dtype == object:
+                records = [
+                    b"".join((record, _prefix(name, len(value)), value))
+                    for record, value in zip(records, values, strict=True)
+                ]
+        return records
 
 
 def _lists(values: np.ndarray) -> pa.LargeListArray:
     rows = values.shape[0]
     width = int(np.prod(values.shape[1:], dtype=np.int64))
-    type_ = pa.large_binary() if values.dtype == object else pa.from_numpy_dtype(values.dtype)
     offsets = np.arange(0, rows * width + 1, max(width, 1), dtype=np.int64)
-    return pa.LargeListArray.from_arrays(offsets, pa.array(values.ravel(), type_))
+    flat = pa.array(values.ravel(), pa.from_numpy_dtype(values.dtype))
+    return pa.LargeListArray.from_arrays(offsets, flat)
+
+
+@lru_cache(_LENGTHS)
+def _prefix(name: str, length: int) -> bytes:
+    """Returns what stands before `length` bytes that are the only value of a feature.
+
+    From the inside: BytesList.value, Feature.bytes_list, the map entry's value (field 2) after its
+    key (field 1), Features.feature, Example.features.
+    """
+    key = name.encode()
+    value = b"\x0a" + _varint(length)
+    feature = b"\x0a" + _varint(len(value) + length) + value
+    entry = b"\x0a" + _varint(len(key)) + key + b"\x12" + _varint(len(feature) + length) + feature
+    features = b"\x0a" + _varint(len(entry) + length) + entry
+    return b"\x0a" + _varint(len(features) + length) + features
+
+
+def _varint(number: int) -> bytes:
+    """Encodes a length as protocol buffers do: 7 bits a byte, the lowest first."""
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*encoded, number])

@@ -112,4 +112,5 @@ def _traced(
     function: Callable[..., Tensors], raws: Mapping[str, RawColumn]
 ) -> tf.types.experimental.PolymorphicFunction:
     signature = [{name: tensor_spec(raw) for name, raw in raws.items()}]
-    return tf.function(function, input_signature=signature)
+    # Nothing here is Python control flow on tensors; AutoGraph would only take its two seconds.
+    return tf.function(function, input_signature=signature, autograph=False)

@@ -5,8 +5,10 @@ python -m tests.benchmarks.textbook_tft TABLE.parquet OUTPUT_FOLDER
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
+import time
 from typing import Any
 
 import apache_beam as beam
@@ -55,6 +57,7 @@ def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, Any]:
 
 def main(table: str, output: str) -> None:
     """Runs the textbook pipeline."""
+    started = time.monotonic()
     with (
         tft_beam.Context(temp_dir=tempfile.mkdtemp()),
         beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as p,
@@ -65,6 +68,7 @@ def main(table: str, output: str) -> None:
         )
         coder = tft.coders.ExampleProtoCoder(metadata.schema)
         _ = data | beam.Map(coder.encode) | beam.io.WriteToTFRecord(f"{output}/train", num_shards=4)
+    sys.stdout.write(json.dumps({"seconds": time.monotonic() - started}) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from flows.predict import Predictions, _Writer, score_rows
+
+
+class RefusedError(Exception):
+    pass
+
+
+def _model(calls):
+    def score(columns):
+        calls.append(len(columns["x"]))
+        if (columns["x"] < 0).any():
+            raise RefusedError("negative   x")
+        return {"y": columns["x"] * 2.0, "pair": np.stack([columns["x"]] * 2, axis=1)}
+
+    return score
+
+
+def test_rows_that_a_model_refuses_are_found_and_the_others_scored_in_order():
+    calls = []
+    columns = {"x": np.array([1, 2, -3, 4, 5, 6, -7, 8])}
+    found = score_rows(_model(calls), columns, (RefusedError,))
+    assert found.columns["y"].tolist() == [2, 4, 8, 10, 12, 16]
+    assert found.errors == {2: "negative x", 6: "negative x"}
+
+
+def test_clean_rows_are_scored_in_one_call():
+    calls = []
+    score_rows(_model(calls), {"x": np.arange(100)}, (RefusedError,))
+    assert calls == [100]
+
+
+def test_no_rows():
+    assert score_rows(_model([]), {"x": np.array([])}, (RefusedError,)) == Predictions({}, {})
+
+
+def _write(path, *batches) -> tuple[int, int]:
+    writer = _Writer(path, path.suffix, "id")
+    for keys, predictions in batches:
+        writer.add(np.array(keys, dtype=object), predictions)
+    writer.close()
+    return writer.rows, writer.failed
+
+
+def test_refused_rows_have_an_error_and_no_prediction(tmp_path):
+    path = tmp_path / "out.parquet"
+    labels = Predictions({"y": np.array([0.5]), "label": np.array(["a"])}, {0: "no image"})
+    assert _write(path, (["k1", "k2"], labels)) == (2, 1)
+    assert pq.read_table(path).to_pylist() == [
+        {"id": "k1", "y": None, "label": None, "error": "no image"},
+        {"id": "k2", "y": 0.5, "label": "a", "error": None},
+    ]
+
+
+def test_a_first_batch_without_any_prediction_does_not_decide_the_columns(tmp_path):
+    path = tmp_path / "out.parquet"
+    refused = Predictions({}, {0: "no image"})
+    _write(
+        path, (["k1"], refused), (["k2"], Predictions({"y": np.array([0.5])})), (["k3"], refused)
+    )
+    assert pq.read_table(path).column_names == ["id", "y", "error"]
+    assert pq.read_table(path)["y"].to_pylist() == [None, 0.5, None]
+
+
+def test_nothing_but_refused_rows(tmp_path):
+    path = tmp_path / "out.parquet"
+    _write(path, (["k1"], Predictions({}, {0: "no image"})))
+    assert pq.read_table(path).to_pylist() == [{"id": "k1", "error": "no image"}]
+
+
+def test_csv_has_a_column_for_every_probability(tmp_path):
+    path = tmp_path / "out.csv"
+    _write(path, (["k1"], Predictions({"p": np.array([[0.25, 0.75]])})))
+    table = pacsv.read_csv(path)
+    assert table.column_names == ["id", "p_0", "p_1", "error"]
+    assert table["p_1"].to_pylist() == [0.75]
+
+
+def test_parquet_keeps_probabilities_together(tmp_path):
+    path = tmp_path / "out.parquet"
+    _write(path, (["k1"], Predictions({"p": np.array([[0.25, 0.75]], np.float32)})))
+    assert pa.types.is_list(pq.read_table(path).schema.field("p").type)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from flows.record import GateRecord, ModelVersion, RunRecord, StepRecord
+from flows.report import markdown, metric_table, show, write_report
+from transforms.contract.manifest import RejectCount
+
+
+@pytest.fixture
+def record() -> RunRecord:
+    return RunRecord(
+        run_id="20260101T000000Z-abcdef",
+        pipeline="flats",
+        status="promoted",
+        pid=1,
+        started=datetime(2026, 1, 1, tzinfo=UTC),
+        ended=datetime(2026, 1, 1, 0, 1, tzinfo=UTC),
+        braid_version="0.1.0",
+        identity="i",
+        judgement="j",
+        transform="t",
+        data_fingerprint="d",
+        training_fingerprint="f",
+        partitions={"all": "p"},
+        rows={"train": 80, "validation": 10, "test": 9},
+        source_rows=100,
+        rejects=[
+            RejectCount(
+                column="photo",
+                reason="truncated [jpeg]",
+                rows=1,
+                example_key="L7",
+                example_file="/data/day=1/a.parquet",
+            )
+        ],
+        steps=[
+            StepRecord(name="transform", seconds=2.0, rows=100, rows_per_second=50.0, note="x|y")
+        ],
+        training={"best_epoch": 2},
+        metrics={
+            "test_loss": 0.5,
+            "validation_loss": 0.4,
+            "test_sold_auc": 0.91,
+            "validation_sold_auc": 0.93,
+            "test_price_mae": 1234.5,
+        },
+        gate=GateRecord(passed=True, reasons=("test_sold_auc 0.91 is at least 0.7.",)),
+        model=ModelVersion(name="flats", version="3"),
+    )
+
+
+def _shown(record: RunRecord) -> str:
+    output = io.StringIO()
+    show(Console(file=output, width=120), record)
+    return output.getvalue()
+
+
+def test_the_terminal_shows_outcome_rows_rejects_metrics_gate_and_version(record):
+    text = _shown(record)
+    for part in (
+        "the new model is the champion",
+        "truncated [jpeg]",
+        "day=1/a.parquet",
+        "L7",
+        "0.9100",
+        "1,234.5",
+        "Gate passed: test_sold_auc 0.91 is at least 0.7.",
+        "flats version 3, alias champion",
+    ):
+        assert part in text
+
+
+def test_metrics_stand_beside_the_champions(record):
+    assert metric_table(record)[0] == ("metric", "validation", "test")
+    record.champion_metrics = {"test_sold_auc": 0.9}
+    head, rows = metric_table(record)
+    assert head == ("metric", "validation", "test", "champion, test")
+    assert ("sold_auc", "0.9300", "0.9100", "0.9000") in rows
+
+
+def test_markdown_escapes_what_would_break_a_table(record):
+    text = markdown(record)
+    assert "x\\|y" in text
+    assert "![Report](report.png)" in text
+
+
+def test_a_refused_model_is_the_challenger(record):
+    record.status, record.gate = "refused", GateRecord(passed=False, reasons=("too low.",))
+    assert "Gate refused: too low." in _shown(record)
+    assert "alias challenger" in _shown(record)
+
+
+def test_report_files_are_written_from_what_the_steps_left(record, tmp_path):
+    epochs = [
+        {"epoch": 0, "loss": 1.0, "validation_loss": 0.9},
+        {"epoch": 1, "loss": 0.5, "validation_loss": None},
+    ]
+    (tmp_path / "history.json").write_text(json.dumps({"epochs": epochs}))
+    write_report(tmp_path, record)
+    assert Image.open(tmp_path / "report.png").size[0] > 1000
+    assert (tmp_path / "summary.md").read_text().startswith("# flats: the new model")
+
+
+def test_a_run_without_history_or_evaluation_still_has_a_report(record, tmp_path):
+    write_report(tmp_path, record)
+    assert (tmp_path / "report.png").exists()

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.examples import ExampleEncoder
+
+
+@given(
+    st.lists(st.tuples(st.binary(max_size=400), st.binary(max_size=400)), min_size=1, max_size=5)
+)
+def test_record_is_parsed_to_the_values_it_was_made_of(pixels: list[tuple[bytes, bytes]]) -> None:
+    rows = len(pixels)
+    columns = {
+        "word_ids": np.arange(3 * rows, dtype=np.int64).reshape(rows, 3),
+        "price": np.arange(rows, dtype=np.float32),
+        "photo": np.array([left for left, _ in pixels], object),
+        "plan": np.array([right for _, right in pixels], object),
+    }
+    records = ExampleEncoder().encode(columns)
+    parsed = tf.io.parse_example(
+        records,
+        {
+            "word_ids": tf.io.FixedLenFeature([3], tf.int64),
+            "price": tf.io.FixedLenFeature([], tf.float32),
+            "photo": tf.io.FixedLenFeature([], tf.string),
+            "plan": tf.io.FixedLenFeature([], tf.string),
+        },
+    )
+    for name, values in columns.items():
+        np.testing.assert_array_equal(parsed[name].numpy(), values)
+
+
+def test_record_of_a_large_picture_is_one_example() -> None:
+    columns = {"n": np.zeros(1, np.int64), "photo": np.array([bytes(300_000)], object)}
+    (record,) = ExampleEncoder().encode(columns)
+    example = tf.train.Example.FromString(record)
+    assert sorted(example.features.feature) == ["n", "photo"]
+    assert len(example.features.feature["photo"].bytes_list.value[0]) == 300_000

@@ -1,0 +1,44 @@
+"""`python -m trainer STEP JOB.json`: a step of a run, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from transforms.contract.jobs import TrainJob
+from transforms.contract.step import run_step
+
+# Before TensorFlow is imported: its C++ notes would drown the step's log.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _train(job: str) -> dict[str, Any]:
+    from trainer.training import train
+
+    return train(TrainJob.model_validate_json(job))
+
+
+def _evaluate(job: str) -> dict[str, Any]:
+    from trainer.evaluation import evaluate
+
+    return evaluate(TrainJob.model_validate_json(job))
+
+
+def _export(job: str) -> dict[str, Any]:
+    # Traced beside a GPU, an LSTM becomes a cuDNN operation that no other machine can run.
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    from trainer.export import export
+
+    return export(TrainJob.model_validate_json(job))
+
+
+def _check(job: str) -> dict[str, Any]:
+    from trainer.serving import check
+
+    return check(TrainJob.model_validate_json(job))
+
+
+if __name__ == "__main__":
+    steps = {"train": _train, "evaluate": _evaluate, "export": _export, "check": _check}
+    sys.exit(run_step(steps, sys.argv[1:]))

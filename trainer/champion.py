@@ -1,0 +1,115 @@
+"""The present champion on the new test rows, whatever its own labels and scales were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.heads import head_of
+from trainer.metrics import SplitScores
+from trainer.serving import Scorer, load
+from trainer.shards import ShardFile
+from trainer.stream import parse_records, raw_batches, readable_errors
+from transforms.contract.manifest import (
+    RAW_TARGET_PREFIX,
+    WEIGHT_SUFFIX,
+    StoredFeature,
+    TransformManifest,
+)
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.targets import Multiclass
+
+
+def score_champion(
+    folder: str,
+    pipeline: PipelineSpec,
+    manifest: TransformManifest,
+    files: Sequence[ShardFile],
+    batch_size: int,
+) -> dict[str, float]:
+    """Returns the champion's test metrics, by the names of the new model's.
+
+    Its classes are matched by label, its numbers compared in the column's unit. A target that it
+    does not have, or has as another kind, gives no metric.
+
+    Args:
+        folder: The champion's export.
+        pipeline: The new declaration: its metrics are computed.
+        manifest: The new transform, which wrote the truths.
+        files: Verified raw test shards.
+        batch_size: Rows to score at a time.
+
+    Raises:
+        tf.errors.InvalidArgumentError: The champion takes a column in another type.
+    """
+    champion = load(Path(folder))
+    shared = frozenset(
+        name
+        for name, target in pipeline.targets.items()
+        if type(champion.pipeline.targets.get(name)) is type(target)
+    )
+    scores = SplitScores(pipeline, manifest, shared)
+    labels = [s for s in manifest.stored if s.role in ("target", "weight")]
+    with readable_errors(files):
+        for records in raw_batches(files, batch_size):
+            truths, weights = _labels(records, labels)
+            served = champion.score_examples(records)
+            predictions = {
+                name: _predictions(name, pipeline, manifest, champion, served) for name in shared
+            }
+            scores.update(predictions, truths, weights)
+    return scores.results("test")
+
+
+def _labels(
+    records: tf.Tensor, labels: Sequence[StoredFeature]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    parsed = parse_records(records, labels, RAW_TARGET_PREFIX)
+    truths = {s.name: parsed[s.name].numpy() for s in labels if s.role == "target"}
+    weights = {
+        name: parsed[name + WEIGHT_SUFFIX].numpy()
+        if name + WEIGHT_SUFFIX in parsed
+        else np.ones(len(truth), np.float32)
+        for name, truth in truths.items()
+    }
+    return truths, weights
+
+
+def _predictions(
+    name: str,
+    pipeline: PipelineSpec,
+    manifest: TransformManifest,
+    champion: Scorer,
+    served: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    target = pipeline.targets[name]
+    values: np.ndarray = head_of(target).predictions(name, served)
+    if not isinstance(target, Multiclass):
+        return values
+    return reordered(values, champion.manifest.targets[name].labels, manifest.targets[name].labels)
+
+
+def reordered(
+    probabilities: np.ndarray, labels: Sequence[str], wanted: Sequence[str]
+) -> np.ndarray:
+    """Returns class probabilities in another order of labels.
+
+    Args:
+        probabilities: [B, labels].
+        labels: Whose they are.
+        wanted: The order to give; a label that has no probability gets 0.
+
+    Returns:
+        [B, wanted + others]. Labels that are not wanted come last: choosing one is a mistake, and
+        has to be able to count as one.
+    """
+    others = [label for label in labels if label not in wanted]
+    index = {label: position for position, label in enumerate(labels)}
+    zeros = np.zeros(len(probabilities), probabilities.dtype)
+    columns = [
+        probabilities[:, index[label]] if label in index else zeros for label in [*wanted, *others]
+    ]
+    return np.stack(columns, axis=1)

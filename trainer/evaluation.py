@@ -1,0 +1,145 @@
+"""How good the model is on rows it has not seen, beside the champion on the same rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.champion import score_champion
+from trainer.export import EXPORT_FOLDER, load_model
+from trainer.figures import Figures
+from trainer.heads import head_of
+from trainer.metrics import Arrays, SplitScores
+from trainer.parity import largest_difference
+from trainer.seam import check_seam
+from trainer.serving import load
+from trainer.shards import ShardFile, count_rows, shard_files, verify
+from trainer.stream import BatchLayout, evaluation_batches, readable_errors
+from transforms.contract.jobs import TrainJob
+from transforms.contract.manifest import TransformManifest
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.progress import report
+from transforms.contract.workspace import write_atomic
+
+EVALUATION_FILE = "evaluation.json"
+_BATCH = 256  # a small training batch would only slow the evaluation down
+
+Predict = Callable[[Any], Arrays]
+
+
+def evaluate(job: TrainJob) -> dict[str, Any]:
+    """Measures the trained model and commits `evaluation.json`.
+
+    Returns:
+        `metrics`, the `champion_metrics` or None, the largest difference between export and
+        shards as `parity` (None without test rows), the number of `rows`, the data of the
+        `figures`, and `warnings` as sentences.
+
+    Raises:
+        BraidError: A shard is damaged, or the export answers otherwise than the model.
+    """
+    path = Path(job.run_folder) / EVALUATION_FILE
+    if path.exists():
+        known: dict[str, Any] = json.loads(path.read_text())
+        if known["champion"] == job.champion:
+            return known
+    # TensorFloat-32 would make export and model differ by a thousandth on a GPU.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    result = _Evaluation(job).run()
+    write_atomic(path, json.dumps(result, indent=1))
+    return result
+
+
+class _Evaluation:
+    def __init__(self, job: TrainJob) -> None:
+        self._job = job
+        self._pipeline = job.pipeline
+        self._manifest = job.manifest()
+        check_seam(self._pipeline, self._manifest)
+        self._files = {split: shard_files(job, split) for split in ("validation", "test")}
+        self._raw = shard_files(job, "test", "raw")
+        verify((*self._files["validation"], *self._files["test"], *self._raw))
+        self._warnings = [
+            f"There are no {split} rows, so there are no {split} metrics."
+            for split, files in self._files.items()
+            if count_rows(files) == 0
+        ]
+        self._rows = sum(count_rows(files) for files in self._files.values())
+        self._done = 0
+
+    def run(self) -> dict[str, Any]:
+        predict = predictor(self._pipeline, self._manifest, Path(self._job.run_folder))
+        figures = Figures(self._pipeline, self._manifest)
+        metrics: dict[str, float] = {}
+        for split, files in self._files.items():
+            if count_rows(files):
+                metrics |= self._split(split, files, predict, figures)
+        export = load(Path(self._job.run_folder) / EXPORT_FOLDER)
+        return {
+            "metrics": metrics,
+            "champion_metrics": self._champion_metrics(),
+            "parity": largest_difference(
+                self._pipeline, self._manifest, predict, export, self._files["test"], self._raw
+            ),
+            "rows": self._rows,
+            "champion": self._job.champion,
+            "figures": figures.results(),
+            "warnings": self._warnings,
+        }
+
+    def _split(
+        self, split: str, files: Sequence[ShardFile], predict: Predict, figures: Figures
+    ) -> dict[str, float]:
+        scores = SplitScores(self._pipeline, self._manifest, frozenset(self._pipeline.targets))
+        layout = BatchLayout.for_evaluation(self._manifest)
+        with readable_errors(files):
+            for inputs, targets, weights in evaluation_batches(files, layout, _BATCH):
+                predictions = predict(inputs)
+                truths = {name: truth.numpy()[:, 0] for name, truth in targets.items()}
+                rows = {name: weight.numpy() for name, weight in weights.items()}
+                scores.update(predictions, truths, rows)
+                if split == "test":
+                    figures.update(predictions, truths, rows)
+                self._done += len(next(iter(truths.values())))
+                report(self._done, self._rows, unit="rows")
+        results = scores.results(split)
+        self._warnings += [
+            f"{name} is not defined on these rows."
+            for name in self._pipeline.metric_names()
+            if name.startswith(f"{split}_") and name not in results
+        ]
+        return results
+
+    def _champion_metrics(self) -> dict[str, float] | None:
+        if self._job.champion is None or count_rows(self._raw) == 0:
+            return None
+        try:
+            return score_champion(
+                self._job.champion, self._pipeline, self._manifest, self._raw, _BATCH
+            )
+        except tf.errors.InvalidArgumentError as error:
+            reason = error.message.splitlines()[0]
+            self._warnings.append(f"The champion cannot read these columns: {reason}")
+            return None
+
+
+def predictor(pipeline: PipelineSpec, manifest: TransformManifest, run_folder: Path) -> Predict:
+    """Returns the trained model as a function from stored inputs to what metrics take."""
+    model = load_model(pipeline, manifest, run_folder)
+    forward = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+
+    def predict(inputs: Any) -> dict[str, np.ndarray]:
+        outputs = forward(inputs)
+        found = {}
+        for name, target in pipeline.targets.items():
+            head, statistics = head_of(target), manifest.targets[name]
+            served = head.serve(name, statistics, outputs[name])
+            found[name] = np.asarray(head.predictions(name, served))
+        return found
+
+    return predict
