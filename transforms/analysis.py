@@ -42,6 +42,7 @@ from transforms.units import WorkUnit, plan_units
 
 _BATCH_ROWS = 8_192  # numbers and short texts: a few MB
 _UNITS_PER_WORKER = 2
+_REJECTS = "rejects"
 
 
 def analyze(text: str) -> dict[str, Any]:
@@ -58,15 +59,17 @@ def analyze(text: str) -> dict[str, Any]:
     with replacing(job.folders().transform(job.transform)) as folder:
         statistics = folder / "statistics"
         statistics.mkdir(parents=True)
-        _run_analysis(job, folder, statistics)
+        rejects = _run_analysis(job, folder, statistics)
         manifest = _manifest(job, statistics)
+        _check_rows(manifest, rejects)
         _check_targets(job.pipeline, manifest)
         tf.saved_model.save(TransformGraph(job.pipeline, folder / "tft"), str(folder / "graph"))
         write_atomic(folder / "transform.json", manifest.model_dump_json(indent=1))
     return {"rows": manifest.rows, "seconds": time.monotonic() - started}
 
 
-def _run_analysis(job: TransformJob, folder: Path, statistics: Path) -> None:
+def _run_analysis(job: TransformJob, folder: Path, statistics: Path) -> dict[str, int]:
+    """Writes the statistics and the frozen TFT graph; returns rejected rows by their reason."""
     pipeline = job.pipeline
     preprocess = preprocessing_fn(pipeline, statistics)
     raws = raw_columns(pipeline, with_targets=True)
@@ -87,8 +90,9 @@ def _run_analysis(job: TransformJob, folder: Path, statistics: Path) -> None:
 
     scratch = folder / "scratch"
     with COUNTER.reporting(known_rows(units)), tft_beam.Context(temp_dir=str(scratch)):
-        run_pipeline(pipeline.beam, build)
+        counted = run_pipeline(pipeline.beam, build)
     remove(scratch)
+    return {name: rows for name, rows in counted.items() if ": " in name}
 
 
 def _units(job: TransformJob) -> list[WorkUnit]:
@@ -119,6 +123,9 @@ class _ReadTrainingRows(beam.DoFn):  # type: ignore[misc]
         """Yields the unit's batches."""
         with marked_errors("analyze"):
             for batch in self._reader.read(unit, _BATCH_ROWS):
+                for reject in batch.rejects:
+                    name = f"{reject.column}: {reject.reason}"
+                    beam.metrics.Metrics.counter(_REJECTS, name).inc()
                 rows = batch.splits == SPLITS.index("train")
                 COUNTER.add(batch.rows)
                 if rows.any():
@@ -214,15 +221,23 @@ def _flag(name: str, role: Any, kind: str) -> StoredFeature:
     return StoredFeature(name=name, role=role, kind=kind, dtype="float32", shape=())
 
 
+def _check_rows(manifest: TransformManifest, rejects: dict[str, int]) -> None:
+    """Refuses to go on without training rows, and says where they went."""
+    if manifest.rows:
+        return
+    worst = sorted(rejects.items(), key=lambda item: -item[1])
+    lost = ", ".join(f"{rows:,} for {reason}" for reason, rows in worst)
+    raise BraidError(
+        "the training split",
+        expected="rows with a label",
+        received=f"none; rejected rows: {lost or 'none'}",
+        action="Correct the columns that are named, or their `missing` and `invalid` policies; "
+        "without rejected rows, the split leaves no row for training.",
+    )
+
+
 def _check_targets(pipeline: PipelineSpec, manifest: TransformManifest) -> None:
     """Refuses training rows that no model can learn a target from."""
-    if manifest.rows == 0:
-        raise BraidError(
-            "analyze",
-            expected="training rows with a label",
-            received="none",
-            action="Look at the rejected rows' reasons, the split and the target columns.",
-        )
     for name, target in pipeline.targets.items():
         statistics = manifest.targets[name]
         present = [

@@ -29,11 +29,14 @@ def workers(spec: BeamSpec) -> int:
     return int(spec.options.get("direct_num_workers", 0)) or os.cpu_count() or 1
 
 
-def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> None:
+def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> dict[str, int]:
     """Builds a pipeline, runs it and waits for its end.
 
     "DirectRunner" is the in-process `FnApiRunner`; by its name Beam would choose Prism, which it
     downloads.
+
+    Returns:
+        What the pipeline's steps counted with Beam's own counters, by name.
 
     Raises:
         BraidError: A step of the pipeline raised it.
@@ -45,6 +48,8 @@ def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> None
     try:
         with beam.Pipeline(runner=runner, options=PipelineOptions.from_dictionary(options)) as p:
             build(p)
+        counted = p.result.metrics().query()["counters"]
+        return {item.key.metric.name: item.committed for item in counted}
     except Exception as error:
         found = _MARKED.search(str(error))
         if found is None:

@@ -86,3 +86,14 @@ def test_target_with_one_class_is_refused_and_nothing_is_committed(
     with pytest.raises(BraidError, match=r"targets\.sold: expected at least two classes"):
         analyze(table.job().model_dump_json())
     assert not list(Path(table.workspace).rglob("*.json"))
+
+
+def test_table_of_rejected_rows_is_refused_with_the_reasons(
+    make_table: Callable[..., Table],
+) -> None:
+    rows = mixed_rows(20) | {"price": [None] * 19 + [float("inf")]}
+    table = make_table(
+        rows, features={"area": {"kind": "numeric"}}, targets={"price": {"kind": "numeric"}}
+    )
+    with pytest.raises(BraidError, match="none; rejected rows: 19 for price: missing, 1 for price"):
+        analyze(table.job().model_dump_json())
