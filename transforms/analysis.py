@@ -92,7 +92,7 @@ def _run_analysis(job: TransformJob, folder: Path, statistics: Path) -> dict[str
     with COUNTER.reporting(known_rows(units)), tft_beam.Context(temp_dir=str(scratch)):
         counted = run_pipeline(pipeline.beam, build)
     remove(scratch)
-    return {name: rows for name, rows in counted.items() if ": " in name}
+    return {name: rows for (group, name), rows in counted.items() if group == _REJECTS}
 
 
 def _units(job: TransformJob) -> list[WorkUnit]:

@@ -19,6 +19,8 @@ from transforms.contract.errors import BraidError, error_from_dict
 from transforms.contract.source import BeamSpec
 from transforms.contract.workspace import storage_error
 
+Counters = dict[tuple[str, str], int]
+
 _REPORT_SECONDS = 0.5
 _MARK = "BRAID_ERROR"
 _MARKED = re.compile(_MARK + r"(\{.*?\})" + _MARK)
@@ -29,14 +31,14 @@ def workers(spec: BeamSpec) -> int:
     return int(spec.options.get("direct_num_workers", 0)) or os.cpu_count() or 1
 
 
-def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> dict[str, int]:
+def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> Counters:
     """Builds a pipeline, runs it and waits for its end.
 
     "DirectRunner" is the in-process `FnApiRunner`; by its name Beam would choose Prism, which it
     downloads.
 
     Returns:
-        What the pipeline's steps counted with Beam's own counters, by name.
+        What the pipeline's steps counted with Beam's own counters, by (namespace, name).
 
     Raises:
         BraidError: A step of the pipeline raised it.
@@ -49,7 +51,7 @@ def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> dict
         with beam.Pipeline(runner=runner, options=PipelineOptions.from_dictionary(options)) as p:
             build(p)
         counted = p.result.metrics().query()["counters"]
-        return {item.key.metric.name: item.committed for item in counted}
+        return {(c.key.metric.namespace, c.key.metric.name): c.committed for c in counted}
     except Exception as error:
         found = _MARKED.search(str(error))
         if found is None:
