@@ -1,7 +1,8 @@
 """Prefect's settings for this project, made before Prefect is imported.
 
 Without a server of the user's (`PREFECT_API_URL`), Prefect starts one of its own for the time of
-the run and keeps its database in the workspace.
+the run. Its database is kept in the user's cache, not in the workspace: on a disk that is full
+Prefect would wait for ever, and the error would never be told.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import contextlib
 import json
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from flows.locks import waiting_lock
+from transforms.contract.fingerprint import fingerprint
 from transforms.contract.workspace import Workspace, exclusive_lock, write_atomic
 
 _READY = ".ready"
@@ -36,13 +39,13 @@ _QUIET = {
 }
 
 
-def configure(workspace: Workspace, *, quiet: bool = True) -> None:
+def configure(*, quiet: bool = True) -> None:
     """Sets what the environment does not set already. Call it before importing Prefect."""
     settings = dict(_SETTINGS)
     if quiet and not os.environ.get("BRAID_DEBUG"):
         settings |= _QUIET
     if not os.environ.get("PREFECT_API_URL"):
-        settings["PREFECT_HOME"] = str(_home(workspace))
+        settings["PREFECT_HOME"] = str(_default_home())
         # Its reader would be the temporary server, which is gone when the run is.
         settings["PREFECT_LOGGING_TO_API_ENABLED"] = "false"
     for name, value in settings.items():
@@ -71,15 +74,15 @@ def _serve(workspace: Workspace, pipeline: str) -> Iterator[None]:
     from prefect.client.orchestration import get_client
     from prefect.server.api.server import SubprocessASGIServer
 
-    home = _home(workspace)
-    remembered = home / f"server-{pipeline}.json"
+    home = Path(os.environ["PREFECT_HOME"])
+    remembered = home / f"server-{fingerprint([str(workspace.root.absolute()), pipeline])}.json"
     _end_orphan(remembered)
     with contextlib.ExitStack() as stack:
         if not (home / _READY).exists():
             # Two processes that migrate a fresh database at the same time break it.
-            lock = workspace.root / "locks" / "prefect.lock"
+            lock = home / "first-use.lock"
             stack.enter_context(waiting_lock(lock, holder=str(home), on_wait=lambda _: None))
-        with get_client(sync_client=True) as client:
+        with _interrupts_held_back(), get_client(sync_client=True) as client:
             client.api_healthcheck()
         home.mkdir(parents=True, exist_ok=True)
         (home / _READY).touch()
@@ -94,8 +97,28 @@ def _serve(workspace: Workspace, pipeline: str) -> Iterator[None]:
         remembered.unlink(missing_ok=True)
 
 
-def _home(workspace: Workspace) -> Path:
-    return workspace.root.absolute() / ".prefect"
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Delays Ctrl-C until the block ends; a process that is started in it never gets it.
+
+    A terminal sends Ctrl-C to the server too. It has to live on, for Prefect to record there that
+    the flow was interrupted.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _default_home() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        home = cache / "braid" / "prefect"
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError:  # an account without a home, as in many containers
+        return Path(tempfile.gettempdir()) / f"braid-{os.getuid()}" / "prefect"
+    return home
 
 
 def _end_orphan(remembered: Path) -> None:

@@ -43,7 +43,7 @@ def launch(
                 highlight=False,
             )
             return finished
-    configure(workspace)
+    configure()
     workspace.root.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         with console.status("starting Prefect"):

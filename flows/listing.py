@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from flows.record import RunRecord
 from flows.run import is_going_on
+from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace
+
+if TYPE_CHECKING:
+    from trainer.registry import ModelRegistry
 
 _STYLES = {
     "promoted": "green",
@@ -37,6 +43,37 @@ def runs_table(workspace: Workspace, records: Sequence[RunRecord]) -> Table:
             f"{record.seconds():.0f}",
             "-" if record.model is None else f"{record.model.name} {record.model.version}",
             _outcome(record),
+        )
+    return table
+
+
+def models_table(pipeline: PipelineSpec, registry: ModelRegistry) -> Table | None:
+    """Returns the registered versions of a pipeline's model, the newest first, if there are any.
+
+    The gates' metrics come first, then all others on the test rows.
+    """
+    versions = registry.versions(pipeline.registered_name())
+    if not versions:
+        return None
+    wanted = [str(gate.metric) for gate in pipeline.gates()]
+    wanted += [name for name in pipeline.metric_names() if name.startswith("test_")]
+    table = Table(box=None)
+    table.add_column("version", justify="right")
+    for name in ("aliases", "registered (UTC)", "run", "metrics"):
+        table.add_column(name, overflow="fold")
+    for item in versions:
+        created = datetime.fromtimestamp(item.created_ms / 1000, UTC)
+        metrics = [
+            f"{name} {item.metrics[name]:.4g}"
+            for name in dict.fromkeys(wanted)
+            if name in item.metrics
+        ]
+        table.add_row(
+            item.version,
+            ", ".join(item.aliases),
+            f"{created:%Y-%m-%d %H:%M}",
+            item.run_id,
+            ", ".join(metrics),
         )
     return table
 

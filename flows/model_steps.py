@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flows.progress import summary
 from flows.record import GateRecord, ModelVersion, StepRecord
-from flows.registration import Champion, open_registry
+from flows.registration import open_registry, register_run
 from flows.session import Session, Stopwatch
 from trainer.gate import decide
+from trainer.registry import RegisteredVersion
 
 
 def train(session: Session) -> None:
@@ -48,7 +49,8 @@ def evaluate(session: Session) -> None:
     if record.compared_with == compared_with and session.was_done("evaluate"):
         return
     watch = Stopwatch()
-    job = session.train_job(None if champion is None else champion.export)
+    registry = open_registry(session.pipeline, session.workspace)
+    job = session.train_job(None if champion is None else registry.export_folder(champion))
     result = session.run_child("trainer", "evaluate", job)
     record.metrics = result["metrics"]
     record.champion_metrics = result["champion_metrics"]
@@ -76,8 +78,7 @@ def register(session: Session) -> None:
     if session.was_done("register"):
         return
     watch = Stopwatch()
-    registry = open_registry(session.pipeline, session.workspace)
-    version = registry.register(session)
+    version = register_run(session)
     session.record.model = ModelVersion(name=session.pipeline.registered_name(), version=version)
     text = f"{session.record.model.name} version {version}, alias challenger"
     _finish(session, "register", watch, text)
@@ -101,13 +102,14 @@ def promote(session: Session) -> None:
     model = session.record.model
     if model is None:
         raise ValueError("a model is registered before it is promoted")
-    open_registry(session.pipeline, session.workspace).promote(model.version)
+    open_registry(session.pipeline, session.workspace).promote(model.name, model.version)
     _finish(session, "promote", watch, f"version {model.version} is the champion")
 
 
-def present_champion(session: Session) -> Champion | None:
+def present_champion(session: Session) -> RegisteredVersion | None:
     """Returns the champion to beat; a run that is judged again does not have to beat itself."""
-    champion = open_registry(session.pipeline, session.workspace).champion()
+    registry = open_registry(session.pipeline, session.workspace)
+    champion = registry.champion(session.pipeline.registered_name())
     own = session.record.model
     if champion is not None and own is not None and champion.version == own.version:
         return None

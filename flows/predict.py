@@ -5,8 +5,10 @@ Runs in the command's own process, which loads TensorFlow for it.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, replacing
 
 ERROR_COLUMN = "error"
+_REASON_LENGTH = 300
 _BATCH_ROWS = 512  # 77 MB of pixels at 224x224x3
 _OUTPUT_FORMATS = (".parquet", ".csv")
 
@@ -116,17 +119,20 @@ def predict(
             received=repr(output.suffix),
             action="Give another name.",
         )
-    from flows.registration import open_registry
+    from flows.registration import find_version, open_registry
 
-    registered = open_registry(pipeline, workspace).find(alias=alias, version=version)
-    import tensorflow as tf
-
-    from trainer.serving import load
-    from transforms.scoring import read_features
-
+    registry = open_registry(pipeline, workspace)
+    name = pipeline.registered_name()
+    registered = find_version(registry, name, alias=alias, version=version)
     with ExitStack() as stack:
+        stack.enter_context(_libraries_kept_quiet())
+        import tensorflow as tf
+
+        from trainer.serving import load
+        from transforms.scoring import read_features
+
         view = stack.enter_context(reporter.step("predict"))
-        model = load(registered.export)
+        model = load(registry.export_folder(registered))
         refusals = (tf.errors.InvalidArgumentError,)  # such as an image that cannot be decoded
         writer = _Writer(stack.enter_context(replacing(output)), output.suffix, pipeline.source.key)
         stack.callback(writer.close)
@@ -144,8 +150,33 @@ def predict(
     return Scored(writer.rows, writer.failed, f"{registered.name} version {registered.version}")
 
 
+@contextmanager
+def _libraries_kept_quiet() -> Iterator[None]:
+    """Keeps TensorFlow's C++ notes off the terminal: many lines at its start, one a refused value.
+
+    The error column has what they say. `BRAID_DEBUG=1` lets them through.
+    """
+    if os.environ.get("BRAID_DEBUG"):
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def _reason(error: Exception) -> str:
-    return " ".join(str(getattr(error, "message", error)).split())[:300]
+    """Returns what the model says of a row, without TensorFlow's account of where it said so."""
+    text = str(getattr(error, "message", error)).rpartition("<stack traces unavailable>")[2]
+    text = " ".join(text.partition("[[{{")[0].split())
+    # The graph refuses a value by converting the reason to a number: see the transform of images.
+    return text.rpartition("could not correctly convert string: ")[2][:_REASON_LENGTH]
 
 
 class _Writer:

@@ -115,7 +115,7 @@ def open_run(
             _abandon(folder, record)
     if unfinished is not None:
         folder, record = unfinished
-        why = "was killed" if record.status == "running" else "failed"
+        why = "was killed" if record.status == "running" else _how_it_failed(record)
         opened = OpenedRun(folder, record, f"it {why} before its end")
     elif judged is not None and not retrain:
         folder, record = judged
@@ -124,6 +124,11 @@ def open_run(
         opened = _new_run(workspace, pipeline, identity, transform, partitions)
     _prepare(opened, identity)
     return opened
+
+
+def _how_it_failed(record: RunRecord) -> str:
+    interrupted = (record.error or {}).get("type") == "KeyboardInterrupt"
+    return "was stopped by Ctrl-C" if interrupted else "failed"
 
 
 def _is_same(record: RunRecord, identity: Identity) -> bool:

@@ -128,6 +128,16 @@ def parse_records(records: tf.Tensor, stored: Sequence[StoredFeature], prefix: s
     return {s.name: _decode(s, parsed[prefix + s.name]) for s in stored}
 
 
+def model_batch(records: tf.Tensor, layout: BatchLayout) -> Batch:
+    """Parses serialized records, string [B], into (inputs, targets, sample weights)."""
+    parsed = parse_records(records, layout.stored)
+    inputs = {s.name: parsed[s.name] for s in layout.stored if s.role in ("feature", "indicator")}
+    targets = {s.name: parsed[s.name] for s in layout.stored if s.role == "target"}
+    weights = {name: _row_weights(name, targets[name], parsed, layout) for name in targets}
+    # [B, 1], like the heads' outputs: Keras takes a mean over the last axis.
+    return inputs, {name: target[:, tf.newaxis] for name, target in targets.items()}, weights
+
+
 @contextmanager
 def readable_errors(files: Sequence[ShardFile]) -> Iterator[None]:
     """Turns what TensorFlow raises on damaged or foreign records into an error that names them.
@@ -163,19 +173,8 @@ def _records(paths: Any) -> tf.data.Dataset:
 
 
 def _parsed(batches: tf.data.Dataset, layout: BatchLayout) -> tf.data.Dataset:
-    batches = batches.map(
-        partial(_model_batch, layout=layout), tf.data.AUTOTUNE, deterministic=True
-    )
+    batches = batches.map(partial(model_batch, layout=layout), tf.data.AUTOTUNE, deterministic=True)
     return batches.prefetch(tf.data.AUTOTUNE)
-
-
-def _model_batch(records: tf.Tensor, layout: BatchLayout) -> Batch:
-    parsed = parse_records(records, layout.stored)
-    inputs = {s.name: parsed[s.name] for s in layout.stored if s.role in ("feature", "indicator")}
-    targets = {s.name: parsed[s.name] for s in layout.stored if s.role == "target"}
-    weights = {name: _row_weights(name, targets[name], parsed, layout) for name in targets}
-    # [B, 1], like the heads' outputs: Keras takes a mean over the last axis.
-    return inputs, {name: target[:, tf.newaxis] for name, target in targets.items()}, weights
 
 
 def _row_weights(name: str, target: tf.Tensor, parsed: Tensors, layout: BatchLayout) -> tf.Tensor:

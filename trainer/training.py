@@ -144,7 +144,8 @@ def _validation_loss(
     if count_rows(files) == 0:
         return None
     batches = evaluation_batches(files, BatchLayout.for_evaluation(manifest), batch_size)
-    loss = float(model.evaluate(batches, verbose=0, return_dict=True)["loss"])
+    steps = math.ceil(count_rows(files) / batch_size)
+    loss = float(model.evaluate(batches, steps=steps, verbose=0, return_dict=True)["loss"])
     refuse_non_finite(loss, "the validation loss")
     return loss
 

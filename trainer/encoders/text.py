@@ -11,7 +11,7 @@ from transforms.contract.manifest import StoredFeature
 from transforms.contract.model import EmbeddingEncoder, LstmEncoder
 
 
-@keras.saving.register_keras_serializable(package="braid")  # type: ignore[untyped-decorator]
+@keras.saving.register_keras_serializable(package="braid")
 class WordMean(keras.layers.Layer):  # type: ignore[misc]
     """The mean of the vectors of the words; 0 for a text without words.
 
@@ -25,7 +25,7 @@ class WordMean(keras.layers.Layer):  # type: ignore[misc]
         return keras.ops.sum(x_BLD * mask_BL1, axis=1) / words_B1
 
 
-@keras.saving.register_keras_serializable(package="braid")  # type: ignore[untyped-decorator]
+@keras.saving.register_keras_serializable(package="braid")
 class WordMask(keras.layers.Layer):  # type: ignore[misc]
     """True for every word, and for the first place of a text without words.
 

@@ -27,9 +27,9 @@ def predictions(name: str, served: Mapping[str, Any]) -> Any:
 
 
 HEAD = Head(
-    width=lambda stored: 1,
+    width=lambda _stored: 1,
     activation="sigmoid",
-    loss=lambda spec: keras.losses.BinaryCrossentropy(),
+    loss=lambda _spec: keras.losses.BinaryCrossentropy(),
     serve=serve,
     predictions=predictions,
     metrics={

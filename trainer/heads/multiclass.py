@@ -35,7 +35,7 @@ def predictions(name: str, served: Mapping[str, Any]) -> Any:
 HEAD = Head(
     width=width,
     activation="softmax",
-    loss=lambda spec: keras.losses.SparseCategoricalCrossentropy(),
+    loss=lambda _spec: keras.losses.SparseCategoricalCrossentropy(),
     serve=serve,
     predictions=predictions,
     metrics={

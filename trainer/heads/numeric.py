@@ -35,7 +35,7 @@ def predictions(name: str, served: Mapping[str, Any]) -> Any:
 
 
 HEAD = Head(
-    width=lambda stored: 1,
+    width=lambda _stored: 1,
     activation="linear",
     loss=loss,
     serve=serve,

@@ -6,6 +6,7 @@ error go back over the events pipe; what libraries print goes to the step's log.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -39,6 +40,13 @@ def run_step(steps: Mapping[str, Step], arguments: list[str]) -> int:
         return 1
     except OSError as error:
         emit("error", error=storage_error(error, name).to_dict())
+        return 1
+    except Exception as error:
+        # Beam, TensorFlow and HDF5 each have a word of their own for a full disk.
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        emit("error", error=storage_error(full, f"step '{name}'").to_dict())
         return 1
     emit("result", result=result)
     return 0

@@ -1,0 +1,75 @@
+"""What a run says about itself in the model registry, and how a command finds a version."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flows.record import RunRecord
+from flows.session import Session
+from trainer.registry import ModelRegistry, RegisteredVersion
+from transforms.contract.errors import BraidError
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.workspace import Workspace
+
+
+def open_registry(pipeline: PipelineSpec, workspace: Workspace) -> ModelRegistry:
+    """Returns the registry that the declaration names, or the workspace's own."""
+    return ModelRegistry(workspace.root, pipeline.registry.uri)
+
+
+def register_run(session: Session) -> str:
+    """Registers a run's export as challenger and returns its version."""
+    return open_registry(session.pipeline, session.workspace).register(
+        session.pipeline.registered_name(),
+        session.export_folder,
+        run_id=f"{session.record.pipeline}/{session.record.run_id}",
+        metrics=session.record.metrics,
+        parameters=_parameters(session.pipeline),
+        tags=_tags(session.record),
+    )
+
+
+def find_version(
+    registry: ModelRegistry, name: str, *, alias: str, version: str | None
+) -> RegisteredVersion:
+    """Returns a registered version.
+
+    Raises:
+        BraidError: There is none of that number, or none with that alias.
+    """
+    found = registry.find(name, alias=alias, version=version)
+    if found is not None:
+        return found
+    known = registry.versions(name)
+    raise BraidError(
+        f"model '{name}'",
+        expected=f"version {version}" if version else f"a version with the alias '{alias}'",
+        received=", ".join(_named(item) for item in known) or "no registered version",
+        action="`braid models` lists the versions; --version or --alias chooses one; `braid run` "
+        "registers one.",
+    )
+
+
+def _named(item: RegisteredVersion) -> str:
+    return f"version {item.version} ({', '.join(item.aliases) or 'no alias'})"
+
+
+def _parameters(pipeline: PipelineSpec) -> dict[str, Any]:
+    document = pipeline.model_dump(mode="json")
+    return {f"declaration.{key}": json.dumps(value) for key, value in document.items()}
+
+
+def _tags(record: RunRecord) -> dict[str, str]:
+    return {
+        "braid.version": record.braid_version,
+        "braid.pipeline": record.pipeline,
+        "braid.transform": record.transform,
+        "braid.data_fingerprint": record.data_fingerprint,
+        "braid.training_fingerprint": record.training_fingerprint,
+        # Names alone could be thousands of days; what they hold is what matters.
+        "braid.partitions": str(len(record.partitions)),
+        "braid.first_partition": min(record.partitions, default=""),
+        "braid.last_partition": max(record.partitions, default=""),
+        "braid.identity": record.identity,
+    }

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from trainer.encoders import ENCODERS, encode
+from transforms.contract.manifest import StoredFeature
+from transforms.contract.model import (
+    ENCODERS_BY_FEATURE_KIND,
+    CnnEncoder,
+    DenseEncoder,
+    EmbeddingEncoder,
+    LstmEncoder,
+    OneHotEncoder,
+)
+
+IDS = StoredFeature(
+    name="f", role="feature", kind="categorical", dtype="int64", shape=(), cardinality=4
+)
+NUMBERS = StoredFeature(name="f", role="feature", kind="numeric", dtype="float32", shape=(3,))
+WORDS = StoredFeature(
+    name="f", role="feature", kind="text", dtype="int64", shape=(5,), cardinality=9
+)
+PICTURE = StoredFeature(
+    name="f", role="feature", kind="image", dtype="uint8", shape=(9, 7, 3), storage="raw"
+)
+
+
+def branch(stored, spec, values, seed=1):
+    keras.utils.set_random_seed(seed)
+    tensor = keras.Input(stored.shape, dtype=stored.dtype, name="f")
+    model = keras.Model(tensor, encode("f", spec, stored, tensor))
+    return np.asarray(model(np.asarray(values, stored.dtype), training=False))
+
+
+def test_every_declared_encoder_has_a_function():
+    declared = {(kind, spec) for kind, specs in ENCODERS_BY_FEATURE_KIND.items() for spec in specs}
+    assert set(ENCODERS) == declared
+
+
+def test_one_hot_has_one_input_per_id():
+    assert branch(IDS, OneHotEncoder(), [0, 3]).tolist() == [[1, 0, 0, 0], [0, 0, 0, 1]]
+
+
+def test_an_embedding_is_as_wide_as_declared_or_as_the_ids_ask_for():
+    assert branch(IDS, EmbeddingEncoder(dimension=3), [0, 3]).shape == (2, 3)
+    assert branch(IDS, EmbeddingEncoder(), [0, 3]).shape == (2, 6)  # 4 * 4 ** 0.25
+    many = IDS.model_copy(update={"cardinality": 10**6})
+    assert branch(many, EmbeddingEncoder(), [0]).shape == (1, 64)
+
+
+def test_numbers_pass_as_they_are_without_layers():
+    assert branch(NUMBERS, DenseEncoder(), [[1, 2, 3]]).tolist() == [[1, 2, 3]]
+    single = NUMBERS.model_copy(update={"shape": ()})
+    assert branch(single, DenseEncoder(), [5, 6]).tolist() == [[5], [6]]
+    assert branch(NUMBERS, DenseEncoder(units=(8, 2)), [[1, 2, 3]]).shape == (1, 2)
+
+
+def test_buckets_become_one_hot():
+    bucket = StoredFeature(
+        name="f", role="feature", kind="numeric", dtype="int64", shape=(), cardinality=3
+    )
+    assert branch(bucket, DenseEncoder(), [2, 0]).tolist() == [[0, 0, 1], [1, 0, 0]]
+    pair = bucket.model_copy(update={"shape": (2,)})
+    assert branch(pair, DenseEncoder(), [[2, 0]]).tolist() == [[0, 0, 1, 1, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        EmbeddingEncoder(dimension=4),
+        LstmEncoder(dimension=4, units=3),
+        LstmEncoder(dimension=4, units=3, bidirectional=True),
+    ],
+)
+def test_padding_does_not_change_a_text(spec):
+    short = WORDS.model_copy(update={"shape": (2,)})
+    padded = branch(WORDS, spec, [[4, 7, 0, 0, 0]])
+    np.testing.assert_allclose(padded, branch(short, spec, [[4, 7]]), rtol=1e-5, atol=1e-6)
+    assert not np.allclose(padded, branch(WORDS, spec, [[4, 7, 1, 0, 0]]))
+
+
+@pytest.mark.parametrize("spec", [EmbeddingEncoder(), LstmEncoder()])
+def test_a_text_without_words_is_finite(spec):
+    assert np.isfinite(branch(WORDS, spec, [[0, 0, 0, 0, 0]])).all()
+
+
+def test_the_mean_of_words_ignores_their_order_and_the_lstm_does_not():
+    texts = [[4, 7, 2, 0, 0], [2, 7, 4, 0, 0]]
+    mean = branch(WORDS, EmbeddingEncoder(), texts)
+    lstm = branch(WORDS, LstmEncoder(), texts)
+    np.testing.assert_allclose(mean[0], mean[1], rtol=1e-6)
+    assert not np.allclose(lstm[0], lstm[1])
+
+
+def test_a_picture_of_any_size_becomes_a_vector():
+    values = np.arange(2 * 9 * 7 * 3).reshape(2, 9, 7, 3) % 256
+    vectors = branch(PICTURE, CnnEncoder(filters=(2, 3, 4, 5), units=6), values)
+    assert vectors.shape == (2, 6)
+    assert np.isfinite(vectors).all()

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.trainer.world import DECLARATION, pipeline_of
+from trainer.champion import reordered, score_champion
+from trainer.evaluation import evaluate
+from trainer.export import load_model
+from trainer.parity import largest_difference
+from trainer.serving import load
+from trainer.shards import shard_files
+from transforms.contract.errors import BraidError
+from transforms.contract.manifest import TargetStatistics
+
+
+def test_the_result_has_every_declared_metric(trainer_run):
+    result = trainer_run.results["evaluate"]
+    assert set(result["metrics"]) == set(trainer_run.job.pipeline.metric_names())
+    assert result["champion_metrics"] is None
+    assert result["rows"] == sum(
+        file.shard.rows
+        for split in ("validation", "test")
+        for file in shard_files(trainer_run.job, split)
+    )
+    assert 0 <= result["parity"] < 1e-4
+    assert set(result["figures"]) == {"sold", "group", "cost"}
+    assert result["warnings"] == []
+
+
+def test_an_evaluation_is_made_once_per_champion(trainer_run, run_folder, monkeypatch):
+    stored = json.loads((run_folder / "evaluation.json").read_text())
+    monkeypatch.setattr("trainer.evaluation.load_model", None)
+    assert evaluate(trainer_run.job) == stored
+
+
+def test_a_model_as_its_own_champion_has_the_same_test_metrics(trainer_run):
+    job = trainer_run.job
+    champion = score_champion(
+        trainer_run.results["export"]["folder"],
+        job.pipeline,
+        job.manifest(),
+        shard_files(job, "test", "raw"),
+        7,
+    )
+    own = {n: v for n, v in trainer_run.results["evaluate"]["metrics"].items() if "test_" in n}
+    assert champion == pytest.approx(own, rel=1e-4)
+
+
+@pytest.fixture
+def relabelled(trainer_run):
+    """The run's job under a transform with other class ids and another scale of the same truths.
+
+    Only the truths change, as they do for a champion of an older transform.
+    """
+    manifest = trainer_run.job.manifest()
+    targets = manifest.targets | {
+        "group": TargetStatistics(labels=("c", "b", "a"), counts=(1, 1, 1)),
+        "cost": TargetStatistics(mean=0.0, scale=5.0),
+    }
+    return manifest.model_copy(update={"targets": targets})
+
+
+def test_a_champion_is_compared_by_label_and_by_unit(trainer_run, relabelled, monkeypatch):
+    from trainer import champion
+
+    job, manifest = trainer_run.job, trainer_run.job.manifest()
+    original = champion._labels
+
+    def labels(records, stored):
+        truths, weights = original(records, stored)
+        names = [manifest.targets["group"].labels[index] for index in truths["group"]]
+        ids = [relabelled.targets["group"].labels.index(name) for name in names]
+        cost = (truths["cost"] * 10.0 + 50.0) / 5.0
+        return truths | {"group": np.array(ids), "cost": cost.astype(np.float32)}, weights
+
+    monkeypatch.setattr(champion, "_labels", labels)
+    folder = trainer_run.results["export"]["folder"]
+    files = shard_files(job, "test", "raw")
+    found = score_champion(folder, job.pipeline, relabelled, files, 50)
+    own = trainer_run.results["evaluate"]["metrics"]
+    for name in ("test_group_accuracy", "test_cost_mae", "test_cost_rmse", "test_sold_auc"):
+        assert found[name] == pytest.approx(own[name], rel=1e-4)
+
+
+def test_probabilities_are_reordered_by_label():
+    given = np.array([[0.1, 0.2, 0.7]])
+    assert reordered(given, ["x", "y", "z"], ["z", "x", "y"]).tolist() == [[0.7, 0.1, 0.2]]
+    # "new" was never learnt; "z" is no class any more, but choosing it is still a mistake.
+    assert reordered(given, ["x", "y", "z"], ["new", "x", "y"]).tolist() == [[0.0, 0.1, 0.2, 0.7]]
+
+
+def test_a_champion_without_a_target_is_compared_on_the_others(trainer_run):
+    targets = DECLARATION["targets"] | {"sold": {"kind": "multiclass"}}
+    pipeline = pipeline_of(targets=targets)
+    job = trainer_run.job
+    found = score_champion(
+        trainer_run.results["export"]["folder"],
+        pipeline,
+        job.manifest(),
+        shard_files(job, "test", "raw"),
+        50,
+    )
+    assert "test_cost_mae" in found
+    assert not [name for name in found if "sold" in name or "loss" in name]
+
+
+def test_a_champion_is_scored_when_the_job_names_one(trainer_run):
+    champion = trainer_run.results["export"]["folder"]
+    result = evaluate(trainer_run.job.model_copy(update={"champion": champion}))
+    assert result["champion_metrics"]["test_loss"] == pytest.approx(
+        result["metrics"]["test_loss"], rel=1e-4
+    )
+    assert result["champion"] == champion
+
+
+def test_an_export_that_answers_otherwise_is_refused(trainer_run):
+    job, manifest = trainer_run.job, trainer_run.job.manifest()
+    from trainer.evaluation import predictor
+
+    honest = predictor(job.pipeline, manifest, Path(job.run_folder))
+
+    def skewed(inputs):
+        found = honest(inputs)
+        return found | {"cost": found["cost"] + 0.01 * (np.arange(len(found["cost"])) == 3)}
+
+    export = load(trainer_run.results["export"]["folder"])
+    stored, raw = shard_files(job, "test"), shard_files(job, "test", "raw")
+    assert largest_difference(job.pipeline, manifest, honest, export, stored, raw) < 1e-4
+    with pytest.raises(BraidError, match="the export's 'cost' for test row 3"):
+        largest_difference(job.pipeline, manifest, skewed, export, stored, raw)
+    with pytest.raises(BraidError, match="raw test rows beside the stored ones"):
+        largest_difference(job.pipeline, manifest, honest, export, stored, raw[:1])
+
+
+def test_the_loaded_model_has_the_trained_weights(trainer_run, run_folder):
+    import keras
+
+    found = load_model(trainer_run.job.pipeline, trainer_run.job.manifest(), run_folder)
+    trained = keras.models.load_model(run_folder / "model.keras")
+    for ours, theirs in zip(found.get_weights(), trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from tests.trainer.world import pipeline_of, training_with
+
+
+def run_step(step, file):
+    """Runs a step as the flow does; returns its exit code and its events."""
+    read, write = os.pipe()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "trainer", step, str(file)],
+        stdin=subprocess.PIPE,
+        pass_fds=[write],
+        env=os.environ | {"BRAID_EVENTS_FD": str(write)},
+    )
+    os.close(write)
+    with os.fdopen(read) as events:
+        found = [json.loads(line) for line in events]
+    return child.wait(), found
+
+
+def test_a_step_reports_progress_and_its_result(trainer_world, tmp_path):
+    pipeline = pipeline_of(training=training_with(epochs=2))
+    job = trainer_world.job("process", pipeline)
+    file = tmp_path / "job.json"
+    file.write_text(job.model_dump_json())
+    code, events = run_step("train", file)
+    assert code == 0
+    assert events[-1]["event"] == "result"
+    assert events[-1]["result"]["epochs"] == 2
+    progress = [event for event in events if event["event"] == "progress"]
+    assert progress[-1]["done"] == progress[-1]["total"]
+    assert progress[-1]["unit"] == "steps"
+    assert set(progress[-1]["numbers"]) == {"loss", "epoch", "rows_per_second"}
+
+
+def test_a_failure_is_one_readable_error(trainer_world, tmp_path):
+    file = tmp_path / "job.json"
+    file.write_text(trainer_world.job("process2", partitions=()).model_dump_json())
+    code, events = run_step("train", file)
+    assert code == 1
+    assert events[-1]["error"]["expected"] == "at least one row"

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from trainer.registry import ModelRegistry
+from transforms.contract.errors import BraidError
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="module")
+def registry(workspace):
+    return ModelRegistry(workspace)
+
+
+@pytest.fixture(scope="module")
+def export(workspace):
+    folder = workspace / "run" / "export"
+    (folder / "variables").mkdir(parents=True)
+    (folder / "saved_model.pb").write_text("graph")
+    (folder / "variables" / "data").write_text("weights")
+    return folder
+
+
+def test_looking_at_a_fresh_workspace_finds_and_creates_nothing(tmp_path):
+    registry = ModelRegistry(tmp_path)
+    assert registry.models() == ()
+    assert registry.versions("m") == ()
+    assert registry.champion("m") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_version_has_the_export_its_metrics_and_its_tags(registry, export):
+    version = registry.register(
+        "first",
+        export,
+        run_id="r1",
+        metrics={"test_loss": 0.5, "test_auc": float("nan")},
+        parameters={"epochs": 3},
+        tags={"transform": "f00d"},
+    )
+    (found,) = registry.versions("first")
+    assert (found.version, version) == ("1", "1")
+    assert found.run_id == "r1"
+    assert found.aliases == ("challenger",)
+    assert found.metrics == {"test_loss": 0.5}
+    assert found.tags["transform"] == "f00d"
+    folder = registry.export_folder(found)
+    assert (folder / "variables" / "data").read_text() == "weights"
+    assert folder != export
+
+
+def test_a_run_is_registered_once(registry, export):
+    arguments = {"run_id": "same", "metrics": {"test_loss": 0.5}, "parameters": {"epochs": 3}}
+    first = registry.register("once", export, **arguments)
+    assert registry.register("once", export, **arguments) == first
+    assert len(registry.versions("once")) == 1
+
+
+@pytest.mark.parametrize(
+    "fails_at", ["log_artifacts", "set_terminated", "create_model_version",
+                 "set_registered_model_alias"]
+)  # fmt: skip
+def test_a_crash_at_any_point_leaves_one_version_after_the_next_try(
+    registry, export, monkeypatch, fails_at
+):
+    name = f"crash_{fails_at}"
+
+    def crash(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    registry.models()
+    with monkeypatch.context() as patch:
+        patch.setattr(registry._client(), fails_at, crash)
+        with pytest.raises(KeyboardInterrupt):
+            registry.register(name, export, run_id="r", metrics={})
+    registry.register(name, export, run_id="r", metrics={})
+
+    (version,) = registry.versions(name)
+    assert version.version == "1"
+    assert version.aliases == ("challenger",)
+    assert (registry.export_folder(version) / "saved_model.pb").exists()
+
+
+def test_the_champion_is_whichever_was_promoted_last(registry, export):
+    for run in ("a", "b"):
+        registry.register("contest", export, run_id=run, metrics={})
+    assert registry.champion("contest") is None
+    registry.promote("contest", "1")
+    assert registry.champion("contest").run_id == "a"
+    registry.promote("contest", "2")
+    assert registry.champion("contest").run_id == "b"
+    assert registry.find("contest", version="1").aliases == ()
+    assert registry.find("contest", alias="champion", version="1").run_id == "a"
+    assert registry.find("contest", version="9") is None
+    assert [v.version for v in registry.versions("contest")] == ["2", "1"]
+
+
+def test_an_unknown_version_is_refused(registry, export):
+    registry.register("refusing", export, run_id="r", metrics={})
+    with pytest.raises(BraidError, match=r"registry\.db"):
+        registry.promote("refusing", "7")
+
+
+def test_a_lost_export_is_named(registry, export):
+    registry.register("lost", export, run_id="r", metrics={})
+    (version,) = registry.versions("lost")
+    folder = registry.export_folder(version)
+    folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(BraidError, match="version 1 of lost: expected its export in"):
+        registry.export_folder(version)
+
+
+def test_two_processes_may_use_a_fresh_registry_at_once(tmp_path, export):
+    code = (
+        "import sys; from pathlib import Path; from trainer.registry import ModelRegistry;"
+        f"ModelRegistry(Path({str(tmp_path)!r})).register("
+        f"'m', Path({str(export)!r}), run_id=sys.argv[1], metrics={{}})"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, run]) for run in ("x", "y")]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert {v.run_id for v in ModelRegistry(tmp_path).versions("m")} == {"x", "y"}

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.trainer.world import raw_rows
+from trainer.serving import check, load
+from transforms.contract.errors import BraidError
+
+
+@pytest.fixture(scope="module")
+def scorer(trainer_run):
+    return load(trainer_run.results["export"]["folder"])
+
+
+def test_many_rows_are_scored_in_batches_and_in_order(scorer):
+    columns = raw_rows(range(600))
+    together = scorer.score(columns)
+    last = scorer.score({name: values[-3:] for name, values in columns.items()})
+    assert together["group"].shape == (600,)
+    assert together["group__probabilities"].shape == (600, 3)
+    np.testing.assert_allclose(together["sold"][-3:], last["sold"], rtol=1e-5)
+    assert together["group"][-3:].tolist() == last["group"].tolist()
+
+
+def test_labels_are_text(scorer):
+    found = scorer.score(raw_rows(range(4)))["group"]
+    assert found.dtype.kind == "U"
+    assert set(found) <= {"a", "b", "c"}
+
+
+def test_none_nan_and_an_absent_column_are_all_missing(scorer):
+    ways = [
+        {"color": [None], "unit price": [None], "sizes": [None]},
+        {"color": [""], "unit price": [np.nan], "sizes": np.full((1, 2), np.nan)},
+        {"color": np.array([float("nan")], object)},
+    ]
+    first, second, third = (scorer.score(way)["sold"] for way in ways)
+    np.testing.assert_allclose(first, second)
+    np.testing.assert_allclose(first, third)
+
+
+def test_no_rows_give_no_predictions(scorer):
+    found = scorer.score({"color": []})
+    assert {name: values.shape for name, values in found.items()} == {
+        "sold": (0,),
+        "group": (0,),
+        "group__probabilities": (0, 3),
+        "cost": (0,),
+    }
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"color": ["red"], "unit price": [1.0, 2.0]}, "Give arrays of one length"),
+        ({"stranger": ["red"]}, "received none of them"),
+        ({"sizes": [[1.0, 2.0, 3.0]]}, r"numbers of shape \[1, 2\], received \[1, 3\]"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(scorer, columns, words):
+    with pytest.raises(BraidError, match=words):
+        scorer.score(columns)
+
+
+def test_a_folder_without_an_export_is_refused(tmp_path):
+    with pytest.raises(BraidError, match=r"no braid.json in it"):
+        load(tmp_path)
+
+
+def test_the_check_passes_for_a_whole_export(trainer_run):
+    assert trainer_run.results["check"] == {"ok": True}
+
+
+def test_the_check_refuses_predictions_that_are_no_numbers(trainer_run, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    module = tf.Module()
+
+    def serve(tensors):
+        rows = tf.shape(tensors["color"])[0]
+        return {"sold": tf.fill([rows], np.float32("nan"))}
+
+    names = json.loads((Path(trainer_run.job.run_folder) / "export" / "braid.json").read_text())
+    shapes = {"sizes": [None, 2]}
+    dtypes = {"unit_price": tf.float32, "sizes": tf.float32, "band": tf.float32}
+    module.serve = tf.function(
+        serve,
+        input_signature=[
+            {
+                n: tf.TensorSpec(shapes.get(n, [None]), dtypes.get(n, tf.string), name=n)
+                for n in names["arguments"].values()
+            }
+        ],
+    )
+    signatures = {"serving_default": module.serve.get_concrete_function()}
+    tf.saved_model.save(module, str(folder / "export"), signatures=signatures)
+    shutil.copy(Path(trainer_run.job.run_folder) / "export" / "braid.json", folder / "export")
+    job = trainer_run.job.model_copy(update={"run_folder": str(folder)})
+    with pytest.raises(BraidError, match=r"'sold' for a row without any value: .* received nan"):
+        check(job)

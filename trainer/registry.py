@@ -1,0 +1,324 @@
+"""Registered model versions, in MLflow: on SQLite in the workspace, or wherever `uri` points."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from transforms.contract.errors import BraidError
+from transforms.contract.workspace import exclusive_lock, replacing
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+RUN_TAG = "braid.run"
+_ARTIFACT = "export"
+_LOCK_SECONDS = 120  # a first use creates the tables, some seconds on a busy machine
+_PARAMETER_LENGTH = 6000  # MLflow refuses longer ones
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # of 7: a server that is down shows in seconds
+}
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of a registered model.
+
+    Attributes:
+        name: The registered model's name.
+        version: Its number, as text.
+        run_id: The run that made it.
+        source: Where its export lies, as a URI; `ModelRegistry.export_folder` gives a folder.
+        created_ms: When it was registered, in milliseconds since 1970.
+        aliases: Such as "champion".
+        metrics: By metric name.
+        tags: Fingerprints and partitions of the run.
+    """
+
+    name: str
+    version: str
+    run_id: str
+    source: str
+    created_ms: int
+    aliases: tuple[str, ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class ModelRegistry:
+    """The registered models of a workspace.
+
+    Args:
+        workspace: The workspace's folder. Without a `uri` it holds the database `registry.db`,
+            and in any case, short of an MLflow server, the exports in `registry/`.
+        uri: An MLflow tracking URI.
+    """
+
+    def __init__(self, workspace: Path, uri: str | None = None) -> None:
+        self._workspace = workspace.absolute()
+        self._database = None if uri else self._workspace / "registry.db"
+        self._uri = uri or f"sqlite:///{self._database}"
+        self._connected: Any = None
+
+    def register(
+        self,
+        name: str,
+        export: Path,
+        *,
+        run_id: str,
+        metrics: Mapping[str, float],
+        parameters: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Copies an export into the registry as a new version with the alias `challenger`.
+
+        A run has one version: registering it again, also after a crash, gives that version.
+
+        Args:
+            name: The registered model's name.
+            export: The export's folder.
+            run_id: The run that made it.
+            metrics: Its evaluation.
+            parameters: What to show of the declaration.
+            tags: Fingerprints and partitions.
+
+        Returns:
+            The version.
+
+        Raises:
+            BraidError: The registry cannot be reached or refuses.
+        """
+        with self._readable(), self._alone():
+            client = self._client()
+            if name not in [model.name for model in _all(client.search_registered_models)]:
+                client.create_registered_model(name)
+            found = self._version_of_run(name, run_id)
+            if found is None:
+                run = self._mlflow_run(name, run_id, metrics, parameters or {}, tags or {})
+                client.log_artifacts(run, str(export), _ARTIFACT)
+                client.set_terminated(run)
+                # Last: a version whose files are not all there must not be found.
+                found = client.create_model_version(
+                    name,
+                    f"{client.get_run(run).info.artifact_uri}/{_ARTIFACT}",
+                    run_id=run,
+                    tags={**(tags or {}), RUN_TAG: run_id},
+                )
+            client.set_registered_model_alias(name, CHALLENGER, str(found.version))
+            return str(found.version)
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        """Gives an alias to a version; whichever had it before loses it.
+
+        Raises:
+            BraidError: There is no such version.
+        """
+        with self._readable(), self._alone():
+            self._client().set_registered_model_alias(name, alias, version)
+
+    def promote(self, name: str, version: str) -> None:
+        """Makes a version the champion."""
+        self.set_alias(name, CHAMPION, version)
+
+    def champion(self, name: str) -> RegisteredVersion | None:
+        """Returns the present champion, if there is one."""
+        return self.find(name, alias=CHAMPION)
+
+    def find(
+        self, name: str, *, alias: str | None = None, version: str | None = None
+    ) -> RegisteredVersion | None:
+        """Returns the version of a number, or else with an alias; None if there is none."""
+        versions = self.versions(name)
+        if version is not None:
+            return next((found for found in versions if found.version == version), None)
+        return next((found for found in versions if alias in found.aliases), None)
+
+    def versions(self, name: str) -> tuple[RegisteredVersion, ...]:
+        """Returns every version of a model, the newest first; none if there is no such model."""
+        if name not in self.models():
+            return ()
+        with self._readable():
+            client = self._client()
+            # A search gives versions without their aliases.
+            aliases = client.get_registered_model(name).aliases
+            found = _all(client.search_model_versions, filter_string=_equals("name", name))
+            versions = [self._describe(version, aliases) for version in found]
+        return tuple(sorted(versions, key=lambda version: -int(version.version)))
+
+    def models(self) -> tuple[str, ...]:
+        """Returns the name of every registered model."""
+        if self._database is not None and not self._database.exists():
+            return ()  # looking does not create the database
+        with self._readable():
+            return tuple(sorted(m.name for m in _all(self._client().search_registered_models)))
+
+    def export_folder(self, version: RegisteredVersion) -> Path:
+        """Returns a local folder with a version's export; one on a server is downloaded once.
+
+        Raises:
+            BraidError: The export is not there any more.
+        """
+        parsed = urlparse(version.source)
+        if parsed.scheme in ("", "file"):
+            folder = Path(unquote(parsed.path))
+        else:
+            folder = self._workspace / "registry" / "downloads" / version.name / version.version
+            if not folder.exists():
+                self._download(version, folder)
+        if not folder.exists():
+            raise BraidError(
+                f"version {version.version} of {version.name}",
+                expected=f"its export in {folder}",
+                received="no such folder",
+                action="Bring it back, or give the alias to another version.",
+            )
+        return folder
+
+    def _download(self, version: RegisteredVersion, folder: Path) -> None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            self._readable(),
+            replacing(folder) as temporary,
+            tempfile.TemporaryDirectory(dir=folder.parent) as scratch,
+        ):
+            from mlflow.artifacts import download_artifacts
+
+            found = download_artifacts(
+                artifact_uri=version.source, dst_path=scratch, tracking_uri=self._uri
+            )
+            Path(found).rename(temporary)
+
+    def _version_of_run(self, name: str, run_id: str) -> Any:
+        found = _all(self._client().search_model_versions, filter_string=_equals("name", name))
+        return next((version for version in found if version.tags.get(RUN_TAG) == run_id), None)
+
+    def _mlflow_run(
+        self,
+        name: str,
+        run_id: str,
+        metrics: Mapping[str, float],
+        parameters: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> str:
+        """Returns the MLflow run of a run of ours, as a crashed attempt left it or new."""
+        from mlflow.entities import Metric, Param
+
+        client = self._client()
+        experiment = client.get_experiment_by_name(name)
+        # A server knows by itself where artifacts go.
+        on_server = self._uri.startswith(("http://", "https://"))
+        location = None if on_server else (self._workspace / "registry").as_uri()
+        experiment_id = (
+            experiment.experiment_id
+            if experiment is not None
+            else client.create_experiment(name, artifact_location=location)
+        )
+        known = client.search_runs([experiment_id], _equals(f"tags.`{RUN_TAG}`", run_id))
+        if known:
+            run: str = known[0].info.run_id
+        else:
+            run = client.create_run(
+                experiment_id, tags={**tags, RUN_TAG: run_id}, run_name=run_id
+            ).info.run_id
+        now = int(time.time() * 1000)
+        client.log_batch(
+            run,
+            metrics=[Metric(k, v, now, 0) for k, v in metrics.items() if math.isfinite(v)],
+            params=[Param(k, str(v)[:_PARAMETER_LENGTH]) for k, v in parameters.items()],
+        )
+        return run
+
+    def _describe(self, version: Any, aliases: Mapping[str, Any]) -> RegisteredVersion:
+        number = str(version.version)
+        return RegisteredVersion(
+            name=version.name,
+            version=number,
+            run_id=version.tags.get(RUN_TAG, ""),
+            source=version.source,
+            created_ms=version.creation_timestamp,
+            aliases=tuple(sorted(a for a, other in aliases.items() if str(other) == number)),
+            metrics=dict(self._client().get_run(version.run_id).data.metrics),
+            tags=dict(version.tags),
+        )
+
+    def _client(self) -> Any:
+        """Connects on the first use: importing MLflow takes two seconds."""
+        if self._connected is None:
+            for name, value in _SETTINGS.items():
+                os.environ.setdefault(name, value)
+            from mlflow.tracking import MlflowClient
+
+            for noisy in ("mlflow.store.db.utils", "alembic"):
+                logging.getLogger(noisy).setLevel(logging.WARNING)
+            # Two processes on a fresh database would both create its tables.
+            with self._alone("connecting"):
+                self._connected = MlflowClient(self._uri, self._uri)
+                self._connected.search_registered_models(max_results=1)
+                self._connected.search_experiments(max_results=1)
+        return self._connected
+
+    @contextmanager
+    def _alone(self, what: str = "writing") -> Iterator[None]:
+        """Waits for the other processes of this workspace that do the same."""
+        path = self._workspace / f".registry-{what}.lock"
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while True:
+            lock = exclusive_lock(path, holder=f"the registry of {self._workspace}")
+            try:
+                lock.__enter__()
+                break
+            except BraidError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+        try:
+            yield
+        finally:
+            lock.__exit__(None, None, None)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if not type(error).__module__.startswith(("mlflow.", "sqlalchemy.")):
+                raise
+            raise BraidError(
+                f"the registry at {_without_password(self._uri)}",
+                expected="an MLflow registry that answers",
+                received=str(error).splitlines()[0],
+                action="Look at registry.uri in the declaration, and whether the server runs.",
+            ) from error
+
+
+def _all(search: Any, **arguments: Any) -> list[Any]:
+    """Returns every page of a search."""
+    found, token = [], None
+    while True:
+        page = search(**arguments, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _equals(field_name: str, value: str) -> str:
+    escaped = value.replace("'", "''")
+    return f"{field_name} = '{escaped}'"
+
+
+def _without_password(uri: str) -> str:
+    parsed = urlparse(uri)
+    if parsed.password is None:
+        return uri
+    return uri.replace(f":{parsed.password}@", ":***@")
