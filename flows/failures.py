@@ -15,6 +15,7 @@ from transforms.contract.errors import BraidError
 from transforms.contract.workspace import storage_error
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+TERMINATED = 143  # and for one that SIGTERM ended
 
 
 @contextmanager
@@ -41,11 +42,28 @@ def readable_failures(command: str) -> Iterator[None]:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        if debug:
+    except BaseException as error:
+        code = _stop_code(error)
+        if debug or code is None:
             raise
         click.echo("Stopped. Running the same command again resumes.", err=True)
-        sys.exit(INTERRUPTED)
+        sys.exit(code)
+
+
+def _stop_code(error: BaseException) -> int | None:
+    """Returns the exit code if a signal is what this error comes from.
+
+    A signal that reaches Prefect's server too is told as the lost connection that follows it.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, (KeyboardInterrupt, click.Abort)):
+            return INTERRUPTED
+        # By its name: importing Prefect to tell how a command ended would take seconds.
+        if type(cause).__name__ == "TerminationSignal":
+            return TERMINATED
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _show(error: BraidError) -> None:

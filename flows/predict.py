@@ -61,14 +61,14 @@ class Predictions:
 
 
 def score_rows(
-    score: Score, columns: Columns, failures: tuple[type[Exception], ...]
+    score: Score, columns: Columns, is_refusal: Callable[[Exception], bool]
 ) -> Predictions:
     """Scores rows, halving what the model refuses until the refused rows stand alone.
 
     Args:
         score: The model.
         columns: Its inputs, each with one entry for every row.
-        failures: What the model raises for rows that it cannot take.
+        is_refusal: Whether an error of the model means that it cannot take some of the rows.
     """
     count = len(next(iter(columns.values())))
     errors: dict[int, str] = {}
@@ -78,7 +78,9 @@ def score_rows(
         rows = todo.pop()
         try:
             parts.append(score({name: values[rows] for name, values in columns.items()}))
-        except failures as error:
+        except Exception as error:
+            if not is_refusal(error):
+                raise
             if len(rows) == 1:
                 errors[int(rows[0])] = _reason(error)
             else:
@@ -126,18 +128,15 @@ def predict(
     registered = find_version(registry, name, alias=alias, version=version)
     with ExitStack() as stack:
         stack.enter_context(_libraries_kept_quiet())
-        import tensorflow as tf
-
         from trainer.serving import load
         from transforms.scoring import read_features
 
         view = stack.enter_context(reporter.step("predict"))
         model = load(registry.export_folder(registered))
-        refusals = (tf.errors.InvalidArgumentError,)  # such as an image that cannot be decoded
         writer = _Writer(stack.enter_context(replacing(output)), output.suffix, pipeline.source.key)
         stack.callback(writer.close)
         for batch in read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS):
-            writer.add(batch.keys, score_rows(model.score, batch.columns, refusals))
+            writer.add(batch.keys, score_rows(model.score, batch.columns, _is_refusal))
             view.update(Progress(done=writer.rows, total=0, unit="rows"))
         if writer.rows == 0:
             raise BraidError(
@@ -169,6 +168,12 @@ def _libraries_kept_quiet() -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Returns whether TensorFlow found a value unfit, such as an image that cannot be decoded."""
+    # By its name: no module of this package imports TensorFlow.
+    return type(error).__name__ == "InvalidArgumentError"
 
 
 def _reason(error: Exception) -> str:

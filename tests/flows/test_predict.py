@@ -4,12 +4,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+import pytest
 
 from flows.predict import Predictions, _Writer, score_rows
 
 
 class RefusedError(Exception):
     pass
+
+
+def _is_refused(error: Exception) -> bool:
+    return isinstance(error, RefusedError)
 
 
 def _model(calls):
@@ -25,19 +30,27 @@ def _model(calls):
 def test_rows_that_a_model_refuses_are_found_and_the_others_scored_in_order():
     calls = []
     columns = {"x": np.array([1, 2, -3, 4, 5, 6, -7, 8])}
-    found = score_rows(_model(calls), columns, (RefusedError,))
+    found = score_rows(_model(calls), columns, _is_refused)
     assert found.columns["y"].tolist() == [2, 4, 8, 10, 12, 16]
     assert found.errors == {2: "negative x", 6: "negative x"}
 
 
 def test_clean_rows_are_scored_in_one_call():
     calls = []
-    score_rows(_model(calls), {"x": np.arange(100)}, (RefusedError,))
+    score_rows(_model(calls), {"x": np.arange(100)}, _is_refused)
     assert calls == [100]
 
 
+def test_any_other_error_of_the_model_is_not_taken_for_a_refusal():
+    def broken(_):
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        score_rows(broken, {"x": np.arange(4)}, _is_refused)
+
+
 def test_no_rows():
-    assert score_rows(_model([]), {"x": np.array([])}, (RefusedError,)) == Predictions({}, {})
+    assert score_rows(_model([]), {"x": np.array([])}, _is_refused) == Predictions({}, {})
 
 
 def _write(path, *batches) -> tuple[int, int]:
