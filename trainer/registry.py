@@ -8,20 +8,19 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
 from transforms.contract.errors import BraidError
-from transforms.contract.workspace import exclusive_lock, replacing
+from transforms.contract.workspace import Workspace, replacing, waiting_lock
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 RUN_TAG = "braid.run"
 _ARTIFACT = "export"
-_LOCK_SECONDS = 120  # a first use creates the tables, some seconds on a busy machine
 _PARAMETER_LENGTH = 6000  # MLflow refuses longer ones
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -267,24 +266,10 @@ class ModelRegistry:
                 self._connected.search_experiments(max_results=1)
         return self._connected
 
-    @contextmanager
-    def _alone(self, what: str = "writing") -> Iterator[None]:
+    def _alone(self, what: str = "writing") -> AbstractContextManager[int]:
         """Waits for the other processes of this workspace that do the same."""
-        path = self._workspace / f".registry-{what}.lock"
-        deadline = time.monotonic() + _LOCK_SECONDS
-        while True:
-            lock = exclusive_lock(path, holder=f"the registry of {self._workspace}")
-            try:
-                lock.__enter__()
-                break
-            except BraidError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-        try:
-            yield
-        finally:
-            lock.__exit__(None, None, None)
+        path = Workspace(self._workspace).lock(f"registry-{what}")
+        return waiting_lock(path, holder=f"the registry of {self._workspace}")
 
     @contextmanager
     def _readable(self) -> Iterator[None]:

@@ -6,9 +6,10 @@ import errno
 import fcntl
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from transforms.contract.errors import BraidError
 from transforms.contract.manifest import ShardManifest, TransformManifest
 
 _TEMPORARY = ".tmp-"
+_LOCK_RETRY_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class Workspace:
     def runs(self, pipeline: str) -> Path:
         """Returns the folder of a pipeline's runs."""
         return self.root / "runs" / pipeline
+
+    def lock(self, name: str) -> Path:
+        """Returns the file of a lock."""
+        return self.root / "locks" / f"{name}.lock"
 
     def run(self, pipeline: str, run_id: str) -> Path:
         """Returns the folder of one run."""
@@ -130,6 +136,30 @@ def exclusive_lock(path: Path, *, holder: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def waiting_lock(
+    path: Path, *, holder: str, on_wait: Callable[[BraidError], None] = lambda _: None
+) -> Iterator[int]:
+    """Holds a lock as `exclusive_lock` does, but waits until it is free.
+
+    Args:
+        path: The lock's file.
+        holder: What the lock is for.
+        on_wait: Called once, with who holds it, if this has to wait.
+    """
+    with ExitStack() as stack:
+        descriptor, waiting = -1, False
+        while descriptor < 0:
+            try:
+                descriptor = stack.enter_context(exclusive_lock(path, holder=holder))
+            except BraidError as held:
+                if not waiting:
+                    on_wait(held)
+                waiting = True
+                time.sleep(_LOCK_RETRY_SECONDS)
+        yield descriptor
 
 
 def storage_error(error: OSError, place: str) -> BraidError:
