@@ -16,9 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.locks import waiting_lock
 from transforms.contract.fingerprint import fingerprint
-from transforms.contract.workspace import Workspace, exclusive_lock, write_atomic
+from transforms.contract.workspace import Workspace, exclusive_lock, waiting_lock, write_atomic
 
 _READY = ".ready"
 _SETTINGS = {
@@ -65,9 +64,7 @@ def temporary_server(workspace: Workspace, pipeline: str) -> Iterator[None]:
     if os.environ.get("PREFECT_API_URL"):
         yield
         return
-    with exclusive_lock(
-        workspace.root / "locks" / f"{pipeline}-server.lock", holder=f"pipeline '{pipeline}'"
-    ):
+    with exclusive_lock(workspace.lock(f"{pipeline}-server"), holder=f"pipeline '{pipeline}'"):
         yield from _serve(workspace, pipeline)
 
 
@@ -82,7 +79,7 @@ def _serve(workspace: Workspace, pipeline: str) -> Iterator[None]:
         if not (home / _READY).exists():
             # Two processes that migrate a fresh database at the same time break it.
             lock = home / "first-use.lock"
-            stack.enter_context(waiting_lock(lock, holder=str(home), on_wait=lambda _: None))
+            stack.enter_context(waiting_lock(lock, holder=str(home)))
         with _interrupts_held_back(), get_client(sync_client=True) as client:
             client.api_healthcheck()
         home.mkdir(parents=True, exist_ok=True)

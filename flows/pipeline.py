@@ -21,7 +21,7 @@ from flows.process import StepDied
 from flows.progress import Reporter, console
 from flows.record import now, write_record
 from flows.report import PICTURE_FILE, SUMMARY_FILE, write_report
-from flows.run import CHECKPOINT_FOLDER, OpenedRun, finished_run, identity_of, lock_path, open_run
+from flows.run import CHECKPOINT_FOLDER, OpenedRun, finished_run, identity_of, open_run
 from flows.session import Session
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
@@ -96,7 +96,7 @@ def refresh_model(
     folders = Workspace(Path(workspace).absolute())
     reporter = Reporter(console())
     holder = f"pipeline '{pipeline.name}'"
-    with exclusive_lock(lock_path(folders, pipeline.name), holder=holder) as lock:
+    with exclusive_lock(folders.lock(pipeline.name), holder=holder) as lock:
         partitions = scan_source(pipeline)
         name = transform_fingerprint(pipeline, partitions)
         identity = identity_of(pipeline, name, partitions)

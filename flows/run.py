@@ -187,14 +187,9 @@ def _free_name(workspace: Workspace, pipeline: str, name: str) -> str:
     return taken
 
 
-def lock_path(workspace: Workspace, pipeline: str) -> Path:
-    """Returns the lock that a run of a pipeline holds."""
-    return workspace.root / "locks" / f"{pipeline}.lock"
-
-
 def is_going_on(workspace: Workspace, record: RunRecord) -> bool:
     """Returns whether a run that is recorded as running still does."""
-    path = lock_path(workspace, record.pipeline)
+    path = workspace.lock(record.pipeline)
     # The lock is tried only if the process seems to be there, as the number may be another's by
     # now: trying a free lock could refuse a run that starts at the same moment.
     if not (_is_alive(record.pid) and path.exists()):

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from flows.budget import check_budget, rows_per_split, total_rejects, total_replaced
-from flows.locks import waiting_lock
 from flows.record import StepRecord
 from flows.session import Session, Stopwatch, rows_step, rows_text
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.manifest import ShardManifest
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.workspace import Workspace, remove, remove_temporaries
+from transforms.contract.workspace import Workspace, remove, remove_temporaries, waiting_lock
 from transforms.keys import check_unique
 from transforms.source import check_schema, scan
 
@@ -99,7 +98,7 @@ def transform_lock(session: Session) -> Iterator[None]:
     if committed and not pending_partitions(session):
         yield
         return
-    path = session.workspace.root / "locks" / f"transform-{session.transform}.lock"
+    path = session.workspace.lock(f"transform-{session.transform}")
 
     def waiting(held: BraidError) -> None:
         session.reporter.note(

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from flows.record import RunRecord, StepRecord, read_record, read_records, write_record
-from flows.run import Identity, finished_run, identity_of, is_going_on, lock_path, open_run
+from flows.run import Identity, finished_run, identity_of, is_going_on, open_run
 from transforms.contract.declaration import parse
 from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.workspace import Workspace, exclusive_lock
@@ -135,7 +135,7 @@ def test_a_record_that_cannot_be_read_is_no_run(workspace):
 def test_a_run_goes_on_while_its_process_holds_the_lock(workspace):
     record: RunRecord = _open(workspace).record
     assert not is_going_on(workspace, record)
-    with exclusive_lock(lock_path(workspace, "flats"), holder="flats"):
+    with exclusive_lock(workspace.lock("flats"), holder="flats"):
         assert is_going_on(workspace, record)
         assert not is_going_on(workspace, record.model_copy(update={"pid": 2**22 + 1}))
     assert not is_going_on(workspace, record)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from transforms.contract.workspace import (
     remove_temporaries,
     replacing,
     storage_error,
+    waiting_lock,
     write_atomic,
 )
 
@@ -71,3 +73,34 @@ def test_full_disk_says_what_to_do() -> None:
     error = storage_error(OSError(errno.ENOSPC, "No space left on device", "/w/run.json"), "x")
     assert str(error).startswith("/w/run.json: expected a file system that can be read and written")
     assert "Free some space" in error.action
+
+
+def test_a_held_lock_is_waited_for_and_named_once(tmp_path: Path) -> None:
+    path, release = tmp_path / "a.lock", threading.Event()
+    seen: list[str] = []
+
+    def waiting(held: BraidError) -> None:
+        seen.append(held.received)
+        release.set()
+
+    entered = threading.Event()
+
+    def hold() -> None:
+        with exclusive_lock(path, holder="first"):
+            entered.set()
+            release.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    entered.wait(10)
+    with waiting_lock(path, holder="second", on_wait=waiting) as descriptor:
+        assert descriptor > 0
+    holder.join()
+    assert len(seen) == 1
+    assert seen[0].startswith("one in process ")
+
+
+def test_a_free_lock_is_taken_at_once(tmp_path: Path) -> None:
+    seen: list[BraidError] = []
+    with waiting_lock(tmp_path / "a.lock", holder="x", on_wait=seen.append):
+        assert seen == []
