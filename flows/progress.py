@@ -101,15 +101,16 @@ class _Lines:
         self._name = name
         self._rate = _Rate()
         self._printed = time.monotonic()
+        self._done = 0
         self._console.print(f"    {name:<{_NAME_WIDTH}} starting", highlight=False)
 
     def update(self, progress: Progress) -> None:
         rate = self._rate.of(progress)
         now = time.monotonic()
         last = progress.total > 0 and progress.done >= progress.total
-        if now - self._printed < LINE_SECONDS and not last:
+        if progress.done == self._done or (now - self._printed < LINE_SECONDS and not last):
             return
-        self._printed = now
+        self._printed, self._done = now, progress.done
         line = f"    {self._name:<{_NAME_WIDTH}} {figures(progress, rate)}"
         self._console.print(escape(line), highlight=False, soft_wrap=True)
 

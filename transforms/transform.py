@@ -52,7 +52,7 @@ def transform(text: str) -> dict[str, Any]:
     work by their receipts.
 
     Returns:
-        Rows read, seconds and partitions.
+        Rows that were read, which leaves out finished units; seconds and partitions.
 
     Raises:
         BraidError: A file cannot be read, or the disk is full.
@@ -75,9 +75,11 @@ def transform(text: str) -> dict[str, Any]:
     with COUNTER.reporting(known_rows(todo)):
         if todo:
             run_pipeline(job.pipeline.beam, build)
-        rows = sum(_commit(job, part, plan[part.name]).rows for part in job.partitions)
+        done = sum(_receipt(job, unit).rows for unit in todo)
+        for partition in job.partitions:
+            _commit(job, partition, plan[partition.name])
     return {
-        "rows": rows,
+        "rows": done,
         "seconds": time.monotonic() - started,
         "partitions": len(job.partitions),
     }
@@ -111,6 +113,10 @@ def _partition(job: TransformJob, unit: WorkUnit) -> Partition:
 
 def _receipt_path(job: TransformJob, unit: WorkUnit) -> Path:
     return _folder(job, _partition(job, unit)) / "units" / f"{unit.index:05d}.json"
+
+
+def _receipt(job: TransformJob, unit: WorkUnit) -> UnitReceipt:
+    return UnitReceipt.model_validate_json(_receipt_path(job, unit).read_text())
 
 
 class _TransformUnit(beam.DoFn):  # type: ignore[misc]
@@ -232,12 +238,10 @@ def _count_rejects(rejects: list[Reject]) -> tuple[RejectCount, ...]:
     )
 
 
-def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> ShardManifest:
+def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> None:
     """Writes the partition's manifest from its receipts, then removes what it does not name."""
     folder = _folder(job, partition)
-    receipts = [
-        UnitReceipt.model_validate_json(_receipt_path(job, unit).read_text()) for unit in units
-    ]
+    receipts = [_receipt(job, unit) for unit in units]
     manifest = ShardManifest(
         transform=job.transform,
         partition=partition.name,
@@ -252,7 +256,6 @@ def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> S
     for path in folder.iterdir():
         if path.name not in named:
             remove(path)
-    return manifest
 
 
 def _merged_rejects(receipts: list[UnitReceipt]) -> Iterator[RejectCount]:
