@@ -15,7 +15,7 @@ from flows.steps import scan_source
 from transforms.contract.errors import BraidError
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace
-from transforms.identity import transform_fingerprint
+from transforms.identity import transform_of_run
 
 
 def launch(
@@ -34,7 +34,7 @@ def launch(
     """
     partitions = scan_source(pipeline)
     if not retrain:
-        name = transform_fingerprint(pipeline, partitions)
+        name = transform_of_run(pipeline, partitions, workspace)
         finished = finished_run(workspace, pipeline, identity_of(pipeline, name, partitions))
         if finished is not None:
             console.print(

@@ -26,7 +26,7 @@ from flows.session import Session
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace import Workspace, exclusive_lock, remove
-from transforms.identity import transform_fingerprint
+from transforms.identity import transform_of_run
 
 _RETRY_DELAY_SECONDS = 5
 
@@ -98,7 +98,7 @@ def refresh_model(
     holder = f"pipeline '{pipeline.name}'"
     with exclusive_lock(folders.lock(pipeline.name), holder=holder) as lock:
         partitions = scan_source(pipeline)
-        name = transform_fingerprint(pipeline, partitions)
+        name = transform_of_run(pipeline, partitions, folders)
         identity = identity_of(pipeline, name, partitions)
         finished = None if retrain else finished_run(folders, pipeline, identity)
         if finished is not None:

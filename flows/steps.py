@@ -36,11 +36,11 @@ def check_source(session: Session) -> None:
 
 def analyze(session: Session) -> None:
     """Freezes the transform's statistics, unless they are committed already."""
-    if session.workspace.read_transform(session.transform) is not None:
-        session.skip(
-            "analyze",
-            f"transform {session.transform} is committed: same rows, same features and targets",
-        )
+    kept = session.workspace.read_transform(session.transform)
+    if kept is not None:
+        same = kept.partitions == {part.name: part.fingerprint for part in session.partitions}
+        why = "same rows, same features and targets" if same else "refit: never keeps it"
+        session.skip("analyze", f"transform {session.transform} is committed: {why}")
         return
     watch = Stopwatch()
     result = session.run_child("transforms", "analyze", session.transform_job(session.partitions))

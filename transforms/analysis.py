@@ -181,6 +181,7 @@ def _manifest(job: TransformJob, statistics: Path) -> TransformManifest:
             rows = max(rows, sum(counts))
     return TransformManifest(
         fingerprint=job.transform,
+        declaration=pipeline.data_fingerprint(),
         raw_features=pipeline.raw_features(),
         raw_targets=pipeline.raw_targets(),
         stored=tuple(_stored(pipeline, statistics)),

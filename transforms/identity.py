@@ -1,4 +1,4 @@
-"""What names a transform."""
+"""What names a transform, and which one a run uses."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.workspace import Workspace
 
 
 def transform_fingerprint(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> str:
@@ -17,3 +18,17 @@ def transform_fingerprint(pipeline: PipelineSpec, partitions: Iterable[Partition
     """
     analyzed = {partition.name: partition.fingerprint for partition in partitions}
     return fingerprint([pipeline.data_fingerprint(), analyzed])
+
+
+def transform_of_run(
+    pipeline: PipelineSpec, partitions: Iterable[Partition], workspace: Workspace
+) -> str:
+    """Returns the name of the transform that a run over these partitions uses.
+
+    Without a refit that is the newest committed one, whatever partitions it was frozen on.
+    """
+    if pipeline.transform.refit == "never":
+        kept = workspace.newest_transform(pipeline.data_fingerprint())
+        if kept is not None:
+            return kept.fingerprint
+    return transform_fingerprint(pipeline, partitions)

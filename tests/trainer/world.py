@@ -89,6 +89,7 @@ def training_with(**changes: Any) -> dict[str, Any]:
 
 def manifest_of(pipeline: PipelineSpec, fingerprint: str = "f00d") -> TransformManifest:
     return TransformManifest(
+        declaration="",
         fingerprint=fingerprint,
         raw_features=pipeline.raw_features(),
         raw_targets=pipeline.raw_targets(),

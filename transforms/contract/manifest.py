@@ -66,6 +66,7 @@ class TransformManifest(Spec):
 
     Attributes:
         fingerprint: The transform's name.
+        declaration: The fingerprint of all that the declaration says of the data.
         raw_features: The graph's input of every feature, by feature name.
         raw_targets: The graph's input of every target, by target name.
         stored: What the shards hold, in a fixed order.
@@ -75,6 +76,7 @@ class TransformManifest(Spec):
     """
 
     fingerprint: str
+    declaration: str
     raw_features: dict[str, RawColumn]
     raw_targets: dict[str, RawColumn]
     stored: tuple[StoredFeature, ...]

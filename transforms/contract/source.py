@@ -88,6 +88,9 @@ class TransformSpec(Spec):
     """How rows become shards.
 
     Attributes:
+        refit: What new rows do to vocabularies and scales. "always" computes them anew from all
+            training rows, which transforms every partition anew. "never" keeps the newest transform
+            of the same features, targets and split, so that only new partitions are transformed.
         shard_bytes: A shard is closed once it has this size. 128 MiB keeps the number of files
             small and is read in a second.
         min_shards: At least so many training shards in the whole data set, so that parallel
@@ -95,6 +98,7 @@ class TransformSpec(Spec):
         max_reject_fraction: More rejected rows than this, as a share of a run's rows, fail it.
     """
 
+    refit: Literal["always", "never"] = "always"
     shard_bytes: PositiveInt = 128 * 1024 * 1024
     min_shards: PositiveInt = 8
     max_reject_fraction: Annotated[float, Field(ge=0, le=1)] = 0.05

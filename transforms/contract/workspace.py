@@ -58,6 +58,18 @@ class Workspace:
         path = self.transform(fingerprint) / "transform.json"
         return TransformManifest.model_validate_json(path.read_text()) if path.exists() else None
 
+    def newest_transform(self, declaration: str) -> TransformManifest | None:
+        """Returns the transform that was committed last for what a declaration says of the data."""
+        files = sorted(
+            self.transform("any").parent.glob("[!.]*/transform.json"),
+            key=lambda path: path.stat().st_mtime_ns,
+        )
+        for path in reversed(files):
+            manifest = TransformManifest.model_validate_json(path.read_text())
+            if manifest.declaration == declaration:
+                return manifest
+        return None
+
     def read_shards(
         self, transform: str, partition: str, partition_fingerprint: str
     ) -> ShardManifest | None:
