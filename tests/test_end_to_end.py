@@ -22,15 +22,6 @@ _QUICK = ("--set", "training.epochs=2", "--set", "gate.at_least=0.01")
 _LONG = ("--set", "training.epochs=400", "--set", "training.early_stopping_patience=400")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def prefect_home(tmp_path_factory):
-    """One Prefect database for the module, so that its migrations run once."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-    yield
-    patch.undo()
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("listings")

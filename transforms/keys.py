@@ -17,7 +17,9 @@ _BATCH_ROWS = 65_536
 
 
 def check_unique(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int:
-    """Looks for a key that two rows share; null keys are rejected later, row by row.
+    """Looks for a key that two rows share, and for any key at all.
+
+    Null keys are rejected later, row by row.
 
     Holds 8 bytes a row.
 
@@ -25,7 +27,7 @@ def check_unique(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int
         The number of rows that have a key.
 
     Raises:
-        BraidError: Two rows share a key; it is named with its files.
+        BraidError: Two rows share a key, which is named with its files; or no row has a key.
     """
     partitions = tuple(partitions)
     found = [key_hashes(keys) for _, keys in _keys(pipeline, partitions)]
@@ -33,6 +35,14 @@ def check_unique(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int
     shared = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
     if len(shared):
         _refuse_shared(pipeline, partitions, shared)
+    if len(hashes) == 0:
+        files = sum(len(partition.files) for partition in partitions)
+        raise BraidError(
+            f"source.path {pipeline.source.path}",
+            expected="rows with a key",
+            received=f"none in {files} file{'s' if files != 1 else ''}",
+            action=f"Fill the table, or correct source.key '{pipeline.source.key}'.",
+        )
     return len(hashes)
 
 

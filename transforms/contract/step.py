@@ -6,13 +6,15 @@ error go back over the events pipe; what libraries print goes to the step's log.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from transforms.contract.errors import BraidError
 from transforms.contract.progress import emit
@@ -32,6 +34,7 @@ def run_step(steps: Mapping[str, Step], arguments: list[str]) -> int:
         arguments: The step's name and the path of its job.
     """
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    sys.stdout, sys.stderr = _log_stream(1), _log_stream(2)
     name, job = arguments
     try:
         result = steps[name](Path(job).read_text(encoding="utf-8"))
@@ -50,6 +53,29 @@ def run_step(steps: Mapping[str, Step], arguments: list[str]) -> int:
         return 1
     emit("result", result=result)
     return 0
+
+
+class _LossyFile(io.FileIO):
+    """A log that loses lines on a full disk, and never fails whoever writes them.
+
+    Beam prints an error before it reports it; an error in the printing would lose the report, and
+    the runner would wait for it for ever.
+    """
+
+    def write(self, data: Any) -> int:
+        """Writes what it can, and says that it wrote all."""
+        with contextlib.suppress(OSError):
+            super().write(data)
+        return len(data)
+
+
+def _log_stream(descriptor: int) -> io.TextIOWrapper:
+    return io.TextIOWrapper(
+        cast("Any", _LossyFile(descriptor, "w", closefd=False)),
+        errors="backslashreplace",
+        line_buffering=True,
+        write_through=True,
+    )
 
 
 def _die_with_parent() -> None:
