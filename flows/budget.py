@@ -2,32 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from transforms.contract.errors import BraidError
-from transforms.contract.manifest import RejectCount, ReplacedCount, ShardManifest
+from transforms.contract.manifest import ShardManifest, total_rejects
 from transforms.contract.source import SPLITS
-
-
-def total_rejects(manifests: Iterable[ShardManifest]) -> list[RejectCount]:
-    """Returns the rejects of all partitions, the most frequent reason first."""
-    totals: dict[tuple[str, str], RejectCount] = {}
-    for reject in (reject for manifest in manifests for reject in manifest.rejects):
-        place = (reject.column, reject.reason)
-        rows = totals[place].rows if place in totals else 0
-        example = totals.get(place, reject)
-        totals[place] = example.model_copy(update={"rows": rows + reject.rows})
-    return sorted(totals.values(), key=lambda r: (-r.rows, r.column, r.reason))
-
-
-def total_replaced(manifests: Iterable[ShardManifest]) -> list[ReplacedCount]:
-    """Returns the replaced values of all partitions, the most frequent reason first."""
-    totals: dict[tuple[str, str], int] = {}
-    for item in (item for manifest in manifests for item in manifest.replaced):
-        place = (item.column, item.reason)
-        totals[place] = totals.get(place, 0) + item.rows
-    found = [ReplacedCount(column=c, reason=r, rows=n) for (c, r), n in totals.items()]
-    return sorted(found, key=lambda r: (-r.rows, r.column, r.reason))
 
 
 def rows_per_split(manifests: Sequence[ShardManifest]) -> dict[str, int]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from flows.budget import check_budget, rows_per_split, total_rejects, total_replaced
+from flows.budget import check_budget, rows_per_split
 from flows.record import StepRecord
 from flows.session import Session, Stopwatch, rows_step, rows_text
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
-from transforms.contract.manifest import ShardManifest
+from transforms.contract.manifest import ShardManifest, total_rejects, total_replaced
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, remove, remove_temporaries, waiting_lock
 from transforms.keys import check_unique

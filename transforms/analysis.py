@@ -193,7 +193,8 @@ def _manifest(job: TransformJob, statistics: Path) -> TransformManifest:
 
 def _terms(statistics: Path, name: str) -> list[str]:
     path = vocabulary_path(statistics, name)
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    # Lines end in "\n" alone: a label may have one of Unicode's other line breaks in it.
+    return path.read_bytes().decode().split("\n")[:-1] if path.exists() else []
 
 
 def _binary_order(
@@ -202,7 +203,7 @@ def _binary_order(
     """A yes-or-no target has the classes "0" and "1" in this order, whichever is more frequent."""
     if not isinstance(pipeline.targets[name], Binary):
         return statistics
-    counts = dict(zip(statistics.labels, statistics.counts, strict=False))
+    counts = dict(zip(statistics.labels, statistics.counts, strict=True))
     return TargetStatistics(labels=("0", "1"), counts=(counts.get("0", 0), counts.get("1", 0)))
 
 
@@ -242,7 +243,7 @@ def _check_targets(pipeline: PipelineSpec, manifest: TransformManifest) -> None:
     for name, target in pipeline.targets.items():
         statistics = manifest.targets[name]
         present = [
-            label for label, n in zip(statistics.labels, statistics.counts, strict=False) if n
+            label for label, n in zip(statistics.labels, statistics.counts, strict=True) if n
         ]
         if target.kind != "numeric" and len(present) < 2:
             raise BraidError(

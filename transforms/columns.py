@@ -62,7 +62,8 @@ def column_names(
         yield f"targets.{name}", raw.name
 
 
-def _is_text(type_: pa.DataType) -> Any:
+def is_text(type_: pa.DataType) -> Any:
+    """Returns whether a column holds text, of any of Arrow's text types."""
     return pat.is_string(type_) or pat.is_large_string(type_) or pat.is_string_view(type_)
 
 
@@ -79,10 +80,11 @@ def _is_number(type_: pa.DataType) -> Any:
     return pat.is_integer(type_) or pat.is_floating(type_) or pat.is_decimal(type_)
 
 
-def _is_label(type_: pa.DataType) -> Any:
+def is_label(type_: pa.DataType) -> Any:
+    """Returns whether a column holds labels: texts, whole numbers, yes or no."""
     if pat.is_dictionary(type_):
-        return _is_label(type_.value_type)
-    return _is_text(type_) or pat.is_integer(type_) or pat.is_boolean(type_)
+        return is_label(type_.value_type)
+    return is_text(type_) or pat.is_integer(type_) or pat.is_boolean(type_)
 
 
 def _is_list(type_: pa.DataType) -> Any:
@@ -90,7 +92,7 @@ def _is_list(type_: pa.DataType) -> Any:
 
 
 def _accepts_number(type_: pa.DataType) -> Any:
-    return _is_number(type_) or pat.is_boolean(type_) or _is_text(type_) or pat.is_null(type_)
+    return _is_number(type_) or pat.is_boolean(type_) or is_text(type_) or pat.is_null(type_)
 
 
 def _accepts_numbers(type_: pa.DataType) -> Any:
@@ -99,15 +101,15 @@ def _accepts_numbers(type_: pa.DataType) -> Any:
 
 # kind -> (what it accepts, in words; the test). A column of nulls has no type to object to.
 _ACCEPTED: dict[str, tuple[str, TypeTest]] = {
-    "categorical": ("a string, integer or boolean column", _is_label),
-    "text": ("a string column", _is_text),
-    "image": ("a column of bytes or of file paths", lambda t: _is_bytes(t) or _is_text(t)),
+    "categorical": ("a string, integer or boolean column", is_label),
+    "text": ("a string column", is_text),
+    "image": ("a column of bytes or of file paths", lambda t: _is_bytes(t) or is_text(t)),
     "numeric": ("a number column, or text that spells numbers", _accepts_number),
     "binary": (
         "a boolean, number or string column",
-        lambda t: _is_label(t) or pat.is_floating(t),
+        lambda t: is_label(t) or pat.is_floating(t),
     ),
-    "multiclass": ("a string, integer or boolean column", _is_label),
+    "multiclass": ("a string, integer or boolean column", is_label),
 }
 
 
@@ -160,6 +162,8 @@ def not_binary(values: np.ndarray, missing: np.ndarray, positive: str | None) ->
 
 
 def _strings(column: pa.Array) -> Conformed:
+    if pat.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
     if not _is_bytes(column.type):
         column = column.cast(pa.large_string()).cast(pa.large_binary())
     elif not pat.is_large_binary(column.type):
@@ -172,8 +176,8 @@ def _strings(column: pa.Array) -> Conformed:
 
 def _numbers(column: pa.Array) -> Conformed:
     invalid: dict[int, str] = {}
-    if _is_text(column.type):
-        column, invalid = _parse_numbers(column)
+    if is_text(column.type):
+        column, invalid = _parse_numbers(column.cast(pa.large_string()))
     values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore"):  # a double that float32 cannot hold becomes infinite
         values = values.astype(np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ import pyarrow.fs as pafs
 import pyarrow.ipc as paipc
 import pyarrow.json as pajson
 import pyarrow.parquet as pq
+import pyarrow.types as pat
 
 from transforms.contract.errors import BraidError
 from transforms.contract.pipeline import PipelineSpec
@@ -23,6 +24,7 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
     "jsonl": (".jsonl", ".ndjson", ".json", ".jsonl.gz"),
     "arrow": (".arrow", ".feather", ".ipc"),
 }
+_CSV = pacsv.ParseOptions(newlines_in_values=True)
 _TITLES = {"parquet": "Parquet", "csv": "CSV", "jsonl": "JSON lines", "arrow": "Arrow IPC"}
 
 
@@ -58,9 +60,9 @@ def read_schema(pipeline: PipelineSpec, filesystem: pafs.FileSystem, path: str) 
                 return paipc.open_file(file).schema
         if format_ == "csv":
             with filesystem.open_input_stream(path) as stream:
-                return pacsv.open_csv(stream).schema
-        with filesystem.open_input_stream(path) as stream:
-            return pajson.open_json(stream).schema
+                names = pacsv.open_csv(stream, parse_options=_CSV).schema.names
+            return pa.schema([(name, pa.string()) for name in names])
+        return _json_schema(filesystem, path)
 
 
 def pieces(format_: str, filesystem: pafs.FileSystem, path: str, size: int) -> Iterator[Piece]:
@@ -83,57 +85,106 @@ def pieces(format_: str, filesystem: pafs.FileSystem, path: str, size: int) -> I
 
 
 def read_piece(
-    format_: str, filesystem: pafs.FileSystem, piece: Piece, columns: list[str], batch_rows: int
+    format_: str,
+    filesystem: pafs.FileSystem,
+    piece: Piece,
+    columns: list[str],
+    batch_rows: int,
+    *,
+    numbers: Collection[str] = (),
 ) -> Iterator[pa.RecordBatch]:
     """Yields the rows of a piece, `batch_rows` at a time, in the order of the file.
 
-    Only the given columns are read. CSV columns come as text: a zip code stays what it is, and a
-    number is parsed where a bad one can be named.
+    CSV columns come as text: a zip code stays what it is, and a number is parsed where a bad one
+    can be named.
+
+    Args:
+        format_: The source's format.
+        filesystem: Where the file is.
+        piece: What to read.
+        columns: What to read of it.
+        batch_rows: At most so many rows at a time.
+        numbers: Columns that are declared as numbers, where JSON may mix whole ones and fractions.
+
+    Raises:
+        BraidError: The file is not of the format.
     """
-    reader: Callable[..., Iterator[pa.RecordBatch]] = _READERS[format_]
+    request = _Request(filesystem, piece, columns, batch_rows, numbers)
     with _reading(format_, piece.path):
-        for batch in reader(filesystem, piece, columns, batch_rows):
+        for batch in _READERS[format_](request):
             for start in range(0, batch.num_rows, batch_rows):
                 yield batch.slice(start, batch_rows)
 
 
-def _read_parquet(
-    filesystem: pafs.FileSystem, piece: Piece, columns: list[str], batch_rows: int
-) -> Iterator[pa.RecordBatch]:
-    with filesystem.open_input_file(piece.path) as file:
-        reader = pq.ParquetFile(file)
-        yield from reader.iter_batches(batch_rows, row_groups=[piece.index], columns=columns)
+@dataclass(frozen=True)
+class _Request:
+    """The arguments of `read_piece`."""
+
+    filesystem: pafs.FileSystem
+    piece: Piece
+    columns: list[str]
+    batch_rows: int
+    numbers: Collection[str]
 
 
-def _read_arrow(
-    filesystem: pafs.FileSystem, piece: Piece, columns: list[str], _batch_rows: int
-) -> Iterator[pa.RecordBatch]:
-    with filesystem.open_input_file(piece.path) as file:
-        yield paipc.open_file(file).get_batch(piece.index).select(columns)
+def _read_parquet(request: _Request) -> Iterator[pa.RecordBatch]:
+    with request.filesystem.open_input_file(request.piece.path) as file:
+        yield from pq.ParquetFile(file).iter_batches(
+            request.batch_rows, row_groups=[request.piece.index], columns=request.columns
+        )
 
 
-def _read_csv(
-    filesystem: pafs.FileSystem, piece: Piece, columns: list[str], _batch_rows: int
-) -> Iterator[pa.RecordBatch]:
+def _read_arrow(request: _Request) -> Iterator[pa.RecordBatch]:
+    with request.filesystem.open_input_file(request.piece.path) as file:
+        yield paipc.open_file(file).get_batch(request.piece.index).select(request.columns)
+
+
+def _read_csv(request: _Request) -> Iterator[pa.RecordBatch]:
     convert = pacsv.ConvertOptions(
-        column_types={column: pa.string() for column in columns},
-        include_columns=columns,
+        column_types={column: pa.string() for column in request.columns},
+        include_columns=request.columns,
         strings_can_be_null=True,
         null_values=[""],  # "NA" is a country; what means "no number" is for numbers to say
     )
-    with filesystem.open_input_stream(piece.path) as stream:
-        yield from pacsv.open_csv(stream, convert_options=convert)
+    with request.filesystem.open_input_stream(request.piece.path) as stream:
+        yield from pacsv.open_csv(stream, parse_options=_CSV, convert_options=convert)
 
 
-def _read_jsonl(
-    filesystem: pafs.FileSystem, piece: Piece, columns: list[str], _batch_rows: int
-) -> Iterator[pa.RecordBatch]:
-    with filesystem.open_input_stream(piece.path) as stream:
-        for batch in pajson.open_json(stream):
-            yield batch.select(columns)
+def _read_jsonl(request: _Request) -> Iterator[pa.RecordBatch]:
+    seen = _json_schema(request.filesystem, request.piece.path)
+    fields = [seen.field(name) for name in request.columns]
+    wanted = [f.with_type(_as_number(f.type)) if f.name in request.numbers else f for f in fields]
+    options = pajson.ParseOptions(
+        explicit_schema=pa.schema(wanted), unexpected_field_behavior="ignore"
+    )
+    with request.filesystem.open_input_stream(request.piece.path) as stream:
+        for batch in pajson.open_json(stream, parse_options=options):
+            yield batch.select(request.columns)
 
 
-_READERS = {
+def _json_schema(filesystem: pafs.FileSystem, path: str) -> pa.Schema:
+    """Returns the types of the first block; a text that looks like a time stays a text."""
+    with filesystem.open_input_stream(path) as stream:
+        first = pajson.open_json(stream).schema
+    return pa.schema([field.with_type(_widened(field.type)) for field in first])
+
+
+def _as_number(type_: pa.DataType) -> pa.DataType:
+    """A whole number may be followed by a fraction in a later block."""
+    if pat.is_list(type_):
+        return pa.list_(_as_number(type_.value_type))
+    return pa.float64() if pat.is_integer(type_) else type_
+
+
+def _widened(type_: pa.DataType) -> pa.DataType:
+    if pat.is_list(type_):
+        return pa.list_(_widened(type_.value_type))
+    if pat.is_temporal(type_) or pat.is_null(type_):
+        return pa.string()
+    return type_
+
+
+_READERS: dict[str, Callable[[_Request], Iterator[pa.RecordBatch]]] = {
     "parquet": _read_parquet,
     "csv": _read_csv,
     "jsonl": _read_jsonl,

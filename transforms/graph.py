@@ -75,7 +75,7 @@ def is_missing(raw: tf.Tensor) -> tf.Tensor:
     """Returns whether a raw value is missing, bool [batch]; of a list, any of its numbers."""
     if raw.dtype == tf.string:
         return raw == ""
-    missing = tf.math.is_nan(raw)
+    missing = ~tf.math.is_finite(raw)
     return tf.reduce_any(missing, axis=1) if raw.shape.rank == 2 else missing
 
 

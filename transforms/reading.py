@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
-import pyarrow.types as pat
 
-from transforms.columns import Conformed, column_names, conform, not_binary
+from transforms.columns import Conformed, column_names, conform, is_text, not_binary
 from transforms.contract.features import FeatureSpec, RawColumn
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import Binary, TargetSpec
@@ -95,6 +94,7 @@ class BatchReader:
         if columns is not None:
             self._specs = [item for item in self._specs if item[2].name in columns]
         self._columns = self._columns_to_read()
+        self._numbers = {raw.name for _, _, raw in self._specs if raw.dtype == "float32"}
 
     def _columns_to_read(self) -> list[str]:
         names = {raw.name for _, _, raw in self._specs} | {self._pipeline.source.key}
@@ -112,7 +112,12 @@ class BatchReader:
         position = 0
         for piece in unit.pieces:
             for batch in read_piece(
-                source.format, self._filesystem, piece, self._columns, batch_rows
+                source.format,
+                self._filesystem,
+                piece,
+                self._columns,
+                batch_rows,
+                numbers=self._numbers,
             ):
                 skip = min(max(unit.start - position, 0), batch.num_rows)
                 stop = batch.num_rows if unit.stop is None else unit.stop - position
@@ -155,7 +160,7 @@ class BatchReader:
         self, spec: FeatureSpec | TargetSpec, raw: RawColumn, column: pa.Array
     ) -> Conformed:
         unreadable: dict[int, str] = {}
-        if raw.dtype == "bytes" and pat.is_string(column.type) | pat.is_large_string(column.type):
+        if raw.dtype == "bytes" and is_text(column.type):
             column, unreadable = self._read_files(column)
         conformed = conform(raw, column)
         conformed.missing[list(unreadable)] = False

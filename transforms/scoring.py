@@ -26,7 +26,12 @@ def read_features(pipeline: PipelineSpec, path: str, batch_rows: int) -> Iterato
     Raises:
         BraidError: The path cannot be read, or lacks the key or a feature's column.
     """
-    source = SourceSpec(path=path, format=_format_of(path, pipeline), key=pipeline.source.key)
+    source = SourceSpec(
+        path=path,
+        format=_format_of(path, pipeline),
+        key=pipeline.source.key,
+        partition_by=_partition_key(pipeline),
+    )
     pipeline = pipeline.model_copy(update={"source": source})
     found = scan(source)
     check_schema(pipeline, found.files(), features_only=True)
@@ -35,6 +40,13 @@ def read_features(pipeline: PipelineSpec, path: str, batch_rows: int) -> Iterato
     for partition in found.partitions:
         for unit in plan_units(partition, format_=source.format, filesystem=filesystem, at_least=1):
             yield from reader.read(unit, batch_rows)
+
+
+def _partition_key(pipeline: PipelineSpec) -> str | None:
+    """Returns the partition key if a feature reads it; otherwise folders may have any name."""
+    key = pipeline.source.partition_by
+    read = {raw.name for raw in pipeline.raw_features().values()}
+    return key if key in read else None
 
 
 def _format_of(path: str, pipeline: PipelineSpec) -> Format:

@@ -13,17 +13,20 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.fs as pafs
+import pyarrow.types as pat
 
-from transforms.columns import check_column, column_names
+from transforms.columns import check_column, column_names, is_label
 from transforms.contract.errors import BraidError
 from transforms.contract.features import FeatureSpec
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.source import SourceSpec
+from transforms.contract.source import SourceSpec, TimeSplit
 from transforms.contract.targets import TargetSpec
 from transforms.formats import SUFFIXES, read_schema
+from transforms.splits import time_bounds
 
+_HIVE = pa.string()  # what a folder's name is
 _FOOTER_THREADS = 16  # footers are small and, in a bucket, far away
 
 
@@ -110,6 +113,7 @@ def check_schema(
 def _check_columns(
     pipeline: PipelineSpec, schema: pa.Schema, path: str, *, features_only: bool
 ) -> None:
+    _check_unique_names(schema, path)
     present = set(schema.names) | {pipeline.source.partition_by}
     for place, column in column_names(pipeline, features_only=features_only):
         if column not in present:
@@ -119,6 +123,10 @@ def _check_columns(
                 received=f"the columns {', '.join(schema.names)}",
                 action="Name an existing column with `column:`, or correct the table.",
             )
+    _check_key(pipeline, schema, path)
+    if isinstance(pipeline.split, TimeSplit) and not features_only:
+        column = pipeline.split.column
+        time_bounds(pipeline.split, schema.field(column).type if column in schema.names else _HIVE)
     declared: list[tuple[str, str, FeatureSpec | TargetSpec]] = [
         ("features", name, spec) for name, spec in pipeline.features.items()
     ]
@@ -129,6 +137,31 @@ def _check_columns(
         if column in schema.names:
             place = f"{group}.{name}, column '{column}' of {path}"
             check_column(place, spec, schema.field(column).type)
+
+
+def _check_unique_names(schema: pa.Schema, path: str) -> None:
+    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if twice:
+        raise BraidError(
+            path,
+            expected="a name of its own for every column",
+            received=f"'{twice[0]}' more than once",
+            action="Rename the columns.",
+        )
+
+
+def _check_key(pipeline: PipelineSpec, schema: pa.Schema, path: str) -> None:
+    key = pipeline.source.key
+    if key not in schema.names:
+        return  # it is the partition's, which is text
+    type_ = schema.field(key).type
+    if not (is_label(type_) or pat.is_floating(type_) or pat.is_temporal(type_)):
+        raise BraidError(
+            f"source.key, column '{key}' of {path}",
+            expected="a column of strings, numbers or times",
+            received=f"type {type_}",
+            action="Declare another column as the key, or convert it.",
+        )
 
 
 def _list(source: SourceSpec) -> list[pafs.FileInfo]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
+from transforms.contract.errors import BraidError
 from transforms.contract.source import SPLITS, ColumnSplit, HashSplit, Split, TimeSplit
 from transforms.hashing import key_hashes
 
@@ -36,6 +39,61 @@ def assign_splits(
     return _by_time(split, table[split.column])
 
 
+def time_bounds(split: TimeSplit, type_: pa.DataType) -> tuple[pa.Scalar, pa.Scalar]:
+    """Returns the bounds in the type of the column that they are compared with.
+
+    A time without a zone is UTC where the column has zones. A text column with numeric bounds is
+    compared as numbers.
+
+    Raises:
+        BraidError: A bound does not fit the column, or the test rows begin before the validation
+            rows.
+    """
+    found = [
+        _bound(f"split.{name}", value, type_)
+        for name, value in (
+            ("validation_from", split.validation_from),
+            ("test_from", split.test_from),
+        )
+    ]
+    if pc.less(found[1], found[0]).as_py():
+        raise BraidError(
+            "split.test_from",
+            expected=f"nothing before validation_from {split.validation_from!r}",
+            received=repr(split.test_from),
+            action="Training rows come first, then validation rows, then test rows.",
+        )
+    return found[0], found[1]
+
+
+def _bound(place: str, value: str | int | float, type_: pa.DataType) -> pa.Scalar:
+    try:
+        if isinstance(value, str):
+            if pat.is_timestamp(type_) or pat.is_date(type_):
+                moment = datetime.fromisoformat(value)
+                if pat.is_date(type_):
+                    return pa.scalar(moment.date(), type_)
+                if type_.tz is not None and moment.tzinfo is None:
+                    moment = moment.replace(tzinfo=UTC)
+                return pa.scalar(moment, type_)
+            if _is_text(type_):
+                return pa.scalar(value, type_)
+        elif _is_text(type_) or pat.is_integer(type_) or pat.is_floating(type_):
+            return pa.scalar(float(value))
+    except (ValueError, pa.ArrowException):
+        pass
+    raise BraidError(
+        place,
+        expected=f"a value to compare with a column of type {type_}",
+        received=repr(value),
+        action="Write an ISO date or time for dates and times, a number for numbers.",
+    )
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return bool(pat.is_string(type_) or pat.is_large_string(type_))
+
+
 def _by_hash(split: HashSplit, keys: np.ndarray) -> np.ndarray:
     buckets = (key_hashes(keys) % 100).astype(np.int8)
     bounds = [split.train, split.train + split.validation]
@@ -45,23 +103,44 @@ def _by_hash(split: HashSplit, keys: np.ndarray) -> np.ndarray:
 def _by_column(split: ColumnSplit, column: pa.Array) -> tuple[np.ndarray, _Problems]:
     if isinstance(column, pa.DictionaryArray):
         column = column.dictionary_decode()
-    texts = np.asarray(column.cast(pa.string()).to_pylist(), dtype=object)
+    texts = column.cast(pa.string())
     result = np.full(len(texts), -1, np.int8)
     for index, values in enumerate((split.train, split.validation, split.test)):
-        result[np.isin(texts.astype(str), values) & (texts != None)] = index  # noqa: E711
+        named = pc.is_in(texts, pa.array(values, pa.string()))
+        result[named.to_numpy(zero_copy_only=False)] = index
     problems = {
-        int(row): (split.column, "missing" if texts[row] is None else "unknown_split")
+        int(row): (split.column, "unknown_split" if texts[row].is_valid else "missing")
         for row in np.flatnonzero(result < 0)
     }
     return result, problems
 
 
 def _by_time(split: TimeSplit, column: pa.Array) -> tuple[np.ndarray, _Problems]:
-    if pat.is_string(column.type) and not isinstance(split.validation_from, str):
-        column = column.cast(pa.float64())
+    validation_from, test_from = time_bounds(split, column.type)
+    values = column
+    if not pat.is_temporal(column.type) and pat.is_floating(validation_from.type):
+        values = _as_numbers(column)
     result = np.full(len(column), _TRAIN, np.int8)
-    for index, bound in ((_VALIDATION, split.validation_from), (_TEST, split.test_from)):
-        reached = pc.greater_equal(column, pa.scalar(bound).cast(column.type))
-        result[reached.fill_null(False).to_numpy(zero_copy_only=False)] = index
-    missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))
-    return result, {int(row): (split.column, "missing") for row in missing}
+    for index, bound in ((_VALIDATION, validation_from), (_TEST, test_from)):
+        reached = pc.fill_null(pc.greater_equal(values, bound), False)
+        result[reached.to_numpy(zero_copy_only=False)] = index
+    unusable = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False)).tolist()
+    return result, {
+        row: (split.column, "not_a_number" if column[row].is_valid else "missing")
+        for row in unusable
+    }
+
+
+def _as_numbers(column: pa.Array) -> pa.Array:
+    """Returns a column as float64; a text that is no number becomes null."""
+    try:
+        return column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return pa.array([_number(value) for value in column.to_pylist()], pa.float64())
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from transforms.contract.manifest import (
     ReplacedCount,
     Shard,
     ShardManifest,
+    total_rejects,
+    total_replaced,
 )
 from transforms.contract.source import SPLITS
 from transforms.contract.spec import Spec
@@ -248,28 +249,11 @@ def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> N
         partition_fingerprint=partition.fingerprint,
         shards=tuple(shard for receipt in receipts for shard in receipt.shards),
         rows=sum(receipt.rows for receipt in receipts),
-        rejects=tuple(_merged_rejects(receipts)),
-        replaced=tuple(_merged_replaced(receipts)),
+        rejects=tuple(total_rejects(receipts)),
+        replaced=tuple(total_replaced(receipts)),
     )
     write_atomic(folder / "manifest.json", manifest.model_dump_json(indent=1))
     named = {"manifest.json", *(shard.file for shard in manifest.shards)}
     for path in folder.iterdir():
         if path.name not in named:
             remove(path)
-
-
-def _merged_rejects(receipts: list[UnitReceipt]) -> Iterator[RejectCount]:
-    merged: dict[tuple[str, str], RejectCount] = {}
-    for count in (count for receipt in receipts for count in receipt.rejects):
-        key = (count.column, count.reason)
-        rows = merged[key].rows if key in merged else 0
-        merged[key] = merged.get(key, count).model_copy(update={"rows": rows + count.rows})
-    yield from merged.values()
-
-
-def _merged_replaced(receipts: list[UnitReceipt]) -> Iterator[ReplacedCount]:
-    counts: Counter[tuple[str, str]] = Counter()
-    for count in (count for receipt in receipts for count in receipt.replaced):
-        counts[count.column, count.reason] += count.rows
-    for (column, reason), rows in counts.items():
-        yield ReplacedCount(column=column, reason=reason, rows=rows)

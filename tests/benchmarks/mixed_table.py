@@ -59,7 +59,7 @@ def _picture(rng: np.random.Generator, label: int) -> bytes:
 PIPELINE = """
 name: mixed
 source: {{path: {path}, key: id}}
-split: {{train: 100, validation: 0, test: 0}}
+split: {{train: 98, validation: 1, test: 1}}
 features:
   country: {{kind: categorical, vocabulary_size: 250}}
   city: {{kind: categorical, vocabulary_size: 1000}}

@@ -2,9 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from flows.budget import check_budget, rows_per_split, total_rejects, total_replaced
+from flows.budget import check_budget, rows_per_split
 from transforms.contract.errors import BraidError
-from transforms.contract.manifest import RejectCount, ReplacedCount, Shard, ShardManifest
+from transforms.contract.manifest import (
+    RejectCount,
+    ReplacedCount,
+    Shard,
+    ShardManifest,
+    total_rejects,
+    total_replaced,
+)
 
 
 def _shard(split: str, rows: int, content: str = "stored") -> Shard:

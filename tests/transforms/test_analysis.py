@@ -97,3 +97,19 @@ def test_table_of_rejected_rows_is_refused_with_the_reasons(
     )
     with pytest.raises(BraidError, match="none; rejected rows: 19 for price: missing, 1 for price"):
         analyze(table.job().model_dump_json())
+
+
+def test_label_with_an_odd_line_break_keeps_the_others_their_names(
+    make_table: Callable[..., Table],
+) -> None:
+    labels = ["a\x0bx", "b\u2028y", "c", "d"]
+    rows = mixed_rows(40) | {"group": [labels[i % 4] for i in range(40)]}
+    table = make_table(
+        rows, features={"area": {"kind": "numeric"}}, targets={"group": {"kind": "multiclass"}}
+    )
+    job = table.job()
+    analyze(job.model_dump_json())
+    manifest = job.folders().read_transform(job.transform)
+    assert manifest is not None
+    assert sorted(manifest.targets["group"].labels) == sorted(labels)
+    assert len(manifest.targets["group"].counts) == 4

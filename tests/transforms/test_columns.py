@@ -89,6 +89,16 @@ def test_list_with_a_null_or_infinite_number_is_invalid() -> None:
     assert found.invalid == {0: "not_finite", 1: "not_finite"}
 
 
+def test_nan_of_a_label_column_is_missing() -> None:
+    found = conform(STRING, pa.array([1.0, math.nan, None, 0.0]))
+    assert found.missing.tolist() == [False, True, True, False]
+
+
+def test_text_of_any_of_arrows_types_spells_numbers() -> None:
+    column = pa.array(["1", "2"]).cast(pa.string_view())
+    assert conform(NUMBER, column).values.tolist() == [1.0, 2.0]
+
+
 def test_yes_or_no_is_spelt_in_a_few_ways_unless_declared() -> None:
     values = np.array([b"true", b"0", b"yes", b""], object)
     missing = np.array([False, False, False, True])

@@ -17,7 +17,7 @@ from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.pipeline import PipelineSpec
 from transforms.reading import BatchReader, RawBatch
 from transforms.scoring import read_features
-from transforms.source import open_filesystem, scan
+from transforms.source import check_schema, open_filesystem, scan
 from transforms.units import plan_units
 
 ROWS: dict[str, list[Any]] = {
@@ -35,7 +35,6 @@ def pipeline(path: Path, **declaration: Any) -> PipelineSpec:
     document = {
         "name": "p",
         "source": source,
-        "split": {"train": 100, "validation": 0, "test": 0},
         "features": features,
         "targets": {"sold": {"kind": "binary"}},
     }
@@ -137,6 +136,38 @@ def test_partition_key_is_a_column_like_any_other(tmp_path: Path) -> None:
     )
     (batch,) = read(declared)
     assert batch.columns["day"].tolist() == [b"7", b"7", b"7"]
+
+
+def test_later_blocks_of_json_lines_may_widen_numbers_and_add_keys(tmp_path: Path) -> None:
+    early = {"id": "a", "zip": "2026-01-01", "area": 1, "sold": True}
+    lines = [json.dumps(early | {"id": str(i)}) for i in range(20_000)]
+    lines.append(json.dumps(early | {"id": "last", "area": 1.5, "zip": "x", "new": 1}))
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    declared = pipeline(tmp_path, source={"format": "jsonl"})
+    check_schema(declared, scan(declared.source).files())
+    last = read(declared, 8_192)[-1]
+    assert (last.keys[-1], last.columns["area"][-1], last.columns["zip"][-1]) == (
+        b"last",
+        1.5,
+        b"x",
+    )
+
+
+def test_csv_keeps_texts_that_look_like_numbers_or_dates(tmp_path: Path) -> None:
+    rows = ROWS | {"zip": ["2024-01-05", "1.5", "007"], "area": ["1", "2", "3"]}
+    write(rows, tmp_path, "csv")
+    declared = pipeline(tmp_path, source={"format": "csv"})
+    check_schema(declared, scan(declared.source).files())
+    (batch,) = read(declared)
+    assert batch.columns["zip"].tolist() == [b"2024-01-05", b"1.5", b"007"]
+
+
+def test_quoted_line_breaks_do_not_end_a_row_in_a_big_csv(tmp_path: Path) -> None:
+    lines = ["id,zip,area,sold"]
+    lines += [f'{i},"first line\nsecond {"x" * 60}",1,true' for i in range(20_000)]
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    batches = read(pipeline(tmp_path, source={"format": "csv"}), 100_000)
+    assert sum(batch.rows for batch in batches) == 20_000
 
 
 @settings(max_examples=25, deadline=None)

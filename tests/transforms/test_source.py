@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from tests.transforms.conftest import write_rows
@@ -140,4 +139,15 @@ def test_partition_key_counts_as_a_column(tmp_path: Path) -> None:
 def test_zip_codes_in_csv_have_no_type_to_object_to(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,area,sold\na,01234,true\n")
     check(tmp_path, format="csv")
-    assert pa.__version__
+
+
+def test_column_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,area,area,sold\na,1,2,true\n")
+    with pytest.raises(BraidError, match="received 'area' more than once"):
+        check(tmp_path, format="csv")
+
+
+def test_key_that_cannot_name_a_row_is_refused(tmp_path: Path) -> None:
+    write_rows(ROWS | {"id": [[1], [2]]}, tmp_path / "a.parquet")
+    with pytest.raises(BraidError, match=r"source.key, column 'id' of .* received type list"):
+        check(tmp_path)

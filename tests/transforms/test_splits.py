@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transforms.contract.errors import BraidError
 from transforms.contract.source import ColumnSplit, HashSplit, TimeSplit
 from transforms.hashing import key_bytes
-from transforms.splits import assign_splits
+from transforms.splits import assign_splits, time_bounds
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 EXPECTED_SPLITS = [1, 1, 2, 0, 0, 1, 0, 1, 2, 0, 1, 0]
@@ -86,3 +87,38 @@ def test_time_separates_in_the_columns_own_type(
     splits, problems = assign_splits(split, np.zeros(4), {"t": pa.array(values)})
     assert splits[:3].tolist() == [TRAIN, VALIDATION, TEST]
     assert problems == {3: ("t", "missing")}
+
+
+def test_time_without_a_zone_is_utc_where_the_column_has_zones() -> None:
+    split = TimeSplit(by="time", column="t", validation_from="2026-02-01", test_from="2026-03-01")
+    moments = [datetime.datetime(2026, m, 1, 12) for m in (1, 2, 3)]
+    column = pa.array(moments, pa.timestamp("us", "Europe/Brussels"))
+    assert assign_splits(split, np.zeros(3), {"t": column})[0].tolist() == [
+        TRAIN,
+        VALIDATION,
+        TEST,
+    ]
+
+
+def test_text_that_is_no_number_costs_one_row() -> None:
+    split = TimeSplit(by="time", column="t", validation_from=2, test_from=3)
+    splits, problems = assign_splits(split, np.zeros(3), {"t": pa.array(["1", "soon", "3"])})
+    assert splits[[0, 2]].tolist() == [TRAIN, TEST]
+    assert problems == {1: ("t", "not_a_number")}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "type_", "place"),
+    [
+        (("soon", "2026-03-01"), pa.timestamp("us"), "split.validation_from"),
+        (("2026-02-01", 3), pa.date32(), "split.test_from"),
+        (("2026-02-01", "2026-03-01"), pa.int64(), "split.validation_from"),
+        ((5, 3), pa.int64(), "split.test_from"),
+    ],
+)
+def test_bound_that_does_not_fit_the_column_is_refused(
+    bounds: tuple[str | int, str | int], type_: pa.DataType, place: str
+) -> None:
+    split = TimeSplit(by="time", column="t", validation_from=bounds[0], test_from=bounds[1])
+    with pytest.raises(BraidError, match=place):
+        time_bounds(split, type_)

@@ -17,6 +17,21 @@ from transforms.contract.pipeline import PipelineSpec
 _ACTION = "Correct the declaration; `braid schema` prints every key with its type and default."
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping, where YAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Returns the mapping of a node."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key '{key.value}' stands twice", problem_mark=key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def load(path: Path, overrides: Iterable[str] = ()) -> PipelineSpec:
     """Reads a declaration.
 
@@ -38,8 +53,8 @@ def load(path: Path, overrides: Iterable[str] = ()) -> PipelineSpec:
             action="Give the path of a pipeline.yaml; `braid init DIR` writes one.",
         ) from None
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        document = yaml.load(text, Loader=_UniqueKeys)  # a SafeLoader
+    except (yaml.YAMLError, RecursionError) as error:
         raise DeclarationError(
             str(path),
             expected="a YAML document",
@@ -66,7 +81,16 @@ def parse(document: dict[str, Any], place: str = "declaration") -> PipelineSpec:
         DeclarationError: With every wrong place, one a line.
     """
     try:
-        return PipelineSpec.model_validate_json(json.dumps(document, default=str))
+        text = json.dumps(document, default=str)
+    except (TypeError, ValueError) as error:
+        raise DeclarationError(
+            place,
+            expected="keys that are text, and no value that holds itself",
+            received=str(error),
+            action="Correct the YAML.",
+        ) from None
+    try:
+        return PipelineSpec.model_validate_json(text)
     except ValidationError as error:
         problems = _problems(error, document)
     if len(problems) == 1:
@@ -130,6 +154,8 @@ def _problems(error: ValidationError, document: Any) -> list[tuple[str, str, str
         loc, parents = _document_path(item["loc"], document)
         expected, received = _explain(item, loc, parents)
         where = ".".join(str(part) for part in loc) or "document"
+        if expected.startswith("@"):  # a rule that joins several places names the one to correct
+            where, _, expected = expected.removeprefix("@").partition(" ")
         merged.setdefault(where, ([], received))[0].append(expected)
     return [(where, " or ".join(e), received) for where, (e, received) in merged.items()]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, PositiveInt, model_validator
 
 from transforms.contract.spec import Spec
 
@@ -85,7 +85,7 @@ class Numeric(FeatureSpec):
     length: PositiveInt | None = None
     scale: Literal["z_score", "min_max", "log", "bucketize", "none"] = "z_score"
     buckets: Annotated[int, Field(ge=2)] = 10
-    default: float | None = None
+    default: FiniteFloat | None = None
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, Protocol
 
 from transforms.contract.features import RawColumn
 from transforms.contract.source import SplitName
@@ -62,7 +63,7 @@ class TransformManifest(Spec):
     """One frozen transform: `transforms/<fingerprint>/transform.json`.
 
     Beside it lie `graph/`, a SavedModel whose `transform` takes every raw column and whose
-    `transform_features` takes those of the features only, and `statistics.json`.
+    `transform_features` takes those of the features only, and `statistics/`.
 
     Attributes:
         fingerprint: The transform's name.
@@ -160,3 +161,38 @@ class ShardManifest(Spec):
     def rejected(self) -> int:
         """Returns the number of rejected rows."""
         return sum(reject.rows for reject in self.rejects)
+
+
+class Counted(Protocol):
+    """What counts its rejected rows and its replaced values: a partition, or a part of one."""
+
+    @property
+    def rejects(self) -> tuple[RejectCount, ...]:
+        """Rejected rows, per column and reason."""
+        ...
+
+    @property
+    def replaced(self) -> tuple[ReplacedCount, ...]:
+        """Replaced values, per column and reason."""
+        ...
+
+
+def total_rejects(parts: Iterable[Counted]) -> list[RejectCount]:
+    """Returns the rejects of all parts, the most frequent reason first."""
+    totals: dict[tuple[str, str], RejectCount] = {}
+    for reject in (reject for part in parts for reject in part.rejects):
+        place = (reject.column, reject.reason)
+        rows = totals[place].rows if place in totals else 0
+        example = totals.get(place, reject)
+        totals[place] = example.model_copy(update={"rows": rows + reject.rows})
+    return sorted(totals.values(), key=lambda r: (-r.rows, r.column, r.reason))
+
+
+def total_replaced(parts: Iterable[Counted]) -> list[ReplacedCount]:
+    """Returns the replaced values of all parts, the most frequent reason first."""
+    totals: dict[tuple[str, str], int] = {}
+    for item in (item for part in parts for item in part.replaced):
+        place = (item.column, item.reason)
+        totals[place] = totals.get(place, 0) + item.rows
+    found = [ReplacedCount(column=c, reason=r, rows=n) for (c, r), n in totals.items()]
+    return sorted(found, key=lambda r: (-r.rows, r.column, r.reason))

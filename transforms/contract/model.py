@@ -169,7 +169,8 @@ def _one_or_many(value: Any) -> str:
 
 
 Gate = Annotated[
-    Annotated[GateSpec, Tag("one")] | Annotated[tuple[GateSpec, ...], Tag("many")],
+    Annotated[GateSpec, Tag("one")]
+    | Annotated[tuple[GateSpec, ...], Field(min_length=1), Tag("many")],
     Discriminator(_one_or_many),
 ]
 

@@ -28,6 +28,7 @@ TRANSFORM_VERSION = 1
 
 # Fields of a target that shape the training but not the shards.
 _TRAINING_FIELDS = {"loss", "loss_weight", "metrics", "class_weights"}
+ERROR_COLUMN = "error"  # of predictions: why a row could not be scored
 LOWER_IS_BETTER = {"mae", "rmse", "loss"}
 
 
@@ -50,7 +51,30 @@ class PipelineSpec(Spec):
     def _names_are_unique(self) -> Self:
         shared = sorted(set(self.features) & set(self.targets))
         if shared:
-            raise ValueError(f"a name for a feature or a target, received both for {shared[0]!r}")
+            raise ValueError(
+                f"@targets.{shared[0]} a name that no feature has, received {shared[0]!r} twice"
+            )
+        for group, names in (("features", self.features), ("targets", self.targets)):
+            for name in names:
+                if "__" in name:  # what Braid derives from a name: its weight, its indicator
+                    raise ValueError(f"@{group}.{name} a name without '__', received {name!r}")
+        for name in (ERROR_COLUMN, self.source.key):
+            if name in self.targets:
+                raise ValueError(
+                    f"@targets.{name} another name, as predictions have a column of this one, "
+                    f"received {name!r}; name the target's column with `column:`"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _class_weights_name_labels(self) -> Self:
+        for name, target in self.targets.items():
+            weights = getattr(target, "class_weights", None)
+            if target.kind == "binary" and isinstance(weights, dict) and set(weights) - {"0", "1"}:
+                raise ValueError(
+                    f"@targets.{name}.class_weights weights for the labels '0' and '1', "
+                    f"received {sorted(weights)}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -59,8 +83,8 @@ class PipelineSpec(Spec):
         for raw in (*self.raw_features().values(), *self.raw_targets().values()):
             if seen.setdefault(raw.name, raw) != raw:
                 raise ValueError(
-                    f"one type for column {raw.name!r}, received {seen[raw.name].dtype} and "
-                    f"{raw.dtype} by two declarations"
+                    f"@features one type for column {raw.name!r}, "
+                    f"received {seen[raw.name].dtype} and {raw.dtype} by two declarations"
                 )
         return self
 
@@ -68,14 +92,14 @@ class PipelineSpec(Spec):
     def _encoders_fit_their_features(self) -> Self:
         for name, encoder in self.model.encoders.items():
             if name not in self.features:
-                raise ValueError(f"model.encoders names a feature, received {name!r}")
+                raise ValueError(f"@model.encoders.{name} the name of a feature, received {name!r}")
             kind = self.features[name].kind
             allowed = ENCODERS_BY_FEATURE_KIND[kind]
             if type(encoder) not in allowed:
                 kinds = " or ".join(cls.model_fields["kind"].default for cls in allowed)
                 raise ValueError(
-                    f"model.encoders.{name}.kind is {kinds} for a {kind} feature, "
-                    f"received {encoder.kind}"
+                    f"@model.encoders.{name}.kind {kinds} for the {kind} feature, "
+                    f"received {encoder.kind!r}"
                 )
         return self
 
@@ -84,8 +108,13 @@ class PipelineSpec(Spec):
         for gate in self.gates():
             if gate.metric not in self.metric_names():
                 raise ValueError(
-                    f"gate.metric is one of {', '.join(self.metric_names())}, "
+                    f"@gate.metric one of {', '.join(self.metric_names())}, "
                     f"received {gate.metric!r}"
+                )
+            split = str(gate.metric).partition("_")[0]
+            if isinstance(self.split, HashSplit) and getattr(self.split, split) == 0:
+                raise ValueError(
+                    f"@split.{split} rows to judge {gate.metric} on, received 0 percent"
                 )
         return self
 

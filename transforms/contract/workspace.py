@@ -83,11 +83,9 @@ def _address(partition: str, partition_fingerprint: str) -> str:
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Writes a file under a temporary name, syncs it, and renames it into place."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
+    """Writes a whole file, or none."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
@@ -101,11 +99,21 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield temporary
-        if temporary.is_dir() and path.exists():
+        if temporary.is_file():
+            _sync(temporary)  # a name must not survive a power cut that its content did not
+        elif path.exists():
             shutil.rmtree(path)  # what stands there was never committed
         temporary.replace(path)
     finally:
         remove(temporary)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove(path: Path) -> None:

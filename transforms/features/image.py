@@ -150,7 +150,9 @@ def _decode_png(spec: Image, contents: tf.Tensor) -> tf.Tensor:
 def _decode_gif(spec: Image, contents: tf.Tensor) -> tf.Tensor:
     width, height = _header_ints(contents, 6, tf.uint16, little_endian=True)
     contents = _unless_huge(spec, contents, height, width)
-    return _with_channels(spec, tf.io.decode_gif(contents)[0], 3)
+    # `decode_gif` would return every frame, and an animation has no limit to their number.
+    first = tf.io.decode_image(contents, channels=3, expand_animations=False)
+    return _with_channels(spec, first, 3)
 
 
 def _decode_bmp(spec: Image, contents: tf.Tensor) -> tf.Tensor:

@@ -52,6 +52,8 @@ def stored(name: str, spec: Numeric, terms: int) -> StoredFeature:
 
 def _matrix(spec: Numeric, raw: tf.Tensor) -> tf.Tensor:
     values = raw[:, tf.newaxis] if spec.length is None else raw
+    # In shards an infinite number never gets here; a served one counts as missing.
+    values = tf.where(tf.math.is_finite(values), values, tf.constant(float("nan"), tf.float32))
     return _curve(spec, values)
 
 

@@ -71,10 +71,16 @@ def test_override_replaces_one_value(declaration: Path) -> None:
         ("split.train=90", "split: expected percentages that add up to 100, received a total"),
         ("training.schedule={kind: cosin}", "training.schedule: expected kind to be one of"),
         ("model.fusion.hidden=[a]", "model.fusion.hidden.0: expected a valid integer"),
-        ("targets.country={kind: binary}", "expected a name for a feature or a target"),
-        ("gate={metric: test_sold_mae}", "gate.metric is one of"),
-        ("model.encoders.photo={kind: lstm}", "model.encoders.photo.kind is cnn for a image"),
-        ("model.encoders.foto={kind: cnn}", "model.encoders names a feature, received 'foto'"),
+        ("targets.country={kind: binary}", "targets.country: expected a name that no feature has"),
+        ("targets.error={kind: binary}", "targets.error: expected another name, as predictions"),
+        ("features.a__missing={kind: text}", "features.a__missing: expected a name without '__'"),
+        ("gate={metric: test_sold_mae}", "gate.metric: expected one of validation_loss"),
+        ("gate=[]", "gate: expected"),
+        ("split={train: 90, validation: 10, test: 0}", "split.test: expected rows to judge"),
+        ("targets.sold.class_weights={yes: 2}", "targets.sold.class_weights: expected weights"),
+        ("features.x={kind: numeric, default: .nan}", "features.x.default: expected a finite"),
+        ("model.encoders.photo={kind: lstm}", "model.encoders.photo.kind: expected cnn for the"),
+        ("model.encoders.foto={kind: cnn}", "model.encoders.foto: expected the name of a feature"),
         ("features.photo.storage=webp", "features.photo.storage: expected 'raw', 'jpeg' or 'png'"),
         ("training.epochs=true", "training.epochs: expected a valid integer"),
         ("name", "expected a path in the declaration and a value"),
@@ -107,7 +113,14 @@ def test_one_column_has_one_type(declaration: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("a: [", "expected a YAML document"), ("- a", "expected a mapping"), ("", "NoneType")],
+    [
+        ("a: [", "expected a YAML document"),
+        ("- a", "expected a mapping"),
+        ("", "NoneType"),
+        ("name: a\nname: b", "the key 'name' stands twice"),
+        ("2026-01-01: a", "expected keys that are text"),
+        ("a: &a {b: *a}", "no value that holds itself"),
+    ],
 )
 def test_file_that_is_no_declaration_is_refused(tmp_path: Path, text: str, expected: str) -> None:
     path = tmp_path / "pipeline.yaml"
