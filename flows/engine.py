@@ -64,7 +64,7 @@ def temporary_server(workspace: Workspace, pipeline: str) -> Iterator[None]:
     if os.environ.get("PREFECT_API_URL"):
         yield
         return
-    with exclusive_lock(workspace.lock(f"{pipeline}-server"), holder=f"pipeline '{pipeline}'"):
+    with exclusive_lock(workspace.lock("server", pipeline), holder=f"pipeline '{pipeline}'"):
         yield from _serve(workspace, pipeline)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from flows.record import RunRecord
@@ -35,14 +36,14 @@ def runs_table(workspace: Workspace, records: Sequence[RunRecord]) -> Table:
     for record in records:
         status = run_status(workspace, record)
         table.add_row(
-            record.run_id,
-            record.pipeline,
+            escape(record.run_id),
+            escape(record.pipeline),
             f"[{_STYLES[status]}]{status}[/]",
             f"{record.source_rows:,}",
             f"{record.rejected():,}",
             f"{record.seconds():.0f}",
-            "-" if record.model is None else f"{record.model.name} {record.model.version}",
-            _outcome(record),
+            "-" if record.model is None else escape(f"{record.model.name} {record.model.version}"),
+            escape(_outcome(record)),
         )
     return table
 
@@ -70,10 +71,10 @@ def models_table(pipeline: PipelineSpec, registry: ModelRegistry) -> Table | Non
         ]
         table.add_row(
             item.version,
-            ", ".join(item.aliases),
+            escape(", ".join(item.aliases)),
             f"{created:%Y-%m-%d %H:%M}",
-            item.run_id,
-            ", ".join(metrics),
+            escape(item.run_id),
+            escape(", ".join(metrics)),
         )
     return table
 

@@ -54,6 +54,7 @@ def evaluate(session: Session) -> None:
     result = session.run_child("trainer", "evaluate", job)
     record.metrics = result["metrics"]
     record.champion_metrics = result["champion_metrics"]
+    record.champion_problem = result["champion_problem"]
     record.parity = result["parity"]
     record.warnings = list(dict.fromkeys([*record.warnings, *result.get("warnings", [])]))
     record.compared_with = compared_with
@@ -88,7 +89,9 @@ def gate(session: Session) -> bool:
     """Decides whether the model may become the champion; records why."""
     watch = Stopwatch()
     record = session.record
-    decision = decide(session.pipeline.gates(), record.metrics, record.champion_metrics)
+    decision = decide(
+        session.pipeline.gates(), record.metrics, record.champion_metrics, record.champion_problem
+    )
     record.gate = GateRecord(passed=decision.passed, reasons=tuple(decision.reasons))
     verdict = "passed" if decision.passed else "refused"
     step = StepRecord(name="gate", seconds=round(watch.seconds(), 3), note=verdict)

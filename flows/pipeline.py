@@ -6,13 +6,15 @@ Import this after `flows.engine.configure`.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from uuid import UUID
 
 from prefect import Task, flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 
@@ -22,9 +24,10 @@ from flows.progress import Reporter, console
 from flows.record import now, write_record
 from flows.report import PICTURE_FILE, SUMMARY_FILE, write_report
 from flows.run import CHECKPOINT_FOLDER, OpenedRun, finished_run, identity_of, open_run
-from flows.session import Session
+from flows.session import Session, span
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
+from transforms.contract.jobs import Partition
 from transforms.contract.workspace import Workspace, exclusive_lock, remove
 from transforms.identity import transform_of_run
 
@@ -75,9 +78,15 @@ promote = _retried("promote", model_steps.promote)
 
 
 def _flow_run_name() -> str:
+    """Returns the flow run's name until its partitions are known."""
     parameters = flow_run.parameters
     pipeline = declarations.load(Path(parameters["declaration"]), parameters["overrides"])
     return f"{pipeline.name} {now():%Y-%m-%d %H:%M:%S}"
+
+
+def _name_flow_run(name: str) -> None:
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(UUID(flow_run.id), name=name)
 
 
 @flow(name="braid", flow_run_name=_flow_run_name, persist_result=False)
@@ -96,8 +105,9 @@ def refresh_model(
     folders = Workspace(Path(workspace).absolute())
     reporter = Reporter(console())
     holder = f"pipeline '{pipeline.name}'"
-    with exclusive_lock(folders.lock(pipeline.name), holder=holder) as lock:
+    with exclusive_lock(folders.lock("run", pipeline.name), holder=holder) as lock:
         partitions = scan_source(pipeline)
+        _name_flow_run(f"{pipeline.name}, {span(partitions)}, {now():%Y-%m-%d %H:%M:%S}")
         name = transform_of_run(pipeline, partitions, folders)
         identity = identity_of(pipeline, name, partitions)
         finished = None if retrain else finished_run(folders, pipeline, identity)
@@ -107,7 +117,7 @@ def refresh_model(
         run = open_run(
             folders, pipeline, identity, transform=name, partitions=partitions, retrain=retrain
         )
-        _announce(reporter, run, folders)
+        _announce(reporter, run, partitions, folders)
         session = Session(
             pipeline,
             folders,
@@ -169,12 +179,12 @@ def _record_failure(session: Session, error: BaseException) -> None:
         session.reporter.note(f"  run.json could not be written: {second.strerror}")
 
 
-def _announce(reporter: Reporter, run: OpenedRun, workspace: Workspace) -> None:
+def _announce(
+    reporter: Reporter, run: OpenedRun, partitions: Sequence[Partition], workspace: Workspace
+) -> None:
     record = run.record
-    count = len(record.partitions)
     reporter.note(
-        f"{record.pipeline} · run {record.run_id} · {count} partition{'s' if count != 1 else ''} "
-        f"· {workspace.root}"
+        f"{record.pipeline} · run {record.run_id} · {span(partitions)} · {workspace.root}"
     )
     if run.resumed:
         reporter.note(f"  resumes this run: {run.resumed}")

@@ -114,13 +114,7 @@ def predict(
     Raises:
         BraidError: There is no such model, or the rows cannot be read.
     """
-    if output.suffix not in _OUTPUT_FORMATS:
-        raise DeclarationError(
-            f"--output {output}",
-            expected=f"a name that ends in {' or '.join(_OUTPUT_FORMATS)}",
-            received=repr(output.suffix),
-            action="Give another name.",
-        )
+    _refuse_format(output)
     from flows.registration import find_version, open_registry
 
     registry = open_registry(pipeline, workspace)
@@ -138,15 +132,29 @@ def predict(
         for batch in read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS):
             writer.add(batch.keys, score_rows(model.score, batch.columns, _is_refusal))
             view.update(Progress(done=writer.rows, total=0, unit="rows"))
-        if writer.rows == 0:
-            raise BraidError(
-                str(source),
-                expected="rows to score",
-                received="an empty table",
-                action="Give a table with rows.",
-            )
+        _refuse_empty(source, writer.rows)
         writer.close()
     return Scored(writer.rows, writer.failed, f"{registered.name} version {registered.version}")
+
+
+def _refuse_format(output: Path) -> None:
+    if output.suffix not in _OUTPUT_FORMATS:
+        raise DeclarationError(
+            f"--output {output}",
+            expected=f"a name that ends in {' or '.join(_OUTPUT_FORMATS)}",
+            received=repr(output.suffix),
+            action="Give another name.",
+        )
+
+
+def _refuse_empty(source: Path, rows: int) -> None:
+    if rows == 0:
+        raise BraidError(
+            str(source),
+            expected="rows to score",
+            received="an empty table",
+            action="Give a table with rows.",
+        )
 
 
 @contextmanager

@@ -61,10 +61,12 @@ class RunRecord(_Record):
 
     Attributes:
         identity: The fingerprint of all that shapes the model: declaration, transform, rows.
-        judgement: The fingerprint of gate and registry: they change no model, but its fate.
+        judgement: The fingerprint of gate, registry and budget of rejected rows: they change no
+            model, but its fate.
         partitions: The fingerprint of every partition's source files, by the partition's name.
         rows: Usable rows per split.
         source_rows: Rows that the source has, unusable ones included.
+        champion_problem: Why the champion could not be scored, if there is one.
         compared_with: The version of the champion that was scored beside the new model.
         training: What the training step told: epochs, seconds, parameters and the like.
         warnings: What training and evaluation found odd, as sentences.
@@ -92,6 +94,7 @@ class RunRecord(_Record):
     training: dict[str, Any] = {}
     metrics: dict[str, float] = {}
     champion_metrics: dict[str, float] | None = None
+    champion_problem: str | None = None
     compared_with: str | None = None
     parity: float | None = None
     warnings: list[str] = []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from flows.record import RunRecord
 from flows.session import Session
 from trainer.registry import ModelRegistry, RegisteredVersion
 from transforms.contract.errors import BraidError
+from transforms.contract.jobs import Partition
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace
 
@@ -26,7 +28,8 @@ def register_run(session: Session) -> str:
         run_id=f"{session.record.pipeline}/{session.record.run_id}",
         metrics=session.record.metrics,
         parameters=_parameters(session.pipeline),
-        tags=_tags(session.record),
+        tags=_tags(session.record, session.partitions),
+        texts={"declaration.json": session.pipeline.model_dump_json(indent=2)},
     )
 
 
@@ -60,7 +63,7 @@ def _parameters(pipeline: PipelineSpec) -> dict[str, Any]:
     return {f"declaration.{key}": json.dumps(value) for key, value in document.items()}
 
 
-def _tags(record: RunRecord) -> dict[str, str]:
+def _tags(record: RunRecord, partitions: Sequence[Partition]) -> dict[str, str]:
     return {
         "braid.version": record.braid_version,
         "braid.pipeline": record.pipeline,
@@ -68,8 +71,8 @@ def _tags(record: RunRecord) -> dict[str, str]:
         "braid.data_fingerprint": record.data_fingerprint,
         "braid.training_fingerprint": record.training_fingerprint,
         # Names alone could be thousands of days; what they hold is what matters.
-        "braid.partitions": str(len(record.partitions)),
-        "braid.first_partition": min(record.partitions, default=""),
-        "braid.last_partition": max(record.partitions, default=""),
+        "braid.partitions": str(len(partitions)),
+        "braid.first_partition": partitions[0].name,
+        "braid.last_partition": partitions[-1].name,
         "braid.identity": record.identity,
     }

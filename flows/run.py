@@ -34,7 +34,8 @@ class Identity:
 
     Attributes:
         run: All that shapes the model: declaration, transform, and rows.
-        judgement: Gate and registry, which decide on a model that is already there.
+        judgement: Gate, registry and the budget of rejected rows, which decide on a model that is
+            already there.
     """
 
     run: str
@@ -71,6 +72,7 @@ def identity_of(
         {
             "gate": [gate.model_dump(mode="json") for gate in pipeline.gates()],
             "registry": pipeline.registry.model_dump(mode="json"),
+            "max_reject_fraction": pipeline.transform.max_reject_fraction,
         }
     )
     return Identity(run, judgement)
@@ -119,7 +121,7 @@ def open_run(
         opened = OpenedRun(folder, record, f"it {why} before its end")
     elif judged is not None and not retrain:
         folder, record = judged
-        opened = OpenedRun(folder, record, "its gate or registry changed, and nothing else")
+        opened = OpenedRun(folder, record, "how it is judged changed, and nothing else")
     else:
         opened = _new_run(workspace, pipeline, identity, transform, partitions)
     _prepare(opened, identity)
@@ -189,7 +191,7 @@ def _free_name(workspace: Workspace, pipeline: str, name: str) -> str:
 
 def is_going_on(workspace: Workspace, record: RunRecord) -> bool:
     """Returns whether a run that is recorded as running still does."""
-    path = workspace.lock(record.pipeline)
+    path = workspace.lock("run", record.pipeline)
     # The lock is tried only if the process seems to be there, as the number may be another's by
     # now: trying a free lock could refuse a run that starts at the same moment.
     if not (_is_alive(record.pid) and path.exists()):

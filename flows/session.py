@@ -12,11 +12,10 @@ from flows.process import run_child
 from flows.progress import Reporter, summary
 from flows.record import StepRecord, write_record
 from flows.run import OpenedRun
+from trainer.layout import EXPORT_FOLDER
 from transforms.contract.jobs import Partition, PartitionRef, TrainJob, TransformJob
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, write_atomic
-
-EXPORT_FOLDER = "export"
 
 
 class Session:
@@ -55,9 +54,8 @@ class Session:
 
     @property
     def title(self) -> str:
-        """The pipeline and how much it works on, for the names of tasks."""
-        count = len(self.partitions)
-        return f"{self.pipeline.name}, {count} partition{'s' if count != 1 else ''}"
+        """The pipeline and the partitions that it works on, for the names of tasks."""
+        return f"{self.pipeline.name}, {span(self.partitions)}"
 
     @property
     def export_folder(self) -> Path:
@@ -135,6 +133,12 @@ class Session:
                 inherit=self._locks,
                 search_path=self.search_path,
             )
+
+
+def span(partitions: Sequence[Partition]) -> str:
+    """Returns which partitions these are, in the order of the source, in a few words."""
+    first, last = partitions[0].name, partitions[-1].name
+    return first if len(partitions) == 1 else f"{first} to {last} ({len(partitions)} partitions)"
 
 
 class Stopwatch:

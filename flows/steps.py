@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from flows.budget import check_budget, rows_per_split
+from flows.leftovers import remove_leftovers, remove_leftovers_of_others
 from flows.record import StepRecord
 from flows.session import Session, Stopwatch, rows_step, rows_text
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.manifest import ShardManifest, total_rejects, total_replaced
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.workspace import Workspace, remove, remove_temporaries, waiting_lock
+from transforms.contract.workspace import exclusive_lock, waiting_lock
 from transforms.keys import check_unique
 from transforms.source import check_schema, scan
 
@@ -94,11 +95,16 @@ def transform_lock(session: Session) -> Iterator[None]:
     Shards are named by their content, so two pipelines with the same features write the same
     files. The second one waits, and then finds them committed.
     """
-    committed = session.workspace.read_transform(session.transform) is not None
+    workspace, transform = session.workspace, session.transform
+    remove_leftovers_of_others(workspace, transform)
+    path, holder = workspace.lock("transform", transform), f"transform {transform}"
+    committed = workspace.read_transform(transform) is not None
     if committed and not pending_partitions(session):
+        # Nothing to write, so nothing to wait for: whoever holds the lock has cleaned up.
+        with suppress(BraidError), exclusive_lock(path, holder=holder):
+            remove_leftovers(workspace, transform, session.partitions)
         yield
         return
-    path = session.workspace.lock(f"transform-{session.transform}")
 
     def waiting(held: BraidError) -> None:
         session.reporter.note(
@@ -106,22 +112,10 @@ def transform_lock(session: Session) -> Iterator[None]:
         )
 
     with ExitStack() as stack:
-        descriptor = stack.enter_context(
-            waiting_lock(path, holder=f"transform {session.transform}", on_wait=waiting)
-        )
+        descriptor = stack.enter_context(waiting_lock(path, holder=holder, on_wait=waiting))
         stack.enter_context(session.child_locks(descriptor))
-        remove_leftovers(session.workspace, session.transform)
+        remove_leftovers(workspace, transform, session.partitions)
         yield
-
-
-def remove_leftovers(workspace: Workspace, transform: str) -> None:
-    """Removes what killed steps left of a transform under temporary names."""
-    folder = workspace.transform(transform)
-    for path in list(folder.parent.glob(f".tmp-*-{transform}")):
-        remove(path)
-    for path in (folder, *(workspace.root / kind / transform for kind in ("shards", "rejects"))):
-        if path.is_dir():
-            remove_temporaries(path)
 
 
 def _manifest(session: Session, partition: Partition) -> ShardManifest | None:

@@ -149,7 +149,7 @@ def test_read_only_workspace(project: Path) -> None:
 
 
 def test_second_run_while_one_is_going(project: Path) -> None:
-    with exclusive_lock(Workspace(project / "workspace").lock("flats"), holder="flats"):
+    with exclusive_lock(Workspace(project / "workspace").lock("run", "flats"), holder="flats"):
         message = refusal(project)
     assert f"received one in process {os.getpid()}" in message
 

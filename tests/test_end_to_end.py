@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,8 +20,13 @@ from flows.templates.listings.table import write_table
 
 _BRAID = [sys.executable, "-c", "from flows.cli import main; main()"]
 _QUICK = ("--set", "training.epochs=2", "--set", "gate.at_least=0.01")
-# Long enough to be killed in: checkpoints come every epoch.
-_LONG = ("--set", "training.epochs=400", "--set", "training.early_stopping_patience=400")
+# Long enough to be killed in twice, as checkpoints come every epoch, and short enough to end.
+_EPOCHS = 60
+_LONG = (
+    *("--set", f"training.epochs={_EPOCHS}"),
+    *("--set", f"training.early_stopping_patience={_EPOCHS}"),
+    *("--set", "name=killed"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +73,16 @@ def test_a_table_becomes_a_registered_champion(project, first_run):
         steps
     )
     assert steps["transform"]["rows_per_second"] > 0
+
+
+def test_prefect_names_flow_and_tasks_by_their_partitions(project, first_run):
+    assert first_run.returncode == 0
+    with closing(sqlite3.connect(Path(os.environ["PREFECT_HOME"]) / "prefect.db")) as database:
+        flows = [name for (name,) in database.execute("select name from flow_run")]
+        tasks = [name for (name,) in database.execute("select name from task_run")]
+    span = "listings, day=2026-01-01 to day=2026-01-03 (3 partitions)"
+    assert any(name.startswith(f"{span}, 20") for name in flows)
+    assert f"train: {span}" in tasks
 
 
 def test_the_run_folder_has_the_report_and_nothing_half_written(project, first_run):
@@ -121,7 +138,7 @@ def test_a_gate_that_is_out_of_reach_judges_the_same_model_again_and_refuses(pro
 def _start(project: Path, log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as file:
         return subprocess.Popen(
-            [*_BRAID, "run", str(project / "pipeline.yaml"), *_LONG, "--set", "name=killed"],
+            [*_BRAID, "run", str(project / "pipeline.yaml"), *_LONG],
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -160,6 +177,8 @@ def test_killed_processes_are_resumed_where_they_stopped(project, first_run, tmp
         time.sleep(0.05)
     os.kill(_trainer_of(run), signal.SIGKILL)
     assert flow.wait(60) == 1
+    before = json.loads((run / "training" / "state.json").read_text())["history"]
+    assert epochs < len(before) < _EPOCHS
     text = (tmp_path / "second.log").read_text()
     assert "resumes this run: it was killed" in text
     assert "is committed" in text
@@ -168,3 +187,15 @@ def test_killed_processes_are_resumed_where_they_stopped(project, first_run, tmp
     assert "Traceback" not in text
     assert [path.name for path in runs.iterdir()] == [run.name]
     assert json.loads((run / "run.json").read_text())["status"] == "failed"
+
+    done = braid(project, "run", *_LONG)
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    assert "resumes this run: it failed" in done.stdout
+    assert [path.name for path in runs.iterdir()] == [run.name]
+    record = json.loads((run / "run.json").read_text())
+    assert record["status"] in ("promoted", "refused")
+    assert record["metrics"].keys() >= {"test_loss", "validation_loss"}
+    history = json.loads((run / "history.json").read_text())["epochs"]
+    assert [epoch["epoch"] for epoch in history] == list(range(_EPOCHS))
+    assert history[: len(before)] == before, "what was trained before the kill stands"
+    assert not (run / "training").exists()

@@ -11,8 +11,9 @@ import tensorflow as tf
 from trainer.heads import head_of
 from trainer.metrics import SplitScores
 from trainer.serving import Scorer, load
-from trainer.shards import ShardFile
+from trainer.shards import ShardFile, count_rows
 from trainer.stream import parse_records, raw_batches, readable_errors
+from transforms.contract.features import RawColumn
 from transforms.contract.manifest import (
     RAW_TARGET_PREFIX,
     WEIGHT_SUFFIX,
@@ -21,6 +22,10 @@ from transforms.contract.manifest import (
 )
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import Multiclass
+
+
+class NotComparableError(Exception):
+    """The champion cannot be scored on the new test rows; the message says why."""
 
 
 def score_champion(
@@ -43,9 +48,12 @@ def score_champion(
         batch_size: Rows to score at a time.
 
     Raises:
-        tf.errors.InvalidArgumentError: The champion takes a column in another type.
+        NotComparableError: There are no rows, or they lack what the champion takes.
     """
+    if count_rows(files) == 0:
+        raise NotComparableError("there are no test rows")
     champion = load(Path(folder))
+    _refuse_other_inputs(champion.manifest, manifest)
     shared = frozenset(
         name
         for name, target in pipeline.targets.items()
@@ -56,12 +64,36 @@ def score_champion(
     with readable_errors(files):
         for records in raw_batches(files, batch_size):
             truths, weights = _labels(records, labels)
-            served = champion.score_examples(records)
+            try:
+                served = champion.score_examples(records)
+            except tf.errors.InvalidArgumentError as error:
+                reason = error.message.splitlines()[0]
+                raise NotComparableError(f"it cannot read the test rows: {reason}") from error
             predictions = {
                 name: _predictions(name, pipeline, manifest, champion, served) for name in shared
             }
             scores.update(predictions, truths, weights)
     return scores.results("test")
+
+
+def _refuse_other_inputs(champion: TransformManifest, manifest: TransformManifest) -> None:
+    """Refuses a champion that takes what the raw test rows do not hold.
+
+    A column that they lack would be missing in every row for it, so its metrics would mean nothing.
+    """
+    held = {raw.name: raw for raw in manifest.raw_inputs()}
+    for raw in champion.raw_inputs():
+        if raw.name not in held:
+            raise NotComparableError(f"it takes the column '{raw.name}', which no feature reads")
+        if raw != held[raw.name]:
+            raise NotComparableError(
+                f"it takes the column '{raw.name}' as {_type_of(raw)}, which is read as "
+                f"{_type_of(held[raw.name])} now"
+            )
+
+
+def _type_of(raw: RawColumn) -> str:
+    return raw.dtype if raw.length is None else f"{raw.length} x {raw.dtype}"
 
 
 def _labels(

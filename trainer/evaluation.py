@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer.champion import score_champion
-from trainer.export import EXPORT_FOLDER, load_model
+from trainer.champion import NotComparableError, score_champion
+from trainer.export import load_model
 from trainer.figures import Figures
 from trainer.heads import head_of
+from trainer.layout import EXPORT_FOLDER
 from trainer.metrics import Arrays, SplitScores
 from trainer.parity import largest_difference
 from trainer.seam import check_seam
@@ -36,9 +37,10 @@ def evaluate(job: TrainJob) -> dict[str, Any]:
     """Measures the trained model and commits `evaluation.json`.
 
     Returns:
-        `metrics`, the `champion_metrics` or None, the largest difference between export and
-        shards as `parity` (None without test rows), the number of `rows`, the data of the
-        `figures`, and `warnings` as sentences.
+        `metrics`; the `champion_metrics` or None; why there is a champion that could not be
+        scored as `champion_problem`, or None; the largest difference between export and shards
+        as `parity` (None without test rows); the number of `rows`; the data of the `figures`; and
+        `warnings` as sentences.
 
     Raises:
         BraidError: A shard is damaged, or the export answers otherwise than the model.
@@ -82,7 +84,7 @@ class _Evaluation:
         export = load(Path(self._job.run_folder) / EXPORT_FOLDER)
         return {
             "metrics": metrics,
-            "champion_metrics": self._champion_metrics(),
+            **self._champion(),
             "parity": largest_difference(
                 self._pipeline, self._manifest, predict, export, self._files["test"], self._raw
             ),
@@ -115,17 +117,17 @@ class _Evaluation:
         ]
         return results
 
-    def _champion_metrics(self) -> dict[str, float] | None:
-        if self._job.champion is None or count_rows(self._raw) == 0:
-            return None
-        try:
-            return score_champion(
-                self._job.champion, self._pipeline, self._manifest, self._raw, _BATCH
-            )
-        except tf.errors.InvalidArgumentError as error:
-            reason = error.message.splitlines()[0]
-            self._warnings.append(f"The champion cannot read these columns: {reason}")
-            return None
+    def _champion(self) -> dict[str, Any]:
+        """Returns the champion's metrics, or why there is one that could not be scored."""
+        metrics, problem = None, None
+        if self._job.champion is not None:
+            try:
+                metrics = score_champion(
+                    self._job.champion, self._pipeline, self._manifest, self._raw, _BATCH
+                )
+            except NotComparableError as error:
+                problem = str(error)
+        return {"champion_metrics": metrics, "champion_problem": problem}
 
 
 def predictor(pipeline: PipelineSpec, manifest: TransformManifest, run_folder: Path) -> Predict:

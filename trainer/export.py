@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.heads import head_of
+from trainer.layout import DECLARATION_FILE, EXPORT_FOLDER
 from trainer.model import build_model
 from trainer.training import MODEL_FILE
 from transforms.contract.features import RawColumn
@@ -21,8 +22,6 @@ from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import replacing
 
-EXPORT_FOLDER = "export"
-DECLARATION_FILE = "braid.json"
 _DTYPES = {"string": tf.string, "bytes": tf.string, "float32": tf.float32}
 
 Tensors = dict[str, tf.Tensor]

@@ -33,37 +33,57 @@ def decide(
     gates: Sequence[GateSpec],
     metrics: Mapping[str, float],
     champion_metrics: Mapping[str, float] | None,
+    champion_problem: str | None = None,
 ) -> GateDecision:
     """Compares a model's metrics with the declared limits and with the champion's.
 
     Args:
         gates: `PipelineSpec.gates()`.
         metrics: The model's, by name.
-        champion_metrics: The champion's on the same rows; None if there is no champion.
+        champion_metrics: The champion's on the same rows; None if it has none.
+        champion_problem: Why there is a champion that could not be scored. No gate that compares
+            with it passes then: the champion might be the better one.
     """
-    checks = [check for gate in gates for check in _checks(gate, metrics, champion_metrics)]
+    checks = []
+    for gate in gates:
+        name, value = str(gate.metric), metrics.get(str(gate.metric))
+        if value is None or not math.isfinite(value):
+            reason = f"{name} was not measured: there are no rows with a label for it."
+            checks.append(_Check(False, reason))
+            continue
+        checks += _limits(gate, name, value)
+        checks.append(_comparison(gate, name, value, champion_metrics, champion_problem))
     return GateDecision(all(c.passed for c in checks), tuple(c.reason for c in checks))
 
 
-def _checks(
-    gate: GateSpec, metrics: Mapping[str, float], champion_metrics: Mapping[str, float] | None
-) -> list[_Check]:
-    name = gate.metric
-    if name is None:
-        raise ValueError("a gate of PipelineSpec.gates() has its metric filled in")
-    value = metrics.get(name)
-    if value is None or not math.isfinite(value):
-        return [_Check(False, f"{name} was not measured: there are no rows with a label for it.")]
+def _limits(gate: GateSpec, name: str, value: float) -> list[_Check]:
     checks = []
     if gate.at_least is not None:
         checks.append(_limit(name, value, value >= gate.at_least, "at least", gate.at_least))
     if gate.at_most is not None:
         checks.append(_limit(name, value, value <= gate.at_most, "at most", gate.at_most))
-    if champion_metrics is None:
-        checks.append(_Check(True, f"{name} {value:.4g}: there is no champion to compare with."))
-    else:
-        checks.append(_against(name, value, champion_metrics.get(name), gate.tolerance))
     return checks
+
+
+def _comparison(
+    gate: GateSpec,
+    name: str,
+    value: float,
+    champion_metrics: Mapping[str, float] | None,
+    champion_problem: str | None,
+) -> _Check:
+    if not gate.compare:
+        reason = f"{name} {value:.4g}: gate.compare is false, so the champion does not count."
+        return _Check(True, reason)
+    if champion_problem is not None:
+        return _Check(
+            False,
+            f"{name} {value:.4g}: the champion could not be scored: {champion_problem}. Keep "
+            "the columns and rows that it needs, or set gate.compare: false to judge without it.",
+        )
+    if champion_metrics is None:
+        return _Check(True, f"{name} {value:.4g}: there is no champion to compare with.")
+    return _against(name, value, champion_metrics.get(name), gate.tolerance)
 
 
 def _limit(name: str, value: float, passed: bool, words: str, limit: float) -> _Check:

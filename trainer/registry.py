@@ -78,6 +78,7 @@ class ModelRegistry:
         metrics: Mapping[str, float],
         parameters: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
+        texts: Mapping[str, str] | None = None,
     ) -> str:
         """Copies an export into the registry as a new version with the alias `challenger`.
 
@@ -88,8 +89,9 @@ class ModelRegistry:
             export: The export's folder.
             run_id: The run that made it.
             metrics: Its evaluation.
-            parameters: What to show of the declaration.
+            parameters: What to show of the declaration; long values are cut.
             tags: Fingerprints and partitions.
+            texts: Files to keep beside the export, by name.
 
         Returns:
             The version.
@@ -104,6 +106,8 @@ class ModelRegistry:
             found = self._version_of_run(name, run_id)
             if found is None:
                 run = self._mlflow_run(name, run_id, metrics, parameters or {}, tags or {})
+                for file, text in (texts or {}).items():
+                    client.log_text(run, text, file)
                 client.log_artifacts(run, str(export), _ARTIFACT)
                 client.set_terminated(run)
                 # Last: a version whose files are not all there must not be found.
@@ -223,8 +227,10 @@ class ModelRegistry:
             else client.create_experiment(name, artifact_location=location)
         )
         known = client.search_runs([experiment_id], _equals(f"tags.`{RUN_TAG}`", run_id))
+        logged: Mapping[str, str] = {}
         if known:
             run: str = known[0].info.run_id
+            logged = known[0].data.params
         else:
             run = client.create_run(
                 experiment_id, tags={**tags, RUN_TAG: run_id}, run_name=run_id
@@ -233,7 +239,12 @@ class ModelRegistry:
         client.log_batch(
             run,
             metrics=[Metric(k, v, now, 0) for k, v in metrics.items() if math.isfinite(v)],
-            params=[Param(k, str(v)[:_PARAMETER_LENGTH]) for k, v in parameters.items()],
+            # MLflow refuses another value for a parameter that a crashed attempt has logged.
+            params=[
+                Param(k, str(v)[:_PARAMETER_LENGTH])
+                for k, v in parameters.items()
+                if k not in logged
+            ],
         )
         return run
 
@@ -268,7 +279,7 @@ class ModelRegistry:
 
     def _alone(self, what: str = "writing") -> AbstractContextManager[int]:
         """Waits for the other processes of this workspace that do the same."""
-        path = Workspace(self._workspace).lock(f"registry-{what}")
+        path = Workspace(self._workspace).lock("registry", what)
         return waiting_lock(path, holder=f"the registry of {self._workspace}")
 
     @contextmanager

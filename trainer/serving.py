@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from trainer.layout import DECLARATION_FILE, EXPORT_FOLDER
 from trainer.shards import ShardFile, shard_files
 from transforms.contract.errors import BraidError
 from transforms.contract.features import RawColumn
@@ -90,12 +91,12 @@ def load(export_folder: str | Path) -> Scorer:
         BraidError: The folder holds no export.
     """
     folder = Path(export_folder)
-    declaration = folder / "braid.json"
+    declaration = folder / DECLARATION_FILE
     if not declaration.exists():
         raise BraidError(
             str(folder),
             expected="the folder of an export",
-            received="no braid.json in it",
+            received=f"no {DECLARATION_FILE} in it",
             action="Run the pipeline, or give the folder of a registered version.",
         )
     document = json.loads(declaration.read_text())
@@ -113,7 +114,7 @@ def check(job: TrainJob) -> dict[str, Any]:
     Raises:
         BraidError: A prediction is not a finite number.
     """
-    scorer = load(Path(job.run_folder) / "export")
+    scorer = load(Path(job.run_folder) / EXPORT_FOLDER)
     nothing = {raw.name: _as_input(raw, None, 1) for raw in scorer.manifest.raw_inputs()}
     _refuse_non_finite(scorer.score(nothing), "a row without any value")
     files = [file for file in shard_files(job, "test", "raw") if file.shard.rows]

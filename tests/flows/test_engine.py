@@ -46,13 +46,23 @@ def test_with_a_server_its_settings_stay_and_none_is_started(environment, tmp_pa
 
 def test_a_second_run_of_a_pipeline_is_refused_before_prefect_starts(environment, tmp_path):
     configure()
-    lock = tmp_path / "locks" / "flats-server.lock"
+    lock = Workspace(tmp_path).lock("server", "flats")
     with (
         exclusive_lock(lock, holder="first"),
         pytest.raises(BraidError, match="no other run at the same time"),
         temporary_server(Workspace(tmp_path), "flats"),
     ):
         pass
+
+
+def test_no_name_of_a_pipeline_makes_its_lock_another_pipelines(tmp_path):
+    workspace = Workspace(tmp_path)
+    with (
+        exclusive_lock(workspace.lock("run", "flats-server"), holder="flats-server"),
+        exclusive_lock(workspace.lock("server", "flats"), holder="flats"),
+        exclusive_lock(workspace.lock("run", "flats"), holder="flats"),
+    ):
+        assert len(list((tmp_path / "locks").rglob("*.lock"))) == 3
 
 
 def test_the_server_of_a_killed_flow_is_ended_and_no_other_process(tmp_path):

@@ -60,6 +60,15 @@ def test_rows_declaration_and_training_make_the_identity_and_the_gate_does_not()
     assert judged.judgement != identity().judgement
 
 
+def test_another_budget_of_rejected_rows_judges_the_same_model_again():
+    def identity(fraction):
+        pipeline = _pipeline(transform={"max_reject_fraction": fraction})
+        return identity_of(pipeline, "t", [_partition()])
+
+    assert identity(0.01).run == identity(0.5).run
+    assert identity(0.01).judgement != identity(0.5).judgement
+
+
 def test_a_new_run_is_recorded_before_it_works(workspace):
     run = _open(workspace)
     record = read_record(run.folder)
@@ -135,7 +144,7 @@ def test_a_record_that_cannot_be_read_is_no_run(workspace):
 def test_a_run_goes_on_while_its_process_holds_the_lock(workspace):
     record: RunRecord = _open(workspace).record
     assert not is_going_on(workspace, record)
-    with exclusive_lock(workspace.lock("flats"), holder="flats"):
+    with exclusive_lock(workspace.lock("run", "flats"), holder="flats"):
         assert is_going_on(workspace, record)
         assert not is_going_on(workspace, record.model_copy(update={"pid": 2**22 + 1}))
     assert not is_going_on(workspace, record)

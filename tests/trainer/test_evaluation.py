@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.trainer.world import DECLARATION, pipeline_of
-from trainer.champion import reordered, score_champion
+from trainer.champion import NotComparableError, reordered, score_champion
 from trainer.evaluation import evaluate
 from trainer.export import load_model
 from trainer.parity import largest_difference
@@ -21,6 +21,7 @@ def test_the_result_has_every_declared_metric(trainer_run):
     result = trainer_run.results["evaluate"]
     assert set(result["metrics"]) == set(trainer_run.job.pipeline.metric_names())
     assert result["champion_metrics"] is None
+    assert result["champion_problem"] is None
     assert result["rows"] == sum(
         file.shard.rows
         for split in ("validation", "test")
@@ -115,6 +116,38 @@ def test_a_champion_is_scored_when_the_job_names_one(trainer_run):
         result["metrics"]["test_loss"], rel=1e-4
     )
     assert result["champion"] == champion
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (None, "it takes the column 'sizes', which no feature reads"),
+        ({"length": 3}, "it takes the column 'sizes' as 2 x float32, which is read as 3 x float32"),
+        ({"dtype": "string"}, "it takes the column 'sizes' as 2 x float32, which is read as 2 x s"),
+    ],
+)
+def test_a_champion_is_not_scored_on_rows_that_lack_what_it_takes(trainer_run, change, problem):
+    job, manifest = trainer_run.job, trainer_run.job.manifest()
+    raws = dict(manifest.raw_features)
+    sizes = raws.pop("sizes")
+    if change is not None:
+        raws["sizes"] = sizes.model_copy(update=change)
+    newer = manifest.model_copy(update={"raw_features": raws})
+    folder, files = trainer_run.results["export"]["folder"], shard_files(job, "test", "raw")
+    with pytest.raises(NotComparableError, match=problem):
+        score_champion(folder, job.pipeline, newer, files, 50)
+    with pytest.raises(NotComparableError, match="there are no test rows"):
+        score_champion(folder, job.pipeline, manifest, [], 50)
+
+
+def test_the_result_says_why_a_champion_could_not_be_scored(trainer_run, monkeypatch):
+    def refuse(*_):
+        raise NotComparableError("its column is gone")
+
+    monkeypatch.setattr("trainer.evaluation.score_champion", refuse)
+    result = evaluate(trainer_run.job.model_copy(update={"champion": "elsewhere"}))
+    assert result["champion_metrics"] is None
+    assert result["champion_problem"] == "its column is gone"
 
 
 def test_an_export_that_answers_otherwise_is_refused(trainer_run):

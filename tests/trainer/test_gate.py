@@ -78,6 +78,21 @@ def test_a_champion_without_the_metric_is_no_obstacle():
     assert "the champion has no such metric" in decision.reasons[0]
 
 
+def test_a_champion_that_could_not_be_scored_refuses_and_says_what_to_do():
+    problem = "it takes the column 'area', which no feature reads"
+    decision = decide([gate(at_least=0.5)], {AUC: 0.9}, None, problem)
+    assert not decision.passed
+    assert problem in decision.reasons[-1]
+    assert "set gate.compare: false" in decision.reasons[-1]
+
+
+@pytest.mark.parametrize(("champion", "problem"), [(None, "why"), ({AUC: 0.99}, None)])
+def test_without_comparing_only_the_limits_count(champion, problem):
+    lenient, strict = gate(compare=False, at_least=0.5), gate(compare=False, at_least=0.7)
+    assert decide([lenient], {AUC: 0.6}, champion, problem).passed
+    assert not decide([strict], {AUC: 0.6}, champion, problem).passed
+
+
 def test_every_gate_has_to_pass():
     gates = [gate(at_least=0.5), gate("test_loss", at_most=0.1)]
     decision = decide(gates, {AUC: 0.9, "test_loss": 1.0}, None)

@@ -88,6 +88,32 @@ def test_a_crash_at_any_point_leaves_one_version_after_the_next_try(
     assert (registry.export_folder(version) / "saved_model.pb").exists()
 
 
+def test_a_declaration_that_changed_after_a_crash_is_registered(registry, export, monkeypatch):
+    def crash(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    registry.models()
+    with monkeypatch.context() as patch:
+        patch.setattr(registry._client(), "log_artifacts", crash)
+        with pytest.raises(KeyboardInterrupt):
+            registry.register("changed", export, run_id="r", metrics={}, parameters={"gate": 1})
+    registry.register(
+        "changed", export, run_id="r", metrics={}, parameters={"gate": 2, "registry": "new"}
+    )
+    assert [v.version for v in registry.versions("changed")] == ["1"]
+
+
+def test_texts_lie_whole_beside_the_export(registry, export):
+    text = "x" * 10_000
+    registry.register(
+        "texts", export, run_id="r", metrics={}, parameters={"d": text}, texts={"d.json": text}
+    )
+    (version,) = registry.versions("texts")
+    folder = registry.export_folder(version)
+    assert (folder.parent / "d.json").read_text() == text
+    assert not (folder / "d.json").exists()
+
+
 def test_the_champion_is_whichever_was_promoted_last(registry, export):
     for run in ("a", "b"):
         registry.register("contest", export, run_id=run, metrics={})

@@ -156,12 +156,14 @@ class GateSpec(Spec):
         at_most: The highest value that passes.
         tolerance: How much worse than the present champion the model may be on the same rows, as
             a share of the champion's value.
+        compare: Whether the champion counts at all; without it only at_least and at_most do.
     """
 
     metric: str | None = None
     at_least: float | None = None
     at_most: float | None = None
     tolerance: Annotated[float, Field(ge=0)] = 0.02
+    compare: bool = True
 
 
 def _one_or_many(value: Any) -> str:

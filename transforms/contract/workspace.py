@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from transforms.contract.errors import BraidError
 from transforms.contract.manifest import ShardManifest, TransformManifest
 
 _TEMPORARY = ".tmp-"
 _LOCK_RETRY_SECONDS = 0.2
+
+LockKind = Literal["run", "server", "transform", "registry"]
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,9 @@ class Workspace:
         """Returns the folder of a pipeline's runs."""
         return self.root / "runs" / pipeline
 
-    def lock(self, name: str) -> Path:
-        """Returns the file of a lock."""
-        return self.root / "locks" / f"{name}.lock"
+    def lock(self, kind: LockKind, name: str) -> Path:
+        """Returns the file of a lock; equal names of different kinds are different locks."""
+        return self.root / "locks" / kind / f"{name}.lock"
 
     def run(self, pipeline: str, run_id: str) -> Path:
         """Returns the folder of one run."""

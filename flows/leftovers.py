@@ -1,0 +1,72 @@
+"""What killed steps left in a workspace. Nothing else would ever remove it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+
+from transforms.contract.errors import BraidError
+from transforms.contract.jobs import Partition
+from transforms.contract.workspace import Workspace, exclusive_lock, remove, remove_temporaries
+
+_KINDS = ("transforms", "shards", "rejects")
+_MANIFEST = "manifest.json"
+
+
+def remove_leftovers(
+    workspace: Workspace, transform: str, partitions: Collection[Partition]
+) -> None:
+    """Removes what killed steps left of a transform. The caller holds the transform's lock.
+
+    Args:
+        workspace: Where everything lies.
+        transform: The transform's fingerprint.
+        partitions: Those to work on: what is finished of them is kept for the next attempt.
+    """
+    kept = [workspace.shards(transform, part.name, part.fingerprint).name for part in partitions]
+    _sweep(workspace, transform, kept)
+    for part in partitions:
+        manifest = workspace.read_shards(transform, part.name, part.fingerprint)
+        if manifest is None:
+            continue
+        # A commit that was killed after the manifest has not removed what led to it.
+        named = {_MANIFEST, *(shard.file for shard in manifest.shards)}
+        for path in list(workspace.shards(transform, part.name, part.fingerprint).iterdir()):
+            if path.name not in named:
+                remove(path)
+
+
+def remove_leftovers_of_others(workspace: Workspace, transform: str) -> None:
+    """Does so for every other transform that nobody works on at the moment."""
+    for other in sorted(_transforms(workspace) - {transform}):
+        # What another run works on, or another user owns, is not this run's business.
+        with (
+            suppress(BraidError, OSError),
+            exclusive_lock(workspace.lock("transform", other), holder=f"transform {other}"),
+        ):
+            _sweep(workspace, other, ())
+
+
+def _transforms(workspace: Workspace) -> set[str]:
+    folders = [workspace.root / kind for kind in _KINDS]
+    paths = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+    # One that is not committed yet is ".tmp-<number>-<fingerprint>".
+    return {path.name.rpartition("-")[2] for path in paths if path.is_dir()}
+
+
+def _sweep(workspace: Workspace, transform: str, kept: Collection[str]) -> None:
+    """Removes temporaries and every partition that is neither committed nor kept."""
+    folders = [workspace.root / kind / transform for kind in _KINDS]
+    for path in list(folders[0].parent.glob(f".tmp-*-{transform}")):
+        remove(path)
+    for folder in folders:
+        if folder.is_dir():
+            remove_temporaries(folder)
+    _, shards, rejects = folders
+    found = {
+        path.name for folder in (shards, rejects) if folder.is_dir() for path in folder.iterdir()
+    }
+    for name in found - set(kept):
+        if not (shards / name / _MANIFEST).exists():
+            remove(rejects / name)
+            remove(shards / name)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+from flows import registration
+from flows.registration import register_run
+from flows.run import Identity, open_run
+from transforms.contract.declaration import parse
+from transforms.contract.jobs import Partition
+from transforms.contract.workspace import Workspace
+
+
+def test_a_version_tells_its_partitions_in_source_order_and_its_whole_declaration(
+    tmp_path, monkeypatch
+):
+    labels = {f"label {n}": 1.0 for n in range(1000)}
+    pipeline = parse(
+        {
+            "name": "flats",
+            "source": {"path": "/data", "key": "id"},
+            "features": {"area": {"kind": "numeric"}},
+            "targets": {"group": {"kind": "multiclass", "class_weights": labels}},
+        }
+    )
+    partitions = tuple(
+        Partition(name=f"day={n}", value=str(n), fingerprint="f", files=()) for n in (9, 10, 11)
+    )
+    workspace = Workspace(tmp_path)
+    run = open_run(workspace, pipeline, Identity("i", "j"), transform="t", partitions=partitions)
+    given = {}
+
+    def register(_name, _export, **arguments):
+        given.update(arguments)
+        return "1"
+
+    registry = SimpleNamespace(register=register)
+    monkeypatch.setattr(registration, "open_registry", lambda *_: registry)
+    session = SimpleNamespace(
+        pipeline=pipeline,
+        workspace=workspace,
+        record=run.record,
+        partitions=partitions,
+        export_folder=tmp_path / "export",
+    )
+    assert register_run(session) == "1"
+    assert given["tags"]["braid.first_partition"] == "day=9"
+    assert given["tags"]["braid.last_partition"] == "day=11"
+    assert given["tags"]["braid.partitions"] == "3"
+    whole = json.loads(given["texts"]["declaration.json"])
+    assert len(whole["targets"]["group"]["class_weights"]) == 1000

@@ -1,0 +1,158 @@
+"""What a run finds and cleans up before it writes shards."""
+
+from __future__ import annotations
+
+import io
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from flows.progress import Reporter
+from flows.run import Identity, open_run
+from flows.session import Session
+from flows.steps import transform_lock
+from transforms.contract.declaration import parse
+from transforms.contract.jobs import Partition
+from transforms.contract.manifest import Shard, ShardManifest, TransformManifest
+from transforms.contract.workspace import Workspace, exclusive_lock
+
+OURS, OTHERS = "aaaa", "bbbb"
+DAY_1 = Partition(name="day=1", value="1", fingerprint="f1", files=())
+DAY_2 = Partition(name="day=2", value="2", fingerprint="f2", files=())
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
+
+
+def _session(workspace: Workspace, *partitions: Partition) -> Session:
+    pipeline = parse(
+        {
+            "name": "flats",
+            "source": {"path": "/data", "key": "id"},
+            "features": {"area": {"kind": "numeric"}},
+            "targets": {"sold": {"kind": "binary"}},
+        }
+    )
+    run = open_run(
+        workspace, pipeline, Identity("i", "j"), transform=OURS, partitions=list(partitions)
+    )
+    reporter = Reporter(Console(file=io.StringIO()))
+    return Session(
+        pipeline, workspace, run, transform=OURS, partitions=partitions, reporter=reporter
+    )
+
+
+def _write(path: Path, text: str = "x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def _transform(workspace: Workspace, name: str) -> None:
+    manifest = TransformManifest(
+        fingerprint=name,
+        declaration="d",
+        raw_features={},
+        raw_targets={},
+        stored=(),
+        targets={},
+        rows=1,
+        partitions={},
+    )
+    _write(workspace.transform(name) / "transform.json", manifest.model_dump_json())
+
+
+def _commit(workspace: Workspace, transform: str, part: Partition) -> Path:
+    """Commits a partition of one shard with one file of rejects, and returns its folder."""
+    folder = workspace.shards(transform, part.name, part.fingerprint)
+    shard = Shard(file="train.tfrecord", split="train", rows=1, bytes=1, checksum="c")
+    manifest = ShardManifest(
+        transform=transform,
+        partition=part.name,
+        partition_fingerprint=part.fingerprint,
+        shards=(shard,),
+        rows=1,
+    )
+    _write(folder / "train.tfrecord")
+    _write(folder / "manifest.json", manifest.model_dump_json())
+    _write(workspace.rejects(transform, part.name, part.fingerprint) / "00000.parquet")
+    return folder
+
+
+def _start(workspace: Workspace, transform: str, part: Partition) -> tuple[Path, Path]:
+    """Leaves what a step that was killed within a partition leaves; shards and rejects."""
+    folder = workspace.shards(transform, part.name, part.fingerprint)
+    _write(folder / "units" / "00000.json")
+    _write(folder / "train.tfrecord")
+    _write(folder / ".tmp-train-00001.tfrecord")
+    rejects = workspace.rejects(transform, part.name, part.fingerprint)
+    _write(rejects / "00000.parquet")
+    _write(rejects / ".tmp-1234-00001.parquet")
+    return folder, rejects
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_commit_that_was_killed_is_cleaned_up_though_nothing_is_pending(workspace):
+    _transform(workspace, OURS)
+    folder = _commit(workspace, OURS, DAY_1)
+    _write(folder / "units" / "plan.json")
+    _write(folder / "train-of-a-killed-attempt.tfrecord")
+    _write(folder / ".tmp-train.tfrecord")
+    with transform_lock(_session(workspace, DAY_1)):
+        pass
+    assert _names(folder) == {"manifest.json", "train.tfrecord"}
+    assert _names(workspace.rejects(OURS, "day=1", "f1")) == {"00000.parquet"}
+
+
+def test_what_is_finished_of_a_pending_partition_is_kept_and_an_old_one_is_not(workspace):
+    _transform(workspace, OURS)
+    committed = _commit(workspace, OURS, DAY_2)
+    folder, rejects = _start(workspace, OURS, DAY_1)
+    old = DAY_1.model_copy(update={"fingerprint": "f0"})
+    old_folders = _start(workspace, OURS, old)
+    with transform_lock(_session(workspace, DAY_1)):
+        assert _names(folder) == {"units", "train.tfrecord"}
+        assert _names(rejects) == {"00000.parquet"}
+    assert not any(path.exists() for path in old_folders)
+    assert _names(committed) == {"manifest.json", "train.tfrecord"}, "it is another pipeline's"
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_leftovers_of_another_transform_go_unless_someone_works_on_it(workspace, held):
+    _transform(workspace, OTHERS)
+    committed = _commit(workspace, OTHERS, DAY_1)
+    folders = _start(workspace, OTHERS, DAY_2)
+    half = _write(workspace.root / "transforms" / ".tmp-1234-cccc" / "graph").parent
+    temporary = _write(workspace.transform(OTHERS) / ".tmp-1234-transform.json")
+    lock = exclusive_lock(workspace.lock("transform", OTHERS), holder="other")
+    with lock if held else nullcontext(), transform_lock(_session(workspace, DAY_1)):
+        pass
+    assert [path.exists() for path in (*folders, temporary)] == [held] * 3
+    assert not half.exists()
+    assert _names(committed) == {"manifest.json", "train.tfrecord"}
+    assert _names(workspace.rejects(OTHERS, "day=1", "f1")) == {"00000.parquet"}
+    assert workspace.read_transform(OTHERS) is not None
+
+
+def test_a_run_with_nothing_to_write_does_not_wait_for_another(workspace):
+    _transform(workspace, OURS)
+    folder = _commit(workspace, OURS, DAY_1)
+    _write(folder / "units" / "plan.json")
+    with (
+        exclusive_lock(workspace.lock("transform", OURS), holder="other"),
+        transform_lock(_session(workspace, DAY_1)),
+    ):
+        assert (folder / "units").exists()
+
+
+def test_the_names_of_tasks_tell_the_partitions_in_the_order_of_the_source(workspace):
+    assert _session(workspace, DAY_1).title == "flats, day=1"
+    many = [Partition(name=f"day={n}", value=str(n), fingerprint="f", files=()) for n in (9, 10)]
+    assert _session(workspace, *many).title == "flats, day=9 to day=10 (2 partitions)"
