@@ -6,10 +6,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from transforms.contract.features import Feature, RawColumn
+from transforms.contract.features import Feature, Image, RawColumn
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.model import (
     ENCODERS_BY_FEATURE_KIND,
+    BackboneEncoder,
     Encoder,
     Gate,
     GateSpec,
@@ -25,6 +26,8 @@ ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length
 
 # Raised whenever the same declaration and rows would give other shards than before.
 TRANSFORM_VERSION = 1
+
+SMALLEST_BACKBONE_SIDE = 32  # pixels; these networks halve a picture five times
 
 # Fields of a target that shape the training but not the shards.
 _TRAINING_FIELDS = {"loss", "loss_weight", "metrics", "class_weights"}
@@ -72,10 +75,27 @@ class PipelineSpec(Spec):
             kind = self.features[name].kind
             allowed = ENCODERS_BY_FEATURE_KIND[kind]
             if type(encoder) not in allowed:
-                kinds = " or ".join(cls.model_fields["kind"].default for cls in allowed)
+                kinds = ", ".join(cls.model_fields["kind"].default for cls in allowed)
                 raise ValueError(
-                    f"model.encoders.{name}.kind is {kinds} for a {kind} feature, "
+                    f"model.encoders.{name}.kind is one of {kinds} for kind {kind}, "
                     f"received {encoder.kind}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _pictures_suit_the_model(self) -> Self:
+        for name in self.model.augment:
+            if not isinstance(self.features.get(name), Image):
+                raise ValueError(f"model.augment names an image feature, received {name!r}")
+        for name, encoder in self.model.encoders.items():
+            feature = self.features[name]
+            if not isinstance(encoder, BackboneEncoder) or not isinstance(feature, Image):
+                continue
+            if min(feature.height, feature.width) < SMALLEST_BACKBONE_SIDE:
+                raise ValueError(
+                    f"features.{name} of at least {SMALLEST_BACKBONE_SIDE}x"
+                    f"{SMALLEST_BACKBONE_SIDE} pixels for the encoder {encoder.kind}, "
+                    f"received {feature.height}x{feature.width}"
                 )
         return self
 

@@ -7,7 +7,8 @@ import pytest
 from transforms.contract.declaration import load, parse
 from transforms.contract.errors import DeclarationError
 from transforms.contract.features import Image
-from transforms.contract.model import GateSpec, LstmEncoder
+from transforms.contract.fusions import ConcatenateFusion
+from transforms.contract.model import GateSpec, LstmEncoder, ResnetEncoder
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import HashSplit
 
@@ -51,6 +52,41 @@ def test_bucket_source_stays_as_it_is(declaration: Path) -> None:
     assert load(declaration, ["source.path=gs://bucket/rows"]).source.path == "gs://bucket/rows"
 
 
+def test_weights_are_taken_from_the_declarations_folder(declaration: Path) -> None:
+    pipeline = load(declaration, ["model.encoders.photo={kind: resnet, weights: a.weights.h5}"])
+    assert pipeline.encoder_of("photo") == ResnetEncoder(
+        weights=str(declaration.parent / "a.weights.h5")
+    )
+
+
+def test_a_small_picture_is_refused_for_a_deep_network(declaration: Path) -> None:
+    message = error_of(
+        declaration, "features.photo.height=31", "model.encoders.photo={kind: mobilenet}"
+    )
+    assert "features.photo of at least 32x32 pixels for the encoder mobilenet" in message
+    assert "received 31x96" in message
+
+
+def test_a_fusion_that_does_not_say_concatenates(declaration: Path) -> None:
+    assert load(declaration, ["model.fusion.hidden=[3]"]).model.fusion == ConcatenateFusion(
+        hidden=(3,)
+    )
+
+
+def test_a_declaration_says_whether_it_needs_the_users_modules(declaration: Path) -> None:
+    assert not load(declaration).model.has_user_code
+    assert load(declaration, ["model={builder: 'own:build'}"]).model.has_user_code
+    custom = "model.encoders.photo={kind: custom, builder: 'own:encode'}"
+    assert load(declaration, [custom]).model.has_user_code
+
+
+@pytest.mark.parametrize(
+    "beside", ["encoders: {photo: {kind: cnn}}", "augment: {photo: {zoom: 0.1}}"]
+)
+def test_a_builder_stands_alone(declaration: Path, beside: str) -> None:
+    assert "either a builder or" in error_of(declaration, f"model={{builder: 'own:f', {beside}}}")
+
+
 def test_override_replaces_one_value(declaration: Path) -> None:
     pipeline = load(declaration, ["training.epochs=3", "model.encoders.country={kind: one_hot}"])
     assert pipeline.training.epochs == 3
@@ -73,7 +109,34 @@ def test_override_replaces_one_value(declaration: Path) -> None:
         ("model.fusion.hidden=[a]", "model.fusion.hidden.0: expected a valid integer"),
         ("targets.country={kind: binary}", "expected a name for a feature or a target"),
         ("gate={metric: test_sold_mae}", "gate.metric is one of"),
-        ("model.encoders.photo={kind: lstm}", "model.encoders.photo.kind is cnn for a image"),
+        (
+            "model.encoders.photo={kind: lstm}",
+            "model.encoders.photo.kind is one of cnn, resnet, mobilenet, custom for kind image, "
+            "received lstm",
+        ),
+        (
+            "model.encoders.photo={kind: resnet, weights: imagenet}",
+            "model.encoders.photo.weights: expected string should match pattern",
+        ),
+        (
+            "model.encoders.photo={kind: custom, builder: own}",
+            "model.encoders.photo.builder: expected string should match pattern",
+        ),
+        (
+            "model.encoders.review={kind: transformer, dimension: 10, heads: 4}",
+            "model.encoders.review: expected dimension to be a multiple of heads, "
+            "received 10 for 4 heads",
+        ),
+        ("model.fusion={kind: sum}", "model.fusion: expected kind to be one of 'concatenate'"),
+        ("model.fusion={kind: gated, hiden: [3]}", "(did you mean 'hidden'?)"),
+        (
+            "model.fusion={kind: attention, width: 9, heads: 2}",
+            "model.fusion: expected width to be a multiple of heads, received 9 for 2 heads",
+        ),
+        ("model.fusion.modality_dropout=1", "model.fusion.modality_dropout: expected less than 1"),
+        ("model.augment={country: {zoom: 0.1}}", "augment names an image feature, received 'coun"),
+        ("model.augment={photo: {}}", "model.augment.photo: expected at least one change"),
+        ("model.augment={photo: {flipp: horizontal}}", "(did you mean 'flip'?)"),
         ("model.encoders.foto={kind: cnn}", "model.encoders names a feature, received 'foto'"),
         ("features.photo.storage=webp", "features.photo.storage: expected 'raw', 'jpeg' or 'png'"),
         ("training.epochs=true", "training.epochs: expected a valid integer"),
