@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import keras
 
-from trainer.augment import augment
+from trainer.augment import augment_inputs
 from trainer.builder import build_declared
 from trainer.encoders import encode
 from trainer.fusion import fuse
@@ -44,7 +44,8 @@ def build_model(
 def _build(pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
     inputs = {stored.name: _input(stored) for stored in manifest.inputs()}
     features = [stored for stored in manifest.inputs() if stored.role == "feature"]
-    branches_BD = [_branch(pipeline, stored, inputs) for stored in features]
+    changed = augment_inputs(pipeline.model.augment, inputs)
+    branches_BD = [_branch(pipeline, stored, changed) for stored in features]
     x_BD = fuse(pipeline.model.fusion, branches_BD)
     targets = {stored.name: stored for stored in manifest.stored if stored.role == "target"}
     outputs = {
@@ -64,8 +65,6 @@ def _branch(
     """Returns a feature's vector, [B, D]; its indicator is a part of it."""
     # Layers are named "<feature>.<what>": a feature's own name has no dot, so no two names clash.
     name, tensor = stored.name, inputs[stored.name]
-    if name in pipeline.model.augment:
-        tensor = augment(name, pipeline.model.augment[name], tensor)
     x_BD = encode(name, pipeline.encoder_of(name), stored, tensor)
     indicator = name + MISSING_SUFFIX
     if indicator not in inputs:

@@ -9,9 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from tests.trainer.world import pipeline_of, raw_rows, training_with
+from tests.trainer.world import manifest_of, pipeline_of, raw_rows, training_with
 from trainer.evaluation import evaluate
 from trainer.export import EXPORT_FOLDER, export
+from trainer.model import build_model
 from trainer.serving import load
 from trainer.training import train
 
@@ -66,3 +67,16 @@ def test_a_network_learns_and_its_export_answers_as_it_does(trainer_world, name)
         {n: v for n, v in columns.items() if n in ("color", "unit price", "review", "photo")}
     )
     np.testing.assert_allclose(served["cost"], served["cost"][0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_computes_in_mixed_precision(name):
+    pipeline = pipeline_of(model=NETWORKS[name])
+    manifest = manifest_of(pipeline)
+    model = build_model(pipeline, manifest, mixed_precision=True)
+    rows = {s.name: np.ones((4, *s.shape), s.dtype) for s in manifest.inputs()}
+    rows["review"][0] = 0  # a text without words
+    for training in (False, True):
+        for output in model(rows, training=training).values():
+            assert output.dtype == "float32"
+            assert np.isfinite(output).all()

@@ -166,7 +166,15 @@ def _document_path(loc: Sequence[int | str], document: Any) -> tuple[list[int | 
 
 
 def _is_tag(part: int | str, place: dict[str, Any]) -> bool:
-    return part in (place.get("kind"), place.get("by", "hash"), "one", "many", "[key]")
+    return part in (
+        place.get("kind"),
+        place.get("by", "hash"),
+        "one",
+        "many",
+        "single",
+        "several",
+        "[key]",
+    )
 
 
 def _explain(item: Any, path: list[int | str], loc: list[str]) -> tuple[str, str]:
@@ -230,4 +238,6 @@ def _children(node: dict[str, Any], part: str, schema: dict[str, Any]) -> list[d
         return list(node["patternProperties"].values())
     if part.isdigit() and "items" in node:
         return [node["items"]]
+    if part in ("single", "several"):  # one of these has `columns`, and by that alone is known
+        return [node] if ("columns" in node.get("properties", {})) == (part == "several") else []
     return [node] if part in ("one", "many", "hash", "column", "time") else []

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from transforms.contract.augment import Augmentation
+from transforms.contract.augment import Augment
 from transforms.contract.fusions import ConcatenateFusion, Fusion
 from transforms.contract.spec import DropoutRate, Spec, refuse_uneven_heads
 
@@ -198,7 +198,8 @@ class ModelSpec(Spec):
 
     Attributes:
         encoders: An encoder per feature; a feature that is not named here gets its kind's default.
-        augment: Random changes to a picture per image feature, in training only.
+        augment: Random changes to pictures, in training only: of an image feature under its name,
+            or, with `columns`, the same geometry for several under any other name.
         fusion: How the branches are joined.
         builder: "package.module:function" of a function that builds the model instead. It is
             called with the pipeline and its transform manifest and returns a `keras.Model` that
@@ -206,7 +207,7 @@ class ModelSpec(Spec):
     """
 
     encoders: dict[str, Encoder] = {}
-    augment: dict[str, Augmentation] = {}
+    augment: Augment = {}
     fusion: Fusion = ConcatenateFusion()
     builder: ImportPath | None = None
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from transforms.contract.augment import AlignedGeometry
 from transforms.contract.features import Feature, Image, RawColumn
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.model import (
@@ -83,10 +84,23 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
-    def _pictures_suit_the_model(self) -> Self:
-        for name in self.model.augment:
-            if not isinstance(self.features.get(name), Image):
-                raise ValueError(f"model.augment names an image feature, received {name!r}")
+    def _augmentations_fit_their_features(self) -> Self:
+        moved: set[str] = set()
+        for name, spec in self.model.augment.items():
+            columns = spec.columns if isinstance(spec, AlignedGeometry) else (name,)
+            images = [f for f in (self.features.get(c) for c in columns) if isinstance(f, Image)]
+            if len(images) < len(columns):
+                raise ValueError(f"model.augment names image features, received {columns}")
+            if len({(image.height, image.width) for image in images}) > 1:
+                raise ValueError(f"pictures of one size for model.augment.{name}.columns")
+            twice = moved.intersection(columns) if spec.moves_pixels else set()
+            if twice or len(set(columns)) < len(columns):
+                raise ValueError(f"one geometry for each picture in model.augment, see {name!r}")
+            moved.update(columns if spec.moves_pixels else ())
+        return self
+
+    @model_validator(mode="after")
+    def _pictures_are_large_enough(self) -> Self:
         for name, encoder in self.model.encoders.items():
             feature = self.features[name]
             if not isinstance(encoder, BackboneEncoder) or not isinstance(feature, Image):

@@ -67,6 +67,18 @@ def test_a_small_picture_is_refused_for_a_deep_network(declaration: Path) -> Non
     assert "received 31x96" in message
 
 
+def test_aligned_pictures_have_one_size_and_one_geometry(declaration: Path) -> None:
+    depth = "features.depth={kind: image, height: 96, width: 96, channels: 1}"
+    both = "model.augment.geometry={columns: [photo, depth], zoom: 0.1}"
+    assert load(declaration, [depth, both]).model.augment["geometry"].zoom == 0.1
+    own = "model.augment.photo={brightness: 0.1}"
+    assert load(declaration, [depth, both, own]).model.augment["photo"]
+    message = error_of(declaration, depth, both, "model.augment.photo={flip: horizontal}")
+    assert "one geometry for each picture" in message
+    message = error_of(declaration, depth, both, "features.depth.width=95")
+    assert "pictures of one size for model.augment.geometry.columns" in message
+
+
 def test_a_fusion_that_does_not_say_concatenates(declaration: Path) -> None:
     assert load(declaration, ["model.fusion.hidden=[3]"]).model.fusion == ConcatenateFusion(
         hidden=(3,)
@@ -134,8 +146,16 @@ def test_override_replaces_one_value(declaration: Path) -> None:
             "model.fusion: expected width to be a multiple of heads, received 9 for 2 heads",
         ),
         ("model.fusion.modality_dropout=1", "model.fusion.modality_dropout: expected less than 1"),
-        ("model.augment={country: {zoom: 0.1}}", "augment names an image feature, received 'coun"),
+        ("model.augment={country: {zoom: 0.1}}", "model.augment names image features, received"),
         ("model.augment={photo: {}}", "model.augment.photo: expected at least one change"),
+        (
+            "model.augment={all: {columns: [photo, photo], zoom: 0.1}}",
+            "one geometry for each picture in model.augment",
+        ),
+        ("model.augment={all: {columns: [photo], zoom: 0.1}}", "model.augment.all.columns: exp"),
+        ("model.augment={all: {columns: [photo, mask]}}", "model.augment.all: expected at least o"),
+        ("model.augment={all: {columns: [photo, mask], zoom: 0.1}}", "names image features"),
+        ("model.augment={all: {columns: [photo, x], brightness: 1}}", "unknown key 'brightness'"),
         ("model.augment={photo: {flipp: horizontal}}", "(did you mean 'flip'?)"),
         ("model.encoders.foto={kind: cnn}", "model.encoders names a feature, received 'foto'"),
         ("features.photo.storage=webp", "features.photo.storage: expected 'raw', 'jpeg' or 'png'"),
