@@ -63,7 +63,7 @@ def test_a_small_picture_is_refused_for_a_deep_network(declaration: Path) -> Non
     message = error_of(
         declaration, "features.photo.height=31", "model.encoders.photo={kind: mobilenet}"
     )
-    assert "features.photo of at least 32x32 pixels for the encoder mobilenet" in message
+    assert "features.photo: expected at least 32x32 pixels for the encoder mobilenet" in message
     assert "received 31x96" in message
 
 
