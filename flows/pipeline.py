@@ -28,6 +28,7 @@ from flows.session import Session, span
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
+from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, exclusive_lock, remove
 from transforms.identity import transform_of_run
 
@@ -125,11 +126,16 @@ def refresh_model(
             transform=name,
             partitions=partitions,
             reporter=reporter,
-            search_path=Path(declaration).absolute().parent if pipeline.model.builder else None,
+            search_path=_search_path(pipeline, Path(declaration)),
         )
         with session.child_locks(lock):
             _work(session)
         return str(session.folder)
+
+
+def _search_path(pipeline: PipelineSpec, declaration: Path) -> Path | None:
+    """Returns where the user's own modules lie; None if the declaration names none."""
+    return declaration.absolute().parent if pipeline.model.has_user_code else None
 
 
 def _work(session: Session) -> None:

@@ -39,8 +39,12 @@ def build_declared(path: str, pipeline: PipelineSpec, manifest: TransformManifes
     return model
 
 
-def find(path: str) -> Callable[..., Any]:
+def find(path: str, place: str = _PLACE) -> Callable[..., Any]:
     """Returns a function by its import path; modules of the working directory are found too.
+
+    Args:
+        path: "package.module:function".
+        place: Where the declaration names it.
 
     Raises:
         DeclarationError: The module or the function is not there, or fails on import.
@@ -57,6 +61,7 @@ def find(path: str) -> Callable[..., Any]:
             f"an importable module {module_name!r}",
             str(error),
             f"Correct the path, or run the command in the folder that holds it, not in {folder}.",
+            place=place,
         ) from error
     found = getattr(module, name, None)
     if not callable(found):
@@ -64,6 +69,7 @@ def find(path: str) -> Callable[..., Any]:
             f"a function {name!r} in {module_name}",
             "no such name" if found is None else type(found).__name__,
             "Correct the name after the colon.",
+            place=place,
         )
     return found  # type: ignore[no-any-return]
 
@@ -124,5 +130,5 @@ def _compare_outputs(
             )
 
 
-def _wrong(expected: str, received: str, action: str) -> DeclarationError:
-    return DeclarationError(_PLACE, expected=expected, received=received, action=action)
+def _wrong(expected: str, received: str, action: str, *, place: str = _PLACE) -> DeclarationError:
+    return DeclarationError(place, expected=expected, received=received, action=action)

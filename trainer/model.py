@@ -7,11 +7,12 @@ from contextlib import contextmanager
 
 import keras
 
+from trainer.augment import augment_inputs
 from trainer.builder import build_declared
 from trainer.encoders import encode
-from trainer.fusion import FUSIONS
+from trainer.fusion import fuse
 from trainer.heads import head_of
-from transforms.contract.manifest import StoredFeature, TransformManifest
+from transforms.contract.manifest import MISSING_SUFFIX, StoredFeature, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 
 
@@ -42,8 +43,10 @@ def build_model(
 
 def _build(pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
     inputs = {stored.name: _input(stored) for stored in manifest.inputs()}
-    branches_BD = [_branch(pipeline, s, inputs[s.name]) for s in manifest.inputs()]
-    x_BD = FUSIONS[type(pipeline.model.fusion)](pipeline.model.fusion, branches_BD)
+    features = [stored for stored in manifest.inputs() if stored.role == "feature"]
+    changed = augment_inputs(pipeline.model.augment, inputs)
+    branches_BD = [_branch(pipeline, stored, changed) for stored in features]
+    x_BD = fuse(pipeline.model.fusion, branches_BD)
     targets = {stored.name: stored for stored in manifest.stored if stored.role == "target"}
     outputs = {
         name: head_of(spec).layer(name, targets[name])(x_BD)
@@ -57,12 +60,17 @@ def _input(stored: StoredFeature) -> keras.KerasTensor:
 
 
 def _branch(
-    pipeline: PipelineSpec, stored: StoredFeature, tensor: keras.KerasTensor
+    pipeline: PipelineSpec, stored: StoredFeature, inputs: dict[str, keras.KerasTensor]
 ) -> keras.KerasTensor:
+    """Returns a feature's vector, [B, D]; its indicator is a part of it."""
     # Layers are named "<feature>.<what>": a feature's own name has no dot, so no two names clash.
-    if stored.role == "indicator":
-        return keras.layers.Reshape((1,), name=f"{stored.name}.flat")(tensor)
-    return encode(stored.name, pipeline.encoder_of(stored.name), stored, tensor)
+    name, tensor = stored.name, inputs[stored.name]
+    x_BD = encode(name, pipeline.encoder_of(name), stored, tensor)
+    indicator = name + MISSING_SUFFIX
+    if indicator not in inputs:
+        return x_BD
+    flat_B1 = keras.layers.Reshape((1,), name=f"{indicator}.flat")(inputs[indicator])
+    return keras.layers.Concatenate(name=f"{name}.with_indicator")([x_BD, flat_B1])
 
 
 @contextmanager

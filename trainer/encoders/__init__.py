@@ -10,14 +10,21 @@ from typing import Any
 
 import keras
 
-from trainer.encoders import categorical, image, numeric, text
+from trainer.encoders import backbone, categorical, custom, image, numeric, text
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.model import (
+    ENCODERS_BY_FEATURE_KIND,
     CnnEncoder,
+    Conv1dEncoder,
+    CustomEncoder,
     DenseEncoder,
     EmbeddingEncoder,
+    GruEncoder,
     LstmEncoder,
+    MobilenetEncoder,
     OneHotEncoder,
+    ResnetEncoder,
+    TransformerEncoder,
 )
 from transforms.contract.spec import Spec
 
@@ -30,7 +37,13 @@ ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
     ("numeric", DenseEncoder): numeric.dense,
     ("text", EmbeddingEncoder): text.average,
     ("text", LstmEncoder): text.lstm,
+    ("text", GruEncoder): text.gru,
+    ("text", Conv1dEncoder): text.conv1d,
+    ("text", TransformerEncoder): text.transformer,
     ("image", CnnEncoder): image.cnn,
+    ("image", ResnetEncoder): backbone.resnet,
+    ("image", MobilenetEncoder): backbone.mobilenet,
+    **{(kind, CustomEncoder): custom.call for kind in ENCODERS_BY_FEATURE_KIND},
 }
 
 

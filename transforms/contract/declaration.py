@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from transforms.contract.errors import DeclarationError
+from transforms.contract.model import BackboneEncoder
 from transforms.contract.pipeline import PipelineSpec
 
 _ACTION = "Correct the declaration; `braid schema` prints every key with its type and default."
@@ -71,7 +72,7 @@ def load(path: Path, overrides: Iterable[str] = ()) -> PipelineSpec:
     for override in overrides:
         _override(document, override)
     spec = parse(document, place=str(path))
-    return _with_absolute_source(spec, path.parent)
+    return _with_absolute_weights(_with_absolute_source(spec, path.parent), path.parent)
 
 
 def parse(document: dict[str, Any], place: str = "declaration") -> PipelineSpec:
@@ -147,6 +148,18 @@ def _with_absolute_source(spec: PipelineSpec, folder: Path) -> PipelineSpec:
     return spec.model_copy(update={"source": source})
 
 
+def _with_absolute_weights(spec: PipelineSpec, folder: Path) -> PipelineSpec:
+    """Takes an encoder's relative weights file from the declaration's folder."""
+    encoders = {
+        name: encoder.model_copy(update={"weights": str((folder / encoder.weights).absolute())})
+        if isinstance(encoder, BackboneEncoder) and encoder.weights
+        else encoder
+        for name, encoder in spec.model.encoders.items()
+    }
+    model = spec.model.model_copy(update={"encoders": encoders})
+    return spec.model_copy(update={"model": model})
+
+
 def _problems(error: ValidationError, document: Any) -> list[tuple[str, str, str]]:
     """Returns (path, expected, received) for every error; alternatives of one place are joined."""
     merged: dict[str, tuple[list[str], str]] = {}
@@ -179,7 +192,15 @@ def _document_path(loc: Sequence[int | str], document: Any) -> tuple[list[int | 
 
 
 def _is_tag(part: int | str, place: dict[str, Any]) -> bool:
-    return part in (place.get("kind"), place.get("by", "hash"), "one", "many", "[key]")
+    return part in (
+        place.get("kind"),
+        place.get("by", "hash"),
+        "one",
+        "many",
+        "single",
+        "several",
+        "[key]",
+    )
 
 
 def _explain(item: Any, path: list[int | str], loc: list[str]) -> tuple[str, str]:
@@ -193,7 +214,7 @@ def _explain(item: Any, path: list[int | str], loc: list[str]) -> tuple[str, str
         return "a value, as this key is required", "nothing"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = context.get("discriminator", "'kind'").strip("'")
-        tag = "by" if tag.startswith("_split_kind") else tag
+        tag = {"_split_kind()": "by", "_fusion_kind()": "kind"}.get(tag, tag)
         received = repr(context["tag"]) if "tag" in context else "none"
         choices = context.get("expected_tags")
         return f"{tag} to be one of {choices}" if choices else f"a '{tag}'", received
@@ -229,6 +250,8 @@ def _children(node: dict[str, Any], part: str, schema: dict[str, Any]) -> list[d
     node = _resolve(node, schema)
     if part in node.get("properties", {}):
         return [node["properties"][part]]
+    if node.get("properties", {}).get("kind", {}).get("const") == part:
+        return [node]
     for union in ("oneOf", "anyOf"):
         if union in node:
             mapping = node.get("discriminator", {}).get("mapping", {})
@@ -241,4 +264,6 @@ def _children(node: dict[str, Any], part: str, schema: dict[str, Any]) -> list[d
         return list(node["patternProperties"].values())
     if part.isdigit() and "items" in node:
         return [node["items"]]
+    if part in ("single", "several"):  # one of these has `columns`, and by that alone is known
+        return [node] if ("columns" in node.get("properties", {})) == (part == "several") else []
     return [node] if part in ("one", "many", "hash", "column", "time") else []

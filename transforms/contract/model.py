@@ -14,9 +14,11 @@ from pydantic import (
     model_validator,
 )
 
-from transforms.contract.spec import Spec
+from transforms.contract.augment import Augment
+from transforms.contract.fusions import ConcatenateFusion, Fusion
+from transforms.contract.spec import DropoutRate, Spec, refuse_uneven_heads
 
-DropoutRate = Annotated[float, Field(ge=0, lt=1)]
+ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
 
 class EmbeddingEncoder(Spec):
@@ -53,6 +55,59 @@ class LstmEncoder(Spec):
     bidirectional: bool = False
 
 
+class GruEncoder(Spec):
+    """As `lstm`, by a GRU: a quarter fewer weights.
+
+    Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
+    Translation", 2014.
+    """
+
+    kind: Literal["gru"] = "gru"
+    dimension: PositiveInt = 64
+    units: PositiveInt = 64
+    bidirectional: bool = False
+
+
+class Conv1dEncoder(Spec):
+    """A learnt vector per word, filters over `kernel_size` words, each one's strongest answer.
+
+    Kim, "Convolutional Neural Networks for Sentence Classification", 2014.
+    """
+
+    kind: Literal["conv1d"] = "conv1d"
+    dimension: PositiveInt = 64
+    filters: PositiveInt = 64
+    kernel_size: PositiveInt = 3
+
+
+class TransformerEncoder(Spec):
+    """A learnt vector per word and place, layers of self-attention, the mean over the words.
+
+    Vaswani et al., "Attention Is All You Need", 2017; with the normalization before each sublayer
+    (Xiong et al., "On Layer Normalization in the Transformer Architecture", 2020), which trains
+    without a warm-up.
+
+    Attributes:
+        dimension: The width of the vectors; a multiple of `heads`.
+        heads: Attentions side by side in a layer.
+        layers: Layers of attention and feed-forward network.
+        feed_forward: The hidden width of a layer's feed-forward network.
+        dropout: Of what each sublayer adds.
+    """
+
+    kind: Literal["transformer"] = "transformer"
+    dimension: PositiveInt = 64
+    heads: PositiveInt = 4
+    layers: PositiveInt = 2
+    feed_forward: PositiveInt = 128
+    dropout: DropoutRate = 0.1
+
+    @model_validator(mode="after")
+    def _heads_share_the_dimension(self) -> Self:
+        refuse_uneven_heads(self.dimension, self.heads, "dimension")
+        return self
+
+
 class CnnEncoder(Spec):
     """A block of 3x3 convolution, normalization and 2x2 pooling per entry of `filters`."""
 
@@ -61,26 +116,81 @@ class CnnEncoder(Spec):
     units: PositiveInt = 64
 
 
+class BackboneEncoder(Spec):
+    """A network of `keras.applications` without its top, the mean over the picture, a dense layer.
+
+    A picture with other than 3 channels goes through a learnt 1x1 convolution to 3 first.
+
+    Attributes:
+        weights: A file with the network's weights, without the top and for 3 channels, relative
+            to the declaration; None starts at random. Nothing is ever downloaded. The network is
+            built anew for evaluation and export, so the file has to stay until they are done.
+        units: The vector's width.
+    """
+
+    weights: Annotated[str, Field(pattern=r"\.weights\.h5$")] | None = None
+    units: PositiveInt = 64
+
+
+class ResnetEncoder(BackboneEncoder):
+    """ResNet50V2. He et al., "Identity Mappings in Deep Residual Networks", 2016."""
+
+    kind: Literal["resnet"] = "resnet"
+
+
+class MobilenetEncoder(BackboneEncoder):
+    """MobileNetV2. Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018.
+
+    Attributes:
+        alpha: The share of the filters of every layer; 1.0 is the published network.
+    """
+
+    kind: Literal["mobilenet"] = "mobilenet"
+    alpha: PositiveFloat = 1.0
+
+
+class CustomEncoder(Spec):
+    """Your own function, for any kind of feature.
+
+    Attributes:
+        builder: "package.module:function"; it is called with the `StoredFeature` and the tensor
+            [B, *its shape], and returns a floating tensor [B, D]. A module of the declaration's
+            folder is found. The tensor is of the stored dtype; augmented pictures are float32.
+    """
+
+    kind: Literal["custom"] = "custom"
+    builder: ImportPath
+
+
 Encoder = Annotated[
-    EmbeddingEncoder | OneHotEncoder | DenseEncoder | LstmEncoder | CnnEncoder,
+    EmbeddingEncoder
+    | OneHotEncoder
+    | DenseEncoder
+    | LstmEncoder
+    | GruEncoder
+    | Conv1dEncoder
+    | TransformerEncoder
+    | CnnEncoder
+    | ResnetEncoder
+    | MobilenetEncoder
+    | CustomEncoder,
     Field(discriminator="kind"),
 ]
 
 # Which encoders read which feature kind; the first is the default.
 ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
-    "categorical": (EmbeddingEncoder, OneHotEncoder),
-    "numeric": (DenseEncoder,),
-    "text": (EmbeddingEncoder, LstmEncoder),
-    "image": (CnnEncoder,),
+    "categorical": (EmbeddingEncoder, OneHotEncoder, CustomEncoder),
+    "numeric": (DenseEncoder, CustomEncoder),
+    "text": (
+        EmbeddingEncoder,
+        LstmEncoder,
+        GruEncoder,
+        Conv1dEncoder,
+        TransformerEncoder,
+        CustomEncoder,
+    ),
+    "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder, CustomEncoder),
 }
-
-
-class ConcatenateFusion(Spec):
-    """The branches side by side, then fully connected layers."""
-
-    kind: Literal["concatenate"] = "concatenate"
-    hidden: tuple[PositiveInt, ...] = (128, 64)
-    dropout: DropoutRate = 0.1
 
 
 class ModelSpec(Spec):
@@ -88,6 +198,8 @@ class ModelSpec(Spec):
 
     Attributes:
         encoders: An encoder per feature; a feature that is not named here gets its kind's default.
+        augment: Random changes to pictures, in training only: of an image feature under its name,
+            or, with `columns`, the same geometry for several under any other name.
         fusion: How the branches are joined.
         builder: "package.module:function" of a function that builds the model instead. It is
             called with the pipeline and its transform manifest and returns a `keras.Model` that
@@ -95,14 +207,23 @@ class ModelSpec(Spec):
     """
 
     encoders: dict[str, Encoder] = {}
-    fusion: ConcatenateFusion = ConcatenateFusion()
-    builder: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
+    augment: Augment = {}
+    fusion: Fusion = ConcatenateFusion()
+    builder: ImportPath | None = None
 
     @model_validator(mode="after")
     def _builder_stands_alone(self) -> Self:
         if self.builder is not None and self.encoders:
             raise ValueError("either a builder or encoders, as a builder makes its own encoders")
+        if self.builder is not None and self.augment:
+            raise ValueError("either a builder or augment, as a builder makes the whole network")
         return self
+
+    @property
+    def has_user_code(self) -> bool:
+        """Whether a function of the user builds the model or a part of it."""
+        custom = (isinstance(encoder, CustomEncoder) for encoder in self.encoders.values())
+        return self.builder is not None or any(custom)
 
 
 class ConstantSchedule(Spec):

@@ -6,10 +6,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from transforms.contract.features import Feature, RawColumn
+from transforms.contract.augment import AlignedGeometry
+from transforms.contract.features import Feature, Image, RawColumn
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.model import (
     ENCODERS_BY_FEATURE_KIND,
+    BackboneEncoder,
     Encoder,
     Gate,
     GateSpec,
@@ -25,6 +27,8 @@ ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length
 
 # Raised whenever the same declaration and rows would give other shards than before.
 TRANSFORM_VERSION = 1
+
+SMALLEST_BACKBONE_SIDE = 32  # pixels; these networks halve a picture five times
 
 # Fields of a target that shape the training but not the shards.
 _TRAINING_FIELDS = {"loss", "loss_weight", "metrics", "class_weights"}
@@ -96,10 +100,46 @@ class PipelineSpec(Spec):
             kind = self.features[name].kind
             allowed = ENCODERS_BY_FEATURE_KIND[kind]
             if type(encoder) not in allowed:
-                kinds = " or ".join(cls.model_fields["kind"].default for cls in allowed)
+                kinds = ", ".join(cls.model_fields["kind"].default for cls in allowed)
                 raise ValueError(
-                    f"@model.encoders.{name}.kind {kinds} for the {kind} feature, "
+                    f"@model.encoders.{name}.kind one of {kinds} for the {kind} feature, "
                     f"received {encoder.kind!r}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _augmentations_fit_their_features(self) -> Self:
+        moved: set[str] = set()
+        for name, spec in self.model.augment.items():
+            columns = spec.columns if isinstance(spec, AlignedGeometry) else (name,)
+            images = [f for f in (self.features.get(c) for c in columns) if isinstance(f, Image)]
+            if len(images) < len(columns):
+                raise ValueError(f"@model.augment.{name} image features, received {columns}")
+            sizes = {(image.height, image.width) for image in images}
+            if len(sizes) > 1:
+                raise ValueError(
+                    f"@model.augment.{name}.columns pictures of one size, received {sorted(sizes)}"
+                )
+            twice = moved.intersection(columns) if spec.moves_pixels else set()
+            if twice or len(set(columns)) < len(columns):
+                raise ValueError(
+                    f"@model.augment.{name} one geometry for each picture, "
+                    f"received several for {columns}"
+                )
+            moved.update(columns if spec.moves_pixels else ())
+        return self
+
+    @model_validator(mode="after")
+    def _pictures_are_large_enough(self) -> Self:
+        for name, encoder in self.model.encoders.items():
+            feature = self.features[name]
+            if not isinstance(encoder, BackboneEncoder) or not isinstance(feature, Image):
+                continue
+            if min(feature.height, feature.width) < SMALLEST_BACKBONE_SIDE:
+                raise ValueError(
+                    f"@features.{name} at least {SMALLEST_BACKBONE_SIDE}x"
+                    f"{SMALLEST_BACKBONE_SIDE} pixels for the encoder {encoder.kind}, "
+                    f"received {feature.height}x{feature.width}"
                 )
         return self
 

@@ -9,10 +9,14 @@ from transforms.contract.manifest import StoredFeature
 from transforms.contract.model import (
     ENCODERS_BY_FEATURE_KIND,
     CnnEncoder,
+    Conv1dEncoder,
+    CustomEncoder,
     DenseEncoder,
     EmbeddingEncoder,
+    GruEncoder,
     LstmEncoder,
     OneHotEncoder,
+    TransformerEncoder,
 )
 
 IDS = StoredFeature(
@@ -66,14 +70,24 @@ def test_buckets_become_one_hot():
     assert branch(pair, DenseEncoder(), [[2, 0]]).tolist() == [[0, 0, 1, 1, 0, 0]]
 
 
-@pytest.mark.parametrize(
-    "spec",
-    [
-        EmbeddingEncoder(dimension=4),
-        LstmEncoder(dimension=4, units=3),
-        LstmEncoder(dimension=4, units=3, bidirectional=True),
-    ],
-)
+TEXT_ENCODERS = [
+    EmbeddingEncoder(dimension=4),
+    LstmEncoder(dimension=4, units=3),
+    LstmEncoder(dimension=4, units=3, bidirectional=True),
+    GruEncoder(dimension=4, units=3),
+    GruEncoder(dimension=4, units=3, bidirectional=True),
+    Conv1dEncoder(dimension=4, filters=6),
+    Conv1dEncoder(dimension=4, filters=6, kernel_size=2),
+    TransformerEncoder(dimension=8, heads=2, feed_forward=6),
+]
+
+
+def test_every_text_encoder_is_tested():
+    tested = {type(spec) for spec in TEXT_ENCODERS} | {CustomEncoder}
+    assert tested == set(ENCODERS_BY_FEATURE_KIND["text"])
+
+
+@pytest.mark.parametrize("spec", TEXT_ENCODERS)
 def test_padding_does_not_change_a_text(spec):
     short = WORDS.model_copy(update={"shape": (2,)})
     padded = branch(WORDS, spec, [[4, 7, 0, 0, 0]])
@@ -81,17 +95,30 @@ def test_padding_does_not_change_a_text(spec):
     assert not np.allclose(padded, branch(WORDS, spec, [[4, 7, 1, 0, 0]]))
 
 
-@pytest.mark.parametrize("spec", [EmbeddingEncoder(), LstmEncoder()])
+@pytest.mark.parametrize("spec", TEXT_ENCODERS)
 def test_a_text_without_words_is_finite(spec):
     assert np.isfinite(branch(WORDS, spec, [[0, 0, 0, 0, 0]])).all()
 
 
-def test_the_mean_of_words_ignores_their_order_and_the_lstm_does_not():
+def test_the_mean_of_words_ignores_their_order_and_the_others_do_not():
     texts = [[4, 7, 2, 0, 0], [2, 7, 4, 0, 0]]
-    mean = branch(WORDS, EmbeddingEncoder(), texts)
-    lstm = branch(WORDS, LstmEncoder(), texts)
+    mean, *others = [branch(WORDS, spec, texts) for spec in TEXT_ENCODERS]
     np.testing.assert_allclose(mean[0], mean[1], rtol=1e-6)
-    assert not np.allclose(lstm[0], lstm[1])
+    for vectors in others:
+        assert not np.allclose(vectors[0], vectors[1], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("spec", "width"),
+    [
+        (GruEncoder(units=3), 3),
+        (GruEncoder(units=3, bidirectional=True), 6),
+        (Conv1dEncoder(filters=5), 5),
+        (TransformerEncoder(dimension=8, heads=4), 8),
+    ],
+)
+def test_a_text_becomes_a_vector_of_the_declared_width(spec, width):
+    assert branch(WORDS, spec, [[4, 7, 2, 0, 0]]).shape == (1, width)
 
 
 def test_a_picture_of_any_size_becomes_a_vector():

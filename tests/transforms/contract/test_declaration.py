@@ -7,7 +7,8 @@ import pytest
 from transforms.contract.declaration import load, parse
 from transforms.contract.errors import DeclarationError
 from transforms.contract.features import Image
-from transforms.contract.model import GateSpec, LstmEncoder
+from transforms.contract.fusions import ConcatenateFusion
+from transforms.contract.model import GateSpec, LstmEncoder, ResnetEncoder
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import HashSplit
 
@@ -51,6 +52,53 @@ def test_bucket_source_stays_as_it_is(declaration: Path) -> None:
     assert load(declaration, ["source.path=gs://bucket/rows"]).source.path == "gs://bucket/rows"
 
 
+def test_weights_are_taken_from_the_declarations_folder(declaration: Path) -> None:
+    pipeline = load(declaration, ["model.encoders.photo={kind: resnet, weights: a.weights.h5}"])
+    assert pipeline.encoder_of("photo") == ResnetEncoder(
+        weights=str(declaration.parent / "a.weights.h5")
+    )
+
+
+def test_a_small_picture_is_refused_for_a_deep_network(declaration: Path) -> None:
+    message = error_of(
+        declaration, "features.photo.height=31", "model.encoders.photo={kind: mobilenet}"
+    )
+    assert "features.photo: expected at least 32x32 pixels for the encoder mobilenet" in message
+    assert "received 31x96" in message
+
+
+def test_aligned_pictures_have_one_size_and_one_geometry(declaration: Path) -> None:
+    depth = "features.depth={kind: image, height: 96, width: 96, channels: 1}"
+    both = "model.augment.geometry={columns: [photo, depth], zoom: 0.1}"
+    assert load(declaration, [depth, both]).model.augment["geometry"].zoom == 0.1
+    own = "model.augment.photo={brightness: 0.1}"
+    assert load(declaration, [depth, both, own]).model.augment["photo"]
+    message = error_of(declaration, depth, both, "model.augment.photo={flip: horizontal}")
+    assert "one geometry for each picture" in message
+    message = error_of(declaration, depth, both, "features.depth.width=95")
+    assert "model.augment.geometry.columns: expected pictures of one size" in message
+
+
+def test_a_fusion_that_does_not_say_concatenates(declaration: Path) -> None:
+    assert load(declaration, ["model.fusion.hidden=[3]"]).model.fusion == ConcatenateFusion(
+        hidden=(3,)
+    )
+
+
+def test_a_declaration_says_whether_it_needs_the_users_modules(declaration: Path) -> None:
+    assert not load(declaration).model.has_user_code
+    assert load(declaration, ["model={builder: 'own:build'}"]).model.has_user_code
+    custom = "model.encoders.photo={kind: custom, builder: 'own:encode'}"
+    assert load(declaration, [custom]).model.has_user_code
+
+
+@pytest.mark.parametrize(
+    "beside", ["encoders: {photo: {kind: cnn}}", "augment: {photo: {zoom: 0.1}}"]
+)
+def test_a_builder_stands_alone(declaration: Path, beside: str) -> None:
+    assert "either a builder or" in error_of(declaration, f"model={{builder: 'own:f', {beside}}}")
+
+
 def test_override_replaces_one_value(declaration: Path) -> None:
     pipeline = load(declaration, ["training.epochs=3", "model.encoders.country={kind: one_hot}"])
     assert pipeline.training.epochs == 3
@@ -79,8 +127,46 @@ def test_override_replaces_one_value(declaration: Path) -> None:
         ("split={train: 90, validation: 10, test: 0}", "split.test: expected rows to judge"),
         ("targets.sold.class_weights={yes: 2}", "targets.sold.class_weights: expected weights"),
         ("features.x={kind: numeric, default: .nan}", "features.x.default: expected a finite"),
-        ("model.encoders.photo={kind: lstm}", "model.encoders.photo.kind: expected cnn for the"),
         ("model.encoders.foto={kind: cnn}", "model.encoders.foto: expected the name of a feature"),
+        (
+            "model.encoders.photo={kind: lstm}",
+            "model.encoders.photo.kind: expected one of cnn, resnet, mobilenet, custom for the "
+            "image feature, received 'lstm'",
+        ),
+        (
+            "model.encoders.photo={kind: resnet, weights: imagenet}",
+            "model.encoders.photo.weights: expected string should match pattern",
+        ),
+        (
+            "model.encoders.photo={kind: custom, builder: own}",
+            "model.encoders.photo.builder: expected string should match pattern",
+        ),
+        (
+            "model.encoders.review={kind: transformer, dimension: 10, heads: 4}",
+            "model.encoders.review: expected dimension to be a multiple of heads, "
+            "received 10 for 4 heads",
+        ),
+        ("model.fusion={kind: sum}", "model.fusion: expected kind to be one of 'concatenate'"),
+        ("model.fusion={kind: gated, hiden: [3]}", "(did you mean 'hidden'?)"),
+        (
+            "model.fusion={kind: attention, width: 9, heads: 2}",
+            "model.fusion: expected width to be a multiple of heads, received 9 for 2 heads",
+        ),
+        ("model.fusion.modality_dropout=1", "model.fusion.modality_dropout: expected less than 1"),
+        (
+            "model.augment={country: {zoom: 0.1}}",
+            "model.augment.country: expected image features, received",
+        ),
+        ("model.augment={photo: {}}", "model.augment.photo: expected at least one change"),
+        (
+            "model.augment={all: {columns: [photo, photo], zoom: 0.1}}",
+            "model.augment.all: expected one geometry for each picture",
+        ),
+        ("model.augment={all: {columns: [photo], zoom: 0.1}}", "model.augment.all.columns: exp"),
+        ("model.augment={all: {columns: [photo, mask]}}", "model.augment.all: expected at least o"),
+        ("model.augment={all: {columns: [photo, mask], zoom: 0.1}}", "expected image features"),
+        ("model.augment={all: {columns: [photo, x], brightness: 1}}", "unknown key 'brightness'"),
+        ("model.augment={photo: {flipp: horizontal}}", "(did you mean 'flip'?)"),
         ("features.photo.storage=webp", "features.photo.storage: expected 'raw', 'jpeg' or 'png'"),
         ("training.epochs=true", "training.epochs: expected a valid integer"),
         ("name", "expected a path in the declaration and a value"),

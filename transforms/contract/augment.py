@@ -1,0 +1,85 @@
+"""Random changes to pictures as a user declares them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from transforms.contract.spec import Spec
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Geometry(Spec):
+    """How the places of pixels are changed at random.
+
+    What a shift, a turn or a zoom uncovers is filled by reflection.
+
+    Attributes:
+        flip: Mirrored half of the time along each named axis.
+        rotate: The largest turn either way, as a share of a full turn.
+        shift: The largest shift either way, as a share of the height and of the width.
+        zoom: The largest zoom in or out, as a share; both sides alike.
+        interpolation: "nearest" keeps the values of a mask as they are.
+    """
+
+    flip: Literal["horizontal", "vertical", "horizontal_and_vertical"] | None = None
+    rotate: Share = 0.0
+    shift: Share = 0.0
+    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+
+    @property
+    def moves_pixels(self) -> bool:
+        """Whether any change of places is declared."""
+        return bool(self.flip or self.rotate or self.shift or self.zoom)
+
+
+class Augmentation(Geometry):
+    """How a picture is changed at random, anew at every step, in training only.
+
+    Attributes:
+        brightness: The largest change either way, as a share of 255.
+        contrast: The largest change either way of the distance from the mean, as a share.
+    """
+
+    brightness: Share = 0.0
+    contrast: Share = 0.0
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not (self.moves_pixels or self.brightness or self.contrast):
+            raise ValueError("at least one change, such as flip: horizontal, received none")
+        return self
+
+
+class AlignedGeometry(Geometry):
+    """One random geometry for several pictures of a row, such as an RGB picture and its depth map.
+
+    Attributes:
+        columns: Image features of one size.
+    """
+
+    columns: Annotated[tuple[str, ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.moves_pixels:
+            raise ValueError("at least one change, such as flip: horizontal, received none")
+        return self
+
+
+def _changed(value: Any) -> str:
+    several = "columns" in value if isinstance(value, dict) else hasattr(value, "columns")
+    return "several" if several else "single"
+
+
+# Under an image feature's name its own changes; with `columns`, under any name, those of several.
+Augment = dict[
+    Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)],
+    Annotated[
+        Annotated[Augmentation, Tag("single")] | Annotated[AlignedGeometry, Tag("several")],
+        Discriminator(_changed),
+    ],
+]

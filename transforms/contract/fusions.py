@@ -1,0 +1,81 @@
+"""The joins of the branches as a user declares them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, PositiveInt, Tag, model_validator
+
+from transforms.contract.spec import DropoutRate, Spec, refuse_uneven_heads
+
+
+class FusionSpec(Spec):
+    """What every fusion has.
+
+    Attributes:
+        hidden: Fully connected layers after the join.
+        dropout: After each of them.
+        modality_dropout: The chance that a row's branch is zeroed in training, so that the model
+            still answers when that feature is missing; a row always keeps one. Neverova et al.,
+            "ModDrop: Adaptive Multi-modal Gesture Recognition", 2016.
+    """
+
+    hidden: tuple[PositiveInt, ...] = (128, 64)
+    dropout: DropoutRate = 0.1
+    modality_dropout: DropoutRate = 0.0
+
+
+class ConcatenateFusion(FusionSpec):
+    """The branches side by side, then fully connected layers."""
+
+    kind: Literal["concatenate"] = "concatenate"
+
+
+class AddFusion(FusionSpec):
+    """The sum of the branches, each projected to `width`."""
+
+    kind: Literal["add"] = "add"
+    width: PositiveInt = 64
+
+
+class GatedFusion(FusionSpec):
+    """As `add`, each projection weighted by a gate that sees every branch.
+
+    Arevalo et al., "Gated Multimodal Units for Information Fusion", 2017.
+    """
+
+    kind: Literal["gated"] = "gated"
+    width: PositiveInt = 64
+
+
+class AttentionFusion(FusionSpec):
+    """Self-attention over the branches as tokens of `width`, then the mean over them.
+
+    Attributes:
+        width: A token's width; a multiple of `heads`.
+        heads: Attentions side by side.
+    """
+
+    kind: Literal["attention"] = "attention"
+    width: PositiveInt = 64
+    heads: PositiveInt = 4
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        refuse_uneven_heads(self.width, self.heads, "width")
+        return self
+
+
+def _fusion_kind(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.get("kind", "concatenate")
+    return getattr(value, "kind", None)
+
+
+Fusion = Annotated[
+    Annotated[ConcatenateFusion, Tag("concatenate")]
+    | Annotated[AddFusion, Tag("add")]
+    | Annotated[GatedFusion, Tag("gated")]
+    | Annotated[AttentionFusion, Tag("attention")],
+    Discriminator(_fusion_kind),
+]
