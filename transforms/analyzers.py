@@ -181,7 +181,7 @@ def _write_vocabulary(
     terms = kept["term"].to_pylist() or [_NO_TERM]
     path = vocabulary_path(folder, name)
     write_atomic(path, b"".join(term + b"\n" for term in terms))
-    write_atomic(counts_path(folder, name), json.dumps(kept["count"].to_pylist()))
+    write_atomic(counts_path(folder, name), json.dumps(kept["count"].to_pylist() or [0]))
     return np.array(str(path))
 
 
