@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format lock clean
+.PHONY: help install demo test lint bench format lock clean
 
 help: ## say what every target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ lint: $(STAMP) ## run every static check
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+bench: $(STAMP) ## time the ETL against the textbook script, some four minutes
+	$(BIN)/python -m tests.benchmarks.etl
 
 format: $(STAMP) ## rewrite the sources in the one format
 	$(BIN)/ruff check --fix .
