@@ -93,7 +93,7 @@ def _refuse_other_inputs(champion: TransformManifest, manifest: TransformManifes
 
 
 def _type_of(raw: RawColumn) -> str:
-    return raw.dtype if raw.length is None else f"{raw.length} x {raw.dtype}"
+    return " x ".join([*map(str, raw.shape), raw.dtype])
 
 
 def _labels(

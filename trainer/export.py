@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -94,7 +95,6 @@ def serving_signatures(
     """
     columns = manifest.raw_inputs()
     arguments = argument_names(raw.name for raw in columns)
-    example_spec = {raw.name: _example_feature(raw) for raw in columns}
 
     def predict(raw: Tensors) -> Tensors:
         outputs = model(graph.transform_features(raw), training=False)
@@ -107,7 +107,7 @@ def serving_signatures(
         return predict({column: tensors[name] for column, name in arguments.items()})
 
     def serve_examples(examples_B: tf.Tensor) -> Tensors:
-        return predict(tf.io.parse_example(examples_B, example_spec))
+        return predict(_parsed_examples(examples_B, columns))
 
     examples = tf.TensorSpec([None], tf.string, name="examples")
     return {
@@ -125,21 +125,37 @@ def _tensor_specs(manifest: TransformManifest) -> dict[str, tf.TensorSpec]:
     names = argument_names(raw.name for raw in columns)
     return {
         names[raw.name]: tf.TensorSpec(
-            [None] if raw.length is None else [None, raw.length],
-            _DTYPES[raw.dtype],
-            name=names[raw.name],
+            [None, *raw.shape], _DTYPES[raw.dtype], name=names[raw.name]
         )
         for raw in columns
     }
 
 
+def _parsed_examples(examples_B: tf.Tensor, columns: Iterable[RawColumn]) -> Tensors:
+    """Parses serialized `tf.Example` into raw columns; what is missing there is a missing value."""
+    columns = tuple(columns)
+    parsed = tf.io.parse_example(examples_B, {raw.name: _example_feature(raw) for raw in columns})
+    for raw in columns:
+        if raw.padded:
+            cut = parsed[raw.name][:, : raw.shape[0]]
+            room = [[0, 0], [0, raw.shape[0] - tf.shape(cut)[1]], *[[0, 0]] * (len(raw.shape) - 1)]
+            padded = tf.pad(cut, room, constant_values=_missing(raw))
+            parsed[raw.name] = tf.ensure_shape(padded, [None, *raw.shape])
+    return parsed  # type: ignore[no-any-return]
+
+
 def _example_feature(raw: RawColumn) -> Any:
-    """Returns how a raw column lies in a `tf.Example`; a missing key is a missing value."""
-    shape = [] if raw.length is None else [raw.length]
-    missing = np.nan if raw.dtype == "float32" else ""
-    return tf.io.FixedLenFeature(
-        shape, _DTYPES[raw.dtype], default_value=np.full(shape, missing).tolist()
-    )
+    dtype, missing = _DTYPES[raw.dtype], _missing(raw)
+    if raw.padded:
+        return tf.io.FixedLenSequenceFeature(
+            raw.shape[1:], dtype, allow_missing=True, default_value=missing
+        )
+    default = np.full(raw.shape, missing).tolist()
+    return tf.io.FixedLenFeature(raw.shape, dtype, default_value=default)
+
+
+def _missing(raw: RawColumn) -> str | float:
+    return math.nan if raw.dtype == "float32" else ""
 
 
 def _declaration(pipeline: PipelineSpec, manifest: TransformManifest) -> str:

@@ -142,32 +142,36 @@ def _refuse_non_finite(predictions: Mapping[str, np.ndarray], what: str) -> None
 
 def _as_input(raw: RawColumn, values: Any, rows: int) -> np.ndarray:
     """Returns a column as the graph takes it: bytes with b"" or float32 with NaN as missing."""
-    shape = (rows,) if raw.length is None else (rows, raw.length)
-    if raw.dtype == "float32":
-        if values is None:
-            return np.full(shape, np.nan, np.float32)
-        numbers = np.asarray(values)
-        if numbers.dtype == object and raw.length is not None:
-            numbers = np.asarray([_numbers(row, raw.length) for row in values])
-        return _reshaped(raw, numbers.astype(np.float32), shape)
+    is_number = raw.dtype == "float32"
+    blank, dtype = (np.nan, np.float32) if is_number else (b"", object)
+    filled = np.full((rows, *raw.shape), blank, dtype)
     if values is None:
-        return np.full(shape, b"", object)
-    return np.asarray([_as_bytes(value) for value in values], object)
+        return filled
+    if not raw.shape:
+        filled[:] = values if is_number else [_as_bytes(value) for value in values]
+        return filled
+    for row, value in enumerate(values):
+        if value is not None:
+            entries = np.asarray(value, None if is_number else object)
+            _check_entries(raw, entries)
+            if not is_number:
+                entries = np.asarray([_as_bytes(entry) for entry in entries], object)
+            filled[row, : len(entries)] = entries
+    return filled
 
 
-def _numbers(row: Any, length: int) -> Any:
-    return np.full(length, np.nan) if row is None else row
-
-
-def _reshaped(raw: RawColumn, numbers: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if numbers.shape != shape:
+def _check_entries(raw: RawColumn, entries: np.ndarray) -> None:
+    """Refuses a row whose list is not of the declared shape; a padded one may be shorter."""
+    fits = entries.shape == raw.shape or (
+        raw.padded and entries.shape[1:] == raw.shape[1:] and len(entries) <= raw.shape[0]
+    )
+    if not fits:
         raise BraidError(
             f"column {raw.name}",
-            expected=f"numbers of shape {list(shape)}",
-            received=str(list(numbers.shape)),
-            action="Give as many numbers in a row as the declaration's `length`.",
+            expected=f"{'at most ' if raw.padded else ''}{list(raw.shape)} entries in a row",
+            received=str(list(entries.shape)),
+            action="Give as many entries in a row as the declaration says.",
         )
-    return numbers
 
 
 def _as_bytes(value: Any) -> bytes:

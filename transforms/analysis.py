@@ -136,9 +136,9 @@ def _record_batch(columns: dict[str, np.ndarray]) -> pa.RecordBatch:
     arrays = {}
     for name in sorted(columns):
         values = columns[name]
-        length = values.shape[1] if values.ndim == 2 else 1
+        length = values.size // max(len(values), 1)
         type_ = pa.float32() if values.dtype == np.float32 else pa.large_binary()
-        offsets = np.arange(0, values.size + 1, length, dtype=np.int64)
+        offsets = np.arange(len(values) + 1, dtype=np.int64) * length
         arrays[name] = pa.LargeListArray.from_arrays(offsets, pa.array(values.ravel(), type_))
     return pa.RecordBatch.from_pydict(arrays)
 
@@ -156,8 +156,8 @@ def _adapter_config(
         representation.dense_tensor.column_name = name
         dims = representation.dense_tensor.shape
         dims.SetInParent()
-        if raw.length is not None:
-            dims.dim.add(size=raw.length)
+        for size in raw.shape:
+            dims.dim.add(size=size)
         representations[name] = representation
     return TensorAdapterConfig(pa.schema(fields), representations, original_type_specs=specs)
 

@@ -53,13 +53,15 @@ def column_names(
     """
     yield "source.key", pipeline.source.key
     for name, raw in pipeline.raw_features().items():
-        yield f"features.{name}", raw.name
+        for column in raw.columns:
+            yield f"features.{name}", column
     if features_only:
         return
     if not isinstance(pipeline.split, HashSplit):
         yield "split.column", pipeline.split.column
     for name, raw in pipeline.raw_targets().items():
-        yield f"targets.{name}", raw.name
+        for column in raw.columns:
+            yield f"targets.{name}", column
 
 
 def is_text(type_: pa.DataType) -> Any:
@@ -141,7 +143,7 @@ def conform(raw: RawColumn, column: pa.Array) -> Conformed:
     if isinstance(column, pa.DictionaryArray):
         column = column.dictionary_decode()
     if raw.dtype == "float32":
-        return _numbers(column) if raw.length is None else _vectors(column, raw.length)
+        return _vectors(column, raw.shape[0]) if raw.shape else _numbers(column)
     return _strings(column)
 
 

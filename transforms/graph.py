@@ -23,8 +23,7 @@ _TF_DTYPES = {"string": tf.string, "bytes": tf.string, "float32": tf.float32}
 
 def tensor_spec(raw: RawColumn) -> tf.TensorSpec:
     """Returns the graph's input for a source column."""
-    shape = [None] if raw.length is None else [None, raw.length]
-    return tf.TensorSpec(shape, _TF_DTYPES[raw.dtype])
+    return tf.TensorSpec([None, *raw.shape], _TF_DTYPES[raw.dtype])
 
 
 def raw_columns(pipeline: PipelineSpec, *, with_targets: bool) -> dict[str, RawColumn]:
@@ -60,7 +59,8 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
             raw = inputs[features[name].name]
             outputs[name] = FEATURE_KINDS[feature.kind].encode(name, feature, raw, fitted)
             if feature.has_indicator:
-                outputs[name + MISSING_SUFFIX] = tf.cast(is_missing(raw), tf.float32)
+                missing = is_missing(features[name], raw)
+                outputs[name + MISSING_SUFFIX] = tf.cast(missing, tf.float32)
         for name, target in pipeline.targets.items():
             raw = inputs[targets[name].name]
             label, known = TARGET_KINDS[target.kind].encode(name, target, raw, fitted)
@@ -71,12 +71,14 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
     return preprocess
 
 
-def is_missing(raw: tf.Tensor) -> tf.Tensor:
-    """Returns whether a raw value is missing, bool [batch]; of a list, any of its numbers."""
-    if raw.dtype == tf.string:
-        return raw == ""
-    missing = ~tf.math.is_finite(raw)
-    return tf.reduce_any(missing, axis=1) if raw.shape.rank == 2 else missing
+def is_missing(raw: RawColumn, tensor: tf.Tensor) -> tf.Tensor:
+    """Returns whether a raw value is missing, bool [batch].
+
+    Of a list of a fixed length that is any of its entries, of a padded one all of them.
+    """
+    missing = tensor == "" if tensor.dtype == tf.string else ~tf.math.is_finite(tensor)
+    reduce = tf.reduce_all if raw.padded else tf.reduce_any
+    return reduce(missing, axis=list(range(1, 1 + len(raw.shape)))) if raw.shape else missing
 
 
 class TransformGraph(tf.Module):  # type: ignore[misc]

@@ -94,10 +94,13 @@ class BatchReader:
         if columns is not None:
             self._specs = [item for item in self._specs if item[2].name in columns]
         self._columns = self._columns_to_read()
-        self._numbers = {raw.name for _, _, raw in self._specs if raw.dtype == "float32"}
+        self._numbers = {
+            column for _, _, raw in self._specs if raw.dtype == "float32" for column in raw.columns
+        }
 
     def _columns_to_read(self) -> list[str]:
-        names = {raw.name for _, _, raw in self._specs} | {self._pipeline.source.key}
+        names = {column for _, _, raw in self._specs for column in raw.columns}
+        names.add(self._pipeline.source.key)
         if not self._features_only:
             names |= {c for place, c in column_names(self._pipeline) if place == "split.column"}
         return sorted(names - {self._pipeline.source.partition_by})
@@ -149,9 +152,9 @@ class BatchReader:
             for row, (column, reason) in problems.items():
                 reject(row, column, reason)
         for _, spec, raw in self._specs:
-            conformed = self._column(spec, raw, table[raw.name])
+            conformed = self._column(spec, raw, table[raw.columns[0]])
             for row, reason in self._settle(spec, raw, conformed, result).items():
-                reject(row, raw.name, reason)
+                reject(row, raw.columns[0], reason)
             result.columns[raw.name] = conformed.values
         _drop(result, rejected)
         return result

@@ -154,7 +154,7 @@ class Graph(tf.Module):
             input_signature=[
                 {
                     r.name: tf.TensorSpec(
-                        [None] if r.length is None else [None, r.length], _RAW_DTYPES[r.dtype]
+                        [None, *r.shape], _RAW_DTYPES[r.dtype]
                     )
                     for r in raws
                 }

@@ -17,7 +17,7 @@ from transforms.contract.targets import Binary
 
 STRING = RawColumn(name="c", dtype="string")
 NUMBER = RawColumn(name="c", dtype="float32")
-PAIR = RawColumn(name="c", dtype="float32", length=2)
+PAIR = RawColumn(name="c", dtype="float32", shape=(2,))
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,24 @@ class RawColumn(Spec):
     A missing value is the empty string for "string" and "bytes", and NaN for "float32".
 
     Attributes:
-        name: The column's name in the source table.
+        name: The graph input's name, and the source column's unless `sources` says otherwise.
         dtype: The element type of the graph's input.
-        length: None for one value a row ([batch]), else values a row ([batch, length]).
+        shape: Its shape in a row, without the batch.
+        padded: Whether a row may have fewer entries along the first axis; the rest is missing.
+        sources: The source columns that are stacked along the last axis; empty for the one column
+            of the same name.
     """
 
     name: str
     dtype: RawDtype
-    length: int | None = None
+    shape: tuple[int, ...] = ()
+    padded: bool = False
+    sources: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The source columns that are read."""
+        return self.sources or (self.name,)
 
 
 class FeatureSpec(Spec):
@@ -89,7 +99,8 @@ class Numeric(FeatureSpec):
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""
-        return RawColumn(name=column, dtype="float32", length=self.length)
+        shape = () if self.length is None else (self.length,)
+        return RawColumn(name=column, dtype="float32", shape=shape)
 
 
 class Text(FeatureSpec):
