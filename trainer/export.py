@@ -124,9 +124,7 @@ def _tensor_specs(manifest: TransformManifest) -> dict[str, tf.TensorSpec]:
     columns = manifest.raw_inputs()
     names = argument_names(raw.name for raw in columns)
     return {
-        names[raw.name]: tf.TensorSpec(
-            [None, *raw.shape], _DTYPES[raw.dtype], name=names[raw.name]
-        )
+        names[raw.name]: tf.TensorSpec([None, *raw.shape], _DTYPES[raw.dtype], name=names[raw.name])
         for raw in columns
     }
 

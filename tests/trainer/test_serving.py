@@ -60,7 +60,7 @@ def test_no_rows_give_no_predictions(scorer):
     [
         ({"color": ["red"], "unit price": [1.0, 2.0]}, "Give arrays of one length"),
         ({"stranger": ["red"]}, "received none of them"),
-        ({"sizes": [[1.0, 2.0, 3.0]]}, r"numbers of shape \[1, 2\], received \[1, 3\]"),
+        ({"sizes": [[1.0, 2.0, 3.0]]}, r"expected \[2\] entries in a row, received \[3\]"),
     ],
 )
 def test_columns_that_do_not_fit_are_refused(scorer, columns, words):

@@ -152,12 +152,7 @@ class Graph(tf.Module):
         self.transform_features = tf.function(
             self._transform,
             input_signature=[
-                {
-                    r.name: tf.TensorSpec(
-                        [None, *r.shape], _RAW_DTYPES[r.dtype]
-                    )
-                    for r in raws
-                }
+                {r.name: tf.TensorSpec([None, *r.shape], _RAW_DTYPES[r.dtype]) for r in raws}
             ],
         )
 
