@@ -14,6 +14,8 @@ from transforms.contract.spec import Spec
 
 Policy = Literal["reject", "default", "missing_indicator"]
 RawDtype = Literal["string", "bytes", "float32"]
+StoredDtype = Literal["int64", "float32", "uint8"]
+Layout = tuple[StoredDtype, tuple[int, ...]]  # what a row has in the shards: dtype and shape
 
 
 class RawColumn(Spec):
@@ -51,11 +53,21 @@ class FeatureSpec(Spec):
             "default" stores the kind's default, "missing_indicator" stores the default and gives
             the model a 0/1 input beside it.
         invalid: The same choice for a value that is there but cannot be used.
+        kind: The kind's name.
     """
 
+    kind: str
     column: str | None = None
     missing: Policy = "default"
     invalid: Policy = "reject"
+
+    def raw(self, column: str) -> RawColumn:
+        """Returns the graph input for this feature."""
+        raise NotImplementedError
+
+    def layout(self) -> Layout:
+        """Returns what a row has in the shards, and in the model's input."""
+        raise NotImplementedError
 
     @property
     def has_indicator(self) -> bool:
@@ -80,6 +92,10 @@ class Categorical(FeatureSpec):
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="string")
 
+    def layout(self) -> Layout:
+        """Returns one id."""
+        return "int64", ()
+
 
 class Numeric(FeatureSpec):
     """A number, or a list of `length` numbers, in a row.
@@ -102,6 +118,11 @@ class Numeric(FeatureSpec):
         shape = () if self.length is None else (self.length,)
         return RawColumn(name=column, dtype="float32", shape=shape)
 
+    def layout(self) -> Layout:
+        """Returns the scaled numbers, or the ids of their buckets."""
+        shape = () if self.length is None else (self.length,)
+        return ("int64" if self.scale == "bucketize" else "float32"), shape
+
 
 class Text(FeatureSpec):
     """A text, split into words and encoded as `length` ids.
@@ -120,6 +141,10 @@ class Text(FeatureSpec):
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="string")
+
+    def layout(self) -> Layout:
+        """Returns the ids of the words."""
+        return "int64", (self.length,)
 
 
 class Image(FeatureSpec):
@@ -151,5 +176,6 @@ class Image(FeatureSpec):
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="bytes")
 
-
-Feature = Annotated[Categorical | Numeric | Text | Image, Field(discriminator="kind")]
+    def layout(self) -> Layout:
+        """Returns the pixels."""
+        return "uint8", (self.height, self.width, self.channels)
