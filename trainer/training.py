@@ -125,7 +125,7 @@ def _run_epochs(
     while not state.stopped:
         batches = training_batches(data.train, layout, training, epoch=state.epochs)
         record = runner.run(batches, state.epochs)
-        loss = _validation_loss(model, manifest, data.validation, training.batch_size)
+        loss = _validation_loss(model, pipeline, manifest, data.validation)
         record = record.model_copy(update={"validation_loss": loss})
         state = state.after(
             record, patience=training.early_stopping_patience, epochs=training.epochs
@@ -136,14 +136,16 @@ def _run_epochs(
 
 def _validation_loss(
     model: keras.Model,
+    pipeline: PipelineSpec,
     manifest: TransformManifest,
     files: Sequence[ShardFile],
-    batch_size: int,
 ) -> float | None:
     """Returns the loss on the validation rows, without class weights; None without rows."""
     if count_rows(files) == 0:
         return None
-    batches = evaluation_batches(files, BatchLayout.for_evaluation(manifest), batch_size)
+    batch_size = pipeline.training.batch_size
+    layout = BatchLayout.for_evaluation(pipeline, manifest)
+    batches = evaluation_batches(files, layout, batch_size)
     steps = math.ceil(count_rows(files) / batch_size)
     loss = float(model.evaluate(batches, steps=steps, verbose=0, return_dict=True)["loss"])
     refuse_non_finite(loss, "the validation loss")

@@ -133,7 +133,7 @@ def test_the_model_has_the_best_epochs_weights(trainer_world):
     manifest = job.manifest()
     predict = predictor(pipeline, manifest, Path(job.run_folder))
     scores = SplitScores(pipeline, manifest, frozenset(pipeline.targets))
-    layout = BatchLayout.for_evaluation(manifest)
+    layout = BatchLayout.for_evaluation(pipeline, manifest)
     for inputs, targets, weights in evaluation_batches(shard_files(job, "validation"), layout, 7):
         truths = {name: target.numpy()[:, 0] for name, target in targets.items()}
         scores.update(predict(inputs), truths, {n: w.numpy() for n, w in weights.items()})

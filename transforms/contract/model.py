@@ -190,6 +190,7 @@ ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
         CustomEncoder,
     ),
     "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder, CustomEncoder),
+    "noise": (DenseEncoder, CustomEncoder),
 }
 
 
