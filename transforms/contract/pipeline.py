@@ -160,6 +160,14 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _balance_has_something_to_balance(self) -> Self:
+        if self.training.loss_balance == "uncertainty" and len(self.targets) < 2:
+            raise ValueError(
+                "@training.loss_balance fixed for a single target, received 'uncertainty'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _gate_metrics_exist(self) -> Self:
         for gate in self.gates():
             if gate.metric not in self.metric_names():
