@@ -8,11 +8,11 @@ import keras
 import tensorflow as tf
 
 from trainer.heads import head_of
+from trainer.losses import REGRESSION_LOSSES
 from trainer.objectives.compiling import jit_compile
 from trainer.optimizers import build_optimizer
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import Binary, Multiclass
 
 
 class UncertaintyBalanced(keras.Model):  # type: ignore[misc]
@@ -72,10 +72,10 @@ class UncertaintyBalanced(keras.Model):  # type: ignore[misc]
     def get_metrics_result(self) -> dict[str, Any]:
         """Returns the losses, and every target's weight as it is now."""
         weights = {f"{name}_weight": value for name, value in self.learnt_weights().items()}
-        return super().get_metrics_result() | weights
+        return {**super().get_metrics_result(), **weights}
 
     def _share(self, name: str) -> float:
-        return 1.0 if isinstance(self._targets[name], Binary | Multiclass) else 0.5
+        return 0.5 if self._losses_by_target[name].loss in REGRESSION_LOSSES else 1.0
 
 
 def compiled(

@@ -273,3 +273,8 @@ def test_noise_is_part_of_what_shapes_the_shards(declaration: Path) -> None:
         load(declaration, [f"features.z={{kind: noise, dimension: {n}}}"]) for n in (4, 5)
     )
     assert narrow.data_fingerprint() != wide.data_fingerprint()
+
+
+def test_a_single_target_has_nothing_to_balance(declaration: Path) -> None:
+    message = error_of(declaration, "training.loss_balance=uncertainty")
+    assert "training.loss_balance: expected fixed for a single target" in message
