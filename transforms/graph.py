@@ -47,7 +47,7 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
 
     def preprocess(inputs: Tensors) -> Tensors:
         requests: list[Request] = []
-        for name, feature in pipeline.features.items():
+        for name, feature in pipeline.column_features().items():
             kind = feature_kind(feature.kind)
             requests += kind.requests(name, feature, inputs[features[name].name])
         for name, target in pipeline.targets.items():
@@ -55,7 +55,7 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
             requests += goal.requests(name, target, inputs[targets[name].name])
         fitted = fit(requests, statistics)
         outputs: Tensors = {}
-        for name, feature in pipeline.features.items():
+        for name, feature in pipeline.column_features().items():
             raw = inputs[features[name].name]
             outputs[name] = feature_kind(feature.kind).encode(name, feature, raw, fitted)
             if feature.has_indicator:
@@ -93,7 +93,7 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
         output = tft.TFTransformOutput(str(transform_output))
         self._layer = output.transform_features_layer()
         images = {n: f for n, f in pipeline.features.items() if isinstance(f, Image)}
-        features = [*pipeline.features]
+        features = [*pipeline.column_features()]
         features += [n + MISSING_SUFFIX for n, f in pipeline.features.items() if f.has_indicator]
 
         def transform(raw: Mapping[str, tf.Tensor]) -> Tensors:

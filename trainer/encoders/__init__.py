@@ -43,6 +43,7 @@ ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
     ("image", CnnEncoder): image.cnn,
     ("image", ResnetEncoder): backbone.resnet,
     ("image", MobilenetEncoder): backbone.mobilenet,
+    ("noise", DenseEncoder): numeric.dense,
 }
 
 

@@ -198,6 +198,7 @@ ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
         CustomEncoder,
     ),
     "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder, CustomEncoder),
+    "noise": (DenseEncoder, CustomEncoder),
 }
 
 
@@ -261,16 +262,44 @@ class CosineSchedule(Spec):
 Schedule = Annotated[ConstantSchedule | CosineSchedule, Field(discriminator="kind")]
 
 
-class TrainingSpec(Spec):
-    """How long and how fast to train.
+class DiscriminatorSpec(Spec):
+    """The network that tells real pictures from made ones, in adversarial training.
+
+    It reads the picture through a strided convolution per entry of `filters`, and what the picture
+    was made from through the declared encoders.
 
     Attributes:
+        filters: Of each convolution; each halves the picture.
+        units: The width of the layer that joins picture and conditions.
+        learning_rate: Of its own optimizer, Adam.
+        dropout: After each convolution; it keeps a small table from being learnt by heart.
+    """
+
+    filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (32, 64)
+    units: PositiveInt = 128
+    learning_rate: PositiveFloat = 2e-4
+    dropout: DropoutRate = 0.3
+
+
+class TrainingSpec(Spec):
+    """What to train for, how long and how fast.
+
+    Attributes:
+        objective: "supervised" lowers the targets' losses. "adversarial" trains the network to
+            make pictures that a discriminator takes for real ones; it is for exactly one image
+            target, and wants a noise feature and no early stopping.
+        loss_balance: How the losses of several targets are added up: "fixed" by their
+            `loss_weight`, "uncertainty" by weights that are learnt beside it.
+        discriminator: Of adversarial training.
         early_stopping_patience: Stop after so many epochs without a better validation loss, and
             keep the best epoch's weights; None trains all epochs and keeps the last.
         mixed_precision: Compute in float16 with float32 weights; worth it on a GPU only.
         shuffle_bytes: The shuffle buffer's size; what it holds is the trainer's memory for data.
     """
 
+    objective: Literal["supervised", "adversarial"] = "supervised"
+    loss_balance: Literal["fixed", "uncertainty"] = "fixed"
+    discriminator: DiscriminatorSpec = DiscriminatorSpec()
     epochs: PositiveInt = 10
     batch_size: PositiveInt = 128
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"

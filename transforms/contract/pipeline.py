@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from transforms.contract.augment import AlignedGeometry
-from transforms.contract.features import Image, RawColumn
+from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.kinds import Feature, is_user_kind
 from transforms.contract.model import (
@@ -68,6 +68,22 @@ class PipelineSpec(Spec):
                 raise ValueError(
                     f"@targets.{name} another name, as predictions have a column of this one, "
                     f"received {name!r}; name the target's column with `column:`"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _noise_stands_beside_columns(self) -> Self:
+        columns = {column for raw in self.raw_features().values() for column in raw.columns}
+        for name, feature in self.features.items():
+            if not isinstance(feature, Noise):
+                continue
+            if not columns:
+                raise ValueError(
+                    f"@features.{name} a feature with a column beside it, received noise alone"
+                )
+            if name in columns:  # the exported model takes both, by these names
+                raise ValueError(
+                    f"@features.{name} a name that no feature's column has, received {name!r}"
                 )
         return self
 
@@ -145,6 +161,14 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _balance_has_something_to_balance(self) -> Self:
+        if self.training.loss_balance == "uncertainty" and len(self.targets) < 2:
+            raise ValueError(
+                "@training.loss_balance fixed for a single target, received 'uncertainty'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _gate_metrics_exist(self) -> Self:
         for gate in self.gates():
             if gate.metric not in self.metric_names():
@@ -159,9 +183,13 @@ class PipelineSpec(Spec):
                 )
         return self
 
+    def column_features(self) -> dict[str, FeatureSpec]:
+        """Returns the features that a column feeds: all but noise."""
+        return {n: spec for n, spec in self.features.items() if isinstance(spec, FeatureSpec)}
+
     def raw_features(self) -> dict[str, RawColumn]:
-        """Returns the graph input of every feature, by feature name."""
-        return {name: spec.raw(spec.column or name) for name, spec in self.features.items()}
+        """Returns the graph input of every feature that a column feeds, by feature name."""
+        return {n: spec.raw(spec.column or n) for n, spec in self.column_features().items()}
 
     def raw_targets(self) -> dict[str, RawColumn]:
         """Returns the graph input of every target, by target name."""
