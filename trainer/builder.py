@@ -121,12 +121,12 @@ def _compare_outputs(
     stored = {s.name: s for s in manifest.stored}
     for name, target in pipeline.targets.items():
         head = head_of(target)
-        shape = (None, head.width(stored[name]))
+        shape = (None, *head.shape(target, stored[name]))
         if tuple(outputs[name].shape) != shape:
             raise _wrong(
                 f"output {name!r} of shape {shape}",
                 str(tuple(outputs[name].shape)),
-                f"End it with Dense({shape[1]}, activation={head.activation!r}).",
+                f"End it with activation {head.activation(target)!r}.",
             )
 
 

@@ -28,8 +28,8 @@ def build_model(
 
     Returns:
         A model that takes a dict of every stored feature and indicator, [B, *shape], and gives a
-        dict of every target: a probability [B, 1], class probabilities [B, C] or a standardized
-        number [B, 1], all float32.
+        dict of every target: a probability [B, 1], class probabilities [B, C] or standardized
+        numbers [B, ...], all float32.
 
     Raises:
         DeclarationError: The declared builder cannot be called, or gives something else.
@@ -47,7 +47,7 @@ def _build(pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
     x_BD = fuse(pipeline.model.fusion, branches_BD)
     targets = {stored.name: stored for stored in manifest.stored if stored.role == "target"}
     outputs = {
-        name: head_of(spec).layer(name, targets[name])(x_BD)
+        name: head_of(spec).build(name, spec, targets[name], x_BD)
         for name, spec in pipeline.targets.items()
     }
     return keras.Model(inputs, outputs, name="braid")

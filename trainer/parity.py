@@ -59,7 +59,8 @@ def largest_difference(
     for name, target in pipeline.targets.items():
         wanted = expected[name]
         received = head_of(target).predictions(name, served)
-        difference = np.abs(received - wanted) / (manifest.targets[name].scale + np.abs(wanted))
+        scale = np.asarray(manifest.targets[name].scale)
+        difference = np.abs(received - wanted) / (scale + np.abs(wanted))
         largest = float(difference.max())
         if not largest <= limit:  # so that NaN fails too
             row = int(np.unravel_index(np.nanargmax(difference), difference.shape)[0])

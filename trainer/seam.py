@@ -11,7 +11,7 @@ from transforms.contract.manifest import (
     TransformManifest,
 )
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import Multiclass, Target
+from transforms.contract.targets import Binary, Multiclass, NumericTarget, Target
 
 Layout = tuple[str, str, tuple[int, ...]]  # role, dtype, shape in a row
 
@@ -43,8 +43,7 @@ def expected_layout(pipeline: PipelineSpec) -> dict[str, Layout]:
         if feature.has_indicator:
             layout[name + MISSING_SUFFIX] = ("indicator", "float32", ())
     for name, target in pipeline.targets.items():
-        dtype = "int64" if isinstance(target, Multiclass) else "float32"
-        layout[name] = ("target", dtype, ())
+        layout[name] = ("target", *_target_layout(target))
         if _can_be_masked(target):
             layout[name + WEIGHT_SUFFIX] = ("weight", "float32", ())
     return layout
@@ -61,6 +60,16 @@ def _feature_layout(feature: Feature) -> tuple[str, tuple[int, ...]]:
             return "int64", (feature.length,)
         case Image():
             return "uint8", (feature.height, feature.width, feature.channels)
+
+
+def _target_layout(target: Target) -> tuple[str, tuple[int, ...]]:
+    match target:
+        case Binary():
+            return "float32", ()
+        case Multiclass():
+            return "int64", ()
+        case NumericTarget():
+            return "float32", () if target.length is None else (target.length,)
 
 
 def _can_be_masked(target: Target) -> bool:

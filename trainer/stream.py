@@ -134,8 +134,9 @@ def model_batch(records: tf.Tensor, layout: BatchLayout) -> Batch:
     inputs = {s.name: parsed[s.name] for s in layout.stored if s.role in ("feature", "indicator")}
     targets = {s.name: parsed[s.name] for s in layout.stored if s.role == "target"}
     weights = {name: _row_weights(name, targets[name], parsed, layout) for name in targets}
-    # [B, 1], like the heads' outputs: Keras takes a mean over the last axis.
-    return inputs, {name: target[:, tf.newaxis] for name, target in targets.items()}, weights
+    # [B, 1] for one value a row, like the heads' outputs: Keras takes a mean over the last axis.
+    shaped = {n: t[:, tf.newaxis] if t.shape.rank == 1 else t for n, t in targets.items()}
+    return inputs, shaped, weights
 
 
 @contextmanager
@@ -180,7 +181,7 @@ def _parsed(batches: tf.data.Dataset, layout: BatchLayout) -> tf.data.Dataset:
 def _row_weights(name: str, target: tf.Tensor, parsed: Tensors, layout: BatchLayout) -> tf.Tensor:
     weight = parsed.get(name + WEIGHT_SUFFIX)
     if weight is None:
-        weight = tf.ones_like(target, tf.float32)
+        weight = tf.ones([tf.shape(target)[0]], tf.float32)
     if name in layout.weights:
         by_class = tf.constant(layout.weights[name], tf.float32)
         weight *= tf.gather(by_class, tf.cast(target, tf.int64))

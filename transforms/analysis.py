@@ -171,8 +171,8 @@ def _manifest(job: TransformJob, statistics: Path) -> TransformManifest:
         if name in moments:
             column = moments[name]
             scaled = getattr(pipeline.targets[name], "scale", "none") == "z_score"
-            mean, scale = (column["mean"][0], column["deviation"][0]) if scaled else (0.0, 1.0)
-            targets[name] = TargetStatistics(mean=mean, scale=scale)
+            mean, scale = (column["mean"], column["deviation"]) if scaled else ([0.0], [1.0])
+            targets[name] = TargetStatistics(mean=tuple(mean), scale=tuple(scale))
             rows = max(rows, int(column["count"][0]))
         else:
             labels = _terms(statistics, name)

@@ -97,7 +97,7 @@ def manifest_of(pipeline: PipelineSpec, fingerprint: str = "f00d") -> TransformM
         targets={
             "sold": TargetStatistics(labels=("0", "1"), counts=(60, 20)),
             "group": TargetStatistics(labels=GROUPS, counts=(40, 20, 20)),
-            "cost": TargetStatistics(mean=MEAN, scale=SCALE),
+            "cost": TargetStatistics(mean=(MEAN,), scale=(SCALE,)),
         },
         rows=80,
         partitions={"all": "p0"},

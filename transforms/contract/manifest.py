@@ -47,16 +47,17 @@ class TargetStatistics(Spec):
     """What the training rows say of a target.
 
     Attributes:
-        labels: The classes, in the order of their ids; empty for a number.
+        labels: The classes, in the order of their ids; empty for numbers.
         counts: Training rows per class, in the same order.
-        mean: What was subtracted from a number before it was stored.
-        scale: What it was divided by.
+        mean: What was subtracted from numbers before they were stored: one value, or one for each
+            entry of the last axis.
+        scale: What they were divided by, likewise.
     """
 
     labels: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
-    mean: float = 0.0
-    scale: float = 1.0
+    mean: tuple[float, ...] = (0.0,)
+    scale: tuple[float, ...] = (1.0,)
 
 
 class TransformManifest(Spec):

@@ -34,11 +34,12 @@ class TargetSpec(Spec):
 class Binary(TargetSpec):
     """Yes or no: a boolean, 0 or 1, or any column of which `positive` is the "yes" value.
 
-    The head is a sigmoid, the loss binary cross-entropy.
+    The head is a sigmoid. The loss "focal" counts rows that are easy already for less.
     """
 
     kind: Literal["binary"]
     positive: str | None = None
+    loss: Literal["binary_crossentropy", "focal"] = "binary_crossentropy"
     class_weights: ClassWeights | None = None
     metrics: tuple[Literal["auc", "precision", "recall", "accuracy"], ...] = Field(
         default=("auc", "precision", "recall", "accuracy"), min_length=1
@@ -69,16 +70,21 @@ class Multiclass(TargetSpec):
 
 
 class NumericTarget(TargetSpec):
-    """A number, learnt on the standardized scale and predicted in the column's own unit."""
+    """A number, or a list of `length` numbers, in a row.
+
+    Learnt on the standardized scale, each position on its own, and predicted in the column's unit.
+    """
 
     kind: Literal["numeric"]
+    length: PositiveInt | None = None
     scale: Literal["z_score", "none"] = "z_score"
     loss: Literal["mse", "mae", "huber"] = "mse"
     metrics: tuple[Literal["mae", "rmse"], ...] = Field(default=("mae", "rmse"), min_length=1)
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this target."""
-        return RawColumn(name=column, dtype="float32")
+        shape = () if self.length is None else (self.length,)
+        return RawColumn(name=column, dtype="float32", shape=shape)
 
 
 Target = Annotated[Binary | Multiclass | NumericTarget, Field(discriminator="kind")]
