@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    ConfigDict,
     Discriminator,
     Field,
     NonNegativeInt,
@@ -156,7 +157,7 @@ class CustomEncoder(Spec):
     Attributes:
         builder: "package.module:function"; it is called with the `StoredFeature` and the tensor
             [B, *its shape], and returns a floating tensor [B, D]. A module of the declaration's
-            folder is found. The tensor is of the stored dtype; augmented pictures are float32.
+            folder is found. The tensor is of the stored dtype.
     """
 
     kind: Literal["custom"] = "custom"
@@ -167,6 +168,20 @@ class OwnEncoder(Spec):
     """The encoder that comes with a feature kind of your own."""
 
     kind: Literal["own"] = "own"
+
+
+class SharedEncoder(Spec):
+    """The encoder of another feature: the same layers with the same weights for both.
+
+    Attributes:
+        with_: The other feature, `with` in the declaration. It is stored alike, has no vocabulary
+            of its own, and an encoder that it does not share itself.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    kind: Literal["shared"] = "shared"
+    with_: Annotated[str, Field(alias="with")]
 
 
 Encoder = Annotated[
@@ -181,24 +196,25 @@ Encoder = Annotated[
     | ResnetEncoder
     | MobilenetEncoder
     | CustomEncoder
-    | OwnEncoder,
+    | OwnEncoder
+    | SharedEncoder,
     Field(discriminator="kind"),
 ]
 
-# Which encoders read which feature kind; the first is the default.
+# Which encoders read which feature kind; the first is the default. Any kind can also be read by a
+# function of the user's, or share the encoder of another feature.
 ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
-    "categorical": (EmbeddingEncoder, OneHotEncoder, CustomEncoder),
-    "numeric": (DenseEncoder, CustomEncoder),
+    "categorical": (EmbeddingEncoder, OneHotEncoder),
+    "numeric": (DenseEncoder,),
     "text": (
         EmbeddingEncoder,
         LstmEncoder,
         GruEncoder,
         Conv1dEncoder,
         TransformerEncoder,
-        CustomEncoder,
     ),
-    "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder, CustomEncoder),
-    "noise": (DenseEncoder, CustomEncoder),
+    "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder),
+    "noise": (DenseEncoder,),
 }
 
 
@@ -206,7 +222,7 @@ def encoders_of(kind: str) -> tuple[type[Spec], ...]:
     """Returns the encoders that read a feature kind, the default first."""
     if is_user_kind(kind):
         return (OwnEncoder, CustomEncoder)
-    return ENCODERS_BY_FEATURE_KIND[kind]
+    return (*ENCODERS_BY_FEATURE_KIND[kind], CustomEncoder)
 
 
 class ModelSpec(Spec):
@@ -231,8 +247,6 @@ class ModelSpec(Spec):
     def _builder_stands_alone(self) -> Self:
         if self.builder is not None and self.encoders:
             raise ValueError("either a builder or encoders, as a builder makes its own encoders")
-        if self.builder is not None and self.augment:
-            raise ValueError("either a builder or augment, as a builder makes the whole network")
         return self
 
     @property
