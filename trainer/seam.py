@@ -53,7 +53,7 @@ def expected_layout(pipeline: PipelineSpec) -> dict[str, Layout]:
 def _feature_layout(feature: Feature) -> tuple[str, tuple[int, ...]]:
     match feature:
         case Categorical():
-            return "int64", ()
+            return "int64", () if feature.length is None else (feature.length,)
         case Numeric():
             shape = () if feature.length is None else (feature.length,)
             return ("int64" if feature.scale == "bucketize" else "float32"), shape

@@ -25,6 +25,9 @@ class StoredFeature(Spec):
         shape: Its shape in a row, without the batch.
         storage: How it lies in the record: "values", or a picture's "raw", "jpeg" or "png" bytes.
         cardinality: The number of ids, for features that are ids.
+        term_weights: A weight per id, for texts that declare them: the smooth inverse document
+            frequency ln((1 + n) / (1 + d)) + 1 of a term that d of the n training rows have. The
+            padding's is 0, and an unknown term counts as one that no row has.
     """
 
     name: str
@@ -34,6 +37,7 @@ class StoredFeature(Spec):
     shape: tuple[int, ...]
     storage: Literal["values", "raw", "jpeg", "png"] = "values"
     cardinality: int | None = None
+    term_weights: tuple[float, ...] = ()
 
     def row_bytes(self) -> int:
         """Returns the size of a row's values in memory, in bytes."""
