@@ -27,6 +27,9 @@ class StoredFeature(Spec):
             What is "drawn" is in no record: it is noise.
         cardinality: The number of ids, for features that are ids.
         distribution: What noise is drawn from.
+        term_weights: A weight per id, for texts that declare them: the smooth inverse document
+            frequency ln((1 + n) / (1 + d)) + 1 of a term that d of the n training rows have. The
+            padding's is 0, and an unknown term counts as one that no row has.
     """
 
     name: str
@@ -37,6 +40,7 @@ class StoredFeature(Spec):
     storage: Literal["values", "raw", "jpeg", "png", "drawn"] = "values"
     cardinality: int | None = None
     distribution: Literal["normal", "uniform"] | None = None
+    term_weights: tuple[float, ...] = ()
 
     def row_bytes(self) -> int:
         """Returns the size of a row's values in memory, in bytes."""

@@ -24,7 +24,9 @@ ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
 
 class EmbeddingEncoder(Spec):
-    """A learnt vector per id; the vectors of a text's words are averaged, padding apart.
+    """A learnt vector per id; the vectors of a row's terms or categories are averaged.
+
+    The padding does not count.
 
     Attributes:
         dimension: The vector's width; None chooses by the number of ids, 4 times its fourth root
@@ -36,7 +38,7 @@ class EmbeddingEncoder(Spec):
 
 
 class OneHotEncoder(Spec):
-    """One input per id. For vocabularies of a few dozen terms."""
+    """One input per id, for a few dozen ids; of a list of categories, 1 for each that it has."""
 
     kind: Literal["one_hot"] = "one_hot"
 
@@ -46,6 +48,18 @@ class DenseEncoder(Spec):
 
     kind: Literal["dense"] = "dense"
     units: tuple[PositiveInt, ...] = ()
+
+
+class BagOfWordsEncoder(Spec):
+    """How often a text has each term of its vocabulary; padding and unknown terms are left out.
+
+    With the feature's `weights`, the numbers are multiplied by them and then divided by the length
+    of the row's vector: Salton and Buckley, "Term-Weighting Approaches in Automatic Text
+    Retrieval", 1988. It gives one input per term, so that a vocabulary of 20,000 makes the next
+    layer large.
+    """
+
+    kind: Literal["bag_of_words"] = "bag_of_words"
 
 
 class LstmEncoder(Spec):
@@ -188,6 +202,7 @@ Encoder = Annotated[
     EmbeddingEncoder
     | OneHotEncoder
     | DenseEncoder
+    | BagOfWordsEncoder
     | LstmEncoder
     | GruEncoder
     | Conv1dEncoder
@@ -208,6 +223,7 @@ ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
     "numeric": (DenseEncoder,),
     "text": (
         EmbeddingEncoder,
+        BagOfWordsEncoder,
         LstmEncoder,
         GruEncoder,
         Conv1dEncoder,

@@ -7,11 +7,13 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from transforms.contract.augment import AlignedGeometry
-from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn
+from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.kinds import Feature, is_user_kind
 from transforms.contract.model import (
     BackboneEncoder,
+    BagOfWordsEncoder,
+    CustomEncoder,
     Encoder,
     Gate,
     GateSpec,
@@ -106,7 +108,8 @@ class PipelineSpec(Spec):
             if seen.setdefault(raw.name, raw) != raw:
                 raise ValueError(
                     f"@features one type for column {raw.name!r}, "
-                    f"received {seen[raw.name].dtype} and {raw.dtype} by two declarations"
+                    f"received {seen[raw.name].in_words()} and {raw.in_words()} "
+                    "by two declarations"
                 )
         return self
 
@@ -150,6 +153,20 @@ class PipelineSpec(Spec):
                 f"{place} features without a vocabulary, as the same id is another word in each, "
                 f"received two of kind {own.kind}"
             )
+
+    @model_validator(mode="after")
+    def _weights_of_terms_are_used(self) -> Self:
+        if self.model.builder is not None:
+            return self  # it finds them in the manifest
+        for name, feature in self.features.items():
+            encoder = self.encoder_of(name)
+            weighted = isinstance(feature, Text) and feature.weights is not None
+            if weighted and not isinstance(encoder, (BagOfWordsEncoder, CustomEncoder)):
+                raise ValueError(
+                    f"@model.encoders.{name}.kind bag_of_words or custom, as "
+                    f"features.{name}.weights is for these, received {encoder.kind!r}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _augmentations_fit_their_features(self) -> Self:

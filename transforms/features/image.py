@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from transforms.contract.features import Image
 from transforms.contract.manifest import StoredFeature
-from transforms.requests import Fitted, Request
+from transforms.requests import Fitted, Learnt, Request
 
 TOO_LARGE = "image_too_large"  # what a refused picture's error says, and the reason of its reject
 _JPEG_QUALITY = 95
@@ -50,7 +50,7 @@ def decode_stored(spec: Image, stored_pixels: tf.Tensor) -> tf.Tensor:
     )
 
 
-def stored(name: str, spec: Image, terms: int) -> StoredFeature:
+def stored(name: str, spec: Image, learnt: Learnt) -> StoredFeature:
     """Returns the stored pixels."""
     return StoredFeature(
         name=name,
