@@ -111,4 +111,4 @@ def best_threshold(values: Any, labels: Any) -> float:
     accuracies = [
         np.mean((numbers > bound) == positive) for bound in (-np.inf, *np.unique(numbers))
     ]
-    return float(max(*accuracies, 1 - min(accuracies)))
+    return max(*accuracies, 1 - min(accuracies))

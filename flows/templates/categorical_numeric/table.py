@@ -32,7 +32,7 @@ def write_table(folder: Path, rows: int = 3000, seed: int = 7) -> None:
     payment = random.choice(list(PAYMENTS), size=rows)
     months = random.integers(1, _LONGEST + 1, size=rows)
     bill = np.round(random.normal(_BILL, _BILL_SPREAD, size=rows), 2)
-    push = sum(effects(contract, payment, months, bill).values())
+    push = np.sum(list(effects(contract, payment, months, bill).values()), axis=0)
     table = {
         "subscriber": [f"S{index:06d}" for index in range(rows)],
         "contract": contract,

@@ -19,77 +19,14 @@ _SIDE = 128  # pixels
 _HORIZON = 84
 _GRAY, _BLUE = np.array([120.0, 125.0, 130.0]), np.array([90.0, 165.0, 240.0])
 _CLOUDS = 8  # under a sky without any sun
-_GOOD = [
-    "wonderful",
-    "delicious",
-    "charming",
-    "friendly",
-    "relaxing",
-    "splendid",
-    "cosy",
-    "cheerful",
-]
-_BAD = ["dreadful", "tasteless", "noisy", "rude", "exhausting", "gloomy", "dirty", "boring"]
-_PLAIN = [
-    "we",
-    "went",
-    "to",
-    "the",
-    "old",
-    "town",
-    "and",
-    "then",
-    "by",
-    "train",
-    "along",
-    "coast",
-    "with",
-    "our",
-    "bags",
-    "a",
-    "small",
-    "hotel",
-    "near",
-    "station",
-    "had",
-    "room",
-    "for",
-    "two",
-    "nights",
-    "breakfast",
-    "was",
-    "at",
-    "eight",
-    "museum",
-    "market",
-    "harbour",
-    "church",
-    "walk",
-    "bus",
-    "ticket",
-    "street",
-    "after",
-    "lunch",
-    "before",
-    "dinner",
-    "children",
-    "played",
-    "cards",
-    "wrote",
-    "this",
-    "letter",
-    "on",
-    "table",
-    "next",
-    "week",
-    "back",
-    "home",
-    "greetings",
-    "from",
-    "all",
-    "of",
-    "us",
-]
+_GOOD = "wonderful delicious charming friendly relaxing splendid cosy cheerful"
+_BAD = "dreadful tasteless noisy rude exhausting gloomy dirty boring"
+_PLAIN = (
+    "we went to the old town and then by train along coast with our bags a small hotel near "
+    "station had room for two nights breakfast was at eight museum market harbour church walk "
+    "bus ticket street after lunch before dinner children played cards wrote this letter on "
+    "table next week back home greetings from all of us"
+)
 _TELLING = 12  # words of each text that tell its mood
 _FEWEST, _MOST = 60, 100  # words of a text
 
@@ -151,8 +88,11 @@ def _color(values: np.ndarray) -> tuple[int, ...]:
 
 
 def _text(good: int, random: np.random.Generator) -> str:
-    words = [*random.choice(_GOOD, size=good), *random.choice(_BAD, size=_TELLING - good)]
+    words = [
+        *random.choice(_GOOD.split(), size=good),
+        *random.choice(_BAD.split(), size=_TELLING - good),
+    ]
     length = int(random.integers(_FEWEST, _MOST + 1))
-    words += [*random.choice(_PLAIN, size=length - len(words))]
+    words += [*random.choice(_PLAIN.split(), size=length - len(words))]
     random.shuffle(words)
     return " ".join(words).capitalize() + "."

@@ -12,47 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_ANGRY = [
-    "unacceptable",
-    "furious",
-    "broken",
-    "refund",
-    "useless",
-    "terrible",
-    "worst",
-    "ridiculous",
-]
-_CALM = ["thanks", "please", "kindly", "appreciate", "happy", "lovely", "great", "patient"]
-_PLAIN = [
-    "the",
-    "my",
-    "and",
-    "a",
-    "to",
-    "since",
-    "with",
-    "order",
-    "printer",
-    "router",
-    "invoice",
-    "screen",
-    "cable",
-    "account",
-    "password",
-    "box",
-    "again",
-    "still",
-    "yesterday",
-    "monday",
-    "email",
-    "phone",
-    "number",
-    "delivery",
-    "update",
-    "password",
-    "again",
-    "battery",
-]
+_ANGRY = "unacceptable furious broken refund useless terrible worst ridiculous"
+_CALM = "thanks please kindly appreciate happy lovely great patient"
+_PLAIN = (
+    "the my and a to since with order printer router invoice screen cable account password box "
+    "again still yesterday monday email phone number delivery update battery"
+)
 _TELLING = 8  # words of each message that tell its mood
 _WORDS = 18
 _HOURS = 24.0  # that half of the tickets have waited at most
@@ -90,9 +55,9 @@ def write_table(folder: Path, rows: int = 2000, seed: int = 7) -> None:
 def _message(angry: int, random: np.random.Generator) -> str:
     """Writes telling words among plain ones, and a number that no other message has."""
     words = [
-        *random.choice(_ANGRY, size=angry),
-        *random.choice(_CALM, size=_TELLING - angry),
-        *random.choice(_PLAIN, size=_WORDS - _TELLING - 1),
+        *random.choice(_ANGRY.split(), size=angry),
+        *random.choice(_CALM.split(), size=_TELLING - angry),
+        *random.choice(_PLAIN.split(), size=_WORDS - _TELLING - 1),
         f"#{random.integers(10_000_000)}",
     ]
     random.shuffle(words)
