@@ -98,7 +98,7 @@ class _Evaluation:
         self, split: str, files: Sequence[ShardFile], predict: Predict, figures: Figures
     ) -> dict[str, float]:
         scores = SplitScores(self._pipeline, self._manifest, frozenset(self._pipeline.targets))
-        layout = BatchLayout.for_evaluation(self._manifest)
+        layout = BatchLayout.for_evaluation(self._pipeline, self._manifest)
         with readable_errors(files):
             for inputs, targets, weights in evaluation_batches(files, layout, _BATCH):
                 predictions = predict(inputs)

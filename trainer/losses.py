@@ -21,6 +21,9 @@ LOSSES: dict[str, Callable[[Any, Any], Any]] = {
     "crossentropy": keras.losses.sparse_categorical_crossentropy,
 }
 
+# Those of them whose target is a measured value and not a class.
+REGRESSION_LOSSES = frozenset({"mse", "mae", "huber"})
+
 
 @keras.saving.register_keras_serializable(package="braid")
 class RowLoss(keras.losses.Loss):  # type: ignore[misc]

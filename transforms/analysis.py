@@ -19,7 +19,7 @@ from tfx_bsl.public.tfxio import TensorAdapterConfig
 
 from transforms.analyzers import counts_path, moments_path, vocabulary_path
 from transforms.contract.errors import BraidError
-from transforms.contract.features import RawColumn
+from transforms.contract.features import Noise, RawColumn
 from transforms.contract.jobs import TransformJob
 from transforms.contract.manifest import (
     MISSING_SUFFIX,
@@ -32,7 +32,7 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import SPLITS
 from transforms.contract.targets import Binary
 from transforms.contract.workspace import remove, replacing, write_atomic
-from transforms.features import FEATURE_KINDS
+from transforms.features import feature_kind, noise
 from transforms.graph import TransformGraph, preprocessing_fn, raw_columns, tensor_spec
 from transforms.reading import BatchReader
 from transforms.running import COUNTER, known_rows, marked_errors, run_pipeline, workers
@@ -209,8 +209,11 @@ def _binary_order(
 
 def _stored(pipeline: PipelineSpec, statistics: Path) -> Iterator[StoredFeature]:
     for name, feature in pipeline.features.items():
+        if isinstance(feature, Noise):
+            yield noise.drawn(name, feature)
+            continue
         terms = len(_terms(statistics, name))
-        yield FEATURE_KINDS[feature.kind].stored(name, feature, terms)
+        yield feature_kind(feature.kind).stored(name, feature, terms)
         if feature.has_indicator:
             yield _flag(name + MISSING_SUFFIX, "indicator", feature.kind)
     for name, target in pipeline.targets.items():

@@ -12,7 +12,7 @@ from transforms.analyzers import fit
 from transforms.contract.features import Image, RawColumn
 from transforms.contract.manifest import MISSING_SUFFIX, WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
-from transforms.features import FEATURE_KINDS
+from transforms.features import feature_kind
 from transforms.features.image import decode_stored
 from transforms.requests import Request
 from transforms.targets import TARGET_KINDS
@@ -47,17 +47,17 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
 
     def preprocess(inputs: Tensors) -> Tensors:
         requests: list[Request] = []
-        for name, feature in pipeline.features.items():
-            kind = FEATURE_KINDS[feature.kind]
+        for name, feature in pipeline.column_features().items():
+            kind = feature_kind(feature.kind)
             requests += kind.requests(name, feature, inputs[features[name].name])
         for name, target in pipeline.targets.items():
             goal = TARGET_KINDS[target.kind]
             requests += goal.requests(name, target, inputs[targets[name].name])
         fitted = fit(requests, statistics)
         outputs: Tensors = {}
-        for name, feature in pipeline.features.items():
+        for name, feature in pipeline.column_features().items():
             raw = inputs[features[name].name]
-            outputs[name] = FEATURE_KINDS[feature.kind].encode(name, feature, raw, fitted)
+            outputs[name] = feature_kind(feature.kind).encode(name, feature, raw, fitted)
             if feature.has_indicator:
                 missing = is_missing(features[name], raw)
                 outputs[name + MISSING_SUFFIX] = tf.cast(missing, tf.float32)
@@ -93,7 +93,7 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
         output = tft.TFTransformOutput(str(transform_output))
         self._layer = output.transform_features_layer()
         images = {n: f for n, f in pipeline.features.items() if isinstance(f, Image)}
-        features = [*pipeline.features]
+        features = [*pipeline.column_features()]
         features += [n + MISSING_SUFFIX for n, f in pipeline.features.items() if f.has_indicator]
 
         def transform(raw: Mapping[str, tf.Tensor]) -> Tensors:

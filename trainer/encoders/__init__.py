@@ -15,7 +15,6 @@ from trainer.encoders.encoded import Encoded
 from transforms.contract.errors import DeclarationError
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.model import (
-    ENCODERS_BY_FEATURE_KIND,
     CnnEncoder,
     Conv1dEncoder,
     CustomEncoder,
@@ -25,6 +24,7 @@ from transforms.contract.model import (
     LstmEncoder,
     MobilenetEncoder,
     OneHotEncoder,
+    OwnEncoder,
     ResnetEncoder,
     SharedEncoder,
     TransformerEncoder,
@@ -48,12 +48,14 @@ ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
     ("image", CnnEncoder): image.cnn,
     ("image", ResnetEncoder): backbone.resnet,
     ("image", MobilenetEncoder): backbone.mobilenet,
-    **{(kind, CustomEncoder): custom.call for kind in ENCODERS_BY_FEATURE_KIND},
+    ("noise", DenseEncoder): numeric.dense,
 }
 
 
 def encode(name: str, spec: Spec, stored: StoredFeature, tensor: keras.KerasTensor) -> Encoded:
     """Returns a feature's branch of the model.
+
+    A kind of the user's own brings its encoder along.
 
     Args:
         name: The feature's name; the branch's layers are named "<name>.<what>".
@@ -61,7 +63,13 @@ def encode(name: str, spec: Spec, stored: StoredFeature, tensor: keras.KerasTens
         stored: What the shards hold of the feature.
         tensor: The model's input, [B, *stored.shape].
     """
-    found = ENCODERS[stored.kind, type(spec)](name, spec, stored, tensor)
+    found: keras.KerasTensor | Encoded
+    if isinstance(spec, OwnEncoder):
+        found = custom.own(name, stored, tensor)
+    elif isinstance(spec, CustomEncoder):
+        found = custom.call(name, spec, stored, tensor)
+    else:
+        found = ENCODERS[stored.kind, type(spec)](name, spec, stored, tensor)
     return found if isinstance(found, Encoded) else Encoded(found)
 
 

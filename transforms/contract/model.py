@@ -17,6 +17,7 @@ from pydantic import (
 
 from transforms.contract.augment import Augment
 from transforms.contract.fusions import ConcatenateFusion, Fusion
+from transforms.contract.kinds import is_user_kind
 from transforms.contract.spec import DropoutRate, Spec, refuse_uneven_heads
 
 ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
@@ -177,6 +178,12 @@ class SharedEncoder(Spec):
     with_: Annotated[str, Field(alias="with")]
 
 
+class OwnEncoder(Spec):
+    """The encoder that comes with a feature kind of your own."""
+
+    kind: Literal["own"] = "own"
+
+
 Encoder = Annotated[
     EmbeddingEncoder
     | OneHotEncoder
@@ -189,7 +196,8 @@ Encoder = Annotated[
     | ResnetEncoder
     | MobilenetEncoder
     | CustomEncoder
-    | SharedEncoder,
+    | SharedEncoder
+    | OwnEncoder,
     Field(discriminator="kind"),
 ]
 
@@ -206,7 +214,15 @@ ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
         CustomEncoder,
     ),
     "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder, CustomEncoder),
+    "noise": (DenseEncoder, CustomEncoder),
 }
+
+
+def encoders_of(kind: str) -> tuple[type[Spec], ...]:
+    """Returns the encoders that read a feature kind, the default first."""
+    if is_user_kind(kind):
+        return (OwnEncoder, CustomEncoder)
+    return ENCODERS_BY_FEATURE_KIND[kind]
 
 
 class ModelSpec(Spec):
@@ -260,16 +276,44 @@ class CosineSchedule(Spec):
 Schedule = Annotated[ConstantSchedule | CosineSchedule, Field(discriminator="kind")]
 
 
-class TrainingSpec(Spec):
-    """How long and how fast to train.
+class DiscriminatorSpec(Spec):
+    """The network that tells real pictures from made ones, in adversarial training.
+
+    It reads the picture through a strided convolution per entry of `filters`, and what the picture
+    was made from through the declared encoders.
 
     Attributes:
+        filters: Of each convolution; each halves the picture.
+        units: The width of the layer that joins picture and conditions.
+        learning_rate: Of its own optimizer, Adam.
+        dropout: After each convolution; it keeps a small table from being learnt by heart.
+    """
+
+    filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (32, 64)
+    units: PositiveInt = 128
+    learning_rate: PositiveFloat = 2e-4
+    dropout: DropoutRate = 0.3
+
+
+class TrainingSpec(Spec):
+    """What to train for, how long and how fast.
+
+    Attributes:
+        objective: "supervised" lowers the targets' losses. "adversarial" trains the network to
+            make pictures that a discriminator takes for real ones; it is for exactly one image
+            target, and wants a noise feature and no early stopping.
+        loss_balance: How the losses of several targets are added up: "fixed" by their
+            `loss_weight`, "uncertainty" by weights that are learnt beside it.
+        discriminator: Of adversarial training.
         early_stopping_patience: Stop after so many epochs without a better validation loss, and
             keep the best epoch's weights; None trains all epochs and keeps the last.
         mixed_precision: Compute in float16 with float32 weights; worth it on a GPU only.
         shuffle_bytes: The shuffle buffer's size; what it holds is the trainer's memory for data.
     """
 
+    objective: Literal["supervised", "adversarial"] = "supervised"
+    loss_balance: Literal["fixed", "uncertainty"] = "fixed"
+    discriminator: DiscriminatorSpec = DiscriminatorSpec()
     epochs: PositiveInt = 10
     batch_size: PositiveInt = 128
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"

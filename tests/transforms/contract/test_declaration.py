@@ -83,9 +83,9 @@ def test_an_encoder_is_shared_and_read_back_as_it_was_declared(declaration: Path
     [
         (
             ["features.other.width=95"],
-            "expected pictures of height, width and channels [96, 95, 3]",
+            "a feature of uint8 [96, 95, 3] as this one, received uint8 [96, 96,",
         ),
-        (["features.other.channels=1"], "channels [96, 96, 1], received [96, 96, 3]"),
+        (["features.other.channels=1"], "a feature of uint8 [96, 96, 1] as this one"),
         (["model.encoders.other.with=third"], "the name of another feature, received 'third'"),
         (["model.encoders.other.with=other"], "the name of another feature, received 'other'"),
         (["model.encoders.other.with=country"], "another image feature, received the kind categ"),
@@ -299,3 +299,29 @@ def test_lstm_encoder_is_read_by_its_kind() -> None:
         features={"a": {"kind": "text"}}, model={"encoders": {"a": {"kind": "lstm", "units": 8}}}
     )
     assert pipeline.encoder_of("a") == LstmEncoder(units=8)
+
+
+def test_noise_alone_makes_no_pipeline(declaration: Path) -> None:
+    message = error_of(declaration, "features={z: {kind: noise, dimension: 4}}")
+    assert "features.z: expected a feature with a column beside it, received noise alone" in message
+
+
+def test_noise_has_a_name_of_its_own(declaration: Path) -> None:
+    message = error_of(
+        declaration,
+        "features.z={kind: noise, dimension: 4}",
+        "features.country={kind: categorical, column: z}",
+    )
+    assert "features.z: expected a name that no feature's column has, received 'z'" in message
+
+
+def test_noise_is_part_of_what_shapes_the_shards(declaration: Path) -> None:
+    narrow, wide = (
+        load(declaration, [f"features.z={{kind: noise, dimension: {n}}}"]) for n in (4, 5)
+    )
+    assert narrow.data_fingerprint() != wide.data_fingerprint()
+
+
+def test_a_single_target_has_nothing_to_balance(declaration: Path) -> None:
+    message = error_of(declaration, "training.loss_balance=uncertainty")
+    assert "training.loss_balance: expected fixed for a single target" in message
