@@ -73,7 +73,8 @@ SHARED = "model.encoders.other={kind: shared, with: photo}"
 
 def test_an_encoder_is_shared_and_read_back_as_it_was_declared(declaration: Path) -> None:
     pipeline = load(declaration, [OTHER, SHARED, "model.encoders.photo={kind: cnn, units: 8}"])
-    assert pipeline.encoder_of("other").with_ == "photo"
+    assert pipeline.model.encoders["other"].with_ == "photo"
+    assert pipeline.encoder_of("other") == CnnEncoder(units=8)
     assert PipelineSpec.model_validate_json(pipeline.model_dump_json()) == pipeline
     assert load(declaration, [OTHER, SHARED]).encoder_of("photo") == CnnEncoder()
 
