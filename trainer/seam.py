@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transforms.contract.errors import BraidError
-from transforms.contract.features import Categorical, Feature, Image, Numeric, Text
+from transforms.contract.features import Categorical, Feature, Image, Numeric, Sequence, Text
 from transforms.contract.manifest import (
     MISSING_SUFFIX,
     WEIGHT_SUFFIX,
@@ -61,6 +61,8 @@ def _feature_layout(feature: Feature) -> tuple[str, tuple[int, ...]]:
             return "int64", (feature.length,)
         case Image():
             return "uint8", (feature.height, feature.width, feature.channels)
+        case Sequence():
+            return "float32", (feature.length, feature.width)
 
 
 def _can_be_masked(target: Target) -> bool:

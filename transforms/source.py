@@ -17,7 +17,7 @@ import pyarrow.types as pat
 
 from transforms.columns import check_column, column_names, is_label
 from transforms.contract.errors import BraidError
-from transforms.contract.features import FeatureSpec
+from transforms.contract.features import FeatureSpec, RawColumn
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.pipeline import PipelineSpec
@@ -127,16 +127,20 @@ def _check_columns(
     if isinstance(pipeline.split, TimeSplit) and not features_only:
         column = pipeline.split.column
         time_bounds(pipeline.split, schema.field(column).type if column in schema.names else _HIVE)
-    declared: list[tuple[str, str, FeatureSpec | TargetSpec]] = [
-        ("features", name, spec) for name, spec in pipeline.features.items()
+    declared: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
+        (f"features.{name}", pipeline.features[name], raw)
+        for name, raw in pipeline.raw_features().items()
     ]
     if not features_only:
-        declared += [("targets", name, spec) for name, spec in pipeline.targets.items()]
-    for group, name, spec in declared:
-        column = spec.column or name
-        if column in schema.names:
-            place = f"{group}.{name}, column '{column}' of {path}"
-            check_column(place, spec, schema.field(column).type)
+        declared += [
+            (f"targets.{name}", pipeline.targets[name], raw)
+            for name, raw in pipeline.raw_targets().items()
+        ]
+    for place, spec, raw in declared:
+        for column in raw.columns:
+            if column in schema.names:
+                where = f"{place}, column '{column}' of {path}"
+                check_column(where, spec, schema.field(column).type)
 
 
 def _check_unique_names(schema: pa.Schema, path: str) -> None:

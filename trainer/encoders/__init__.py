@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from trainer.encoders import backbone, categorical, custom, image, numeric, text
+from trainer.encoders import backbone, categorical, custom, image, numeric, sequence, text
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.model import (
     ENCODERS_BY_FEATURE_KIND,
@@ -36,13 +36,17 @@ ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
     ("categorical", OneHotEncoder): categorical.one_hot,
     ("numeric", DenseEncoder): numeric.dense,
     ("text", EmbeddingEncoder): text.average,
-    ("text", LstmEncoder): text.lstm,
-    ("text", GruEncoder): text.gru,
+    ("text", LstmEncoder): text.recurrent,
+    ("text", GruEncoder): text.recurrent,
     ("text", Conv1dEncoder): text.conv1d,
     ("text", TransformerEncoder): text.transformer,
     ("image", CnnEncoder): image.cnn,
     ("image", ResnetEncoder): backbone.resnet,
     ("image", MobilenetEncoder): backbone.mobilenet,
+    ("sequence", LstmEncoder): sequence.recurrent,
+    ("sequence", GruEncoder): sequence.recurrent,
+    ("sequence", Conv1dEncoder): sequence.conv1d,
+    ("sequence", TransformerEncoder): sequence.transformer,
     **{(kind, CustomEncoder): custom.call for kind in ENCODERS_BY_FEATURE_KIND},
 }
 

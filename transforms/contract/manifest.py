@@ -25,6 +25,7 @@ class StoredFeature(Spec):
         shape: Its shape in a row, without the batch.
         storage: How it lies in the record: "values", or a picture's "raw", "jpeg" or "png" bytes.
         cardinality: The number of ids, for features that are ids.
+        padded: Whether a row may end in padding along its first axis: NaN in every channel.
     """
 
     name: str
@@ -34,6 +35,7 @@ class StoredFeature(Spec):
     shape: tuple[int, ...]
     storage: Literal["values", "raw", "jpeg", "png"] = "values"
     cardinality: int | None = None
+    padded: bool = False
 
     def row_bytes(self) -> int:
         """Returns the size of a row's values in memory, in bytes."""

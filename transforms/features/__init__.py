@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from transforms.contract.manifest import StoredFeature
-from transforms.features import categorical, image, numeric, text
+from transforms.features import categorical, image, numeric, sequence, text
 from transforms.requests import Fitted, Request
 
 
@@ -32,4 +32,5 @@ FEATURE_KINDS: dict[str, FeatureKind] = {
     "numeric": numeric,
     "text": text,
     "image": image,
+    "sequence": sequence,
 }
