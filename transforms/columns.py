@@ -269,7 +269,7 @@ def _series(raw: RawColumn, columns: tuple[pa.Array, ...]) -> Conformed:
     infinite = np.flatnonzero(np.isinf(values).any(axis=(1, 2))).tolist()
     invalid = dict.fromkeys(infinite, "not_finite") | invalid
     values[list(invalid)] = np.nan
-    missing = np.isnan(values).all(axis=(1, 2))
+    missing = np.asarray(np.isnan(values).all(axis=(1, 2)))
     missing[list(invalid)] = False
     return Conformed(values, missing, invalid)
 

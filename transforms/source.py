@@ -25,6 +25,7 @@ from transforms.contract.source import SourceSpec, TimeSplit
 from transforms.contract.targets import TargetSpec
 from transforms.formats import SUFFIXES, read_schema
 from transforms.splits import time_bounds
+from transforms.windows import check_long_table, window_schema
 
 _HIVE = pa.string()  # what a folder's name is
 _FOOTER_THREADS = 16  # footers are small and, in a bucket, far away
@@ -114,6 +115,10 @@ def _check_columns(
     pipeline: PipelineSpec, schema: pa.Schema, path: str, *, features_only: bool
 ) -> None:
     _check_unique_names(schema, path)
+    if pipeline.source.windows is not None:
+        check_long_table(pipeline, schema, path, labelled=not features_only)
+        schema = window_schema(pipeline, schema, labelled=not features_only)
+        pipeline, path = pipeline.of_windows(path), f"the windows of {path}"
     present = set(schema.names) | {pipeline.source.partition_by}
     for place, column in column_names(pipeline, features_only=features_only):
         if column not in present:

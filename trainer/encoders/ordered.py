@@ -17,8 +17,6 @@ from transforms.contract.model import (
     TransformerEncoder,
 )
 
-Tensor = keras.KerasTensor
-
 
 @keras.saving.register_keras_serializable(package="braid")
 class MaskedMean(keras.layers.Layer):  # type: ignore[misc]
@@ -71,7 +69,9 @@ class Places(keras.layers.Layer):  # type: ignore[misc]
         return x_BLD + keras.ops.cast(self.places_LD, x_BLD.dtype)
 
 
-def mean(name: str, x_BLD: Tensor, mask_BL: Tensor | None) -> Tensor:
+def mean(
+    name: str, x_BLD: keras.KerasTensor, mask_BL: keras.KerasTensor | None
+) -> keras.KerasTensor:
     """Returns the mean of the vectors, [B, D]."""
     if mask_BL is None:
         return keras.layers.GlobalAveragePooling1D(name=f"{name}.mean")(x_BLD)
@@ -79,8 +79,11 @@ def mean(name: str, x_BLD: Tensor, mask_BL: Tensor | None) -> Tensor:
 
 
 def recurrent(
-    name: str, spec: LstmEncoder | GruEncoder, x_BLD: Tensor, mask_BL: Tensor | None
-) -> Tensor:
+    name: str,
+    spec: LstmEncoder | GruEncoder,
+    x_BLD: keras.KerasTensor,
+    mask_BL: keras.KerasTensor | None,
+) -> keras.KerasTensor:
     """Returns the state after the last vector, [B, units], or [B, 2 * units] both ways."""
     cell = keras.layers.LSTM if isinstance(spec, LstmEncoder) else keras.layers.GRU
     layer = cell(spec.units, name=f"{name}.{spec.kind}")
@@ -91,7 +94,9 @@ def recurrent(
     return layer(x_BLD, mask=NeverEmpty(name=f"{name}.mask")(mask_BL))
 
 
-def conv1d(name: str, spec: Conv1dEncoder, x_BLD: Tensor, mask_BL: Tensor | None) -> Tensor:
+def conv1d(
+    name: str, spec: Conv1dEncoder, x_BLD: keras.KerasTensor, mask_BL: keras.KerasTensor | None
+) -> keras.KerasTensor:
     """Returns every last filter's strongest answer, [B, filters]."""
     layers = keras.layers
     filters = spec.filters if isinstance(spec.filters, tuple) else (spec.filters,)
@@ -113,8 +118,8 @@ def conv1d(name: str, spec: Conv1dEncoder, x_BLD: Tensor, mask_BL: Tensor | None
 
 
 def transformer(
-    name: str, spec: TransformerEncoder, x_BLD: Tensor, mask_BL: Tensor | None
-) -> Tensor:
+    name: str, spec: TransformerEncoder, x_BLD: keras.KerasTensor, mask_BL: keras.KerasTensor | None
+) -> keras.KerasTensor:
     """Returns the mean after layers of self-attention over vectors of width `dimension`, [B, D]."""
     layers = keras.layers
     attended_BL = None if mask_BL is None else NeverEmpty(name=f"{name}.mask")(mask_BL)

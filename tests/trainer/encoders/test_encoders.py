@@ -183,4 +183,6 @@ def test_gradients_of_padded_series_are_finite(spec):
     model.compile("sgd", "mse")
     model.fit(np.array([[PADDING] * 6, STEPS + [PADDING] * 2], np.float32), np.ones(2), verbose=0)
     assert all(np.isfinite(np.asarray(weight)).all() for weight in model.trainable_weights)
-    assert any((a != np.asarray(b)).any() for a, b in zip(before, model.trainable_weights))
+    assert any(
+        (a != np.asarray(b)).any() for a, b in zip(before, model.trainable_weights, strict=True)
+    )
