@@ -10,7 +10,16 @@ from typing import Any
 
 import keras
 
-from trainer.encoders import backbone, categorical, custom, embedding, image, numeric, text
+from trainer.encoders import (
+    backbone,
+    categorical,
+    custom,
+    embedding,
+    image,
+    numeric,
+    sequence,
+    text,
+)
 from trainer.encoders.encoded import Encoded
 from transforms.contract.errors import DeclarationError
 from transforms.contract.manifest import StoredFeature
@@ -43,14 +52,18 @@ ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
     ("numeric", DenseEncoder): numeric.dense,
     ("text", EmbeddingEncoder): embedding.embed,
     ("text", BagOfWordsEncoder): text.bag_of_words,
-    ("text", LstmEncoder): text.lstm,
-    ("text", GruEncoder): text.gru,
+    ("text", LstmEncoder): text.recurrent,
+    ("text", GruEncoder): text.recurrent,
     ("text", Conv1dEncoder): text.conv1d,
     ("text", TransformerEncoder): text.transformer,
     ("image", CnnEncoder): image.cnn,
     ("image", ResnetEncoder): backbone.resnet,
     ("image", MobilenetEncoder): backbone.mobilenet,
     ("noise", DenseEncoder): numeric.dense,
+    ("sequence", LstmEncoder): sequence.recurrent,
+    ("sequence", GruEncoder): sequence.recurrent,
+    ("sequence", Conv1dEncoder): sequence.conv1d,
+    ("sequence", TransformerEncoder): sequence.transformer,
 }
 
 

@@ -25,7 +25,17 @@ from transforms.contract.model import (
     TrainingSpec,
     encoders_of,
 )
-from transforms.contract.source import SPLITS, BeamSpec, HashSplit, SourceSpec, Split, TransformSpec
+from transforms.contract.source import (
+    SPLITS,
+    WINDOW_SPLIT_COLUMN,
+    BeamSpec,
+    ColumnSplit,
+    HashSplit,
+    SourceSpec,
+    Split,
+    TimeSplit,
+    TransformSpec,
+)
 from transforms.contract.spec import Spec
 from transforms.contract.targets import ImageTarget, Target
 
@@ -89,6 +99,39 @@ class PipelineSpec(Spec):
             if name in columns:  # the exported model takes both, by these names
                 raise ValueError(
                     f"@features.{name} a name that no feature's column has, received {name!r}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _windows_do_not_leak(self) -> Self:
+        windows = self.source.windows
+        if windows is None:
+            return self
+        if self.source.partition_by is not None:
+            raise ValueError(
+                "@source.partition_by no partitions, as a window may reach over their borders, "
+                f"received {self.source.partition_by!r}"
+            )
+        if not isinstance(self.split, TimeSplit) or self.split.column != windows.time:
+            raise ValueError(
+                f"@split {{by: time, column: {windows.time}, validation_from: ..., test_from: "
+                f"...}}, as windows of one split must not reach into another, "
+                f"received {self.split.model_dump(exclude_defaults=True) or 'none'}"
+            )
+        made = (self.source.key, WINDOW_SPLIT_COLUMN, *windows.next_columns())
+        names = [*made, *windows.values, *windows.keep]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"@source.windows a name of its own for every column of a window's row, "
+                f"received {twice[0]!r} twice"
+            )
+        for name, raw in self.raw_features().items():
+            later = set(raw.columns).intersection(windows.next_columns())
+            if later:
+                raise ValueError(
+                    f"@features.{name} a column that is known at a window's last step, "
+                    f"received {min(later)!r}"
                 )
         return self
 
@@ -310,6 +353,16 @@ class PipelineSpec(Spec):
             }
         )
 
+    def of_windows(self, path: str) -> PipelineSpec:
+        """Returns the declaration as it reads the table that its windows were cut into.
+
+        Args:
+            path: The table, a Parquet file.
+        """
+        source = SourceSpec(path=path, key=self.source.key)
+        split = ColumnSplit(by="column", column=WINDOW_SPLIT_COLUMN)
+        return self.model_copy(update={"source": source, "split": split})
+
     def encoder_of(self, feature: str) -> Encoder:
         """Returns the declared encoder of a feature, also one that it shares, or its default."""
         encoder = self.model.encoders.get(feature)
@@ -357,10 +410,12 @@ class PipelineSpec(Spec):
 
     def data_fingerprint(self) -> str:
         """Returns the fingerprint of all that shapes the shards, apart from the rows."""
+        windows = self.source.windows
         return fingerprint(
             {
                 "version": TRANSFORM_VERSION,
                 "key": self.source.key,
+                "windows": windows.model_dump(mode="json") if windows else None,
                 "split": self.split.model_dump(mode="json"),
                 "features": {n: f.model_dump(mode="json") for n, f in self.features.items()},
                 "targets": {
