@@ -122,7 +122,10 @@ def test_a_champion_is_scored_when_the_job_names_one(trainer_run):
     ("change", "problem"),
     [
         (None, "it takes the column 'sizes', which no feature reads"),
-        ({"length": 3}, "it takes the column 'sizes' as 2 x float32, which is read as 3 x float32"),
+        (
+            {"shape": (3,)},
+            "it takes the column 'sizes' as 2 x float32, which is read as 3 x float32",
+        ),
         ({"dtype": "string"}, "it takes the column 'sizes' as 2 x float32, which is read as 2 x s"),
     ],
 )

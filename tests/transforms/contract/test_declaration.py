@@ -182,8 +182,7 @@ def test_override_replaces_one_value(declaration: Path) -> None:
         ),
         (
             "features.country={kind: categorical, encoding: identity, buckets: 9, default: '9'}",
-            "features.country: expected a default that is a whole number from 0 to 8, "
-            "received '9'",
+            "features.country: expected a default that is a whole number from 0 to 8, received '9'",
         ),
         (
             "features.x={kind: numeric, scale: quantile, clip: 3}",
