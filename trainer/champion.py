@@ -57,6 +57,7 @@ def score_champion(
         name
         for name, target in pipeline.targets.items()
         if type(champion.pipeline.targets.get(name)) is type(target)
+        and champion.manifest.raw_targets[name].shape == manifest.raw_targets[name].shape
     )
     scores = SplitScores(pipeline, manifest, shared)
     labels = [s for s in manifest.stored if s.role in ("target", "weight")]

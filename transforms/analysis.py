@@ -19,7 +19,7 @@ from tfx_bsl.public.tfxio import TensorAdapterConfig
 
 from transforms.analyzers import counts_path, moments_path, vocabulary_path
 from transforms.contract.errors import BraidError
-from transforms.contract.features import RawColumn
+from transforms.contract.features import Noise, RawColumn
 from transforms.contract.jobs import TransformJob
 from transforms.contract.manifest import (
     MISSING_SUFFIX,
@@ -32,7 +32,7 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import SPLITS
 from transforms.contract.targets import Binary
 from transforms.contract.workspace import remove, replacing, write_atomic
-from transforms.features import FEATURE_KINDS
+from transforms.features import feature_kind, noise
 from transforms.graph import TransformGraph, preprocessing_fn, raw_columns, tensor_spec
 from transforms.reading import BatchReader
 from transforms.requests import Learnt
@@ -171,8 +171,8 @@ def _manifest(job: TransformJob, statistics: Path) -> TransformManifest:
         if name in moments:
             column = moments[name]
             scaled = getattr(pipeline.targets[name], "scale", "none") == "z_score"
-            mean, scale = (column["mean"][0], column["deviation"][0]) if scaled else (0.0, 1.0)
-            targets[name] = TargetStatistics(mean=mean, scale=scale)
+            mean, scale = (column["mean"], column["deviation"]) if scaled else ([0.0], [1.0])
+            targets[name] = TargetStatistics(mean=tuple(mean), scale=tuple(scale))
             rows = max(rows, int(column["count"][0]))
         else:
             labels = _learnt(statistics, name, moments)
@@ -220,8 +220,11 @@ def _stored(
     pipeline: PipelineSpec, statistics: Path, moments: dict[str, Any]
 ) -> Iterator[StoredFeature]:
     for name, feature in pipeline.features.items():
+        if isinstance(feature, Noise):
+            yield noise.drawn(name, feature)
+            continue
         learnt = _learnt(statistics, name, moments)
-        yield FEATURE_KINDS[feature.kind].stored(name, feature, learnt)
+        yield feature_kind(feature.kind).stored(name, feature, learnt)
         if feature.has_indicator:
             yield _flag(name + MISSING_SUFFIX, "indicator", feature.kind)
     for name, target in pipeline.targets.items():

@@ -19,6 +19,7 @@ from transforms.contract.errors import BraidError
 from transforms.contract.features import ID_PATTERN, Categorical, Numeric, RawColumn
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import HashSplit
+from transforms.contract.targets import NumericTarget
 
 TRUE_TEXTS = ("1", "1.0", "true", "True", "TRUE")
 FALSE_TEXTS = ("0", "0.0", "false", "False", "FALSE")
@@ -130,16 +131,24 @@ _ACCEPTED: dict[str, tuple[str, TypeTest]] = {
 }
 
 
+# The same for a kind of the user's own, by what its graph takes.
+_ACCEPTED_AS = {
+    "string": _ACCEPTED["categorical"],
+    "bytes": _ACCEPTED["image"],
+    "float32": _ACCEPTED["numeric"],
+}
+
+
 def check_column(place: str, spec: Any, type_: pa.DataType) -> None:
     """Refuses a column of a type that the kind cannot take.
 
     Raises:
         BraidError: With the types that it can take.
     """
-    accepted, test = _ACCEPTED[spec.kind]
+    accepted, test = _ACCEPTED.get(spec.kind) or _ACCEPTED_AS[spec.raw("").dtype]
     if isinstance(spec, Categorical):
         accepted, test = _accepted_categories(spec)
-    elif isinstance(spec, Numeric) and spec.length is not None:
+    elif isinstance(spec, Numeric | NumericTarget) and spec.length is not None:
         accepted, test = f"a column of lists of {spec.length} numbers", _accepts_numbers
     if not test(type_) and not pat.is_null(type_):
         raise BraidError(

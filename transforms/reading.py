@@ -84,8 +84,9 @@ class BatchReader:
         self._features_only = features_only
         self._filesystem, _ = open_filesystem(pipeline.source.path)
         self._image_folder = source_folder(pipeline.source)
+        specs = pipeline.column_features()
         self._specs: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
-            (name, pipeline.features[name], raw) for name, raw in pipeline.raw_features().items()
+            (name, specs[name], raw) for name, raw in pipeline.raw_features().items()
         ]
         if not features_only:
             self._specs += [

@@ -128,7 +128,7 @@ def _check_columns(
         column = pipeline.split.column
         time_bounds(pipeline.split, schema.field(column).type if column in schema.names else _HIVE)
     declared: list[tuple[str, str, FeatureSpec | TargetSpec]] = [
-        ("features", name, spec) for name, spec in pipeline.features.items()
+        ("features", name, spec) for name, spec in pipeline.column_features().items()
     ]
     if not features_only:
         declared += [("targets", name, spec) for name, spec in pipeline.targets.items()]

@@ -14,7 +14,10 @@ from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_valid
 from transforms.contract.spec import Spec
 
 Policy = Literal["reject", "default", "missing_indicator"]
+Intensity = Annotated[int, Field(ge=0, le=255)]
 RawDtype = Literal["string", "bytes", "float32"]
+StoredDtype = Literal["int64", "float32", "uint8"]
+Layout = tuple[StoredDtype, tuple[int, ...]]  # what a row has in the shards: dtype and shape
 
 ID_PATTERN = "^[0-9]{1,18}$"  # a whole number as text that 64 bits hold; the same in every library
 FIRST_TERM = 2  # the id of a text's most frequent term; 0 pads, 1 is an unknown term
@@ -60,11 +63,21 @@ class FeatureSpec(Spec):
             "default" stores the kind's default, "missing_indicator" stores the default and gives
             the model a 0/1 input beside it.
         invalid: The same choice for a value that is there but cannot be used.
+        kind: The kind's name.
     """
 
+    kind: str
     column: str | None = None
     missing: Policy = "default"
     invalid: Policy = "reject"
+
+    def raw(self, column: str) -> RawColumn:
+        """Returns the graph input for this feature."""
+        raise NotImplementedError
+
+    def layout(self) -> Layout:
+        """Returns what a row has in the shards, and in the model's input."""
+        raise NotImplementedError
 
     @property
     def has_indicator(self) -> bool:
@@ -136,6 +149,10 @@ class Categorical(FeatureSpec):
             return RawColumn(name=column, dtype="string")
         return RawColumn(name=column, dtype="string", shape=(self.length,), padded=True)
 
+    def layout(self) -> Layout:
+        """Returns one id, or `length` of them."""
+        return "int64", () if self.length is None else (self.length,)
+
 
 class Numeric(FeatureSpec):
     """A number, or a list of `length` numbers, in a row.
@@ -177,6 +194,11 @@ class Numeric(FeatureSpec):
         shape = () if self.length is None else (self.length,)
         return RawColumn(name=column, dtype="float32", shape=shape)
 
+    def layout(self) -> Layout:
+        """Returns the scaled numbers, or the ids of their buckets."""
+        shape = () if self.length is None else (self.length,)
+        return ("int64" if self.scale == "bucketize" else "float32"), shape
+
 
 class Text(FeatureSpec):
     """A text, split into terms and encoded as `length` ids.
@@ -208,6 +230,10 @@ class Text(FeatureSpec):
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="string")
 
+    def layout(self) -> Layout:
+        """Returns the ids of the words."""
+        return "int64", (self.length,)
+
 
 class Image(FeatureSpec):
     """A picture: encoded bytes (JPEG, PNG, GIF's first frame, BMP), or the path of such a file.
@@ -216,6 +242,8 @@ class Image(FeatureSpec):
         height: Rows of pixels after resizing.
         width: Columns of pixels after resizing.
         channels: 1 is gray, 3 is RGB, 4 is RGBA.
+        background: The color (red, green, blue) that the transparent pixels of a PNG are laid over;
+            None drops the transparency and takes whatever color lies under it.
         storage: How pixels lie in the shards. "raw" reads back fastest by far and takes the most
             room; "jpeg" takes a tenth of it and loses a little; "png" is exact and slow.
         max_pixels: A picture whose header claims more is refused before it is decoded.
@@ -225,6 +253,7 @@ class Image(FeatureSpec):
     height: PositiveInt
     width: PositiveInt
     channels: Literal[1, 3, 4] = 3
+    background: tuple[Intensity, Intensity, Intensity] | None = None
     storage: Literal["raw", "jpeg", "png"] = "raw"
     max_pixels: PositiveInt = 50_000_000  # an 8-bit RGB picture of this size takes 150 MB decoded
 
@@ -234,9 +263,46 @@ class Image(FeatureSpec):
             raise ValueError("storage 'png' or 'raw' for 4 channels, as JPEG stores no alpha")
         return self
 
+    @model_validator(mode="after")
+    def _background_replaces_alpha(self) -> Self:
+        if self.background is not None and self.channels == 4:
+            raise ValueError("no background for 4 channels, as these keep the transparency")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return self.height, self.width, self.channels
+
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="bytes")
 
+    def layout(self) -> Layout:
+        """Returns the pixels."""
+        return "uint8", (self.height, self.width, self.channels)
 
-Feature = Annotated[Categorical | Numeric | Text | Image, Field(discriminator="kind")]
+
+class Noise(Spec):
+    """Random numbers that no column feeds, drawn anew for every batch.
+
+    They are not in the shards. Training draws them from its seed, epoch and batch; evaluation from
+    the seed alone. The exported model takes them as an argument and draws what is missing there.
+
+    Attributes:
+        dimension: Numbers in a row.
+        distribution: "normal" has mean 0 and deviation 1, "uniform" lies between -1 and 1.
+    """
+
+    kind: Literal["noise"]
+    dimension: PositiveInt
+    distribution: Literal["normal", "uniform"] = "normal"
+
+    @property
+    def has_indicator(self) -> bool:
+        """Whether the model gets an input that says that the value was missing: it never is."""
+        return False
+
+    def layout(self) -> Layout:
+        """Returns the random numbers."""
+        return "float32", (self.dimension,)

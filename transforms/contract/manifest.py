@@ -24,7 +24,9 @@ class StoredFeature(Spec):
         dtype: Its element type once parsed; pixels are "uint8".
         shape: Its shape in a row, without the batch.
         storage: How it lies in the record: "values", or a picture's "raw", "jpeg" or "png" bytes.
+            What is "drawn" is in no record: it is noise.
         cardinality: The number of ids, for features that are ids.
+        distribution: What noise is drawn from.
         term_weights: A weight per id, for texts that declare them: the smooth inverse document
             frequency ln((1 + n) / (1 + d)) + 1 of a term that d of the n training rows have. The
             padding's is 0, and an unknown term counts as one that no row has.
@@ -35,8 +37,9 @@ class StoredFeature(Spec):
     kind: str
     dtype: Literal["int64", "float32", "uint8"]
     shape: tuple[int, ...]
-    storage: Literal["values", "raw", "jpeg", "png"] = "values"
+    storage: Literal["values", "raw", "jpeg", "png", "drawn"] = "values"
     cardinality: int | None = None
+    distribution: Literal["normal", "uniform"] | None = None
     term_weights: tuple[float, ...] = ()
 
     def row_bytes(self) -> int:
@@ -51,16 +54,17 @@ class TargetStatistics(Spec):
     """What the training rows say of a target.
 
     Attributes:
-        labels: The classes, in the order of their ids; empty for a number.
+        labels: The classes, in the order of their ids; empty for numbers.
         counts: Training rows per class, in the same order.
-        mean: What was subtracted from a number before it was stored.
-        scale: What it was divided by.
+        mean: What was subtracted from numbers before they were stored: one value, or one for each
+            entry of the last axis.
+        scale: What they were divided by, likewise.
     """
 
     labels: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
-    mean: float = 0.0
-    scale: float = 1.0
+    mean: tuple[float, ...] = (0.0,)
+    scale: tuple[float, ...] = (1.0,)
 
 
 class TransformManifest(Spec):
@@ -74,7 +78,7 @@ class TransformManifest(Spec):
         declaration: The fingerprint of all that the declaration says of the data.
         raw_features: The graph's input of every feature, by feature name.
         raw_targets: The graph's input of every target, by target name.
-        stored: What the shards hold, in a fixed order.
+        stored: What the shards hold, in a fixed order, and the noise beside it.
         targets: The statistics of every target.
         rows: Training rows that were analyzed.
         partitions: The source partitions that were analyzed, with their fingerprints.
@@ -94,8 +98,21 @@ class TransformManifest(Spec):
         return tuple(s for s in self.stored if s.role in ("feature", "indicator"))
 
     def raw_inputs(self) -> tuple[RawColumn, ...]:
-        """Returns what the exported model takes, each column once."""
+        """Returns the columns that the exported model takes, each once."""
         return tuple({raw.name: raw for raw in self.raw_features.values()}.values())
+
+    def in_records(self) -> tuple[StoredFeature, ...]:
+        """Returns what the shards' records hold."""
+        return tuple(s for s in self.stored if s.storage != "drawn")
+
+    def noise(self) -> tuple[StoredFeature, ...]:
+        """Returns what no record holds, as it is drawn."""
+        return tuple(s for s in self.stored if s.storage == "drawn")
+
+    def serving_inputs(self) -> tuple[RawColumn, ...]:
+        """Returns all that the exported model takes: the columns, then the noise."""
+        noise = (RawColumn(name=s.name, dtype="float32", shape=s.shape) for s in self.noise())
+        return (*self.raw_inputs(), *noise)
 
 
 class Shard(Spec):

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from transforms.contract.augment import AlignedGeometry
-from transforms.contract.features import Feature, Image, RawColumn, Text
+from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
+from transforms.contract.kinds import Feature, is_user_kind
 from transforms.contract.model import (
-    ENCODERS_BY_FEATURE_KIND,
     BackboneEncoder,
     BagOfWordsEncoder,
     CustomEncoder,
@@ -19,7 +19,9 @@ from transforms.contract.model import (
     GateSpec,
     ModelSpec,
     RegistrySpec,
+    SharedEncoder,
     TrainingSpec,
+    encoders_of,
 )
 from transforms.contract.source import SPLITS, BeamSpec, HashSplit, SourceSpec, Split, TransformSpec
 from transforms.contract.spec import Spec
@@ -73,6 +75,22 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _noise_stands_beside_columns(self) -> Self:
+        columns = {column for raw in self.raw_features().values() for column in raw.columns}
+        for name, feature in self.features.items():
+            if not isinstance(feature, Noise):
+                continue
+            if not columns:
+                raise ValueError(
+                    f"@features.{name} a feature with a column beside it, received noise alone"
+                )
+            if name in columns:  # the exported model takes both, by these names
+                raise ValueError(
+                    f"@features.{name} a name that no feature's column has, received {name!r}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _class_weights_name_labels(self) -> Self:
         for name, target in self.targets.items():
             weights = getattr(target, "class_weights", None)
@@ -100,8 +118,11 @@ class PipelineSpec(Spec):
         for name, encoder in self.model.encoders.items():
             if name not in self.features:
                 raise ValueError(f"@model.encoders.{name} the name of a feature, received {name!r}")
+            if isinstance(encoder, SharedEncoder):
+                self._refuse_to_share(name, encoder)
+                continue
             kind = self.features[name].kind
-            allowed = ENCODERS_BY_FEATURE_KIND[kind]
+            allowed = encoders_of(kind)
             if type(encoder) not in allowed:
                 kinds = ", ".join(cls.model_fields["kind"].default for cls in allowed)
                 raise ValueError(
@@ -109,6 +130,29 @@ class PipelineSpec(Spec):
                     f"received {encoder.kind!r}"
                 )
         return self
+
+    def _refuse_to_share(self, name: str, encoder: SharedEncoder) -> None:
+        place, other = f"@model.encoders.{name}.with", self.features.get(encoder.with_)
+        own = self.features[name]
+        if other is None or encoder.with_ == name:
+            raise ValueError(f"{place} the name of another feature, received {encoder.with_!r}")
+        if isinstance(self.model.encoders.get(encoder.with_), SharedEncoder):
+            raise ValueError(
+                f"{place} a feature with an encoder of its own, received {encoder.with_!r}, "
+                "which shares one"
+            )
+        if own.kind != other.kind:
+            raise ValueError(f"{place} another {own.kind} feature, received the kind {other.kind}")
+        if isinstance(own, Image) and isinstance(other, Image) and own.shape != other.shape:
+            raise ValueError(
+                f"{place} pictures of height, width and channels {list(own.shape)}, "
+                f"received {list(other.shape)}"
+            )
+        if hasattr(own, "vocabulary_size"):
+            raise ValueError(
+                f"{place} features without a vocabulary, as the same id is another word in each, "
+                f"received two of kind {own.kind}"
+            )
 
     @model_validator(mode="after")
     def _weights_of_terms_are_used(self) -> Self:
@@ -161,6 +205,14 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _balance_has_something_to_balance(self) -> Self:
+        if self.training.loss_balance == "uncertainty" and len(self.targets) < 2:
+            raise ValueError(
+                "@training.loss_balance fixed for a single target, received 'uncertainty'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _gate_metrics_exist(self) -> Self:
         for gate in self.gates():
             if gate.metric not in self.metric_names():
@@ -175,9 +227,13 @@ class PipelineSpec(Spec):
                 )
         return self
 
+    def column_features(self) -> dict[str, FeatureSpec]:
+        """Returns the features that a column feeds: all but noise."""
+        return {n: spec for n, spec in self.features.items() if isinstance(spec, FeatureSpec)}
+
     def raw_features(self) -> dict[str, RawColumn]:
-        """Returns the graph input of every feature, by feature name."""
-        return {name: spec.raw(spec.column or name) for name, spec in self.features.items()}
+        """Returns the graph input of every feature that a column feeds, by feature name."""
+        return {n: spec.raw(spec.column or n) for n, spec in self.column_features().items()}
 
     def raw_targets(self) -> dict[str, RawColumn]:
         """Returns the graph input of every target, by target name."""
@@ -187,7 +243,7 @@ class PipelineSpec(Spec):
         """Returns the declared encoder of a feature, or its kind's default."""
         if feature in self.model.encoders:
             return self.model.encoders[feature]
-        default: Any = ENCODERS_BY_FEATURE_KIND[self.features[feature].kind][0]
+        default: Any = encoders_of(self.features[feature].kind)[0]
         return default()  # type: ignore[no-any-return]
 
     def metric_names(self) -> tuple[str, ...]:
@@ -209,6 +265,12 @@ class PipelineSpec(Spec):
         return tuple(
             gate if gate.metric else gate.model_copy(update={"metric": default})
             for gate in declared
+        )
+
+    def has_user_code(self) -> bool:
+        """Whether the declaration names a function or a kind of the user's own."""
+        return self.model.has_user_code or any(
+            is_user_kind(feature.kind) for feature in self.features.values()
         )
 
     def registered_name(self) -> str:
