@@ -178,6 +178,8 @@ def _check_entries(raw: RawColumn, entries: np.ndarray) -> None:
 def _as_bytes(value: Any) -> bytes:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return b""
+    if isinstance(value, (bool, np.bool_)):
+        return b"true" if value else b"false"  # as a table's booleans are spelt in the shards
     return value if isinstance(value, bytes) else str(value).encode()
 
 

@@ -169,10 +169,10 @@ def _accepted_categories(spec: Categorical) -> tuple[str, TypeTest]:
     if spec.encoding == "identity":
         what = "integers, or texts that spell them"
         if spec.length is not None:
-            return f"a column of lists of {what}", _is_id_list
+            return f"a column of lists (CSV has none) of {what}", _is_id_list
         return f"a column of {what} (a column of lists needs `length`)", _is_id
     if spec.length is not None:
-        return "a column of lists of strings, integers or booleans", _is_label_list
+        return "a column of lists (CSV has none) of strings, integers or booleans", _is_label_list
     return _ACCEPTED[spec.kind]
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from transforms.contract.augment import AlignedGeometry
 from transforms.contract.decoders import UpsamplingDecoder
-from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn, Text
+from transforms.contract.features import Categorical, FeatureSpec, Image, Noise, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.kinds import Feature, is_user_kind
 from transforms.contract.model import (
@@ -211,17 +211,17 @@ class PipelineSpec(Spec):
                 f"{place} a feature of {dtype} {list(shape)} as this one, "
                 f"received {other_dtype} {list(other_shape)}"
             )
-        if hasattr(own, "vocabulary_size"):
+        if not _ids_mean_the_same(own, other):
             raise ValueError(
-                f"{place} features without a vocabulary, as the same id is another word in each, "
-                f"received two of kind {own.kind}"
+                f"{place} features without a vocabulary, hashed alike or both with identity, as "
+                f"the same id is another word in each, received two of kind {own.kind}"
             )
 
     @model_validator(mode="after")
     def _weights_of_terms_are_used(self) -> Self:
         if self.model.builder is not None:
             return self  # it finds them in the manifest
-        for name, feature in self.features.items():
+        for name, feature in self.modelled().features.items():
             encoder = self.encoder_of(name)
             weighted = isinstance(feature, Text) and feature.weights is not None
             if weighted and not isinstance(encoder, (BagOfWordsEncoder, CustomEncoder)):
@@ -437,6 +437,13 @@ class PipelineSpec(Spec):
                 "training": self.training.model_dump(mode="json"),
             }
         )
+
+
+def _ids_mean_the_same(left: Feature, right: Feature) -> bool:
+    """Returns whether an id stands for the same value in both: learnt ids never do."""
+    if isinstance(left, Categorical) and isinstance(right, Categorical):
+        return left.encoding == right.encoding != "vocabulary"
+    return not hasattr(left, "vocabulary_size")
 
 
 def is_better(metric: str, value: float, reference: float) -> bool:

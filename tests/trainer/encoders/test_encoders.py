@@ -163,8 +163,7 @@ def test_a_weighted_bag_is_tf_idf():
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_pooled_ids_train_and_are_saved(stored, spec, jit_compile, tmp_path):
     tensor = keras.Input(stored.shape, dtype=stored.dtype, name="f")
-    vector = encode("f", spec, stored, tensor).vector
-    model = keras.Model(tensor, keras.layers.Dense(1)(vector))
+    model = keras.Model(tensor, keras.layers.Dense(1)(encode("f", spec, stored, tensor).vector))
     model.compile("sgd", "mse", jit_compile=jit_compile)
     ids = np.arange(7 * stored.shape[0]).reshape(7, -1) % 4
     history = model.fit(ids, ids.sum(axis=1), batch_size=4, epochs=5, verbose=0).history

@@ -110,6 +110,17 @@ def test_vocabularies_are_not_shared(declaration: Path) -> None:
     assert "model.encoders.city.with: expected features without a vocabulary" in found
 
 
+@pytest.mark.parametrize("encoding", ["hash", "identity"])
+def test_ids_that_mean_the_same_are_shared(declaration: Path, encoding: str) -> None:
+    ids = f"{{kind: categorical, encoding: {encoding}, buckets: 9}}"
+    home, away = f"features.home={ids}", f"features.away={ids}"
+    both = "model.encoders.away={kind: shared, with: home}"
+    assert load(declaration, [home, away, both]).encoder_of("away").with_ == "home"
+    found = error_of(declaration, home, away, both, "features.home.encoding=vocabulary",
+                     "features.home.buckets=null")  # fmt: skip
+    assert "model.encoders.away.with: expected features without a vocabulary" in found
+
+
 def test_aligned_pictures_have_one_size_and_one_geometry(declaration: Path) -> None:
     depth = "features.depth={kind: image, height: 96, width: 96, channels: 1}"
     both = "model.augment.geometry={columns: [photo, depth], zoom: 0.1}"
