@@ -13,7 +13,6 @@ from trainer.metrics import SplitScores
 from trainer.serving import Scorer, load
 from trainer.shards import ShardFile, count_rows
 from trainer.stream import parse_records, raw_batches, readable_errors
-from transforms.contract.features import RawColumn
 from transforms.contract.manifest import (
     RAW_TARGET_PREFIX,
     WEIGHT_SUFFIX,
@@ -88,13 +87,9 @@ def _refuse_other_inputs(champion: TransformManifest, manifest: TransformManifes
             raise NotComparableError(f"it takes the column '{raw.name}', which no feature reads")
         if raw != held[raw.name]:
             raise NotComparableError(
-                f"it takes the column '{raw.name}' as {_type_of(raw)}, which is read as "
-                f"{_type_of(held[raw.name])} now"
+                f"it takes the column '{raw.name}' as {raw.in_words()}, which is read as "
+                f"{held[raw.name].in_words()} now"
             )
-
-
-def _type_of(raw: RawColumn) -> str:
-    return " x ".join([*map(str, raw.shape), raw.dtype])
 
 
 def _labels(

@@ -25,7 +25,9 @@ ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
 
 class EmbeddingEncoder(Spec):
-    """A learnt vector per id; the vectors of a text's words are averaged, padding apart.
+    """A learnt vector per id; the vectors of a row's terms or categories are averaged.
+
+    The padding does not count.
 
     Attributes:
         dimension: The vector's width; None chooses by the number of ids, 4 times its fourth root
@@ -37,7 +39,7 @@ class EmbeddingEncoder(Spec):
 
 
 class OneHotEncoder(Spec):
-    """One input per id. For vocabularies of a few dozen terms."""
+    """One input per id, for a few dozen ids; of a list of categories, 1 for each that it has."""
 
     kind: Literal["one_hot"] = "one_hot"
 
@@ -47,6 +49,18 @@ class DenseEncoder(Spec):
 
     kind: Literal["dense"] = "dense"
     units: tuple[PositiveInt, ...] = ()
+
+
+class BagOfWordsEncoder(Spec):
+    """How often a text has each term of its vocabulary; padding and unknown terms are left out.
+
+    With the feature's `weights`, the numbers are multiplied by them and then divided by the length
+    of the row's vector: Salton and Buckley, "Term-Weighting Approaches in Automatic Text
+    Retrieval", 1988. It gives one input per term, so that a vocabulary of 20,000 makes the next
+    layer large.
+    """
+
+    kind: Literal["bag_of_words"] = "bag_of_words"
 
 
 class LstmEncoder(Spec):
@@ -165,6 +179,12 @@ class CustomEncoder(Spec):
     builder: ImportPath
 
 
+class OwnEncoder(Spec):
+    """The encoder that comes with a feature kind of your own."""
+
+    kind: Literal["own"] = "own"
+
+
 class SharedEncoder(Spec):
     """The encoder of another feature: the same layers with the same weights for both.
 
@@ -179,16 +199,11 @@ class SharedEncoder(Spec):
     with_: Annotated[str, Field(alias="with")]
 
 
-class OwnEncoder(Spec):
-    """The encoder that comes with a feature kind of your own."""
-
-    kind: Literal["own"] = "own"
-
-
 Encoder = Annotated[
     EmbeddingEncoder
     | OneHotEncoder
     | DenseEncoder
+    | BagOfWordsEncoder
     | LstmEncoder
     | GruEncoder
     | Conv1dEncoder
@@ -197,25 +212,26 @@ Encoder = Annotated[
     | ResnetEncoder
     | MobilenetEncoder
     | CustomEncoder
-    | SharedEncoder
-    | OwnEncoder,
+    | OwnEncoder
+    | SharedEncoder,
     Field(discriminator="kind"),
 ]
 
-# Which encoders read which feature kind; the first is the default. Any kind can be shared.
+# Which encoders read which feature kind; the first is the default. Any kind can also be read by a
+# function of the user's, or share the encoder of another feature.
 ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
-    "categorical": (EmbeddingEncoder, OneHotEncoder, CustomEncoder),
-    "numeric": (DenseEncoder, CustomEncoder),
+    "categorical": (EmbeddingEncoder, OneHotEncoder),
+    "numeric": (DenseEncoder,),
     "text": (
         EmbeddingEncoder,
+        BagOfWordsEncoder,
         LstmEncoder,
         GruEncoder,
         Conv1dEncoder,
         TransformerEncoder,
-        CustomEncoder,
     ),
-    "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder, CustomEncoder),
-    "noise": (DenseEncoder, CustomEncoder),
+    "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder),
+    "noise": (DenseEncoder,),
 }
 
 
@@ -223,7 +239,7 @@ def encoders_of(kind: str) -> tuple[type[Spec], ...]:
     """Returns the encoders that read a feature kind, the default first."""
     if is_user_kind(kind):
         return (OwnEncoder, CustomEncoder)
-    return ENCODERS_BY_FEATURE_KIND[kind]
+    return (*ENCODERS_BY_FEATURE_KIND[kind], CustomEncoder)
 
 
 class ModelSpec(Spec):

@@ -8,12 +8,14 @@ from pydantic import Field, model_validator
 
 from transforms.contract.augment import AlignedGeometry
 from transforms.contract.decoders import UpsamplingDecoder
-from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn
+from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.kinds import Feature, is_user_kind
 from transforms.contract.model import (
     BackboneEncoder,
+    BagOfWordsEncoder,
     CnnEncoder,
+    CustomEncoder,
     Encoder,
     Gate,
     GateSpec,
@@ -108,7 +110,8 @@ class PipelineSpec(Spec):
             if seen.setdefault(raw.name, raw) != raw:
                 raise ValueError(
                     f"@features one type for column {raw.name!r}, "
-                    f"received {seen[raw.name].dtype} and {raw.dtype} by two declarations"
+                    f"received {seen[raw.name].in_words()} and {raw.in_words()} "
+                    "by two declarations"
                 )
         return self
 
@@ -155,16 +158,31 @@ class PipelineSpec(Spec):
             )
 
     @model_validator(mode="after")
+    def _weights_of_terms_are_used(self) -> Self:
+        if self.model.builder is not None:
+            return self  # it finds them in the manifest
+        for name, feature in self.features.items():
+            encoder = self.encoder_of(name)
+            weighted = isinstance(feature, Text) and feature.weights is not None
+            if weighted and not isinstance(encoder, (BagOfWordsEncoder, CustomEncoder)):
+                raise ValueError(
+                    f"@model.encoders.{name}.kind bag_of_words or custom, as "
+                    f"features.{name}.weights is for these, received {encoder.kind!r}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _augmentations_fit_their_features(self) -> Self:
         moved: set[str] = set()
         for name, spec in self.model.augment.items():
+            several = isinstance(spec, AlignedGeometry)
             columns = spec.columns if isinstance(spec, AlignedGeometry) else (name,)
             images = [image for image in map(self._picture, columns) if image is not None]
-            if isinstance(spec, AlignedGeometry) and len(images) < len(columns):
+            if several and len(images) < len(columns):
                 raise ValueError(
                     f"@model.augment.{name}.columns image features and targets, received {columns}"
                 )
-            if not isinstance(spec, AlignedGeometry) and name not in self.features or not images:
+            if not several and not isinstance(self.features.get(name), Image):
                 raise ValueError(f"@model.augment.{name} an image feature, received {name!r}")
             sizes = {(image.height, image.width) for image in images}
             if len(sizes) > 1:
