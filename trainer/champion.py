@@ -81,7 +81,7 @@ def _refuse_other_inputs(champion: TransformManifest, manifest: TransformManifes
 
     A column that they lack would be missing in every row for it, so its metrics would mean nothing.
     """
-    held = {raw.name: raw for raw in manifest.raw_inputs()}
+    held = {raw.name: raw for raw in (*manifest.raw_inputs(), *manifest.unused)}
     for raw in champion.raw_inputs():
         if raw.name not in held:
             raise NotComparableError(f"it takes the column '{raw.name}', which no feature reads")

@@ -246,6 +246,9 @@ class ModelSpec(Spec):
     """The network between the features and the targets.
 
     Attributes:
+        features: The declared features that this model takes; None takes all. Declarations that
+            differ in this choice share their shards.
+        targets: The declared targets that it predicts; None predicts all.
         encoders: An encoder per feature; a feature that is not named here gets its kind's default.
         augment: Random changes to pictures, in training only: of an image feature under its name,
             or, with `columns`, the same geometry for several, features and targets, under any
@@ -257,6 +260,8 @@ class ModelSpec(Spec):
             takes a dict of the stored features and returns a dict with every target.
     """
 
+    features: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     encoders: dict[str, Encoder] = {}
     augment: Augment = {}
     fusion: Fusion = ConcatenateFusion()

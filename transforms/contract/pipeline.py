@@ -104,6 +104,23 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _the_model_takes_what_is_declared(self) -> Self:
+        for group, declared in (("features", self.features), ("targets", self.targets)):
+            for name in getattr(self.model, group) or ():
+                if name not in declared:
+                    raise ValueError(
+                        f"@model.{group} some of {', '.join(declared)}, received {name!r}"
+                    )
+        used = self.modelled()
+        for name in self.model.encoders:
+            if name in self.features and name not in used.features:
+                raise ValueError(
+                    f"@model.encoders.{name} one of model.features "
+                    f"({', '.join(used.features)}), received {name!r}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _a_column_has_one_type(self) -> Self:
         seen: dict[str, RawColumn] = {}
         for raw in (*self.raw_features().values(), *self.raw_targets().values()):
@@ -280,6 +297,20 @@ class PipelineSpec(Spec):
         """Returns the graph input of every target, by target name."""
         return {name: spec.raw(spec.column or name) for name, spec in self.targets.items()}
 
+    def modelled(self) -> PipelineSpec:
+        """Returns the declaration with the features and targets that its model uses, and no other.
+
+        What it says of the data is that of the whole declaration only if nothing was left out.
+        """
+        features, targets = self.model.features, self.model.targets
+        return self.model_copy(
+            update={
+                "features": {n: f for n, f in self.features.items() if n in (features or (n,))},
+                "targets": {n: t for n, t in self.targets.items() if n in (targets or (n,))},
+                "model": self.model.model_copy(update={"features": None, "targets": None}),
+            }
+        )
+
     def encoder_of(self, feature: str) -> Encoder:
         """Returns the declared encoder of a feature, also one that it shares, or its default."""
         encoder = self.model.encoders.get(feature)
@@ -300,14 +331,14 @@ class PipelineSpec(Spec):
         names += [
             f"{split}_{target}_{metric}"
             for split in SPLITS[1:]
-            for target, spec in self.targets.items()
+            for target, spec in self.modelled().targets.items()
             for metric in spec.metrics
         ]
         return tuple(names)
 
     def gates(self) -> tuple[GateSpec, ...]:
         """Returns every gate, each with its metric filled in."""
-        target, spec = next(iter(self.targets.items()))
+        target, spec = next(iter(self.modelled().targets.items()))
         default = f"test_{target}_{spec.metrics[0]}"
         declared = (self.gate,) if isinstance(self.gate, GateSpec) else self.gate
         return tuple(
@@ -344,7 +375,10 @@ class PipelineSpec(Spec):
         """Returns the fingerprint of all that shapes the model, apart from the shards."""
         return fingerprint(
             {
-                "targets": {n: t.model_dump(mode="json") for n, t in self.targets.items()},
+                "targets": {
+                    name: target.model_dump(mode="json")
+                    for name, target in self.modelled().targets.items()
+                },
                 "model": self.model.model_dump(mode="json"),
                 "training": self.training.model_dump(mode="json"),
             }

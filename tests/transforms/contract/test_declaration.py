@@ -376,3 +376,10 @@ def test_noise_is_part_of_what_shapes_the_shards(declaration: Path) -> None:
 def test_a_single_target_has_nothing_to_balance(declaration: Path) -> None:
     message = error_of(declaration, "training.loss_balance=uncertainty")
     assert "training.loss_balance: expected fixed for a single target" in message
+
+
+def test_a_model_uses_what_is_declared(declaration: Path) -> None:
+    for group in ("features", "targets"):
+        message = error_of(declaration, f"model.{group}=[aera]")
+        assert f"model.{group}: expected some of" in message
+        assert "received 'aera'" in message
