@@ -235,13 +235,14 @@ class PipelineSpec(Spec):
     def _augmentations_fit_their_features(self) -> Self:
         moved: set[str] = set()
         for name, spec in self.model.augment.items():
+            several = isinstance(spec, AlignedGeometry)
             columns = spec.columns if isinstance(spec, AlignedGeometry) else (name,)
             images = [image for image in map(self._picture, columns) if image is not None]
-            if isinstance(spec, AlignedGeometry) and len(images) < len(columns):
+            if several and len(images) < len(columns):
                 raise ValueError(
                     f"@model.augment.{name}.columns image features and targets, received {columns}"
                 )
-            if (not isinstance(spec, AlignedGeometry) and name not in self.features) or not images:
+            if not several and not isinstance(self.features.get(name), Image):
                 raise ValueError(f"@model.augment.{name} an image feature, received {name!r}")
             sizes = {(image.height, image.width) for image in images}
             if len(sizes) > 1:
