@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import keras
 
-from trainer.augment import augment_inputs
 from trainer.builder import build_declared
 from trainer.encoders import encode
 from trainer.fusion import fuse
@@ -44,8 +43,7 @@ def build_model(
 def _build(pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
     inputs = {stored.name: _input(stored) for stored in manifest.inputs()}
     features = [stored for stored in manifest.inputs() if stored.role == "feature"]
-    changed = augment_inputs(pipeline.model.augment, inputs)
-    branches_BD = [_branch(pipeline, stored, changed) for stored in features]
+    branches_BD = [_branch(pipeline, stored, inputs) for stored in features]
     x_BD = fuse(pipeline.model.fusion, branches_BD)
     targets = {stored.name: stored for stored in manifest.stored if stored.role == "target"}
     outputs = {

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from trainer.augment import Augmenter
 from trainer.checkpoint import Checkpoints, TrainingState
 from trainer.epoch import EpochRunner, refuse_non_finite
 from trainer.model import build_model
@@ -104,7 +105,8 @@ def _run_epochs(
     if state.epochs:
         checkpoints.restore(model, state.epochs - 1)
     layout = BatchLayout.for_training(pipeline, manifest)
-    runner = EpochRunner(model, training, data.rows)
+    augmenter = Augmenter(pipeline.model.augment, seed=training.seed)
+    runner = EpochRunner(model, training, data.rows, augmenter)
     while not state.stopped:
         batches = training_batches(data.train, layout, training, epoch=state.epochs)
         record = runner.run(batches, state.epochs)

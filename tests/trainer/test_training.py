@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.trainer.world import pipeline_of, training_with
+from trainer.augment import Augmenter
 from trainer.checkpoint import Checkpoints
 from trainer.epoch import EpochRunner
 from trainer.objectives import trainable
@@ -149,7 +150,7 @@ def test_the_step_is_traced_once_for_all_epochs(trainer_world):
     job = trainer_world.job("traces", pipeline)
     model = build_model(pipeline, job.manifest())
     trainable(model, pipeline, job.manifest(), 18)
-    runner = EpochRunner(model, pipeline.training, 86)
+    runner = EpochRunner(model, pipeline.training, 86, Augmenter({}, seed=1))
     layout = BatchLayout.for_training(pipeline, job.manifest())
     for epoch in range(3):  # 86 rows in batches of 16: the last has 6
         files = shard_files(job, "train")

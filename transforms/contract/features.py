@@ -13,6 +13,7 @@ from pydantic import Field, FiniteFloat, PositiveInt, model_validator
 from transforms.contract.spec import Spec
 
 Policy = Literal["reject", "default", "missing_indicator"]
+Intensity = Annotated[int, Field(ge=0, le=255)]
 RawDtype = Literal["string", "bytes", "float32"]
 
 
@@ -129,6 +130,8 @@ class Image(FeatureSpec):
         height: Rows of pixels after resizing.
         width: Columns of pixels after resizing.
         channels: 1 is gray, 3 is RGB, 4 is RGBA.
+        background: The color (red, green, blue) that the transparent pixels of a PNG are laid over;
+            None drops the transparency and takes whatever color lies under it.
         storage: How pixels lie in the shards. "raw" reads back fastest by far and takes the most
             room; "jpeg" takes a tenth of it and loses a little; "png" is exact and slow.
         max_pixels: A picture whose header claims more is refused before it is decoded.
@@ -138,6 +141,7 @@ class Image(FeatureSpec):
     height: PositiveInt
     width: PositiveInt
     channels: Literal[1, 3, 4] = 3
+    background: tuple[Intensity, Intensity, Intensity] | None = None
     storage: Literal["raw", "jpeg", "png"] = "raw"
     max_pixels: PositiveInt = 50_000_000  # an 8-bit RGB picture of this size takes 150 MB decoded
 
@@ -145,6 +149,12 @@ class Image(FeatureSpec):
     def _jpeg_has_no_alpha(self) -> Self:
         if self.storage == "jpeg" and self.channels == 4:
             raise ValueError("storage 'png' or 'raw' for 4 channels, as JPEG stores no alpha")
+        return self
+
+    @model_validator(mode="after")
+    def _background_replaces_alpha(self) -> Self:
+        if self.background is not None and self.channels == 4:
+            raise ValueError("no background for 4 channels, as these keep the transparency")
         return self
 
     def raw(self, column: str) -> RawColumn:

@@ -155,7 +155,7 @@ class CustomEncoder(Spec):
     Attributes:
         builder: "package.module:function"; it is called with the `StoredFeature` and the tensor
             [B, *its shape], and returns a floating tensor [B, D]. A module of the declaration's
-            folder is found. The tensor is of the stored dtype; augmented pictures are float32.
+            folder is found. The tensor is of the stored dtype.
     """
 
     kind: Literal["custom"] = "custom"
@@ -216,8 +216,6 @@ class ModelSpec(Spec):
     def _builder_stands_alone(self) -> Self:
         if self.builder is not None and self.encoders:
             raise ValueError("either a builder or encoders, as a builder makes its own encoders")
-        if self.builder is not None and self.augment:
-            raise ValueError("either a builder or augment, as a builder makes the whole network")
         return self
 
     @property

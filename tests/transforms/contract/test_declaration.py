@@ -92,11 +92,11 @@ def test_a_declaration_says_whether_it_needs_the_users_modules(declaration: Path
     assert load(declaration, [custom]).model.has_user_code
 
 
-@pytest.mark.parametrize(
-    "beside", ["encoders: {photo: {kind: cnn}}", "augment: {photo: {zoom: 0.1}}"]
-)
-def test_a_builder_stands_alone(declaration: Path, beside: str) -> None:
-    assert "either a builder or" in error_of(declaration, f"model={{builder: 'own:f', {beside}}}")
+def test_a_builder_makes_its_own_encoders_and_takes_augmented_pictures(declaration: Path) -> None:
+    both = "model={builder: 'own:f', encoders: {photo: {kind: cnn}}}"
+    assert "either a builder or" in error_of(declaration, both)
+    augmented = "model={builder: 'own:f', augment: {photo: {zoom: 0.1}}}"
+    assert load(declaration, [augmented]).model.augment["photo"].zoom == 0.1
 
 
 def test_override_replaces_one_value(declaration: Path) -> None:
