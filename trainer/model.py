@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import keras
@@ -41,9 +41,9 @@ def build_model(
 
 
 def _build(pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
-    inputs = {stored.name: _input(stored) for stored in manifest.inputs()}
+    inputs = build_inputs(manifest.inputs())
     features = [stored for stored in manifest.inputs() if stored.role == "feature"]
-    branches_BD = [_branch(pipeline, stored, inputs) for stored in features]
+    branches_BD = [build_branch(pipeline, stored, inputs) for stored in features]
     x_BD = fuse(pipeline.model.fusion, branches_BD)
     targets = {stored.name: stored for stored in manifest.stored if stored.role == "target"}
     outputs = {
@@ -53,11 +53,12 @@ def _build(pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
     return keras.Model(inputs, outputs, name="braid")
 
 
-def _input(stored: StoredFeature) -> keras.KerasTensor:
-    return keras.Input(stored.shape, dtype=stored.dtype, name=stored.name)
+def build_inputs(features: Iterable[StoredFeature]) -> dict[str, keras.KerasTensor]:
+    """Returns an input, [B, *shape], for every stored feature and indicator."""
+    return {s.name: keras.Input(s.shape, dtype=s.dtype, name=s.name) for s in features}
 
 
-def _branch(
+def build_branch(
     pipeline: PipelineSpec, stored: StoredFeature, inputs: dict[str, keras.KerasTensor]
 ) -> keras.KerasTensor:
     """Returns a feature's vector, [B, D]; its indicator is a part of it."""
