@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from transforms.contract.errors import BraidError
-from transforms.contract.features import Categorical, Feature, Image, Noise, Numeric, Text
 from transforms.contract.manifest import (
     MISSING_SUFFIX,
     WEIGHT_SUFFIX,
@@ -11,7 +10,7 @@ from transforms.contract.manifest import (
     TransformManifest,
 )
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import Binary, Multiclass, NumericTarget, Target
+from transforms.contract.targets import Multiclass, Target
 
 Layout = tuple[str, str, tuple[int, ...]]  # role, dtype, shape in a row
 
@@ -39,39 +38,14 @@ def expected_layout(pipeline: PipelineSpec) -> dict[str, Layout]:
     """Returns role, dtype and shape of everything that a declaration's shards have to hold."""
     layout: dict[str, Layout] = {}
     for name, feature in pipeline.features.items():
-        layout[name] = ("feature", *_feature_layout(feature))
+        layout[name] = ("feature", *feature.layout())
         if feature.has_indicator:
             layout[name + MISSING_SUFFIX] = ("indicator", "float32", ())
     for name, target in pipeline.targets.items():
-        layout[name] = ("target", *_target_layout(target))
+        layout[name] = ("target", *target.layout())
         if _can_be_masked(target):
             layout[name + WEIGHT_SUFFIX] = ("weight", "float32", ())
     return layout
-
-
-def _feature_layout(feature: Feature) -> tuple[str, tuple[int, ...]]:
-    match feature:
-        case Categorical():
-            return "int64", ()
-        case Numeric():
-            shape = () if feature.length is None else (feature.length,)
-            return ("int64" if feature.scale == "bucketize" else "float32"), shape
-        case Text():
-            return "int64", (feature.length,)
-        case Image():
-            return "uint8", (feature.height, feature.width, feature.channels)
-        case Noise():
-            return "float32", (feature.dimension,)
-
-
-def _target_layout(target: Target) -> tuple[str, tuple[int, ...]]:
-    match target:
-        case Binary():
-            return "float32", ()
-        case Multiclass():
-            return "int64", ()
-        case NumericTarget():
-            return "float32", () if target.length is None else (target.length,)
 
 
 def _can_be_masked(target: Target) -> bool:

@@ -32,7 +32,7 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import SPLITS
 from transforms.contract.targets import Binary
 from transforms.contract.workspace import remove, replacing, write_atomic
-from transforms.features import FEATURE_KINDS, noise
+from transforms.features import feature_kind, noise
 from transforms.graph import TransformGraph, preprocessing_fn, raw_columns, tensor_spec
 from transforms.reading import BatchReader
 from transforms.running import COUNTER, known_rows, marked_errors, run_pipeline, workers
@@ -213,7 +213,7 @@ def _stored(pipeline: PipelineSpec, statistics: Path) -> Iterator[StoredFeature]
             yield noise.drawn(name, feature)
             continue
         terms = len(_terms(statistics, name))
-        yield FEATURE_KINDS[feature.kind].stored(name, feature, terms)
+        yield feature_kind(feature.kind).stored(name, feature, terms)
         if feature.has_indicator:
             yield _flag(name + MISSING_SUFFIX, "indicator", feature.kind)
     for name, target in pipeline.targets.items():

@@ -115,13 +115,21 @@ _ACCEPTED: dict[str, tuple[str, TypeTest]] = {
 }
 
 
+# The same for a kind of the user's own, by what its graph takes.
+_ACCEPTED_AS = {
+    "string": _ACCEPTED["categorical"],
+    "bytes": _ACCEPTED["image"],
+    "float32": _ACCEPTED["numeric"],
+}
+
+
 def check_column(place: str, spec: Any, type_: pa.DataType) -> None:
     """Refuses a column of a type that the kind cannot take.
 
     Raises:
         BraidError: With the types that it can take.
     """
-    accepted, test = _ACCEPTED[spec.kind]
+    accepted, test = _ACCEPTED.get(spec.kind) or _ACCEPTED_AS[spec.raw("").dtype]
     if getattr(spec, "length", None) is not None and spec.kind == "numeric":
         accepted, test = f"a column of lists of {spec.length} numbers", _accepts_numbers
     if not test(type_) and not pat.is_null(type_):

@@ -12,7 +12,7 @@ from transforms.analyzers import fit
 from transforms.contract.features import Image, RawColumn
 from transforms.contract.manifest import MISSING_SUFFIX, WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
-from transforms.features import FEATURE_KINDS
+from transforms.features import feature_kind
 from transforms.features.image import decode_stored
 from transforms.requests import Request
 from transforms.targets import TARGET_KINDS
@@ -48,7 +48,7 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
     def preprocess(inputs: Tensors) -> Tensors:
         requests: list[Request] = []
         for name, feature in pipeline.column_features().items():
-            kind = FEATURE_KINDS[feature.kind]
+            kind = feature_kind(feature.kind)
             requests += kind.requests(name, feature, inputs[features[name].name])
         for name, target in pipeline.targets.items():
             goal = TARGET_KINDS[target.kind]
@@ -57,7 +57,7 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
         outputs: Tensors = {}
         for name, feature in pipeline.column_features().items():
             raw = inputs[features[name].name]
-            outputs[name] = FEATURE_KINDS[feature.kind].encode(name, feature, raw, fitted)
+            outputs[name] = feature_kind(feature.kind).encode(name, feature, raw, fitted)
             if feature.has_indicator:
                 missing = is_missing(features[name], raw)
                 outputs[name + MISSING_SUFFIX] = tf.cast(missing, tf.float32)

@@ -13,7 +13,6 @@ import keras
 from trainer.encoders import backbone, categorical, custom, image, numeric, text
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.model import (
-    ENCODERS_BY_FEATURE_KIND,
     CnnEncoder,
     Conv1dEncoder,
     CustomEncoder,
@@ -23,6 +22,7 @@ from transforms.contract.model import (
     LstmEncoder,
     MobilenetEncoder,
     OneHotEncoder,
+    OwnEncoder,
     ResnetEncoder,
     TransformerEncoder,
 )
@@ -44,7 +44,6 @@ ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
     ("image", ResnetEncoder): backbone.resnet,
     ("image", MobilenetEncoder): backbone.mobilenet,
     ("noise", DenseEncoder): numeric.dense,
-    **{(kind, CustomEncoder): custom.call for kind in ENCODERS_BY_FEATURE_KIND},
 }
 
 
@@ -52,6 +51,8 @@ def encode(
     name: str, spec: Spec, stored: StoredFeature, tensor: keras.KerasTensor
 ) -> keras.KerasTensor:
     """Returns a feature's branch of the model.
+
+    A kind of the user's own brings its encoder along.
 
     Args:
         name: The feature's name; the branch's layers are named "<name>.<what>".
@@ -62,4 +63,8 @@ def encode(
     Returns:
         float [B, D].
     """
+    if isinstance(spec, OwnEncoder):
+        return custom.own(name, stored, tensor)
+    if isinstance(spec, CustomEncoder):
+        return custom.call(name, spec, stored, tensor)
     return ENCODERS[stored.kind, type(spec)](name, spec, stored, tensor)

@@ -15,6 +15,8 @@ from transforms.contract.spec import Spec
 Policy = Literal["reject", "default", "missing_indicator"]
 Intensity = Annotated[int, Field(ge=0, le=255)]
 RawDtype = Literal["string", "bytes", "float32"]
+StoredDtype = Literal["int64", "float32", "uint8"]
+Layout = tuple[StoredDtype, tuple[int, ...]]  # what a row has in the shards: dtype and shape
 
 
 class RawColumn(Spec):
@@ -52,11 +54,21 @@ class FeatureSpec(Spec):
             "default" stores the kind's default, "missing_indicator" stores the default and gives
             the model a 0/1 input beside it.
         invalid: The same choice for a value that is there but cannot be used.
+        kind: The kind's name.
     """
 
+    kind: str
     column: str | None = None
     missing: Policy = "default"
     invalid: Policy = "reject"
+
+    def raw(self, column: str) -> RawColumn:
+        """Returns the graph input for this feature."""
+        raise NotImplementedError
+
+    def layout(self) -> Layout:
+        """Returns what a row has in the shards, and in the model's input."""
+        raise NotImplementedError
 
     @property
     def has_indicator(self) -> bool:
@@ -81,6 +93,10 @@ class Categorical(FeatureSpec):
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="string")
 
+    def layout(self) -> Layout:
+        """Returns one id."""
+        return "int64", ()
+
 
 class Numeric(FeatureSpec):
     """A number, or a list of `length` numbers, in a row.
@@ -103,6 +119,11 @@ class Numeric(FeatureSpec):
         shape = () if self.length is None else (self.length,)
         return RawColumn(name=column, dtype="float32", shape=shape)
 
+    def layout(self) -> Layout:
+        """Returns the scaled numbers, or the ids of their buckets."""
+        shape = () if self.length is None else (self.length,)
+        return ("int64" if self.scale == "bucketize" else "float32"), shape
+
 
 class Text(FeatureSpec):
     """A text, split into words and encoded as `length` ids.
@@ -121,6 +142,10 @@ class Text(FeatureSpec):
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="string")
+
+    def layout(self) -> Layout:
+        """Returns the ids of the words."""
+        return "int64", (self.length,)
 
 
 class Image(FeatureSpec):
@@ -161,6 +186,10 @@ class Image(FeatureSpec):
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="bytes")
 
+    def layout(self) -> Layout:
+        """Returns the pixels."""
+        return "uint8", (self.height, self.width, self.channels)
+
 
 class Noise(Spec):
     """Random numbers that no column feeds, drawn anew for every batch.
@@ -182,6 +211,6 @@ class Noise(Spec):
         """Whether the model gets an input that says that the value was missing: it never is."""
         return False
 
-
-ColumnFeature = Categorical | Numeric | Text | Image
-Feature = Annotated[ColumnFeature | Noise, Field(discriminator="kind")]
+    def layout(self) -> Layout:
+        """Returns the random numbers."""
+        return "float32", (self.dimension,)

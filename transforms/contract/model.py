@@ -16,6 +16,7 @@ from pydantic import (
 
 from transforms.contract.augment import Augment
 from transforms.contract.fusions import ConcatenateFusion, Fusion
+from transforms.contract.kinds import is_user_kind
 from transforms.contract.spec import DropoutRate, Spec, refuse_uneven_heads
 
 ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
@@ -162,6 +163,12 @@ class CustomEncoder(Spec):
     builder: ImportPath
 
 
+class OwnEncoder(Spec):
+    """The encoder that comes with a feature kind of your own."""
+
+    kind: Literal["own"] = "own"
+
+
 Encoder = Annotated[
     EmbeddingEncoder
     | OneHotEncoder
@@ -173,7 +180,8 @@ Encoder = Annotated[
     | CnnEncoder
     | ResnetEncoder
     | MobilenetEncoder
-    | CustomEncoder,
+    | CustomEncoder
+    | OwnEncoder,
     Field(discriminator="kind"),
 ]
 
@@ -192,6 +200,13 @@ ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
     "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder, CustomEncoder),
     "noise": (DenseEncoder, CustomEncoder),
 }
+
+
+def encoders_of(kind: str) -> tuple[type[Spec], ...]:
+    """Returns the encoders that read a feature kind, the default first."""
+    if is_user_kind(kind):
+        return (OwnEncoder, CustomEncoder)
+    return ENCODERS_BY_FEATURE_KIND[kind]
 
 
 class ModelSpec(Spec):

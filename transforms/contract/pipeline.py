@@ -7,10 +7,10 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from transforms.contract.augment import AlignedGeometry
-from transforms.contract.features import ColumnFeature, Feature, Image, Noise, RawColumn
+from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn
 from transforms.contract.fingerprint import fingerprint
+from transforms.contract.kinds import Feature, is_user_kind
 from transforms.contract.model import (
-    ENCODERS_BY_FEATURE_KIND,
     BackboneEncoder,
     Encoder,
     Gate,
@@ -18,6 +18,7 @@ from transforms.contract.model import (
     ModelSpec,
     RegistrySpec,
     TrainingSpec,
+    encoders_of,
 )
 from transforms.contract.source import SPLITS, BeamSpec, HashSplit, SourceSpec, Split, TransformSpec
 from transforms.contract.spec import Spec
@@ -114,7 +115,7 @@ class PipelineSpec(Spec):
             if name not in self.features:
                 raise ValueError(f"@model.encoders.{name} the name of a feature, received {name!r}")
             kind = self.features[name].kind
-            allowed = ENCODERS_BY_FEATURE_KIND[kind]
+            allowed = encoders_of(kind)
             if type(encoder) not in allowed:
                 kinds = ", ".join(cls.model_fields["kind"].default for cls in allowed)
                 raise ValueError(
@@ -182,9 +183,9 @@ class PipelineSpec(Spec):
                 )
         return self
 
-    def column_features(self) -> dict[str, ColumnFeature]:
+    def column_features(self) -> dict[str, FeatureSpec]:
         """Returns the features that a column feeds: all but noise."""
-        return {n: spec for n, spec in self.features.items() if not isinstance(spec, Noise)}
+        return {n: spec for n, spec in self.features.items() if isinstance(spec, FeatureSpec)}
 
     def raw_features(self) -> dict[str, RawColumn]:
         """Returns the graph input of every feature that a column feeds, by feature name."""
@@ -198,7 +199,7 @@ class PipelineSpec(Spec):
         """Returns the declared encoder of a feature, or its kind's default."""
         if feature in self.model.encoders:
             return self.model.encoders[feature]
-        default: Any = ENCODERS_BY_FEATURE_KIND[self.features[feature].kind][0]
+        default: Any = encoders_of(self.features[feature].kind)[0]
         return default()  # type: ignore[no-any-return]
 
     def metric_names(self) -> tuple[str, ...]:
@@ -220,6 +221,12 @@ class PipelineSpec(Spec):
         return tuple(
             gate if gate.metric else gate.model_copy(update={"metric": default})
             for gate in declared
+        )
+
+    def has_user_code(self) -> bool:
+        """Whether the declaration names a function or a kind of the user's own."""
+        return self.model.has_user_code or any(
+            is_user_kind(feature.kind) for feature in self.features.values()
         )
 
     def registered_name(self) -> str:

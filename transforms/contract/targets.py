@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from transforms.contract.features import RawColumn
+from transforms.contract.features import Layout, RawColumn
 from transforms.contract.spec import Spec
 
 TargetPolicy = Literal["reject", "mask"]
@@ -49,6 +49,10 @@ class Binary(TargetSpec):
         """Returns the graph input for this target."""
         return RawColumn(name=column, dtype="string")
 
+    def layout(self) -> Layout:
+        """Returns 0 or 1."""
+        return "float32", ()
+
 
 class Multiclass(TargetSpec):
     """One label of several; the labels seen in the training rows become the classes.
@@ -68,6 +72,10 @@ class Multiclass(TargetSpec):
         """Returns the graph input for this target."""
         return RawColumn(name=column, dtype="string")
 
+    def layout(self) -> Layout:
+        """Returns the id of the class."""
+        return "int64", ()
+
 
 class NumericTarget(TargetSpec):
     """A number, or a list of `length` numbers, in a row.
@@ -85,6 +93,10 @@ class NumericTarget(TargetSpec):
         """Returns the graph input for this target."""
         shape = () if self.length is None else (self.length,)
         return RawColumn(name=column, dtype="float32", shape=shape)
+
+    def layout(self) -> Layout:
+        """Returns the numbers on the scale that is learnt."""
+        return "float32", () if self.length is None else (self.length,)
 
 
 Target = Annotated[Binary | Multiclass | NumericTarget, Field(discriminator="kind")]

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from transforms.contract.kinds import is_user_kind, user_module
 from transforms.contract.manifest import StoredFeature
 from transforms.features import categorical, image, numeric, text
 from transforms.requests import Fitted, Request
@@ -33,3 +34,11 @@ FEATURE_KINDS: dict[str, FeatureKind] = {
     "text": text,
     "image": image,
 }
+
+
+def feature_kind(kind: str) -> FeatureKind:
+    """Returns the transform of a kind, a user's own among them."""
+    if is_user_kind(kind):
+        module: FeatureKind = user_module(kind, "transform")
+        return module
+    return FEATURE_KINDS[kind]
