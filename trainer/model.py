@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import keras
 
 from trainer.builder import build_declared
-from trainer.encoders import encode
+from trainer.encoders import encode_features
 from trainer.fusion import fuse
 from trainer.heads import head_of
 from transforms.contract.manifest import MISSING_SUFFIX, StoredFeature, TransformManifest
@@ -43,7 +43,8 @@ def build_model(
 def _build(pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
     inputs = build_inputs(manifest.inputs())
     features = [stored for stored in manifest.inputs() if stored.role == "feature"]
-    branches_BD = [build_branch(pipeline, stored, inputs) for stored in features]
+    encoded = encode_features(pipeline, features, inputs)
+    branches_BD = [with_indicator(name, e.vector, inputs) for name, e in encoded.items()]
     x_BD = fuse(pipeline.model.fusion, branches_BD)
     targets = {stored.name: stored for stored in manifest.stored if stored.role == "target"}
     outputs = {
@@ -58,13 +59,11 @@ def build_inputs(features: Iterable[StoredFeature]) -> dict[str, keras.KerasTens
     return {s.name: keras.Input(s.shape, dtype=s.dtype, name=s.name) for s in features}
 
 
-def build_branch(
-    pipeline: PipelineSpec, stored: StoredFeature, inputs: dict[str, keras.KerasTensor]
+def with_indicator(
+    name: str, x_BD: keras.KerasTensor, inputs: dict[str, keras.KerasTensor]
 ) -> keras.KerasTensor:
-    """Returns a feature's vector, [B, D]; its indicator is a part of it."""
+    """Returns a feature's vector, [B, D], with its indicator as a part of it."""
     # Layers are named "<feature>.<what>": a feature's own name has no dot, so no two names clash.
-    name, tensor = stored.name, inputs[stored.name]
-    x_BD = encode(name, pipeline.encoder_of(name), stored, tensor)
     indicator = name + MISSING_SUFFIX
     if indicator not in inputs:
         return x_BD

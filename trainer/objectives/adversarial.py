@@ -10,8 +10,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer.encoders import encode_features
 from trainer.heads import head_of
-from trainer.model import build_branch, build_inputs
+from trainer.model import build_inputs, with_indicator
 from trainer.objectives.compiling import jit_compile
 from trainer.optimizers import build_optimizer
 from transforms.contract.manifest import StoredFeature, TransformManifest
@@ -158,11 +159,9 @@ def build_discriminator(
     """
     (picture,) = (stored for stored in manifest.stored if stored.role == "target")
     inputs = build_inputs(stored for stored in manifest.inputs() if stored.storage != "drawn")
-    conditions_BD = [
-        build_branch(pipeline, stored, inputs)
-        for stored in manifest.inputs()
-        if stored.role == "feature" and stored.storage != "drawn"
-    ]
+    conditions = [s for s in manifest.inputs() if s.role == "feature" and s.storage != "drawn"]
+    encoded = encode_features(pipeline, conditions, inputs)
+    conditions_BD = [with_indicator(name, e.vector, inputs) for name, e in encoded.items()]
     pixels_BHWC = keras.Input(picture.shape, name=picture.name)
     x_BD = keras.layers.Concatenate()([_read(spec, picture, pixels_BHWC), *conditions_BD])
     x_BD = keras.layers.Dense(spec.units, name=f"{picture.name}.joined")(x_BD)

@@ -182,6 +182,11 @@ class Image(FeatureSpec):
             raise ValueError("no background for 4 channels, as these keep the transparency")
         return self
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return self.height, self.width, self.channels
+
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="bytes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    ConfigDict,
     Discriminator,
     Field,
     NonNegativeInt,
@@ -169,6 +170,20 @@ class OwnEncoder(Spec):
     kind: Literal["own"] = "own"
 
 
+class SharedEncoder(Spec):
+    """The encoder of another feature: the same layers with the same weights for both.
+
+    Attributes:
+        with_: The other feature, `with` in the declaration. It is stored alike, has no vocabulary
+            of its own, and an encoder that it does not share itself.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    kind: Literal["shared"] = "shared"
+    with_: Annotated[str, Field(alias="with")]
+
+
 Encoder = Annotated[
     EmbeddingEncoder
     | OneHotEncoder
@@ -181,11 +196,12 @@ Encoder = Annotated[
     | ResnetEncoder
     | MobilenetEncoder
     | CustomEncoder
-    | OwnEncoder,
+    | OwnEncoder
+    | SharedEncoder,
     Field(discriminator="kind"),
 ]
 
-# Which encoders read which feature kind; the first is the default.
+# Which encoders read which feature kind; the first is the default. Any kind can be shared.
 ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
     "categorical": (EmbeddingEncoder, OneHotEncoder, CustomEncoder),
     "numeric": (DenseEncoder, CustomEncoder),

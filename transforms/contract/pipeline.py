@@ -17,6 +17,7 @@ from transforms.contract.model import (
     GateSpec,
     ModelSpec,
     RegistrySpec,
+    SharedEncoder,
     TrainingSpec,
     encoders_of,
 )
@@ -114,6 +115,9 @@ class PipelineSpec(Spec):
         for name, encoder in self.model.encoders.items():
             if name not in self.features:
                 raise ValueError(f"@model.encoders.{name} the name of a feature, received {name!r}")
+            if isinstance(encoder, SharedEncoder):
+                self._refuse_to_share(name, encoder)
+                continue
             kind = self.features[name].kind
             allowed = encoders_of(kind)
             if type(encoder) not in allowed:
@@ -123,6 +127,29 @@ class PipelineSpec(Spec):
                     f"received {encoder.kind!r}"
                 )
         return self
+
+    def _refuse_to_share(self, name: str, encoder: SharedEncoder) -> None:
+        place, other = f"@model.encoders.{name}.with", self.features.get(encoder.with_)
+        own = self.features[name]
+        if other is None or encoder.with_ == name:
+            raise ValueError(f"{place} the name of another feature, received {encoder.with_!r}")
+        if isinstance(self.model.encoders.get(encoder.with_), SharedEncoder):
+            raise ValueError(
+                f"{place} a feature with an encoder of its own, received {encoder.with_!r}, "
+                "which shares one"
+            )
+        if own.kind != other.kind:
+            raise ValueError(f"{place} another {own.kind} feature, received the kind {other.kind}")
+        if isinstance(own, Image) and isinstance(other, Image) and own.shape != other.shape:
+            raise ValueError(
+                f"{place} pictures of height, width and channels {list(own.shape)}, "
+                f"received {list(other.shape)}"
+            )
+        if hasattr(own, "vocabulary_size"):
+            raise ValueError(
+                f"{place} features without a vocabulary, as the same id is another word in each, "
+                f"received two of kind {own.kind}"
+            )
 
     @model_validator(mode="after")
     def _augmentations_fit_their_features(self) -> Self:

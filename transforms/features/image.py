@@ -147,7 +147,7 @@ def _decode_png(spec: Image, contents: tf.Tensor) -> tf.Tensor:
     contents = _unless_huge(spec, contents, height, width)
     if spec.background is None:
         return tf.io.decode_png(contents, channels=spec.channels)
-    # Before resizing, so that what lies under transparent pixels never bleeds into their neighbours.
+    # Before resizing, so that what transparent pixels hide never bleeds into their neighbours.
     over = _over(tf.io.decode_png(contents, channels=4), spec.background)
     return _with_channels(spec, over, 3)
 

@@ -8,7 +8,7 @@ from transforms.contract.declaration import load, parse
 from transforms.contract.errors import DeclarationError
 from transforms.contract.features import Image
 from transforms.contract.fusions import ConcatenateFusion
-from transforms.contract.model import GateSpec, LstmEncoder, ResnetEncoder
+from transforms.contract.model import CnnEncoder, GateSpec, LstmEncoder, ResnetEncoder
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import HashSplit
 
@@ -65,6 +65,48 @@ def test_a_small_picture_is_refused_for_a_deep_network(declaration: Path) -> Non
     )
     assert "features.photo: expected at least 32x32 pixels for the encoder mobilenet" in message
     assert "received 31x96" in message
+
+
+OTHER = "features.other={kind: image, height: 96, width: 96}"
+SHARED = "model.encoders.other={kind: shared, with: photo}"
+
+
+def test_an_encoder_is_shared_and_read_back_as_it_was_declared(declaration: Path) -> None:
+    pipeline = load(declaration, [OTHER, SHARED, "model.encoders.photo={kind: cnn, units: 8}"])
+    assert pipeline.encoder_of("other").with_ == "photo"
+    assert PipelineSpec.model_validate_json(pipeline.model_dump_json()) == pipeline
+    assert load(declaration, [OTHER, SHARED]).encoder_of("photo") == CnnEncoder()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["features.other.width=95"],
+            "expected pictures of height, width and channels [96, 95, 3]",
+        ),
+        (["features.other.channels=1"], "channels [96, 96, 1], received [96, 96, 3]"),
+        (["model.encoders.other.with=third"], "the name of another feature, received 'third'"),
+        (["model.encoders.other.with=other"], "the name of another feature, received 'other'"),
+        (["model.encoders.other.with=country"], "another image feature, received the kind categ"),
+        (["model.encoders.photo={kind: shared, with: other}"], "an encoder of its own, received"),
+    ],
+)
+def test_an_encoder_that_cannot_be_shared_is_refused(
+    declaration: Path, overrides: list[str], message: str
+) -> None:
+    found = error_of(declaration, OTHER, SHARED, *overrides)
+    assert "model.encoders." in found
+    assert message in found
+
+
+def test_vocabularies_are_not_shared(declaration: Path) -> None:
+    found = error_of(
+        declaration,
+        "features.city={kind: categorical}",
+        "model.encoders.city={kind: shared, with: country}",
+    )
+    assert "model.encoders.city.with: expected features without a vocabulary" in found
 
 
 def test_aligned_pictures_have_one_size_and_one_geometry(declaration: Path) -> None:
@@ -167,6 +209,11 @@ def test_override_replaces_one_value(declaration: Path) -> None:
         ("model.augment={all: {columns: [photo, mask], zoom: 0.1}}", "expected image features"),
         ("model.augment={all: {columns: [photo, x], brightness: 1}}", "unknown key 'brightness'"),
         ("model.augment={photo: {flipp: horizontal}}", "(did you mean 'flip'?)"),
+        (
+            "features.photo={kind: image, height: 9, width: 9, channels: 4, background: [0, 0, 0]}",
+            "features.photo: expected no background for 4 channels",
+        ),
+        ("features.photo.background=[0, 0, 256]", "features.photo.background.2: expected less"),
         ("features.photo.storage=webp", "features.photo.storage: expected 'raw', 'jpeg' or 'png'"),
         ("training.epochs=true", "training.epochs: expected a valid integer"),
         ("name", "expected a path in the declaration and a value"),
