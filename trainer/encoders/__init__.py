@@ -63,8 +63,9 @@ def encode(name: str, spec: Spec, stored: StoredFeature, tensor: keras.KerasTens
         stored: What the shards hold of the feature.
         tensor: The model's input, [B, *stored.shape].
     """
+    found: keras.KerasTensor | Encoded
     if isinstance(spec, OwnEncoder):
-        found: keras.KerasTensor | Encoded = custom.own(name, stored, tensor)
+        found = custom.own(name, stored, tensor)
     elif isinstance(spec, CustomEncoder):
         found = custom.call(name, spec, stored, tensor)
     else:

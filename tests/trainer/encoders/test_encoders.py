@@ -42,7 +42,7 @@ def branch(stored, spec, values, seed=1):
 
 def test_every_declared_encoder_has_a_function():
     declared = {(kind, spec) for kind, specs in ENCODERS_BY_FEATURE_KIND.items() for spec in specs}
-    assert set(ENCODERS) == declared
+    assert set(ENCODERS) == {(kind, spec) for kind, spec in declared if spec is not CustomEncoder}
 
 
 def test_one_hot_has_one_input_per_id():

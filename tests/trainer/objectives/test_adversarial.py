@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.trainer.world import example, write_shard
 from trainer.checkpoint import Checkpoints, TrainingState
+from trainer.epoch import EpochRunner
 from trainer.losses import RowLoss
 from trainer.objectives.adversarial import Adversarial
+from trainer.training import train
+from transforms.contract.declaration import parse
+from transforms.contract.jobs import PartitionRef, TrainJob
+from transforms.contract.manifest import (
+    ShardManifest,
+    StoredFeature,
+    TargetStatistics,
+    TransformManifest,
+)
+from transforms.contract.workspace import Workspace
 
 SIDE, NOISE, ROWS = 4, 3, 64
 SIDES = partial(keras.Input, (), dtype="int64", name="side")
@@ -129,3 +143,109 @@ def test_a_checkpoint_has_all_that_a_step_depends_on(tmp_path):
     for name in ("network", "discriminator"):
         found, wanted = (getattr(model, name).variables for model in (resumed, undisturbed))
         assert all(same(values_of(found), values_of(wanted)))
+
+
+DECLARATION = {
+    "name": "halves",
+    "source": {"path": "data", "key": "id"},
+    "features": {"side": {"kind": "categorical"}, "z": {"kind": "noise", "dimension": NOISE}},
+    "targets": {
+        "picture": {"kind": "image", "content": "continuous", "height": SIDE, "width": SIDE}
+    },
+    "training": {
+        "objective": "adversarial",
+        "early_stopping_patience": None,
+        "epochs": 4,
+        "batch_size": 16,
+        "discriminator": {"filters": [4], "units": 8},
+    },
+}
+STORED = (
+    StoredFeature(name="side", role="feature", kind="categorical", dtype="int64", shape=(),
+                  cardinality=3),
+    StoredFeature(name="z", role="feature", kind="noise", dtype="float32", shape=(NOISE,),
+                  storage="drawn", distribution="normal"),
+    StoredFeature(name="picture", role="target", kind="image", dtype="uint8",
+                  shape=(SIDE, SIDE, 1), storage="raw"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def make_job(tmp_path_factory):
+    """Returns a function that gives the job of a run on a workspace with shards of the batch."""
+    root = tmp_path_factory.mktemp("halves") / "workspace"
+    pipeline, workspace = parse(DECLARATION), Workspace(root)
+    manifest = TransformManifest(
+        fingerprint="f00d",
+        declaration="",
+        raw_features=pipeline.raw_features(),
+        raw_targets=pipeline.raw_targets(),
+        stored=STORED,
+        targets={"picture": TargetStatistics()},
+        rows=ROWS,
+        partitions={"all": "p0"},
+    )
+    workspace.transform("f00d").mkdir(parents=True)
+    (workspace.transform("f00d") / "transform.json").write_text(manifest.model_dump_json())
+    folder = workspace.shards("f00d", "all", "p0")
+    folder.mkdir(parents=True)
+    inputs, targets, _ = batch(0)
+    pixels = (targets["picture"].numpy() * 255).astype(np.uint8)
+    records = [
+        example({"side": int(side) + 1, "picture": picture.tobytes()})
+        for side, picture in zip(inputs["side"].numpy(), pixels, strict=True)
+    ]
+    shards = [
+        write_shard(folder, f"{split}.tfrecord", split, "stored", chosen)
+        for split, chosen in (("train", records[:50]), ("validation", records[50:]))
+    ]
+    shard_manifest = ShardManifest(
+        transform="f00d", partition="all", partition_fingerprint="p0", shards=tuple(shards), rows=ROWS
+    )
+    (folder / "manifest.json").write_text(shard_manifest.model_dump_json())
+
+    def make(name):
+        (root / "runs" / name).mkdir(parents=True)
+        return TrainJob(
+            pipeline=pipeline,
+            workspace=str(root),
+            transform="f00d",
+            partitions=(PartitionRef(name="all", fingerprint="p0"),),
+            run_folder=str(root / "runs" / name),
+        )
+
+    return make
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(make_job, monkeypatch):
+    undisturbed, interrupted = make_job("undisturbed"), make_job("interrupted")
+    train(undisturbed)
+
+    def interrupt(_self, epoch, done, _logs, _began):
+        if (epoch, done) == (2, 3):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochRunner, "_tell", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(interrupted)
+    assert Checkpoints(Path(interrupted.run_folder) / "training").state().epochs == 2
+    train(interrupted)
+
+    folders = [Path(job.run_folder) for job in (undisturbed, interrupted)]
+    histories = [json.loads((f / "history.json").read_text())["epochs"] for f in folders]
+    figures = [[(e["losses"], e["validation_loss"]) for e in epochs] for epochs in histories]
+    assert figures[0] == figures[1]
+    assert set(figures[0][0][0]) == {"generator_loss", "discriminator_loss"}
+    # The last checkpoint has everything: both networks, both optimizers, all random states.
+    arrays = [np.load(f / "training" / "epoch-0003.npz") for f in folders]
+    assert all(np.array_equal(arrays[0][name], arrays[1][name]) for name in arrays[0].files)
+
+
+def test_what_is_saved_is_the_generator_alone(make_job):
+    job = make_job("saved")
+    result = train(job)
+    saved = keras.models.load_model(Path(job.run_folder) / "model.keras")
+    assert result["parameters"] == saved.count_params()
+    assert set(saved.input) == {"side", "z"}
+    assert saved.output["picture"].shape == (None, SIDE, SIDE, 1)

@@ -73,7 +73,8 @@ SHARED = "model.encoders.other={kind: shared, with: photo}"
 
 def test_an_encoder_is_shared_and_read_back_as_it_was_declared(declaration: Path) -> None:
     pipeline = load(declaration, [OTHER, SHARED, "model.encoders.photo={kind: cnn, units: 8}"])
-    assert pipeline.encoder_of("other").with_ == "photo"
+    assert pipeline.model.encoders["other"].with_ == "photo"
+    assert pipeline.encoder_of("other") == CnnEncoder(units=8)
     assert PipelineSpec.model_validate_json(pipeline.model_dump_json()) == pipeline
     assert load(declaration, [OTHER, SHARED]).encoder_of("photo") == CnnEncoder()
 
@@ -83,9 +84,9 @@ def test_an_encoder_is_shared_and_read_back_as_it_was_declared(declaration: Path
     [
         (
             ["features.other.width=95"],
-            "expected pictures of height, width and channels [96, 95, 3]",
+            "a feature of uint8 [96, 95, 3] as this one, received uint8 [96, 96,",
         ),
-        (["features.other.channels=1"], "channels [96, 96, 1], received [96, 96, 3]"),
+        (["features.other.channels=1"], "a feature of uint8 [96, 96, 1] as this one"),
         (["model.encoders.other.with=third"], "the name of another feature, received 'third'"),
         (["model.encoders.other.with=other"], "the name of another feature, received 'other'"),
         (["model.encoders.other.with=country"], "another image feature, received the kind categ"),
@@ -325,3 +326,43 @@ def test_noise_is_part_of_what_shapes_the_shards(declaration: Path) -> None:
 def test_a_single_target_has_nothing_to_balance(declaration: Path) -> None:
     message = error_of(declaration, "training.loss_balance=uncertainty")
     assert "training.loss_balance: expected fixed for a single target" in message
+
+
+GENERATOR = """
+name: drawings
+source: {path: data, key: id}
+features:
+  shape: {kind: categorical}
+  z: {kind: noise, dimension: 4}
+targets:
+  picture: {kind: image, content: continuous, height: 8, width: 8}
+training: {objective: adversarial, early_stopping_patience: null}
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "place", "received"),
+    [
+        ("features.z={kind: numeric}", "training.objective: expected a feature of kind noise",
+         "shape, z"),
+        ("targets.size={kind: numeric}", "training.objective: expected a single image target",
+         "picture of kind image, size of kind numeric"),
+        ("targets={size: {kind: numeric}}", "training.objective: expected a single image target",
+         "size of kind numeric"),
+        ("training.early_stopping_patience=3", "training.early_stopping_patience: expected null",
+         "3"),
+        ("training.objective=supervised", None, None),
+        ("training={discriminator: {units: 3}}", "training.discriminator: expected objective: adv",
+         "'supervised'"),
+    ],
+)  # fmt: skip
+def test_adversarial_training_wants_one_picture_noise_and_every_epoch(
+    declaration: Path, override: str, place: str | None, received: str | None
+) -> None:
+    declaration.write_text(GENERATOR)
+    if place is None:
+        assert load(declaration, [override]).training.objective == "supervised"
+        return
+    message = error_of(declaration, override)
+    assert place in message
+    assert f"received {received}" in message
