@@ -75,7 +75,7 @@ def _doublings(spec: UpsamplingDecoder, size: tuple[int, int], maps: Maps) -> in
 
 
 def _maps_at(level: int, maps: Maps, *, skips: bool = True) -> list[keras.KerasTensor]:
-    """Returns the maps of a level; without skips only those that a feature has no coarser one of."""
+    """Returns the maps of a level; without skips only those that are a feature's coarsest."""
     return [own[level] for own in maps if level < len(own) and (skips or level == len(own) - 1)]
 
 

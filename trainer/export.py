@@ -99,7 +99,12 @@ def serving_signatures(
     arguments = argument_names(raw.name for raw in manifest.serving_inputs())
 
     def predict(given: Tensors) -> Tensors:
-        inputs = graph.transform_features({r.name: given[r.name] for r in manifest.raw_inputs()})
+        raws = {raw.name: given[raw.name] for raw in manifest.raw_inputs()}
+        rows = tf.shape(next(iter(raws.values())))[0]
+        # The graph takes every declared column; what depends on these alone is pruned away.
+        raws |= {r.name: tf.fill((rows, *r.shape), _missing(r)) for r in manifest.unused}
+        transformed = graph.transform_features(raws)
+        inputs = {s.name: transformed[s.name] for s in manifest.inputs() if s.storage != "drawn"}
         inputs |= {s.name: fill(s, given[s.name]) for s in manifest.noise()}
         outputs = model(inputs, training=False)
         served: Tensors = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 from pathlib import Path
 
@@ -117,11 +118,15 @@ def test_a_day_has_several_row_groups(listings):
     assert all(len(fragment.row_groups) >= 3 for fragment in fragments)
 
 
-def test_the_same_seed_gives_the_same_bytes(tmp_path):
-    def digest(name: str, seed: int) -> list[str]:
-        write_table(tmp_path / name, rows=60, seed=seed)
-        files = sorted((tmp_path / name).rglob("*.parquet"))
-        return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+@pytest.mark.parametrize("name", list(templates.names()))
+def test_the_same_seed_gives_the_same_bytes(name, tmp_path):
+    table = importlib.import_module(f"{templates.__name__}.{templates.source(name).name}.table")
 
-    assert digest("a", 1) == digest("b", 1)
-    assert digest("c", 2) != digest("a", 1)
+    def digests(folder: str, seed: int) -> dict[Path, str]:
+        root = tmp_path / folder
+        table.write_table(root, rows=60, seed=seed)
+        files = sorted(path for path in root.rglob("*") if path.is_file())
+        return {f.relative_to(root): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+    assert digests("a", 1) == digests("b", 1)
+    assert digests("c", 2) != digests("a", 1)

@@ -52,15 +52,24 @@ class Project:
         assert found is not None
         return found
 
-    def rows(self, split: str, declaration: str = "pipeline.yaml") -> pa.Table:
-        """Returns the rows that the declaration puts into a split, unusable ones included."""
-        pipeline = self.pipeline(declaration)
+    def rows(self, split: str) -> pa.Table:
+        """Returns the usable rows of the source that are in a split."""
+        pipeline = self.pipeline()
         read = _READ[pipeline.source.format]
         table = pa.concat_tables(read(file.path) for file in scan(pipeline.source).files())
-        table = table.combine_chunks()
         columns = {name: table[name].combine_chunks() for name in table.column_names}
-        splits, _ = assign_splits(pipeline.split, key_bytes(columns[pipeline.source.key]), columns)
-        return table.filter(pa.array(splits == SPLITS.index(split)))
+        keys = key_bytes(columns[pipeline.source.key])
+        splits, _ = assign_splits(pipeline.split, keys, columns)
+        rejected = self._rejected_keys()
+        usable = np.array([key.decode() not in rejected for key in keys])
+        rows = table.filter(pa.array((splits == SPLITS.index(split)) & usable))
+        assert len(rows) == self.record()["rows"][split]
+        return rows
+
+    def _rejected_keys(self) -> set[str]:
+        folder = self.folder / "workspace" / "rejects" / self.record()["transform"]
+        files = folder.rglob("*.parquet")
+        return {key for file in files for key in pq.read_table(file)["key"].to_pylist()}
 
 
 def printed_commands(name: str) -> list[str]:
@@ -97,7 +106,9 @@ def best_threshold(values: Any, labels: Any) -> float:
     That is the most that a model could do which sees this number alone, if the chance of a label
     rises or falls with it all along.
     """
-    order = np.argsort(np.asarray(values), kind="stable")
-    hits = np.concatenate([[0], np.cumsum(np.where(np.asarray(labels)[order] == 0, 1, -1))])
-    above = (hits + np.sum(np.asarray(labels))) / len(order)  # label 1 from each place on
-    return float(max(above.max(), 1 - above.min()))
+    numbers, positive = np.asarray(values), np.asarray(labels) == 1
+    # One bound a number, so that equal numbers get equal labels.
+    accuracies = [
+        np.mean((numbers > bound) == positive) for bound in (-np.inf, *np.unique(numbers))
+    ]
+    return max(*accuracies, 1 - min(accuracies))

@@ -10,11 +10,12 @@ from typing import Any
 
 import keras
 
-from trainer.encoders import backbone, categorical, custom, image, numeric, text
+from trainer.encoders import backbone, categorical, custom, embedding, image, numeric, text
 from trainer.encoders.encoded import Encoded
 from transforms.contract.errors import DeclarationError
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.model import (
+    BagOfWordsEncoder,
     CnnEncoder,
     Conv1dEncoder,
     CustomEncoder,
@@ -37,10 +38,11 @@ EncoderFn = Callable[[str, Any, StoredFeature, keras.KerasTensor], keras.KerasTe
 
 # By the feature's kind and the encoder's declaration.
 ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
-    ("categorical", EmbeddingEncoder): categorical.embed,
+    ("categorical", EmbeddingEncoder): embedding.embed,
     ("categorical", OneHotEncoder): categorical.one_hot,
     ("numeric", DenseEncoder): numeric.dense,
-    ("text", EmbeddingEncoder): text.average,
+    ("text", EmbeddingEncoder): embedding.embed,
+    ("text", BagOfWordsEncoder): text.bag_of_words,
     ("text", LstmEncoder): text.lstm,
     ("text", GruEncoder): text.gru,
     ("text", Conv1dEncoder): text.conv1d,

@@ -13,8 +13,8 @@ class Encoded:
 
     Attributes:
         vector: [B, D], what is joined with the other features.
-        maps: [B, H, W, C] each, for targets that are pictures, from fine to coarse: the first has the feature's
-            own height and width, each one half of those of the one before, rounded up.
+        maps: [B, H, W, C] each, for targets that are pictures, from fine to coarse: the first has
+            the feature's own height and width, each next one half of that, rounded up.
     """
 
     vector: keras.KerasTensor

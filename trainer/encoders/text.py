@@ -6,29 +6,17 @@ from typing import Any
 
 import keras
 
-from trainer.encoders.embedding import cardinality_of, dimension_of
+from trainer.encoders.embedding import cardinality_of
+from trainer.encoders.pooling import IdCounts, PresentMean, Weighted
+from transforms.contract.features import FIRST_TERM
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.model import (
+    BagOfWordsEncoder,
     Conv1dEncoder,
-    EmbeddingEncoder,
     GruEncoder,
     LstmEncoder,
     TransformerEncoder,
 )
-
-
-@keras.saving.register_keras_serializable(package="braid")
-class WordMean(keras.layers.Layer):  # type: ignore[misc]
-    """The mean of the vectors of the words; 0 for a text without words.
-
-    Keras's own average pooling divides by 0 there.
-    """
-
-    def call(self, x_BLD: Any, ids_BL: Any) -> Any:
-        """Returns [B, D] from the vectors [B, L, D] and the ids [B, L]."""
-        mask_BL1 = keras.ops.cast(keras.ops.not_equal(ids_BL, 0), x_BLD.dtype)[..., None]
-        words_B1 = keras.ops.maximum(keras.ops.sum(mask_BL1, axis=1), 1)
-        return keras.ops.sum(x_BLD * mask_BL1, axis=1) / words_B1
 
 
 @keras.saving.register_keras_serializable(package="braid")
@@ -68,14 +56,19 @@ class WordMask(keras.layers.Layer):  # type: ignore[misc]
         return keras.ops.logical_or(keras.ops.not_equal(ids_BL, 0), first_L)
 
 
-def average(
-    name: str, spec: EmbeddingEncoder, stored: StoredFeature, ids_BL: keras.KerasTensor
+def bag_of_words(
+    name: str, spec: BagOfWordsEncoder, stored: StoredFeature, ids_BL: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """Returns the mean of the words' learnt vectors, [B, D]."""
-    x_BLD = keras.layers.Embedding(
-        cardinality_of(stored), dimension_of(spec.dimension, stored), name=f"{name}.embedding"
-    )(ids_BL)
-    return WordMean(name=f"{name}.mean")(x_BLD, ids_BL)
+    """Returns how often each term occurs, by the feature's weights if it has them, [B, D].
+
+    D is the size of the vocabulary: padding and unknown terms are left out.
+    """
+    del spec  # it has no settings
+    counts_BD = IdCounts(cardinality_of(stored), FIRST_TERM, name=f"{name}.counts")(ids_BL)
+    if not stored.term_weights:
+        return counts_BD
+    weights = list(stored.term_weights[FIRST_TERM:])
+    return Weighted(weights, name=f"{name}.weighted")(counts_BD)
 
 
 def lstm(
@@ -132,7 +125,7 @@ def transformer(
         more_BLD = layers.Dropout(spec.dropout, name=f"{layer}.forward_dropout")(more_BLD)
         x_BLD = layers.Add(name=f"{layer}.forwarded")([x_BLD, more_BLD])
     x_BLD = layers.LayerNormalization(name=f"{name}.norm")(x_BLD)
-    return WordMean(name=f"{name}.mean")(x_BLD, ids_BL)
+    return PresentMean(name=f"{name}.mean")(x_BLD, ids_BL)
 
 
 def _vectors(

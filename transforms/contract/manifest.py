@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Literal, Protocol
 
 from transforms.contract.features import RawColumn
@@ -27,6 +27,9 @@ class StoredFeature(Spec):
             What is "drawn" is in no record: it is noise.
         cardinality: The number of ids, for features that are ids.
         distribution: What noise is drawn from.
+        term_weights: A weight per id, for texts that declare them: the smooth inverse document
+            frequency ln((1 + n) / (1 + d)) + 1 of a term that d of the n training rows have. The
+            padding's is 0, and an unknown term counts as one that no row has.
     """
 
     name: str
@@ -37,6 +40,7 @@ class StoredFeature(Spec):
     storage: Literal["values", "raw", "jpeg", "png", "drawn"] = "values"
     cardinality: int | None = None
     distribution: Literal["normal", "uniform"] | None = None
+    term_weights: tuple[float, ...] = ()
 
     def row_bytes(self) -> int:
         """Returns the size of a row's values in memory, in bytes."""
@@ -78,6 +82,7 @@ class TransformManifest(Spec):
         targets: The statistics of every target.
         rows: Training rows that were analyzed.
         partitions: The source partitions that were analyzed, with their fingerprints.
+        unused: What the graph takes and the model does not.
     """
 
     fingerprint: str
@@ -88,6 +93,27 @@ class TransformManifest(Spec):
     targets: dict[str, TargetStatistics]
     rows: int
     partitions: dict[str, str]
+    unused: tuple[RawColumn, ...] = ()
+
+    def of_model(self, features: Container[str], targets: Container[str]) -> TransformManifest:
+        """Returns the manifest as a model sees it that uses some features and targets."""
+        raws = {name: raw for name, raw in self.raw_features.items() if name in features}
+        used = {raw.name for raw in raws.values()}
+        others = {raw.name: raw for raw in self.raw_features.values() if raw.name not in used}
+        return self.model_copy(
+            update={
+                "raw_features": raws,
+                "raw_targets": {n: raw for n, raw in self.raw_targets.items() if n in targets},
+                "stored": tuple(
+                    stored
+                    for stored in self.stored
+                    if stored.name.partition("__")[0]
+                    in (features if stored.role in ("feature", "indicator") else targets)
+                ),
+                "targets": {n: found for n, found in self.targets.items() if n in targets},
+                "unused": tuple(others.values()),
+            }
+        )
 
     def inputs(self) -> tuple[StoredFeature, ...]:
         """Returns what the model takes."""

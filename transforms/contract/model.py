@@ -25,7 +25,9 @@ ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
 
 class EmbeddingEncoder(Spec):
-    """A learnt vector per id; the vectors of a text's words are averaged, padding apart.
+    """A learnt vector per id; the vectors of a row's terms or categories are averaged.
+
+    The padding does not count.
 
     Attributes:
         dimension: The vector's width; None chooses by the number of ids, 4 times its fourth root
@@ -37,7 +39,7 @@ class EmbeddingEncoder(Spec):
 
 
 class OneHotEncoder(Spec):
-    """One input per id. For vocabularies of a few dozen terms."""
+    """One input per id, for a few dozen ids; of a list of categories, 1 for each that it has."""
 
     kind: Literal["one_hot"] = "one_hot"
 
@@ -47,6 +49,18 @@ class DenseEncoder(Spec):
 
     kind: Literal["dense"] = "dense"
     units: tuple[PositiveInt, ...] = ()
+
+
+class BagOfWordsEncoder(Spec):
+    """How often a text has each term of its vocabulary; padding and unknown terms are left out.
+
+    With the feature's `weights`, the numbers are multiplied by them and then divided by the length
+    of the row's vector: Salton and Buckley, "Term-Weighting Approaches in Automatic Text
+    Retrieval", 1988. It gives one input per term, so that a vocabulary of 20,000 makes the next
+    layer large.
+    """
+
+    kind: Literal["bag_of_words"] = "bag_of_words"
 
 
 class LstmEncoder(Spec):
@@ -189,6 +203,7 @@ Encoder = Annotated[
     EmbeddingEncoder
     | OneHotEncoder
     | DenseEncoder
+    | BagOfWordsEncoder
     | LstmEncoder
     | GruEncoder
     | Conv1dEncoder
@@ -202,20 +217,21 @@ Encoder = Annotated[
     Field(discriminator="kind"),
 ]
 
-# Which encoders read which feature kind; the first is the default. Any kind can be shared.
+# Which encoders read which feature kind; the first is the default. Any kind can also be read by a
+# function of the user's, or share the encoder of another feature.
 ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
-    "categorical": (EmbeddingEncoder, OneHotEncoder, CustomEncoder),
-    "numeric": (DenseEncoder, CustomEncoder),
+    "categorical": (EmbeddingEncoder, OneHotEncoder),
+    "numeric": (DenseEncoder,),
     "text": (
         EmbeddingEncoder,
+        BagOfWordsEncoder,
         LstmEncoder,
         GruEncoder,
         Conv1dEncoder,
         TransformerEncoder,
-        CustomEncoder,
     ),
-    "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder, CustomEncoder),
-    "noise": (DenseEncoder, CustomEncoder),
+    "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder),
+    "noise": (DenseEncoder,),
 }
 
 
@@ -223,13 +239,16 @@ def encoders_of(kind: str) -> tuple[type[Spec], ...]:
     """Returns the encoders that read a feature kind, the default first."""
     if is_user_kind(kind):
         return (OwnEncoder, CustomEncoder)
-    return ENCODERS_BY_FEATURE_KIND[kind]
+    return (*ENCODERS_BY_FEATURE_KIND[kind], CustomEncoder)
 
 
 class ModelSpec(Spec):
     """The network between the features and the targets.
 
     Attributes:
+        features: The declared features that this model takes; None takes all. Declarations that
+            differ in this choice share their shards.
+        targets: The declared targets that it predicts; None predicts all.
         encoders: An encoder per feature; a feature that is not named here gets its kind's default.
         augment: Random changes to pictures, in training only: of an image feature under its name,
             or, with `columns`, the same geometry for several, features and targets, under any
@@ -241,6 +260,8 @@ class ModelSpec(Spec):
             takes a dict of the stored features and returns a dict with every target.
     """
 
+    features: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     encoders: dict[str, Encoder] = {}
     augment: Augment = {}
     fusion: Fusion = ConcatenateFusion()

@@ -8,12 +8,14 @@ from pydantic import Field, model_validator
 
 from transforms.contract.augment import AlignedGeometry
 from transforms.contract.decoders import UpsamplingDecoder
-from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn
+from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.kinds import Feature, is_user_kind
 from transforms.contract.model import (
     BackboneEncoder,
+    BagOfWordsEncoder,
     CnnEncoder,
+    CustomEncoder,
     DiscriminatorSpec,
     Encoder,
     Gate,
@@ -103,13 +105,31 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _the_model_takes_what_is_declared(self) -> Self:
+        for group, declared in (("features", self.features), ("targets", self.targets)):
+            for name in getattr(self.model, group) or ():
+                if name not in declared:
+                    raise ValueError(
+                        f"@model.{group} some of {', '.join(declared)}, received {name!r}"
+                    )
+        used = self.modelled()
+        for name in self.model.encoders:
+            if name in self.features and name not in used.features:
+                raise ValueError(
+                    f"@model.encoders.{name} one of model.features "
+                    f"({', '.join(used.features)}), received {name!r}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _a_column_has_one_type(self) -> Self:
         seen: dict[str, RawColumn] = {}
         for raw in (*self.raw_features().values(), *self.raw_targets().values()):
             if seen.setdefault(raw.name, raw) != raw:
                 raise ValueError(
                     f"@features one type for column {raw.name!r}, "
-                    f"received {seen[raw.name].dtype} and {raw.dtype} by two declarations"
+                    f"received {seen[raw.name].in_words()} and {raw.in_words()} "
+                    "by two declarations"
                 )
         return self
 
@@ -156,6 +176,20 @@ class PipelineSpec(Spec):
             )
 
     @model_validator(mode="after")
+    def _weights_of_terms_are_used(self) -> Self:
+        if self.model.builder is not None:
+            return self  # it finds them in the manifest
+        for name, feature in self.features.items():
+            encoder = self.encoder_of(name)
+            weighted = isinstance(feature, Text) and feature.weights is not None
+            if weighted and not isinstance(encoder, (BagOfWordsEncoder, CustomEncoder)):
+                raise ValueError(
+                    f"@model.encoders.{name}.kind bag_of_words or custom, as "
+                    f"features.{name}.weights is for these, received {encoder.kind!r}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _augmentations_fit_their_features(self) -> Self:
         moved: set[str] = set()
         for name, spec in self.model.augment.items():
@@ -165,7 +199,7 @@ class PipelineSpec(Spec):
                 raise ValueError(
                     f"@model.augment.{name}.columns image features and targets, received {columns}"
                 )
-            if not isinstance(spec, AlignedGeometry) and name not in self.features or not images:
+            if (not isinstance(spec, AlignedGeometry) and name not in self.features) or not images:
                 raise ValueError(f"@model.augment.{name} an image feature, received {name!r}")
             sizes = {(image.height, image.width) for image in images}
             if len(sizes) > 1:
@@ -292,6 +326,20 @@ class PipelineSpec(Spec):
         """Returns the graph input of every target, by target name."""
         return {name: spec.raw(spec.column or name) for name, spec in self.targets.items()}
 
+    def modelled(self) -> PipelineSpec:
+        """Returns the declaration with the features and targets that its model uses, and no other.
+
+        What it says of the data is that of the whole declaration only if nothing was left out.
+        """
+        features, targets = self.model.features, self.model.targets
+        return self.model_copy(
+            update={
+                "features": {n: f for n, f in self.features.items() if n in (features or (n,))},
+                "targets": {n: t for n, t in self.targets.items() if n in (targets or (n,))},
+                "model": self.model.model_copy(update={"features": None, "targets": None}),
+            }
+        )
+
     def encoder_of(self, feature: str) -> Encoder:
         """Returns the declared encoder of a feature, also one that it shares, or its default."""
         encoder = self.model.encoders.get(feature)
@@ -312,14 +360,14 @@ class PipelineSpec(Spec):
         names += [
             f"{split}_{target}_{metric}"
             for split in SPLITS[1:]
-            for target, spec in self.targets.items()
+            for target, spec in self.modelled().targets.items()
             for metric in spec.metrics
         ]
         return tuple(names)
 
     def gates(self) -> tuple[GateSpec, ...]:
         """Returns every gate, each with its metric filled in."""
-        target, spec = next(iter(self.targets.items()))
+        target, spec = next(iter(self.modelled().targets.items()))
         default = f"test_{target}_{spec.metrics[0]}"
         declared = (self.gate,) if isinstance(self.gate, GateSpec) else self.gate
         return tuple(
@@ -356,7 +404,10 @@ class PipelineSpec(Spec):
         """Returns the fingerprint of all that shapes the model, apart from the shards."""
         return fingerprint(
             {
-                "targets": {n: t.model_dump(mode="json") for n, t in self.targets.items()},
+                "targets": {
+                    name: target.model_dump(mode="json")
+                    for name, target in self.modelled().targets.items()
+                },
                 "model": self.model.model_dump(mode="json"),
                 "training": self.training.model_dump(mode="json"),
             }

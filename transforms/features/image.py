@@ -7,7 +7,7 @@ import tensorflow as tf
 from transforms.contract.features import Image
 from transforms.contract.manifest import StoredFeature
 from transforms.pictures import Wanted, decode, store
-from transforms.requests import Fitted, Request
+from transforms.requests import Fitted, Learnt, Request
 
 
 def requests(name: str, spec: Image, raw: tf.Tensor) -> tuple[Request, ...]:
@@ -43,7 +43,7 @@ def decode_stored(spec: Image, stored_pixels: tf.Tensor) -> tf.Tensor:
     )
 
 
-def stored(name: str, spec: Image, terms: int) -> StoredFeature:
+def stored(name: str, spec: Image, learnt: Learnt) -> StoredFeature:
     """Returns the stored pixels."""
     return StoredFeature(
         name=name,

@@ -7,7 +7,7 @@ import tensorflow as tf
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.targets import BinaryMask, ClassMask, ImageTarget
 from transforms.pictures import Wanted, decode, store
-from transforms.requests import Fitted, Request
+from transforms.requests import Fitted, Learnt, Request
 
 _FOREGROUND = 255  # as a picture shows it; the model learns 0 and 1
 _THRESHOLD = 128
@@ -52,7 +52,7 @@ def encode(
     return stored_pixels, valid & (raw != "")
 
 
-def stored(name: str, spec: ImageTarget, terms: int) -> StoredFeature:
+def stored(name: str, spec: ImageTarget, learnt: Learnt) -> StoredFeature:
     """Returns the stored pixels; of a class mask their cardinality is the number of classes."""
     dtype, shape = spec.layout()
     return StoredFeature(

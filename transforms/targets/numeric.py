@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.targets import NumericTarget
-from transforms.requests import Fitted, MomentsRequest, Request
+from transforms.requests import Fitted, Learnt, MomentsRequest, Request
 
 
 def requests(name: str, spec: NumericTarget, raw: tf.Tensor) -> tuple[Request, ...]:
@@ -35,7 +35,7 @@ def encode(
     return values, known
 
 
-def stored(name: str, spec: NumericTarget, terms: int) -> StoredFeature:
+def stored(name: str, spec: NumericTarget, learnt: Learnt) -> StoredFeature:
     """Returns the stored numbers."""
     shape = () if spec.length is None else (spec.length,)
     return StoredFeature(name=name, role="target", kind=spec.kind, dtype="float32", shape=shape)

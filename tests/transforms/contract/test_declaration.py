@@ -122,6 +122,26 @@ def test_aligned_pictures_have_one_size_and_one_geometry(declaration: Path) -> N
     assert "model.augment.geometry.columns: expected pictures of one size" in message
 
 
+def test_weights_of_terms_are_for_what_can_use_them(declaration: Path) -> None:
+    weighted = "features.review={kind: text, weights: tf_idf}"
+    bag = "model.encoders.review={kind: bag_of_words}"
+    assert load(declaration, [weighted, bag]).features["review"].weights == "tf_idf"
+    custom = "model.encoders.review={kind: custom, builder: 'own:encode'}"
+    assert load(declaration, [weighted, custom]).model.has_user_code
+    assert load(declaration, [weighted, "model={builder: 'own:build'}"]).model.has_user_code
+
+
+def test_a_declaration_that_was_written_out_is_read_again(declaration: Path) -> None:
+    spec = load(declaration, ["features.country={kind: categorical, encoding: hash, buckets: 9}"])
+    assert PipelineSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_a_column_is_a_list_or_none(declaration: Path) -> None:
+    tags = "features.tags={kind: categorical, column: country, length: 3}"
+    message = error_of(declaration, tags)
+    assert "received string and up to 3 x string by two declarations" in message
+
+
 def test_a_fusion_that_does_not_say_concatenates(declaration: Path) -> None:
     assert load(declaration, ["model.fusion.hidden=[3]"]).model.fusion == ConcatenateFusion(
         hidden=(3,)
@@ -188,6 +208,36 @@ def test_override_replaces_one_value(declaration: Path) -> None:
             "model.encoders.review={kind: transformer, dimension: 10, heads: 4}",
             "model.encoders.review: expected dimension to be a multiple of heads, "
             "received 10 for 4 heads",
+        ),
+        (
+            "features.country={kind: categorical, encoding: hash}",
+            "features.country: expected buckets, as encoding hash needs them, received none",
+        ),
+        (
+            "features.country.buckets=9",
+            "features.country: expected buckets only with encoding hash or identity, received "
+            "buckets 9 with encoding vocabulary",
+        ),
+        (
+            "features.country={kind: categorical, encoding: identity, buckets: 9, oov_buckets: 2}",
+            "features.country: expected oov_buckets only with encoding vocabulary, received "
+            "oov_buckets 2 with encoding identity",
+        ),
+        (
+            "features.country={kind: categorical, encoding: identity, buckets: 9, default: '9'}",
+            "features.country: expected a default that is a whole number from 0 to 8, received '9'",
+        ),
+        (
+            "features.x={kind: numeric, scale: quantile, clip: 3}",
+            "features.x: expected clip only with scale z_score or log, received clip 3.0 "
+            "with scale quantile",
+        ),
+        ("features.x={kind: numeric, clip: 0}", "features.x.clip: expected greater than 0"),
+        ("features.x={kind: text, weights: bm25}", "features.x.weights: expected 'tf_idf'"),
+        (
+            "features.x={kind: text, weights: tf_idf}",
+            "model.encoders.x.kind: expected bag_of_words or custom, as features.x.weights is for "
+            "these, received 'embedding'",
         ),
         ("model.fusion={kind: sum}", "model.fusion: expected kind to be one of 'concatenate'"),
         ("model.fusion={kind: gated, hiden: [3]}", "(did you mean 'hidden'?)"),
@@ -326,6 +376,13 @@ def test_noise_is_part_of_what_shapes_the_shards(declaration: Path) -> None:
 def test_a_single_target_has_nothing_to_balance(declaration: Path) -> None:
     message = error_of(declaration, "training.loss_balance=uncertainty")
     assert "training.loss_balance: expected fixed for a single target" in message
+
+
+def test_a_model_uses_what_is_declared(declaration: Path) -> None:
+    for group in ("features", "targets"):
+        message = error_of(declaration, f"model.{group}=[aera]")
+        assert f"model.{group}: expected some of" in message
+        assert "received 'aera'" in message
 
 
 GENERATOR = """

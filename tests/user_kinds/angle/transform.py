@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.user_kinds.angle.declaration import Declaration
 from transforms.contract.manifest import StoredFeature
-from transforms.requests import Fitted, Request
+from transforms.requests import Fitted, Learnt, Request
 
 
 def requests(name: str, spec: Declaration, raw: tf.Tensor) -> tuple[Request, ...]:
@@ -19,6 +19,6 @@ def encode(name: str, spec: Declaration, raw: tf.Tensor, fitted: Fitted) -> tf.T
     return tf.where(tf.math.is_finite(point), point, 0.0)  # no direction: the centre
 
 
-def stored(name: str, spec: Declaration, terms: int) -> StoredFeature:
+def stored(name: str, spec: Declaration, learnt: Learnt) -> StoredFeature:
     dtype, shape = spec.layout()
     return StoredFeature(name=name, role="feature", kind=spec.kind, dtype=dtype, shape=shape)
