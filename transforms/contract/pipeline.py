@@ -16,6 +16,7 @@ from transforms.contract.model import (
     BagOfWordsEncoder,
     CnnEncoder,
     CustomEncoder,
+    DiscriminatorSpec,
     Encoder,
     Gate,
     GateSpec,
@@ -37,7 +38,7 @@ from transforms.contract.source import (
     TransformSpec,
 )
 from transforms.contract.spec import Spec
-from transforms.contract.targets import ImageTarget, Target
+from transforms.contract.targets import BinaryMask, ContinuousImage, ImageTarget, Target
 
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 
@@ -310,6 +311,35 @@ class PipelineSpec(Spec):
         if self.training.loss_balance == "uncertainty" and len(self.targets) < 2:
             raise ValueError(
                 "@training.loss_balance fixed for a single target, received 'uncertainty'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _an_adversary_has_a_picture_to_judge(self) -> Self:
+        training = self.training
+        if training.objective == "supervised":
+            if training.discriminator != DiscriminatorSpec():
+                raise ValueError(
+                    "@training.discriminator objective: adversarial beside it, received "
+                    "'supervised'"
+                )
+            return self
+        pictures = [t for t in self.targets.values() if isinstance(t, BinaryMask | ContinuousImage)]
+        if len(pictures) != 1 or len(self.targets) != 1:
+            kinds = ", ".join(f"{name} of kind {t.kind}" for name, t in self.targets.items())
+            raise ValueError(
+                "@training.objective a single image target, with values and no classes, for "
+                f"'adversarial', received {kinds}"
+            )
+        if len(self.column_features()) == len(self.features):
+            raise ValueError(
+                "@training.objective a feature of kind noise for 'adversarial', received "
+                f"{', '.join(self.features)}"
+            )
+        if training.early_stopping_patience is not None:
+            raise ValueError(
+                "@training.early_stopping_patience null for objective 'adversarial', as no loss "
+                f"says which epoch is best, received {training.early_stopping_patience}"
             )
         return self
 
