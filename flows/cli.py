@@ -43,11 +43,12 @@ def cli() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--template", default="listings", show_default=True, help="What to start from.")
 def init(folder: Path, template: str) -> None:
-    """Write a commented pipeline.yaml and a small table to start from."""
+    """Write a commented pipeline.yaml, a small table and a page on both to start from."""
     from flows import templates
 
     declaration = templates.create(template, folder)
-    click.echo(f"{declaration} and its table {folder / 'data'} are there. Next:")
+    click.echo(f"{declaration} and its table {folder / 'data'} are there.")
+    click.echo(f"{folder / 'README.md'} says what they show. Next:")
     click.echo(f"  braid validate {declaration}")
     click.echo(f"  braid run {declaration}")
 
@@ -57,8 +58,10 @@ def templates() -> None:
     """List what `braid init` can start from."""
     from flows.templates import names
 
-    for name, title in names().items():
-        click.echo(f"{name:<12} {title}")
+    found = names()
+    width = max(map(len, found))
+    for name, title in found.items():
+        click.echo(f"{name:<{width}}  {title}")
 
 
 @cli.command()

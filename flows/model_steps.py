@@ -21,6 +21,9 @@ def train(session: Session) -> None:
     # A new model has yet to be exported and judged, whatever an earlier attempt had done.
     session.record.forget_steps("export", "evaluate", "check", "register", "gate", "promote")
     note = f"{result['epochs']} epochs, the best is {result['best_epoch']}"
+    if result["loss_weights"]:
+        weights = (f"{name} {weight:.3g}" for name, weight in result["loss_weights"].items())
+        note += f"; learnt loss weights: {', '.join(weights)}"
     step = StepRecord(
         name="train",
         seconds=round(watch.seconds(), 3),

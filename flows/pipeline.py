@@ -136,7 +136,7 @@ def refresh_model(
 
 def _search_path(pipeline: PipelineSpec, declaration: Path) -> Path | None:
     """Returns where the user's own modules lie; None if the declaration names none."""
-    return declaration.absolute().parent if pipeline.model.has_user_code else None
+    return declaration.absolute().parent if pipeline.has_user_code() else None
 
 
 def _work(session: Session) -> None:

@@ -108,7 +108,7 @@ class Session:
     def train_job(self, champion: Path | None = None) -> TrainJob:
         """Returns the job of every step after the shards."""
         return TrainJob(
-            pipeline=self.pipeline,
+            pipeline=self.pipeline.modelled(),
             workspace=str(self.workspace.root),
             transform=self.transform,
             partitions=tuple(

@@ -1,109 +1,130 @@
-"""Random changes to pictures, by Keras layers on the device.
+"""Random changes to the pictures of a training batch, by Keras layers on the device.
 
-The layers change nothing outside training, so that evaluation and export see a picture as it is.
-B batch, H height, W width, C channels.
+They are applied to the batch and not in the model, so that a target moves with its picture, and
+that evaluation and export have nothing to switch off. B batch, H height, W width, C channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import keras
+import numpy as np
+import tensorflow as tf
 
+from trainer.stream import Batch, Tensors
 from transforms.contract.augment import AlignedGeometry, Augment, Augmentation, Geometry
 
-
-@keras.saving.register_keras_serializable(package="braid")
-class Channels(keras.layers.Layer):  # type: ignore[misc]
-    """Some channels of a picture."""
-
-    def __init__(self, first: int, count: int, **options: Any) -> None:
-        super().__init__(**options)
-        self.first, self.count = first, count
-
-    def call(self, x_BHWC: Any) -> Any:
-        """Returns [B, H, W, count]."""
-        return x_BHWC[..., self.first : self.first + self.count]
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns what makes the layer again."""
-        return {**super().get_config(), "first": self.first, "count": self.count}
+_CHANGES = 1  # tells their random numbers from those of the order of the rows
 
 
-def augment_inputs(
-    spec: Augment, inputs: Mapping[str, keras.KerasTensor]
-) -> dict[str, keras.KerasTensor]:
-    """Returns the inputs with the declared changes: pictures that differ at every training step.
+@dataclass(frozen=True)
+class _Change:
+    """Layers whose random draws all of some pictures share."""
+
+    columns: tuple[str, ...]
+    layers: tuple[keras.layers.Layer, ...]
+
+
+class Augmenter:
+    """Changes the pictures of a batch as declared, otherwise at every step.
 
     Args:
         spec: What may change, and how much.
-        inputs: By feature; uint8 [B, H, W, C] for pictures. An augmented one becomes float32, from
-            0 to 255 still.
+        masks: The targets whose values are no brightness: nothing is interpolated between them.
+        seed: Of the training. With it and the epoch's number, the changes of an epoch are given.
     """
-    changed = dict(inputs)
-    for name, change in spec.items():
-        if isinstance(change, AlignedGeometry):
-            changed |= _together(name, change, {c: changed[c] for c in change.columns})
-    # After what several share: brightness and contrast are each picture's own.
-    for name, change in spec.items():
-        if isinstance(change, Augmentation):
-            changed[name] = _alone(name, change, changed[name])
-    return changed
+
+    def __init__(self, spec: Augment, *, masks: Collection[str] = (), seed: int) -> None:
+        self._masks = frozenset(masks)
+        self._seed = seed
+        # What several share comes first: brightness and contrast are each picture's own.
+        several = [c for c in spec.values() if isinstance(c, AlignedGeometry)]
+        alone = {name: c for name, c in spec.items() if isinstance(c, Augmentation)}
+        self._changes = [
+            *(_Change(change.columns, _geometry(change)) for change in several),
+            *(_Change((name,), (*_geometry(c), *_colors(c))) for name, c in alone.items()),
+        ]
+
+    def start(self, epoch: int) -> None:
+        """Sets the random states to those of an epoch's first step."""
+        random = np.random.default_rng((self._seed, epoch, _CHANGES))
+        for layer in (layer for change in self._changes for layer in change.layers):
+            layer.generator.state.assign([random.integers(2**31), 0])
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Returns the batch with other pictures, each of the dtype that it had.
+
+        Args:
+            batch: Inputs, targets and weights; pictures are [B, H, W, C].
+        """
+        inputs, targets, weights = batch
+        pictures = {
+            name: inputs[name] if name in inputs else targets[name]
+            for change in self._changes
+            for name in change.columns
+        }
+        for change in self._changes:
+            pictures |= self._changed(change, {name: pictures[name] for name in change.columns})
+        return (
+            {name: pictures.get(name, tensor) for name, tensor in inputs.items()},
+            {name: pictures.get(name, tensor) for name, tensor in targets.items()},
+            weights,
+        )
+
+    def _changed(self, change: _Change, pictures_BHWC: Tensors) -> Tensors:
+        """Changes pictures as the channels of one, so that chance is the same for all."""
+        masks = {name: x for name, x in pictures_BHWC.items() if name in self._masks}
+        others = {name: x for name, x in pictures_BHWC.items() if name not in self._masks}
+        masks_BHWC, others_BHWC = _together(masks), _together(others)
+        for layer in change.layers:
+            drawn = layer.get_random_transformation(
+                masks_BHWC if others_BHWC is None else others_BHWC, training=True
+            )
+            if others_BHWC is not None:
+                others_BHWC = layer.transform_images(others_BHWC, drawn, training=True)
+            if masks_BHWC is not None:
+                masks_BHWC = layer.transform_segmentation_masks(masks_BHWC, drawn, training=True)
+        return _apart(masks, masks_BHWC) | _apart(others, others_BHWC)
 
 
-def _alone(name: str, spec: Augmentation, pixels_BHWC: keras.KerasTensor) -> keras.KerasTensor:
-    x_BHWC = _floats(f"{name}.pixels", pixels_BHWC)
-    for layer in (*_geometry(name, spec), *_colors(name, spec)):
-        x_BHWC = layer(x_BHWC)
-    return x_BHWC
+def _together(pictures_BHWC: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
+    if not pictures_BHWC:
+        return None
+    return tf.concat([tf.cast(x, tf.float32) for x in pictures_BHWC.values()], axis=-1)
 
 
-def _together(
-    name: str, spec: AlignedGeometry, pictures_BHWC: Mapping[str, keras.KerasTensor]
-) -> dict[str, keras.KerasTensor]:
-    """Changes several pictures as the channels of one, so that chance is the same for all."""
-    x_BHWC = keras.layers.Concatenate(name=f"augment.{name}.together")(
-        [_floats(f"augment.{name}.{c}", x) for c, x in pictures_BHWC.items()]
+def _apart(pictures_BHWC: Mapping[str, tf.Tensor], changed_BHWC: tf.Tensor | None) -> Tensors:
+    """Returns each picture's own channels again, of its own dtype."""
+    found, first = {}, 0
+    for name, x_BHWC in pictures_BHWC.items():
+        last = first + x_BHWC.shape[-1]
+        own_BHWC, first = changed_BHWC[..., first:last], last
+        if x_BHWC.dtype.is_integer:
+            own_BHWC = tf.saturate_cast(tf.round(own_BHWC), x_BHWC.dtype)
+        found[name] = tf.ensure_shape(own_BHWC, x_BHWC.shape)
+    return found
+
+
+def _geometry(spec: Geometry) -> tuple[keras.layers.Layer, ...]:
+    layers = keras.layers
+    # float32 whatever the model computes in: what is changed is the whole range of pixels.
+    between = {"interpolation": spec.interpolation, "dtype": "float32"}
+    chosen: Sequence[tuple[object, keras.layers.Layer]] = (
+        (spec.flip, lambda: layers.RandomFlip(spec.flip, dtype="float32")),
+        (spec.rotate, lambda: layers.RandomRotation(spec.rotate, **between)),
+        (spec.shift, lambda: layers.RandomTranslation(spec.shift, spec.shift, **between)),
+        (spec.zoom, lambda: layers.RandomZoom(spec.zoom, **between)),
+        (spec.shear, lambda: layers.RandomShear(spec.shear, spec.shear, **between)),
     )
-    for layer in _geometry(f"augment.{name}", spec):
-        x_BHWC = layer(x_BHWC)
-    apart, first = {}, 0
-    for column, picture_BHWC in pictures_BHWC.items():
-        count = picture_BHWC.shape[-1]
-        layer = Channels(first, count, dtype="float32", name=f"{column}.apart")
-        apart[column], first = layer(x_BHWC), first + count
-    return apart
+    return tuple(layer() for wanted, layer in chosen if wanted)
 
 
-def _floats(name: str, pixels_BHWC: keras.KerasTensor) -> keras.KerasTensor:
-    # float32 in mixed precision too: brightness and contrast work on the whole range of pixels.
-    return keras.layers.Rescaling(1.0, dtype="float32", name=name)(pixels_BHWC)
-
-
-def _geometry(name: str, spec: Geometry) -> list[keras.layers.Layer]:
-    layers, chosen = keras.layers, []
-    between = {"interpolation": spec.interpolation}
-    if spec.flip:
-        chosen.append(layers.RandomFlip(spec.flip, **_named(name, "flip")))
-    if spec.rotate:
-        chosen.append(layers.RandomRotation(spec.rotate, **between, **_named(name, "rotate")))
-    if spec.shift:
-        shift = (spec.shift, spec.shift)
-        chosen.append(layers.RandomTranslation(*shift, **between, **_named(name, "shift")))
-    if spec.zoom:
-        chosen.append(layers.RandomZoom(spec.zoom, **between, **_named(name, "zoom")))
-    return chosen
-
-
-def _colors(name: str, spec: Augmentation) -> list[keras.layers.Layer]:
-    layers, chosen = keras.layers, []
-    if spec.brightness:
-        chosen.append(layers.RandomBrightness(spec.brightness, **_named(name, "brightness")))
-    if spec.contrast:
-        chosen.append(layers.RandomContrast(spec.contrast, **_named(name, "contrast")))
-    return chosen
-
-
-def _named(name: str, what: str) -> dict[str, str]:
-    return {"name": f"{name}.{what}", "dtype": "float32"}
+def _colors(spec: Augmentation) -> tuple[keras.layers.Layer, ...]:
+    layers = keras.layers
+    chosen: Sequence[tuple[float, keras.layers.Layer]] = (
+        (spec.brightness, lambda: layers.RandomBrightness(spec.brightness, dtype="float32")),
+        (spec.contrast, lambda: layers.RandomContrast(spec.contrast, dtype="float32")),
+    )
+    return tuple(layer() for wanted, layer in chosen if wanted)

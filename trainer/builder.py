@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import keras
 
 from trainer.heads import head_of
 from transforms.contract.errors import DeclarationError
+from transforms.contract.imports import import_module
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 
@@ -50,19 +48,7 @@ def find(path: str, place: str = _PLACE) -> Callable[..., Any]:
         DeclarationError: The module or the function is not there, or fails on import.
     """
     module_name, _, name = path.partition(":")
-    folder = str(Path.cwd())
-    # Last on the path: a user's module must not hide an installed one.
-    if folder not in sys.path:
-        sys.path.append(folder)
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise _wrong(
-            f"an importable module {module_name!r}",
-            str(error),
-            f"Correct the path, or run the command in the folder that holds it, not in {folder}.",
-            place=place,
-        ) from error
+    module = import_module(module_name, place)
     found = getattr(module, name, None)
     if not callable(found):
         raise _wrong(
@@ -121,12 +107,12 @@ def _compare_outputs(
     stored = {s.name: s for s in manifest.stored}
     for name, target in pipeline.targets.items():
         head = head_of(target)
-        shape = (None, head.width(stored[name]))
+        shape = (None, *head.shape(target, stored[name]))
         if tuple(outputs[name].shape) != shape:
             raise _wrong(
                 f"output {name!r} of shape {shape}",
                 str(tuple(outputs[name].shape)),
-                f"End it with Dense({shape[1]}, activation={head.activation!r}).",
+                f"End it with activation {head.activation(target)!r}.",
             )
 
 

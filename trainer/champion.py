@@ -13,7 +13,6 @@ from trainer.metrics import SplitScores
 from trainer.serving import Scorer, load
 from trainer.shards import ShardFile, count_rows
 from trainer.stream import parse_records, raw_batches, readable_errors
-from transforms.contract.features import RawColumn
 from transforms.contract.manifest import (
     RAW_TARGET_PREFIX,
     WEIGHT_SUFFIX,
@@ -58,6 +57,7 @@ def score_champion(
         name
         for name, target in pipeline.targets.items()
         if type(champion.pipeline.targets.get(name)) is type(target)
+        and champion.manifest.raw_targets[name].shape == manifest.raw_targets[name].shape
     )
     scores = SplitScores(pipeline, manifest, shared)
     labels = [s for s in manifest.stored if s.role in ("target", "weight")]
@@ -81,19 +81,15 @@ def _refuse_other_inputs(champion: TransformManifest, manifest: TransformManifes
 
     A column that they lack would be missing in every row for it, so its metrics would mean nothing.
     """
-    held = {raw.name: raw for raw in manifest.raw_inputs()}
+    held = {raw.name: raw for raw in (*manifest.raw_inputs(), *manifest.unused)}
     for raw in champion.raw_inputs():
         if raw.name not in held:
             raise NotComparableError(f"it takes the column '{raw.name}', which no feature reads")
         if raw != held[raw.name]:
             raise NotComparableError(
-                f"it takes the column '{raw.name}' as {_type_of(raw)}, which is read as "
-                f"{_type_of(held[raw.name])} now"
+                f"it takes the column '{raw.name}' as {raw.in_words()}, which is read as "
+                f"{held[raw.name].in_words()} now"
             )
-
-
-def _type_of(raw: RawColumn) -> str:
-    return " x ".join([*map(str, raw.shape), raw.dtype])
 
 
 def _labels(

@@ -23,7 +23,8 @@ class EpochRecord(Spec):
     Attributes:
         epoch: Its number, from 0.
         loss: The total loss, a mean over the training rows while they were learnt.
-        losses: The loss of every target that Keras reports by itself.
+        losses: The loss of every target, if there are several; what else the objective reports
+            beside it, such as learnt weights or the discriminator's loss.
         validation_loss: None without validation rows.
         seconds: Time of its training steps, without validation and checkpoint.
         rows_per_second: Training rows by those seconds.
@@ -129,11 +130,12 @@ class Checkpoints:
 
 
 def _variables(model: keras.Model) -> list[Any]:
-    """Returns all that a step reads and writes: weights, dropout's random states, the optimizer.
+    """Returns all that a step reads and writes: weights, dropout's random states, optimizers.
 
     Keras's own weight files leave the random states out.
     """
-    optimizer = model.optimizer
-    inner = getattr(optimizer, "inner_optimizer", None)  # in mixed precision
-    found = [*model.variables, *optimizer.variables, *(inner.variables if inner else ())]
+    found = list(model.variables)
+    for optimizer in getattr(model, "optimizers", (model.optimizer,)):
+        inner = getattr(optimizer, "inner_optimizer", None)  # in mixed precision
+        found += [*optimizer.variables, *(inner.variables if inner else ())]
     return list({id(variable): variable for variable in found}.values())

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer.augment import Augmenter
 from trainer.checkpoint import EpochRecord
 from transforms.contract.errors import BraidError
 from transforms.contract.model import TrainingSpec
@@ -19,10 +20,20 @@ _REPORT_SECONDS = 0.2  # reading the loss waits for the device, so not at every 
 
 
 class EpochRunner:
-    """Runs epochs of one compiled model; the step is traced once for all of them."""
+    """Runs epochs of one compiled model; the step is traced once for all of them.
 
-    def __init__(self, model: keras.Model, training: TrainingSpec, rows: int) -> None:
+    Args:
+        model: The compiled model.
+        training: The number of epochs and the size of a batch.
+        rows: Training rows.
+        augmenter: Changes a batch before the model learns from it.
+    """
+
+    def __init__(
+        self, model: keras.Model, training: TrainingSpec, rows: int, augmenter: Augmenter
+    ) -> None:
         self._model = model
+        self._augmenter = augmenter
         self._rows = rows
         self._epochs = training.epochs
         self._steps = math.ceil(rows / training.batch_size)
@@ -44,6 +55,7 @@ class EpochRunner:
         """
         step = self._step = self._step or self._trace(batches)
         self._model.reset_metrics()
+        self._augmenter.start(epoch)
         iterator = iter(batches)
         logs: Mapping[str, Any] = {}
         began = time.perf_counter()
@@ -78,7 +90,7 @@ class EpochRunner:
         """
         self._model.make_train_function()
         return tf.function(  # type: ignore[no-any-return]
-            lambda batch: self._model.train_function([batch]),
+            lambda batch: self._model.train_function([self._augmenter(batch)]),
             input_signature=[batches.element_spec],
         )
 

@@ -98,11 +98,11 @@ class _Evaluation:
         self, split: str, files: Sequence[ShardFile], predict: Predict, figures: Figures
     ) -> dict[str, float]:
         scores = SplitScores(self._pipeline, self._manifest, frozenset(self._pipeline.targets))
-        layout = BatchLayout.for_evaluation(self._manifest)
+        layout = BatchLayout.for_evaluation(self._pipeline, self._manifest)
         with readable_errors(files):
             for inputs, targets, weights in evaluation_batches(files, layout, _BATCH):
                 predictions = predict(inputs)
-                truths = {name: truth.numpy()[:, 0] for name, truth in targets.items()}
+                truths = {name: _unshaped(truth.numpy()) for name, truth in targets.items()}
                 rows = {name: weight.numpy() for name, weight in weights.items()}
                 scores.update(predictions, truths, rows)
                 if split == "test":
@@ -128,6 +128,11 @@ class _Evaluation:
             except NotComparableError as error:
                 problem = str(error)
         return {"champion_metrics": metrics, "champion_problem": problem}
+
+
+def _unshaped(truth: np.ndarray) -> np.ndarray:
+    """Returns a target as the shards have it: the stream makes one value a row [B, 1]."""
+    return truth[:, 0] if truth.shape[1:] == (1,) else truth
 
 
 def predictor(pipeline: PipelineSpec, manifest: TransformManifest, run_folder: Path) -> Predict:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from trainer.heads import head_of
 from trainer.layout import DECLARATION_FILE, EXPORT_FOLDER
 from trainer.model import build_model
+from trainer.noise import fill
 from trainer.training import MODEL_FILE
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import TrainJob
@@ -87,17 +88,25 @@ def serving_signatures(
 ) -> dict[str, Any]:
     """Returns the concrete functions `serving_default` and `serving_examples`.
 
+    Noise is an argument of the first, and drawn where it is NaN; the second always draws it.
+
     Args:
         pipeline: The declaration.
         manifest: The frozen transform.
         graph: The loaded transform graph.
         model: The trained model.
     """
-    columns = manifest.raw_inputs()
-    arguments = argument_names(raw.name for raw in columns)
+    arguments = argument_names(raw.name for raw in manifest.serving_inputs())
 
-    def predict(raw: Tensors) -> Tensors:
-        outputs = model(graph.transform_features(raw), training=False)
+    def predict(given: Tensors) -> Tensors:
+        raws = {raw.name: given[raw.name] for raw in manifest.raw_inputs()}
+        rows = tf.shape(next(iter(raws.values())))[0]
+        # The graph takes every declared column; what depends on these alone is pruned away.
+        raws |= {r.name: tf.fill((rows, *r.shape), _missing(r)) for r in manifest.unused}
+        transformed = graph.transform_features(raws)
+        inputs = {s.name: transformed[s.name] for s in manifest.inputs() if s.storage != "drawn"}
+        inputs |= {s.name: fill(s, given[s.name]) for s in manifest.noise()}
+        outputs = model(inputs, training=False)
         served: Tensors = {}
         for name, target in pipeline.targets.items():
             served |= head_of(target).serve(name, manifest.targets[name], outputs[name])
@@ -107,7 +116,9 @@ def serving_signatures(
         return predict({column: tensors[name] for column, name in arguments.items()})
 
     def serve_examples(examples_B: tf.Tensor) -> Tensors:
-        return predict(_parsed_examples(examples_B, columns))
+        rows = tf.shape(examples_B)[0]
+        noise = {s.name: tf.fill((rows, *s.shape), math.nan) for s in manifest.noise()}
+        return predict(parse_examples(examples_B, manifest.raw_inputs()) | noise)
 
     examples = tf.TensorSpec([None], tf.string, name="examples")
     return {
@@ -121,7 +132,7 @@ def _concrete(function: Callable[[Any], Tensors], signature: Any) -> Any:
 
 
 def _tensor_specs(manifest: TransformManifest) -> dict[str, tf.TensorSpec]:
-    columns = manifest.raw_inputs()
+    columns = manifest.serving_inputs()
     names = argument_names(raw.name for raw in columns)
     return {
         names[raw.name]: tf.TensorSpec([None, *raw.shape], _DTYPES[raw.dtype], name=names[raw.name])
@@ -129,7 +140,7 @@ def _tensor_specs(manifest: TransformManifest) -> dict[str, tf.TensorSpec]:
     }
 
 
-def _parsed_examples(examples_B: tf.Tensor, columns: Iterable[RawColumn]) -> Tensors:
+def parse_examples(examples_B: tf.Tensor, columns: Iterable[RawColumn]) -> Tensors:
     """Parses serialized `tf.Example` into raw columns; what is missing there is a missing value."""
     columns = tuple(columns)
     parsed = tf.io.parse_example(examples_B, {raw.name: _example_feature(raw) for raw in columns})
@@ -157,7 +168,7 @@ def _missing(raw: RawColumn) -> str | float:
 
 
 def _declaration(pipeline: PipelineSpec, manifest: TransformManifest) -> str:
-    columns = [raw.name for raw in manifest.raw_inputs()]
+    columns = [raw.name for raw in manifest.serving_inputs()]
     document = {
         "pipeline": pipeline.model_dump(mode="json"),
         "transform": manifest.model_dump(mode="json"),

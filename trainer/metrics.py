@@ -1,14 +1,13 @@
 """The metrics of one split, whoever made the predictions: the new model or the champion.
 
 Predictions come as `Head.predictions` gives them: a probability [B], class probabilities [B, C] or
-a number in the column's own unit [B]. Truths are as the shards have them.
+numbers in the column's own unit [B, ...]. Truths are as the shards have them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from trainer.heads import head_of
 from transforms.contract.manifest import TargetStatistics, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import Binary, NumericTarget, Target
+from transforms.contract.targets import Binary, Multiclass, Target
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -54,7 +53,7 @@ class SplitScores:
         self._manifest = manifest
         self._rows = 0
         self._scores = {
-            name: TargetScores({m: head_of(spec).metrics[m]() for m in spec.metrics})
+            name: TargetScores({m: head_of(spec).metrics[m](spec) for m in spec.metrics})
             for name, spec in pipeline.targets.items()
             if name in targets
         }
@@ -64,7 +63,7 @@ class SplitScores:
 
         Args:
             predictions: Per target.
-            truths: Per target, as stored, [B].
+            truths: Per target, as stored, [B, ...].
             weights: Per target, 0 for a masked row, [B].
         """
         self._rows += len(next(iter(truths.values())))
@@ -77,10 +76,11 @@ class SplitScores:
                 continue
             scores.weight += float(weights[name][kept].sum())
             scores.loss += row_loss_sum(target, statistics, prediction, truth)
-            if not isinstance(target, NumericTarget):
+            if isinstance(target, Binary | Multiclass):
                 scores.classes |= set(np.unique(truth).astype(int).tolist())
+            truth = head_of(target).in_unit(statistics, truth)
             for metric in scores.metrics.values():
-                _update(metric, target, statistics, prediction, truth)
+                metric.update_state(_columns(truth), _columns(prediction))
 
     def results(self, split: str) -> dict[str, float]:
         """Returns the metrics by "<split>_<target>_<metric>", and "<split>_loss".
@@ -104,31 +104,12 @@ class SplitScores:
 def row_loss_sum(
     target: Target, statistics: TargetStatistics, prediction: np.ndarray, truth: np.ndarray
 ) -> float:
-    """Returns the sum of the rows' losses, a number's on the standardized scale."""
-    if isinstance(target, NumericTarget):
-        prediction = (prediction - statistics.mean) / statistics.scale
-    if prediction.ndim == 1:
-        prediction = prediction[:, np.newaxis]
-    mean = head_of(target).loss(target)(truth[:, np.newaxis], prediction)
+    """Returns the sum of the rows' losses, that of numbers on the standardized scale."""
+    head = head_of(target)
+    mean = head.loss(target)(_columns(truth), _columns(head.standardized(statistics, prediction)))
     return float(mean) * len(truth)
 
 
-def in_unit(statistics: TargetStatistics, stored: np.ndarray) -> np.ndarray:
-    """Returns a stored number in the column's own unit."""
-    return stored.astype(np.float64) * statistics.scale + statistics.mean
-
-
-def _update(
-    metric: Any,
-    target: Target,
-    statistics: TargetStatistics,
-    prediction: np.ndarray,
-    truth: np.ndarray,
-) -> None:
-    if isinstance(target, NumericTarget):
-        truth = in_unit(statistics, truth)
-    if isinstance(target, NumericTarget | Binary):
-        # [B, 1]: Keras averages over the last axis.
-        metric.update_state(truth[:, np.newaxis], prediction[:, np.newaxis])
-    else:
-        metric.update_state(truth, prediction)
+def _columns(values: np.ndarray) -> np.ndarray:
+    """Returns one value a row as [B, 1]: Keras averages over the last axis."""
+    return values[:, np.newaxis] if values.ndim == 1 else values

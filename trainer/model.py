@@ -7,9 +7,8 @@ from contextlib import contextmanager
 
 import keras
 
-from trainer.augment import augment_inputs
 from trainer.builder import build_declared
-from trainer.encoders import encode
+from trainer.encoders import encode_features
 from trainer.fusion import fuse
 from trainer.heads import head_of
 from transforms.contract.manifest import MISSING_SUFFIX, StoredFeature, TransformManifest
@@ -29,8 +28,8 @@ def build_model(
 
     Returns:
         A model that takes a dict of every stored feature and indicator, [B, *shape], and gives a
-        dict of every target: a probability [B, 1], class probabilities [B, C] or a standardized
-        number [B, 1], all float32.
+        dict of every target: a probability [B, 1], class probabilities [B, C] or standardized
+        numbers [B, ...], all float32.
 
     Raises:
         DeclarationError: The declared builder cannot be called, or gives something else.
@@ -44,12 +43,12 @@ def build_model(
 def _build(pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
     inputs = {stored.name: _input(stored) for stored in manifest.inputs()}
     features = [stored for stored in manifest.inputs() if stored.role == "feature"]
-    changed = augment_inputs(pipeline.model.augment, inputs)
-    branches_BD = [_branch(pipeline, stored, changed) for stored in features]
+    encoded = encode_features(pipeline, features, inputs)
+    branches_BD = [_branch(name, e.vector, inputs) for name, e in encoded.items()]
     x_BD = fuse(pipeline.model.fusion, branches_BD)
     targets = {stored.name: stored for stored in manifest.stored if stored.role == "target"}
     outputs = {
-        name: head_of(spec).layer(name, targets[name])(x_BD)
+        name: head_of(spec).build(name, spec, targets[name], x_BD)
         for name, spec in pipeline.targets.items()
     }
     return keras.Model(inputs, outputs, name="braid")
@@ -60,12 +59,10 @@ def _input(stored: StoredFeature) -> keras.KerasTensor:
 
 
 def _branch(
-    pipeline: PipelineSpec, stored: StoredFeature, inputs: dict[str, keras.KerasTensor]
+    name: str, x_BD: keras.KerasTensor, inputs: dict[str, keras.KerasTensor]
 ) -> keras.KerasTensor:
-    """Returns a feature's vector, [B, D]; its indicator is a part of it."""
+    """Returns a feature's vector, [B, D], with its indicator as a part of it."""
     # Layers are named "<feature>.<what>": a feature's own name has no dot, so no two names clash.
-    name, tensor = stored.name, inputs[stored.name]
-    x_BD = encode(name, pipeline.encoder_of(name), stored, tensor)
     indicator = name + MISSING_SUFFIX
     if indicator not in inputs:
         return x_BD

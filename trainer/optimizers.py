@@ -10,10 +10,10 @@ import keras
 from transforms.contract.model import ConstantSchedule, CosineSchedule, TrainingSpec
 from transforms.contract.spec import Spec
 
-_OPTIMIZERS: dict[str, Callable[[Any], keras.Optimizer]] = {
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
-    "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
+_OPTIMIZERS: dict[str, Callable[[Any, float], keras.Optimizer]] = {
+    "adam": lambda rate, momentum: keras.optimizers.Adam(rate, beta_1=momentum),
+    "adamw": lambda rate, momentum: keras.optimizers.AdamW(rate, beta_1=momentum),
+    "sgd": lambda rate, momentum: keras.optimizers.SGD(rate, momentum=momentum, nesterov=True),
 }
 
 
@@ -37,13 +37,16 @@ _SCHEDULES: dict[type[Spec], Callable[[float, Any, int], Any]] = {
 }
 
 
-def build_optimizer(training: TrainingSpec, steps: int) -> keras.Optimizer:
+def build_optimizer(
+    training: TrainingSpec, steps: int, *, momentum: float = 0.9
+) -> keras.Optimizer:
     """Returns the declared optimizer.
 
     Args:
         training: The declaration.
         steps: Steps of the whole training, all epochs.
+        momentum: How much of the past gradients a step keeps.
     """
     schedule = _SCHEDULES[type(training.schedule)]
     rate = schedule(training.learning_rate, training.schedule, steps)
-    return _OPTIMIZERS[training.optimizer](rate)
+    return _OPTIMIZERS[training.optimizer](rate, momentum)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from trainer.export import parse_examples
 from trainer.heads import head_of
 from trainer.metrics import Arrays
 from trainer.serving import Scorer
@@ -49,23 +50,35 @@ def largest_difference(
             received=str(count_rows(raw)),
             action="Delete that folder and run again: its partition is then transformed anew.",
         )
-    layout = BatchLayout.for_evaluation(manifest)
+    layout = BatchLayout.for_evaluation(pipeline, manifest)
     with readable_errors((*stored, *raw)):
         inputs, _, _ = next(iter(evaluation_batches(stored, layout, _ROWS)))
         records = next(iter(raw_batches(raw, _ROWS)))
-    expected, served = predict(inputs), export.score_examples(records)
+    expected, served = predict(inputs), _served(export, manifest, inputs, records)
     limit = _MIXED_TOLERANCE if pipeline.training.mixed_precision else _TOLERANCE
     found = 0.0
     for name, target in pipeline.targets.items():
         wanted = expected[name]
         received = head_of(target).predictions(name, served)
-        difference = np.abs(received - wanted) / (manifest.targets[name].scale + np.abs(wanted))
+        scale = np.asarray(manifest.targets[name].scale)
+        difference = np.abs(received - wanted) / (scale + np.abs(wanted))
         largest = float(difference.max())
         if not largest <= limit:  # so that NaN fails too
             row = int(np.unravel_index(np.nanargmax(difference), difference.shape)[0])
             raise _unequal(name, row, wanted[row], received[row], limit)
         found = max(found, largest)
     return found
+
+
+def _served(
+    export: Scorer, manifest: TransformManifest, inputs: Any, records: Any
+) -> dict[str, np.ndarray]:
+    """Returns the export's answers for raw records; of noise it gets that of the stored rows."""
+    noise = {stored.name: inputs[stored.name].numpy() for stored in manifest.noise()}
+    if not noise:
+        return export.score_examples(records)
+    columns = parse_examples(records, manifest.raw_inputs())
+    return export.score({name: tensor.numpy() for name, tensor in columns.items()} | noise)
 
 
 def _unequal(name: str, row: int, wanted: Any, received: Any, limit: float) -> BraidError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from transforms.contract.errors import BraidError
-from transforms.contract.features import Categorical, Feature, Image, Numeric, Sequence, Text
 from transforms.contract.manifest import (
     MISSING_SUFFIX,
     WEIGHT_SUFFIX,
@@ -39,30 +38,14 @@ def expected_layout(pipeline: PipelineSpec) -> dict[str, Layout]:
     """Returns role, dtype and shape of everything that a declaration's shards have to hold."""
     layout: dict[str, Layout] = {}
     for name, feature in pipeline.features.items():
-        layout[name] = ("feature", *_feature_layout(feature))
+        layout[name] = ("feature", *feature.layout())
         if feature.has_indicator:
             layout[name + MISSING_SUFFIX] = ("indicator", "float32", ())
     for name, target in pipeline.targets.items():
-        dtype = "int64" if isinstance(target, Multiclass) else "float32"
-        layout[name] = ("target", dtype, ())
+        layout[name] = ("target", *target.layout())
         if _can_be_masked(target):
             layout[name + WEIGHT_SUFFIX] = ("weight", "float32", ())
     return layout
-
-
-def _feature_layout(feature: Feature) -> tuple[str, tuple[int, ...]]:
-    match feature:
-        case Categorical():
-            return "int64", ()
-        case Numeric():
-            shape = () if feature.length is None else (feature.length,)
-            return ("int64" if feature.scale == "bucketize" else "float32"), shape
-        case Text():
-            return "int64", (feature.length,)
-        case Image():
-            return "uint8", (feature.height, feature.width, feature.channels)
-        case Sequence():
-            return "float32", (feature.length, feature.width)
 
 
 def _can_be_masked(target: Target) -> bool:

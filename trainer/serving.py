@@ -28,7 +28,7 @@ class Scorer:
 
     Attributes:
         pipeline: The declaration that the model was trained with.
-        manifest: Its transform: `manifest.raw_inputs()` is what `score` takes.
+        manifest: Its transform: `manifest.serving_inputs()` is what `score` takes.
     """
 
     pipeline: PipelineSpec
@@ -42,7 +42,8 @@ class Scorer:
         Args:
             columns: Arrays by column name, [rows] or [rows, length]. Strings and bytes as
                 objects, numpy strings or bytes; None, the empty string and NaN are missing, and
-                so is a whole column that is not there.
+                so is a whole column that is not there. Noise goes by its feature's name, and is
+                drawn where it is missing.
 
         Returns:
             Per target an array by its name: a binary target's probability, float32; a class's
@@ -52,7 +53,7 @@ class Scorer:
         Raises:
             BraidError: Columns differ in their number of rows, or a list in its length.
         """
-        raws = self.manifest.raw_inputs()
+        raws = self.manifest.serving_inputs()
         given = {raw.name: columns[raw.name] for raw in raws if raw.name in columns}
         lengths = {name: len(values) for name, values in given.items()}
         if len(set(lengths.values())) != 1:

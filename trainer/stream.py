@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from trainer.noise import draw, stream_seed
 from trainer.shards import ShardFile, count_rows, damaged, first_damage
 from trainer.weights import class_weights
 from transforms.contract.errors import BraidError
@@ -37,26 +37,30 @@ class BatchLayout:
     Attributes:
         stored: Every stored feature, as the manifest has it.
         weights: Per target, the weight of every class; a target that is not here weighs 1.
+        seed: What noise is drawn from.
     """
 
     stored: tuple[StoredFeature, ...]
     weights: dict[str, tuple[float, ...]]
+    seed: int = 0
 
     @classmethod
     def for_training(cls, pipeline: PipelineSpec, manifest: TransformManifest) -> BatchLayout:
         """Returns the layout with the declared class weights."""
-        return cls(manifest.stored, class_weights(pipeline, manifest))
+        return cls(manifest.stored, class_weights(pipeline, manifest), pipeline.training.seed)
 
     @classmethod
-    def for_evaluation(cls, manifest: TransformManifest) -> BatchLayout:
+    def for_evaluation(cls, pipeline: PipelineSpec, manifest: TransformManifest) -> BatchLayout:
         """Returns the layout in which every row with a label weighs the same."""
-        return cls(manifest.stored, {})
+        return cls(manifest.stored, {}, pipeline.training.seed)
 
 
 def training_batches(
     files: Sequence[ShardFile], layout: BatchLayout, training: TrainingSpec, *, epoch: int
 ) -> tf.data.Dataset:
     """Yields one epoch: every row once, in an order that only seed and epoch decide.
+
+    Noise is drawn from seed, epoch and the batch's number.
 
     Args:
         files: Verified shards.
@@ -83,19 +87,19 @@ def training_batches(
         seed=int(random.integers(2**31)),
         reshuffle_each_iteration=False,
     )
-    return _parsed(records.batch(training.batch_size), layout)
+    return _parsed(records.batch(training.batch_size), layout, epoch)
 
 
 def evaluation_batches(
     files: Sequence[ShardFile], layout: BatchLayout, batch_size: int
 ) -> tf.data.Dataset:
-    """Yields every row once, in the order of the files.
+    """Yields every row once, in the order of the files; the noise is the same at every call.
 
     Returns:
         A dataset like that of `training_batches`.
     """
     paths = [str(file.path) for file in files]
-    return _parsed(_records(paths).batch(batch_size), layout)
+    return _parsed(_records(paths).batch(batch_size), layout, None)
 
 
 def raw_batches(files: Sequence[ShardFile], batch_size: int) -> tf.data.Dataset:
@@ -120,8 +124,9 @@ def parse_records(records: tf.Tensor, stored: Sequence[StoredFeature], prefix: s
         prefix: What the features' names begin with in the records.
 
     Returns:
-        Every stored feature by its name, [B, *shape] of its dtype.
+        Every stored feature by its name, [B, *shape] of its dtype; noise is not among them.
     """
+    stored = [s for s in stored if s.storage != "drawn"]
     spec = {prefix + s.name: _record_feature(s) for s in stored}
     # One parse_example per batch: several times faster than one per record.
     parsed = tf.io.parse_example(records, spec)
@@ -129,13 +134,15 @@ def parse_records(records: tf.Tensor, stored: Sequence[StoredFeature], prefix: s
 
 
 def model_batch(records: tf.Tensor, layout: BatchLayout) -> Batch:
-    """Parses serialized records, string [B], into (inputs, targets, sample weights)."""
+    """Parses serialized records, string [B], into (inputs but noise, targets, sample weights)."""
     parsed = parse_records(records, layout.stored)
-    inputs = {s.name: parsed[s.name] for s in layout.stored if s.role in ("feature", "indicator")}
+    roles = {s.name: s.role for s in layout.stored}
+    inputs = {n: value for n, value in parsed.items() if roles[n] in ("feature", "indicator")}
     targets = {s.name: parsed[s.name] for s in layout.stored if s.role == "target"}
     weights = {name: _row_weights(name, targets[name], parsed, layout) for name in targets}
-    # [B, 1], like the heads' outputs: Keras takes a mean over the last axis.
-    return inputs, {name: target[:, tf.newaxis] for name, target in targets.items()}, weights
+    # [B, 1] for one value a row, like the heads' outputs: Keras takes a mean over the last axis.
+    shaped = {n: t[:, tf.newaxis] if t.shape.rank == 1 else t for n, t in targets.items()}
+    return inputs, shaped, weights
 
 
 @contextmanager
@@ -172,15 +179,22 @@ def _records(paths: Any) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(paths, buffer_size=_READ_BUFFER)
 
 
-def _parsed(batches: tf.data.Dataset, layout: BatchLayout) -> tf.data.Dataset:
-    batches = batches.map(partial(model_batch, layout=layout), tf.data.AUTOTUNE, deterministic=True)
+def _parsed(batches: tf.data.Dataset, layout: BatchLayout, epoch: int | None) -> tf.data.Dataset:
+    noise = tuple(s for s in layout.stored if s.storage == "drawn")
+    seed = stream_seed(layout.seed, epoch)
+
+    def batch(number: tf.Tensor, records: tf.Tensor) -> Batch:
+        inputs, targets, weights = model_batch(records, layout)
+        return inputs | draw(noise, tf.shape(records)[0], seed, number), targets, weights
+
+    batches = batches.enumerate().map(batch, tf.data.AUTOTUNE, deterministic=True)
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
 def _row_weights(name: str, target: tf.Tensor, parsed: Tensors, layout: BatchLayout) -> tf.Tensor:
     weight = parsed.get(name + WEIGHT_SUFFIX)
     if weight is None:
-        weight = tf.ones_like(target, tf.float32)
+        weight = tf.ones([tf.shape(target)[0]], tf.float32)
     if name in layout.weights:
         by_class = tf.constant(layout.weights[name], tf.float32)
         weight *= tf.gather(by_class, tf.cast(target, tf.int64))

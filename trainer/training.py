@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
+from trainer.augment import Augmenter
 from trainer.checkpoint import Checkpoints, TrainingState
 from trainer.epoch import EpochRunner, refuse_non_finite
-from trainer.heads import head_of
 from trainer.model import build_model
-from trainer.optimizers import build_optimizer
+from trainer.objectives import learnt_loss_weights, trainable
 from trainer.seam import check_seam
 from trainer.shards import ShardFile, count_rows, shard_files, verify
 from trainer.stream import BatchLayout, evaluation_batches, readable_errors, training_batches
@@ -48,7 +47,8 @@ def train(job: TrainJob) -> dict[str, Any]:
 
     Returns:
         What the run's record keeps of it: epochs, seconds, rows per second, the best epoch (from
-        1), the share of time that the model waited for data, the number of parameters, warnings.
+        1), the share of time that the model waited for data, the number of parameters, the loss
+        weights by target if they were learnt, warnings.
 
     Raises:
         BraidError: There are no training rows, a shard is damaged, the shards do not fit the
@@ -63,37 +63,21 @@ def train(job: TrainJob) -> dict[str, Any]:
     data = _data(job)
     # Before the model is built: its initial weights and dropout's states come from this seed.
     keras.utils.set_random_seed(pipeline.training.seed)
-    model = build_model(pipeline, manifest, mixed_precision=pipeline.training.mixed_precision)
-    compile_model(model, pipeline, math.ceil(data.rows / pipeline.training.batch_size))
+    network = build_model(pipeline, manifest, mixed_precision=pipeline.training.mixed_precision)
+    steps = math.ceil(data.rows / pipeline.training.batch_size) * pipeline.training.epochs
+    model = trainable(network, pipeline, manifest, steps)
     checkpoints = Checkpoints(folder / "training")
     with readable_errors((*data.train, *data.validation)):
         state = _run_epochs(model, pipeline, manifest, data, checkpoints)
     if state.best_epoch is None:
         raise ValueError("a training has at least one epoch")
     checkpoints.restore(model, state.best_epoch)
-    result = _result(state, model, data)
+    result = _result(state, model, network, data)
     history = {"result": result, "epochs": [r.model_dump() for r in state.history]}
     write_atomic(folder / HISTORY_FILE, json.dumps(history, indent=1))
     with replacing(folder / MODEL_FILE) as temporary:
-        model.save(temporary)
+        network.save(temporary)
     return result
-
-
-def compile_model(model: keras.Model, pipeline: PipelineSpec, steps_per_epoch: int) -> None:
-    """Gives a model its losses and optimizer.
-
-    A target's loss is a mean over all rows, masked ones included: a row's pull on the weights
-    does not depend on how many others of its batch have a label.
-    """
-    training = pipeline.training
-    model.compile(
-        optimizer=build_optimizer(training, steps_per_epoch * training.epochs),
-        loss={name: head_of(target).loss(target) for name, target in pipeline.targets.items()},
-        loss_weights={name: target.loss_weight for name, target in pipeline.targets.items()},
-        # XLA pays on a GPU; on a CPU its compilation costs more than these models' steps save.
-        jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
-    )
-    model.optimizer.build(model.trainable_variables)
 
 
 def _data(job: TrainJob) -> TrainingData:
@@ -121,11 +105,12 @@ def _run_epochs(
     if state.epochs:
         checkpoints.restore(model, state.epochs - 1)
     layout = BatchLayout.for_training(pipeline, manifest)
-    runner = EpochRunner(model, training, data.rows)
+    augmenter = Augmenter(pipeline.model.augment, seed=training.seed)
+    runner = EpochRunner(model, training, data.rows, augmenter)
     while not state.stopped:
         batches = training_batches(data.train, layout, training, epoch=state.epochs)
         record = runner.run(batches, state.epochs)
-        loss = _validation_loss(model, manifest, data.validation, training.batch_size)
+        loss = _validation_loss(model, pipeline, manifest, data.validation)
         record = record.model_copy(update={"validation_loss": loss})
         state = state.after(
             record, patience=training.early_stopping_patience, epochs=training.epochs
@@ -136,21 +121,25 @@ def _run_epochs(
 
 def _validation_loss(
     model: keras.Model,
+    pipeline: PipelineSpec,
     manifest: TransformManifest,
     files: Sequence[ShardFile],
-    batch_size: int,
 ) -> float | None:
     """Returns the loss on the validation rows, without class weights; None without rows."""
     if count_rows(files) == 0:
         return None
-    batches = evaluation_batches(files, BatchLayout.for_evaluation(manifest), batch_size)
+    batch_size = pipeline.training.batch_size
+    layout = BatchLayout.for_evaluation(pipeline, manifest)
+    batches = evaluation_batches(files, layout, batch_size)
     steps = math.ceil(count_rows(files) / batch_size)
     loss = float(model.evaluate(batches, steps=steps, verbose=0, return_dict=True)["loss"])
     refuse_non_finite(loss, "the validation loss")
     return loss
 
 
-def _result(state: TrainingState, model: keras.Model, data: TrainingData) -> dict[str, Any]:
+def _result(
+    state: TrainingState, model: keras.Model, network: keras.Model, data: TrainingData
+) -> dict[str, Any]:
     seconds = sum(record.seconds for record in state.history)
     waited = sum(record.seconds * record.input_wait_share for record in state.history)
     warnings = []
@@ -162,6 +151,7 @@ def _result(state: TrainingState, model: keras.Model, data: TrainingData) -> dic
         "rows_per_second": data.rows * state.epochs / seconds,
         "best_epoch": (state.best_epoch or 0) + 1,
         "input_wait_share": waited / seconds,
-        "parameters": int(model.count_params()),
+        "parameters": int(network.count_params()),
+        "loss_weights": learnt_loss_weights(model),
         "warnings": warnings,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from transforms.contract.errors import DeclarationError
 from transforms.contract.manifest import TargetStatistics, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import NumericTarget
+from transforms.contract.targets import Binary, Multiclass
 
 
 def class_weights(
@@ -21,7 +21,7 @@ def class_weights(
     """
     found = {}
     for name, target in pipeline.targets.items():
-        if isinstance(target, NumericTarget) or target.class_weights is None:
+        if not isinstance(target, Binary | Multiclass) or target.class_weights is None:
             continue
         statistics = manifest.targets[name]
         if target.class_weights == "balanced":

@@ -19,7 +19,7 @@ from tfx_bsl.public.tfxio import TensorAdapterConfig
 
 from transforms.analyzers import counts_path, moments_path, vocabulary_path
 from transforms.contract.errors import BraidError
-from transforms.contract.features import RawColumn
+from transforms.contract.features import Noise, RawColumn
 from transforms.contract.jobs import TransformJob
 from transforms.contract.manifest import (
     MISSING_SUFFIX,
@@ -32,9 +32,10 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import SPLITS
 from transforms.contract.targets import Binary
 from transforms.contract.workspace import remove, replacing, write_atomic
-from transforms.features import FEATURE_KINDS
+from transforms.features import feature_kind, noise
 from transforms.graph import TransformGraph, preprocessing_fn, raw_columns, tensor_spec
 from transforms.reading import BatchReader
+from transforms.requests import Learnt
 from transforms.running import COUNTER, known_rows, marked_errors, run_pipeline, workers
 from transforms.source import open_filesystem
 from transforms.targets import TARGET_KINDS
@@ -164,37 +165,45 @@ def _adapter_config(
 
 def _manifest(job: TransformJob, statistics: Path) -> TransformManifest:
     pipeline = job.pipeline
-    moments_file = moments_path(statistics)
-    moments = json.loads(moments_file.read_text()) if moments_file.exists() else {}
+    moments = _moments(statistics)
     targets, rows = {}, 0
     for name in pipeline.targets:
         if name in moments:
             column = moments[name]
             scaled = getattr(pipeline.targets[name], "scale", "none") == "z_score"
-            mean, scale = (column["mean"][0], column["deviation"][0]) if scaled else (0.0, 1.0)
-            targets[name] = TargetStatistics(mean=mean, scale=scale)
+            mean, scale = (column["mean"], column["deviation"]) if scaled else ([0.0], [1.0])
+            targets[name] = TargetStatistics(mean=tuple(mean), scale=tuple(scale))
             rows = max(rows, int(column["count"][0]))
         else:
-            labels = _terms(statistics, name)
-            counts = json.loads(counts_path(statistics, name).read_text())
-            targets[name] = TargetStatistics(labels=tuple(labels), counts=tuple(counts))
-            rows = max(rows, sum(counts))
+            labels = _learnt(statistics, name, moments)
+            targets[name] = TargetStatistics(labels=labels.terms, counts=labels.counts)
+            rows = max(rows, sum(labels.counts))
     return TransformManifest(
         fingerprint=job.transform,
         declaration=pipeline.data_fingerprint(),
         raw_features=pipeline.raw_features(),
         raw_targets=pipeline.raw_targets(),
-        stored=tuple(_stored(pipeline, statistics)),
+        stored=tuple(_stored(pipeline, statistics, moments)),
         targets={n: _binary_order(pipeline, n, t) for n, t in targets.items()},
         rows=rows,
         partitions={partition.name: partition.fingerprint for partition in job.partitions},
     )
 
 
-def _terms(statistics: Path, name: str) -> list[str]:
+def _moments(statistics: Path) -> dict[str, Any]:
+    path = moments_path(statistics)
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _learnt(statistics: Path, name: str, moments: dict[str, Any]) -> Learnt:
+    rows = int(moments[name]["count"][0]) if name in moments else 0
     path = vocabulary_path(statistics, name)
+    if not path.exists():
+        return Learnt(rows=rows)
     # Lines end in "\n" alone: a label may have one of Unicode's other line breaks in it.
-    return path.read_bytes().decode().split("\n")[:-1] if path.exists() else []
+    terms = path.read_bytes().decode().split("\n")[:-1]
+    counts = json.loads(counts_path(statistics, name).read_text())
+    return Learnt(tuple(terms), tuple(counts), rows)
 
 
 def _binary_order(
@@ -207,14 +216,20 @@ def _binary_order(
     return TargetStatistics(labels=("0", "1"), counts=(counts.get("0", 0), counts.get("1", 0)))
 
 
-def _stored(pipeline: PipelineSpec, statistics: Path) -> Iterator[StoredFeature]:
+def _stored(
+    pipeline: PipelineSpec, statistics: Path, moments: dict[str, Any]
+) -> Iterator[StoredFeature]:
     for name, feature in pipeline.features.items():
-        terms = len(_terms(statistics, name))
-        yield FEATURE_KINDS[feature.kind].stored(name, feature, terms)
+        if isinstance(feature, Noise):
+            yield noise.drawn(name, feature)
+            continue
+        learnt = _learnt(statistics, name, moments)
+        yield feature_kind(feature.kind).stored(name, feature, learnt)
         if feature.has_indicator:
             yield _flag(name + MISSING_SUFFIX, "indicator", feature.kind)
     for name, target in pipeline.targets.items():
-        yield TARGET_KINDS[target.kind].stored(name, target, len(_terms(statistics, name)))
+        learnt = _learnt(statistics, name, moments)
+        yield TARGET_KINDS[target.kind].stored(name, target, learnt)
         if "mask" in (target.missing, target.invalid):
             yield _flag(name + WEIGHT_SUFFIX, "weight", target.kind)
 

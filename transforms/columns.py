@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from transforms.contract.errors import BraidError
-from transforms.contract.features import RawColumn, Sequence
+from transforms.contract.features import ID_PATTERN, Categorical, Numeric, RawColumn, Sequence
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import HashSplit
+from transforms.contract.targets import NumericTarget
 
 TRUE_TEXTS = ("1", "1.0", "true", "True", "TRUE")
 FALSE_TEXTS = ("0", "0.0", "false", "False", "FALSE")
@@ -34,7 +35,7 @@ class Conformed:
     """One column of a batch as the graph takes it.
 
     Attributes:
-        values: float32 [rows, *shape], or bytes objects [rows].
+        values: float32 or bytes objects, [rows] or [rows, *shape]; what a list lacks is missing.
         missing: True where the source had no value, bool [rows].
         invalid: The reason by row, for values that were there and cannot be used.
     """
@@ -95,6 +96,18 @@ def _is_list(type_: pa.DataType) -> Any:
     return pat.is_list(type_) or pat.is_large_list(type_) or pat.is_fixed_size_list(type_)
 
 
+def _is_label_list(type_: pa.DataType) -> Any:
+    return _is_list(type_) and (is_label(type_.value_type) or pat.is_null(type_.value_type))
+
+
+def _is_id(type_: pa.DataType) -> Any:
+    return is_label(type_) and not pat.is_boolean(type_)
+
+
+def _is_id_list(type_: pa.DataType) -> Any:
+    return _is_label_list(type_) and not pat.is_boolean(type_.value_type)
+
+
 def _accepts_number(type_: pa.DataType) -> Any:
     return _is_number(type_) or pat.is_boolean(type_) or is_text(type_) or pat.is_null(type_)
 
@@ -105,7 +118,10 @@ def _accepts_numbers(type_: pa.DataType) -> Any:
 
 # kind -> (what it accepts, in words; the test). A column of nulls has no type to object to.
 _ACCEPTED: dict[str, tuple[str, TypeTest]] = {
-    "categorical": ("a string, integer or boolean column", is_label),
+    "categorical": (
+        "a string, integer or boolean column (a column of lists needs `length`)",
+        is_label,
+    ),
     "text": ("a string column", is_text),
     "image": ("a column of bytes or of file paths", lambda t: _is_bytes(t) or is_text(t)),
     "numeric": ("a number column, or text that spells numbers", _accepts_number),
@@ -117,18 +133,27 @@ _ACCEPTED: dict[str, tuple[str, TypeTest]] = {
 }
 
 
+# The same for a kind of the user's own, by what its graph takes.
+_ACCEPTED_AS = {
+    "string": _ACCEPTED["categorical"],
+    "bytes": _ACCEPTED["image"],
+    "float32": _ACCEPTED["numeric"],
+}
+
+
 def check_column(place: str, spec: Any, type_: pa.DataType) -> None:
     """Refuses a column of a type that the kind cannot take.
 
     Raises:
         BraidError: With the types that it can take.
     """
-    if isinstance(spec, Sequence):
+    accepted, test = _ACCEPTED.get(spec.kind) or _ACCEPTED_AS[spec.raw("").dtype]
+    if isinstance(spec, Categorical):
+        accepted, test = _accepted_categories(spec)
+    elif isinstance(spec, Sequence):
         accepted, test = _accepted_series(spec)
-    elif getattr(spec, "length", None) is not None and spec.kind == "numeric":
+    elif isinstance(spec, Numeric | NumericTarget) and spec.length is not None:
         accepted, test = f"a column of lists of {spec.length} numbers", _accepts_numbers
-    else:
-        accepted, test = _ACCEPTED[spec.kind]
     if not test(type_) and not pat.is_null(type_):
         raise BraidError(
             place,
@@ -136,6 +161,17 @@ def check_column(place: str, spec: Any, type_: pa.DataType) -> None:
             received=f"type {type_}",
             action="Declare another kind or column, or convert the column.",
         )
+
+
+def _accepted_categories(spec: Categorical) -> tuple[str, TypeTest]:
+    if spec.encoding == "identity":
+        what = "integers, or texts that spell them"
+        if spec.length is not None:
+            return f"a column of lists of {what}", _is_id_list
+        return f"a column of {what} (a column of lists needs `length`)", _is_id
+    if spec.length is not None:
+        return "a column of lists of strings, integers or booleans", _is_label_list
+    return _ACCEPTED[spec.kind]
 
 
 def _accepted_series(spec: Sequence) -> tuple[str, TypeTest]:
@@ -167,7 +203,23 @@ def conform(raw: RawColumn, *columns: pa.Array) -> Conformed:
         column = column.dictionary_decode()
     if raw.dtype == "float32":
         return _vectors(column, raw.shape[0]) if raw.shape else _numbers(column)
-    return _strings(column)
+    return _lists(column, raw.shape[0]) if raw.shape else _strings(column)
+
+
+def not_an_id(values: np.ndarray, buckets: int) -> dict[int, str]:
+    """Returns the rows with a value that is no whole number from 0 to `buckets` - 1.
+
+    Args:
+        values: The column as texts, bytes objects [rows] or [rows, length]; empty ones are missing.
+        buckets: The number of ids.
+    """
+    texts = pa.array(values.ravel(), pa.large_binary())
+    spelt = pc.match_substring_regex(texts, ID_PATTERN)
+    numbers = pc.if_else(spelt, texts, b"0").cast(pa.large_string()).cast(pa.int64())
+    fits = pc.or_(pc.and_(spelt, pc.less(numbers, buckets)), pc.equal(texts, b""))
+    wrong = ~fits.to_numpy(zero_copy_only=False).reshape(values.shape)
+    rows = wrong.any(axis=tuple(range(1, wrong.ndim)))
+    return {int(row): "not_an_id" for row in np.flatnonzero(rows)}
 
 
 def not_binary(values: np.ndarray, missing: np.ndarray, positive: str | None) -> dict[int, str]:
@@ -197,6 +249,23 @@ def _strings(column: pa.Array) -> Conformed:
         column = column.fill_null(b"")
     lengths = pc.binary_length(column).to_numpy(zero_copy_only=False)
     return Conformed(column.to_numpy(zero_copy_only=False), lengths == 0)
+
+
+def _lists(column: pa.Array, length: int) -> Conformed:
+    """Takes the first `length` values of every list; nulls and empty texts do not count."""
+    if pat.is_null(column.type):
+        column = column.cast(pa.list_(pa.string()))
+    entries = pc.list_flatten(column)
+    if isinstance(entries, pa.DictionaryArray):
+        entries = entries.dictionary_decode()
+    found = _strings(entries)
+    texts = found.values[~found.missing]
+    rows = pc.list_parent_indices(column).to_numpy(zero_copy_only=False)[~found.missing]
+    places = np.arange(len(rows)) - np.searchsorted(rows, rows)  # since the row's first value
+    kept = places < length
+    values = np.full((len(column), length), b"", object)
+    values[rows[kept], places[kept]] = texts[kept]
+    return Conformed(values, np.bincount(rows, minlength=len(column)) == 0)
 
 
 def _numbers(column: pa.Array) -> Conformed:
@@ -237,6 +306,8 @@ def _parse_numbers(column: pa.Array) -> tuple[pa.Array, dict[int, str]]:
 
 
 def _vectors(column: pa.Array, length: int) -> Conformed:
+    if pat.is_null(column.type):
+        column = column.cast(pa.list_(pa.float64()))
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     missing = lengths == 0
     fits = lengths == length

@@ -13,7 +13,7 @@ _LENGTHS = 65_536  # prefixes to keep: one a length that a value may have
 
 
 class ExampleEncoder:
-    """Serializes batches of columns; every value of a row is one list of the record.
+    """Serializes batches of columns; what a row has of a column is one list of the record.
 
     Bytes, which may be pixels, are put behind the other values as they are. That is a valid
     record: concatenated protocol buffer messages are one message with the fields of both.
@@ -26,17 +26,20 @@ class ExampleEncoder:
         """Returns one record a row.
 
         Args:
-            columns: int64 or float32, [rows] or [rows, ...], or bytes objects [rows]; at least
-                one column of numbers.
+            columns: int64 or float32, [rows] or [rows, ...], or bytes objects, [rows] or
+                [rows, length], of which the empty ones are left out; at least one column of
+                numbers.
         """
         numbers = {name: _lists(v) for name, v in columns.items() if v.dtype != object}
         records: list[bytes] = self._encoder.encode(pa.RecordBatch.from_pydict(numbers))
         for name, values in columns.items():
-            if values.dtype == object:
-                records = [
-                    b"".join((record, _prefix(name, len(value)), value))
-                    for record, value in zip(records, values, strict=True)
-                ]
+            if values.dtype != object:
+                continue
+            write = _one if values.ndim == 1 else _many
+            records = [
+                b"".join((record, *write(name, value)))
+                for record, value in zip(records, values, strict=True)
+            ]
         return records
 
 
@@ -48,16 +51,37 @@ def _lists(values: np.ndarray) -> pa.LargeListArray:
     return pa.LargeListArray.from_arrays(offsets, flat)
 
 
-@lru_cache(_LENGTHS)
-def _prefix(name: str, length: int) -> bytes:
-    """Returns what stands before `length` bytes that are the only value of a feature.
+def _one(name: str, value: bytes) -> tuple[bytes, bytes]:
+    return _before_one(name, len(value)), value
 
-    From the inside: BytesList.value, Feature.bytes_list, the map entry's value (field 2) after its
-    key (field 1), Features.feature, Example.features.
+
+def _many(name: str, values: np.ndarray) -> tuple[bytes, bytes]:
+    written = b"".join(_before_value(len(value)) + value for value in values if value)
+    return _before_list(name, len(written)), written
+
+
+@lru_cache(_LENGTHS)
+def _before_one(name: str, length: int) -> bytes:
+    """Returns what stands before `length` bytes that are the only value of a feature."""
+    value = _before_value(length)
+    return _before_list(name, len(value) + length) + value
+
+
+@lru_cache(_LENGTHS)
+def _before_value(length: int) -> bytes:
+    """Returns what stands before a value of a list: BytesList.value."""
+    return b"\x0a" + _varint(length)
+
+
+@lru_cache(_LENGTHS)
+def _before_list(name: str, length: int) -> bytes:
+    """Returns what stands before a list that takes `length` bytes.
+
+    From the inside: Feature.bytes_list, the map entry's value (field 2) after its key (field 1),
+    Features.feature, Example.features.
     """
     key = name.encode()
-    value = b"\x0a" + _varint(length)
-    feature = b"\x0a" + _varint(len(value) + length) + value
+    feature = b"\x0a" + _varint(length)
     entry = b"\x0a" + _varint(len(key)) + key + b"\x12" + _varint(len(feature) + length) + feature
     features = b"\x0a" + _varint(len(entry) + length) + entry
     return b"\x0a" + _varint(len(features) + length) + features

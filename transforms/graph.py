@@ -9,10 +9,10 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from transforms.analyzers import fit
-from transforms.contract.features import Image, RawColumn
+from transforms.contract.features import Categorical, FeatureSpec, Image, RawColumn
 from transforms.contract.manifest import MISSING_SUFFIX, WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
-from transforms.features import FEATURE_KINDS
+from transforms.features import categorical, feature_kind
 from transforms.features.image import decode_stored
 from transforms.requests import Request
 from transforms.targets import TARGET_KINDS
@@ -47,19 +47,21 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
 
     def preprocess(inputs: Tensors) -> Tensors:
         requests: list[Request] = []
-        for name, feature in pipeline.features.items():
-            kind = FEATURE_KINDS[feature.kind]
-            requests += kind.requests(name, feature, inputs[features[name].name])
+        raws = {
+            name: _usable(feature, inputs[features[name].name])
+            for name, feature in pipeline.column_features().items()
+        }
+        for name, feature in pipeline.column_features().items():
+            requests += feature_kind(feature.kind).requests(name, feature, raws[name])
         for name, target in pipeline.targets.items():
             goal = TARGET_KINDS[target.kind]
             requests += goal.requests(name, target, inputs[targets[name].name])
         fitted = fit(requests, statistics)
         outputs: Tensors = {}
-        for name, feature in pipeline.features.items():
-            raw = inputs[features[name].name]
-            outputs[name] = FEATURE_KINDS[feature.kind].encode(name, feature, raw, fitted)
+        for name, feature in pipeline.column_features().items():
+            outputs[name] = feature_kind(feature.kind).encode(name, feature, raws[name], fitted)
             if feature.has_indicator:
-                missing = is_missing(features[name], raw)
+                missing = is_missing(features[name], raws[name])
                 outputs[name + MISSING_SUFFIX] = tf.cast(missing, tf.float32)
         for name, target in pipeline.targets.items():
             raw = inputs[targets[name].name]
@@ -69,6 +71,12 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
         return outputs
 
     return preprocess
+
+
+def _usable(feature: FeatureSpec, raw: tf.Tensor) -> tf.Tensor:
+    """Returns a column with a missing value where a served one is invalid."""
+    # Numbers show by themselves that they are not finite, and a picture fails its request.
+    return categorical.usable(feature, raw) if isinstance(feature, Categorical) else raw
 
 
 def is_missing(raw: RawColumn, tensor: tf.Tensor) -> tf.Tensor:
@@ -93,7 +101,7 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
         output = tft.TFTransformOutput(str(transform_output))
         self._layer = output.transform_features_layer()
         images = {n: f for n, f in pipeline.features.items() if isinstance(f, Image)}
-        features = [*pipeline.features]
+        features = [*pipeline.column_features()]
         features += [n + MISSING_SUFFIX for n, f in pipeline.features.items() if f.has_indicator]
 
         def transform(raw: Mapping[str, tf.Tensor]) -> Tensors:

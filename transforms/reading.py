@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from transforms.columns import Conformed, column_names, conform, is_text, not_binary
-from transforms.contract.features import FeatureSpec, RawColumn
+from transforms.columns import Conformed, column_names, conform, is_text, not_an_id, not_binary
+from transforms.contract.features import Categorical, FeatureSpec, RawColumn
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import Binary, TargetSpec
 from transforms.formats import read_piece
@@ -43,7 +43,7 @@ class RawBatch:
     Attributes:
         keys: The rows' keys as UTF-8 bytes objects, [rows].
         splits: Index into `SPLITS`, int8 [rows].
-        columns: float32 [rows, *shape], or bytes objects [rows], by the graph's input.
+        columns: float32 or bytes objects, [rows] or [rows, *shape], by the graph's input.
         rows: The number of source rows, rejected ones included.
         file: The file that the rows come from.
         rejects: Rows that were left out.
@@ -84,8 +84,9 @@ class BatchReader:
         self._features_only = features_only
         self._filesystem, _ = open_filesystem(pipeline.source.path)
         self._image_folder = source_folder(pipeline.source)
+        specs = pipeline.column_features()
         self._specs: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
-            (name, pipeline.features[name], raw) for name, raw in pipeline.raw_features().items()
+            (name, specs[name], raw) for name, raw in pipeline.raw_features().items()
         ]
         if not features_only:
             self._specs += [
@@ -170,6 +171,8 @@ class BatchReader:
         conformed.invalid |= unreadable
         if isinstance(spec, Binary):
             conformed.invalid |= not_binary(conformed.values, conformed.missing, spec.positive)
+        if isinstance(spec, Categorical) and spec.encoding == "identity":
+            conformed.invalid |= not_an_id(conformed.values, spec.buckets or 0)
         return conformed
 
     def _settle(

@@ -53,6 +53,21 @@ class Moments:
 
 
 @dataclass(frozen=True)
+class Learnt:
+    """What the analysis wrote down for one name.
+
+    Attributes:
+        terms: The vocabulary, in the order of the file; one placeholder if it is empty.
+        counts: How often the analysis met each term.
+        rows: Training rows with a value, for a name that asked for moments.
+    """
+
+    terms: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+    rows: int = 0
+
+
+@dataclass(frozen=True)
 class Fitted:
     """Every answer, by the name that asked.
 

@@ -137,10 +137,10 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
         self._applier = GraphApplier.shared(self._job.pipeline, graph)
         self._reader = BatchReader(self._job.table())
         self._encoder = ExampleEncoder()
-        self._stored = [stored.name for stored in manifest.stored]
+        self._stored = [stored.name for stored in manifest.in_records()]
         self._labels = [s.name for s in manifest.stored if s.role in ("target", "weight")]
         self._inputs = [raw.name for raw in manifest.raw_inputs()]
-        row_bytes = sum(stored.row_bytes() for stored in manifest.stored)
+        row_bytes = sum(stored.row_bytes() for stored in manifest.in_records())
         self._batch_rows = max(1, min(_BATCH_BYTES // row_bytes, _MAX_BATCH_ROWS))
 
     def process(self, unit: WorkUnit) -> None:

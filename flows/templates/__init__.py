@@ -1,12 +1,19 @@
-"""The projects that `braid init` can start from: a declaration and the table that it is for.
+"""The projects that `braid init` can start from: a table, what to make of it, and a page on both.
 
-A template is a folder here with a commented `pipeline.yaml`, whose first line says what it is, and
-a `table.py` whose `write_table(folder)` writes the table.
+A template is a folder here with
+
+- a commented `pipeline.yaml`, whose first line says what it is, and, where the same table can be
+  used in several ways, more declarations beside it;
+- a `table.py`, whose `write_table(folder)` writes the same table every time;
+- a `README.md`: what it shows, the commands, and what to expect of them.
+
+Its name has dashes where the folder's has underscores.
 """
 
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,17 +21,23 @@ from transforms.contract.errors import DeclarationError
 
 _ROOT = Path(__file__).parent
 _DECLARATION = "pipeline.yaml"
+_PAGE = "README.md"
 _DATA = "data"
 
 
 def names() -> dict[str, str]:
     """Returns what every template is, by its name."""
     found = sorted(path.parent for path in _ROOT.glob(f"*/{_DECLARATION}"))
-    return {folder.name: _title(folder / _DECLARATION) for folder in found}
+    return {folder.name.replace("_", "-"): _title(folder / _DECLARATION) for folder in found}
+
+
+def source(name: str) -> Path:
+    """Returns the folder that a template's files lie in."""
+    return _ROOT / name.replace("-", "_")
 
 
 def create(name: str, folder: Path) -> Path:
-    """Writes a project from a template and returns the path of its declaration.
+    """Writes a project from a template and returns the path of its main declaration.
 
     Raises:
         DeclarationError: There is no such template, or the folder has something in it already.
@@ -44,13 +57,15 @@ def create(name: str, folder: Path) -> Path:
             action="Give another folder; `braid init` never writes over anything.",
         )
     folder.mkdir(parents=True, exist_ok=True)
+    template = source(name)
     write_table: Callable[[Path], None]
-    write_table = importlib.import_module(f"{__name__}.{name}.table").write_table
+    write_table = importlib.import_module(f"{__name__}.{template.name}.table").write_table
     write_table(folder / _DATA)
-    # The declaration comes last: where it stands, its table is whole.
-    declaration = folder / _DECLARATION
-    declaration.write_text((_ROOT / name / _DECLARATION).read_text(encoding="utf-8"))
-    return declaration
+    variants = sorted(path.name for path in template.glob("*.yaml") if path.name != _DECLARATION)
+    # The main declaration comes last: where it stands, everything else is whole.
+    for file in (_PAGE, *variants, _DECLARATION):
+        shutil.copyfile(template / file, folder / file)
+    return folder / _DECLARATION
 
 
 def _title(declaration: Path) -> str:

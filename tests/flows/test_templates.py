@@ -1,24 +1,63 @@
-"""Every template gives a project that validates; the listings have what they promise."""
+"""Every template gives a project that validates and a page that says how to run it."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
+from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from flows import templates
+from flows.cli import cli
 from flows.templates.listings.table import write_table
+from tests.templates.project import printed_commands
 from transforms.contract.declaration import load
-from transforms.source import check_schema, scan
+
+_DECLARATIONS = [
+    (name, path.name)
+    for name in templates.names()
+    for path in sorted(templates.source(name).glob("*.yaml"))
+]
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory) -> dict[str, Path]:
+    """Every template's project, as `braid init` makes it."""
+    parent = tmp_path_factory.mktemp("templates")
+    return {name: templates.create(name, parent / name).parent for name in templates.names()}
+
+
+@pytest.mark.parametrize(("name", "declaration"), _DECLARATIONS)
+def test_every_declaration_fits_the_table_beside_it(name, declaration, projects):
+    done = CliRunner().invoke(cli, ["validate", str(projects[name] / declaration)])
+    assert done.exception is None
+    assert "is valid" in done.output
 
 
 @pytest.mark.parametrize("name", list(templates.names()))
-def test_a_template_gives_a_declaration_that_its_table_fits(name, tmp_path):
-    pipeline = load(templates.create(name, tmp_path / "project"))
-    check_schema(pipeline, scan(pipeline.source).files())
+def test_a_page_prints_the_commands_for_all_of_its_template(name, projects):
+    commands = printed_commands(name)
+    assert commands[0] == f"braid init {name} --template {name}"
+    for path in projects[name].glob("*.yaml"):
+        assert f"braid run {name}/{path.name}" in commands
+    assert (projects[name] / "README.md").read_text().startswith("# ")
+
+
+def test_declarations_of_one_template_have_runs_of_their_own():
+    for name in templates.names():
+        files = list(templates.source(name).glob("*.yaml"))
+        assert len({load(file).name for file in files}) == len(files)
+
+
+def test_names_have_dashes_and_titles_end_like_sentences():
+    for name, title in templates.names().items():
+        assert "_" not in name
+        assert title.endswith((".", "?"))
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +118,15 @@ def test_a_day_has_several_row_groups(listings):
     assert all(len(fragment.row_groups) >= 3 for fragment in fragments)
 
 
-def test_the_same_seed_gives_the_same_bytes(tmp_path):
-    def digest(name: str, seed: int) -> list[str]:
-        write_table(tmp_path / name, rows=60, seed=seed)
-        files = sorted((tmp_path / name).rglob("*.parquet"))
-        return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+@pytest.mark.parametrize("name", list(templates.names()))
+def test_the_same_seed_gives_the_same_bytes(name, tmp_path):
+    table = importlib.import_module(f"{templates.__name__}.{templates.source(name).name}.table")
 
-    assert digest("a", 1) == digest("b", 1)
-    assert digest("c", 2) != digest("a", 1)
+    def digests(folder: str, seed: int) -> dict[Path, str]:
+        root = tmp_path / folder
+        table.write_table(root, rows=60, seed=seed)
+        files = sorted(path for path in root.rglob("*") if path.is_file())
+        return {f.relative_to(root): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+    assert digests("a", 1) == digests("b", 1)
+    assert digests("c", 2) != digests("a", 1)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
-import keras
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tests.trainer.world import DECLARATION, manifest_of, pipeline_of
-from trainer.augment import augment_inputs
-from trainer.model import build_model
+from tests.trainer.world import DECLARATION, pipeline_of, training_with
+from trainer.augment import Augmenter
+from trainer.epoch import EpochRunner
+from trainer.training import train
 from transforms.contract.augment import AlignedGeometry, Augmentation
 
 CHANGES = [
@@ -15,6 +19,7 @@ CHANGES = [
     {"rotate": 0.25},
     {"shift": 0.3},
     {"zoom": 0.3},
+    {"shear": 0.4},
     {"brightness": 0.3},
     {"contrast": 0.5},
 ]
@@ -22,11 +27,20 @@ EVERYTHING = {name: value for change in CHANGES[1:] for name, value in change.it
 PIXELS = np.random.default_rng(1).integers(0, 256, (6, 9, 8, 3)).astype(np.uint8)
 
 
-def augmented(change, training=True, seed=1):
-    keras.utils.set_random_seed(seed)
-    tensor = keras.Input((9, 8, 3), dtype="uint8")
-    model = keras.Model(tensor, augment_inputs({"f": Augmentation(**change)}, {"f": tensor})["f"])
-    return np.asarray(model(PIXELS, training=training))
+def changed(augmenter, inputs, targets=None, *, epoch=0, steps=1):
+    """Returns inputs and targets as the last of some steps of an epoch gives them."""
+    augmenter.start(epoch)
+    step = tf.function(augmenter)
+    batch = ({n: tf.constant(v) for n, v in inputs.items()},
+             {n: tf.constant(v) for n, v in (targets or {}).items()}, {})  # fmt: skip
+    for _ in range(steps):
+        found = step(batch)
+    return [{name: np.asarray(value) for name, value in part.items()} for part in found[:2]]
+
+
+def augmented(change, seed=1, **how):
+    augmenter = Augmenter({"f": Augmentation(**change)}, seed=seed)
+    return changed(augmenter, {"f": PIXELS}, **how)[0]["f"]
 
 
 def test_every_change_is_tested():
@@ -35,20 +49,18 @@ def test_every_change_is_tested():
 
 
 @pytest.mark.parametrize("change", [*CHANGES, EVERYTHING])
-def test_pixels_change_in_training_only_and_stay_pixels(change):
-    changed = augmented(change)
-    assert changed.shape == PIXELS.shape
-    assert changed.dtype == np.float32
-    assert changed.min() >= 0
-    assert changed.max() <= 255
-    assert (changed != PIXELS).any()
-    np.testing.assert_array_equal(augmented(change, training=False), PIXELS)
+def test_pixels_change_and_stay_pixels(change):
+    found = augmented(change)
+    assert (found.shape, found.dtype) == (PIXELS.shape, PIXELS.dtype)
+    assert (found != PIXELS).any()
 
 
 @pytest.mark.parametrize("change", [*CHANGES, EVERYTHING])
-def test_changes_follow_the_seed(change):
-    np.testing.assert_array_equal(augmented(change), augmented(change))
-    assert (augmented(change) != augmented(change, seed=2)).any()
+def test_changes_follow_seed_epoch_and_step(change):
+    first = augmented(change)
+    np.testing.assert_array_equal(first, augmented(change))
+    for other in ({"seed": 2}, {"epoch": 1}, {"steps": 3}):
+        assert (first != augmented(change, **other)).any()
 
 
 def test_a_flip_mirrors_along_its_own_axis():
@@ -56,59 +68,94 @@ def test_a_flip_mirrors_along_its_own_axis():
         assert (found == picture).all() or (found == picture[:, ::-1]).all()
 
 
-def test_two_pictures_of_a_row_change_apart():
-    keras.utils.set_random_seed(1)
-    tensor = keras.Input((9, 8, 3), dtype="uint8")
+def test_a_shear_moves_lines_against_each_other():
+    line = np.zeros((1, 20, 20, 1), np.uint8)
+    line[:, :, 10] = 255
+    augmenter = Augmenter({"f": Augmentation(shear=0.5, interpolation="nearest")}, seed=5)
+    found = changed(augmenter, {"f": line})[0]["f"][0, :, :, 0]
+    assert (found[:5].argmax(axis=1) != found[-5:].argmax(axis=1)).all()
+
+
+def test_two_pictures_of_a_row_change_apart_and_others_not_at_all():
     spec = Augmentation(rotate=0.25)
-    changed = augment_inputs({"left": spec, "right": spec}, {"left": tensor, "right": tensor})
-    model = keras.Model(tensor, [changed["left"], changed["right"]])
-    left, right = model(PIXELS, training=True)
-    assert (np.asarray(left) != np.asarray(right)).any()
+    augmenter = Augmenter({"left": spec, "right": spec}, seed=1)
+    found, _ = changed(augmenter, dict.fromkeys(("left", "right", "other"), PIXELS))
+    assert (found["left"] != found["right"]).any()
+    np.testing.assert_array_equal(found["other"], PIXELS)
 
 
-def aligned(training, **own):
-    keras.utils.set_random_seed(1)
-    geometry = AlignedGeometry(
-        columns=("rgb", "depth"), flip="horizontal", rotate=0.1, shift=0.2, zoom=0.2,
-        interpolation="nearest",
-    )  # fmt: skip
-    inputs = {
-        "rgb": keras.Input((9, 8, 3), dtype="uint8", name="rgb"),
-        "depth": keras.Input((9, 8, 1), dtype="uint8", name="depth"),
-    }
-    model = keras.Model(inputs, augment_inputs({"geometry": geometry, **own}, inputs))
-    found = model({"rgb": PIXELS, "depth": PIXELS[..., 1:2]}, training=training)
-    return np.asarray(found["rgb"]), np.asarray(found["depth"])
+GEOMETRY = {"flip": "horizontal", "rotate": 0.1, "shift": 0.2, "zoom": 0.2, "shear": 0.1}
+MASK = (PIXELS[..., :1] > 127).astype(np.float32)
+
+
+def aligned(columns=("rgb", "depth"), interpolation="nearest", **own):
+    geometry = AlignedGeometry(columns=columns, interpolation=interpolation, **GEOMETRY)
+    augmenter = Augmenter({"geometry": geometry, **own}, masks={"mask"}, seed=1)
+    inputs = {"rgb": PIXELS, "depth": PIXELS[..., 1:2]}
+    return changed(augmenter, inputs, {"mask": MASK})
 
 
 def test_aligned_pictures_move_alike():
-    rgb, depth = aligned(training=True)
-    np.testing.assert_array_equal(rgb[..., 1:2], depth)
-    assert (rgb != PIXELS).any()
-    assert set(np.unique(depth)) <= set(np.unique(PIXELS))  # nearest makes no values between
-    rgb, depth = aligned(training=False)
-    np.testing.assert_array_equal(rgb, PIXELS)
-    np.testing.assert_array_equal(depth, PIXELS[..., 1:2])
+    (found, targets) = aligned()
+    np.testing.assert_array_equal(found["rgb"][..., 1:2], found["depth"])
+    assert (found["rgb"] != PIXELS).any()
+    assert set(np.unique(found["depth"])) <= set(np.unique(PIXELS))  # no values between
+    np.testing.assert_array_equal(targets["mask"], MASK)  # it is not among the columns
+
+
+def test_a_target_moves_with_its_picture():
+    found, targets = aligned(("rgb", "mask"))
+    np.testing.assert_array_equal(targets["mask"], found["rgb"][..., :1] > 127)
+    assert (targets["mask"] != MASK).any()
+    assert targets["mask"].dtype == np.float32
+
+
+def test_a_mask_keeps_its_values_whatever_its_pictures_interpolation():
+    found, targets = aligned(("rgb", "mask"), "bilinear")
+    assert set(np.unique(targets["mask"])) == {0.0, 1.0}
+    assert (targets["mask"] != MASK).any()
+    np.testing.assert_array_equal(targets["mask"], aligned(("rgb", "mask"))[1]["mask"])
+    assert (found["rgb"] != aligned(("rgb", "mask"))[0]["rgb"]).any()
+
+
+def test_masks_alone_move_alike_too():
+    geometry = AlignedGeometry(columns=("mask", "other"), **GEOMETRY)
+    augmenter = Augmenter({"all": geometry}, masks={"mask", "other"}, seed=1)
+    _, targets = changed(augmenter, {}, {"mask": MASK, "other": 1 - MASK})
+    np.testing.assert_array_equal(targets["mask"], 1 - targets["other"])
+    assert (targets["mask"] != MASK).any()
 
 
 def test_an_aligned_picture_may_change_its_own_brightness():
-    rgb, depth = aligned(training=True, rgb=Augmentation(brightness=0.5))
-    assert (rgb[..., 1:2] != depth).any()
-    np.testing.assert_array_equal(depth, aligned(training=True)[1])
+    found, _ = aligned(rgb=Augmentation(brightness=0.5))
+    assert (found["rgb"][..., 1:2] != found["depth"]).any()
+    np.testing.assert_array_equal(found["depth"], aligned()[0]["depth"])
 
 
-def test_the_states_of_the_changes_are_part_of_a_checkpoint():
-    # Else a resumed training would draw other changes than an undisturbed one.
-    def states(**model):
-        pipeline = pipeline_of(model=DECLARATION["model"] | model)
-        built = build_model(pipeline, manifest_of(pipeline))
-        return [v for v in built.variables if v.name == "seed_generator_state"]
+def test_a_resumed_training_draws_the_changes_of_an_undisturbed_one(trainer_world, monkeypatch):
+    pipeline = pipeline_of(
+        model=DECLARATION["model"] | {"augment": {"photo": EVERYTHING}},
+        training=training_with(epochs=3, early_stopping_patience=None),
+    )
 
-    assert len(states(augment={"photo": EVERYTHING})) == len(states()) + len(EVERYTHING)
+    def losses(job):
+        history = json.loads((Path(job.run_folder) / "history.json").read_text())
+        return [epoch["loss"] for epoch in history["epochs"]]
 
+    whole = trainer_world.job("augmented", pipeline)
+    train(whole)
+    broken = trainer_world.job("augmented-and-killed", pipeline)
 
-def test_mixed_precision_changes_pixels_in_float32():
-    model = DECLARATION["model"] | {"augment": {"photo": EVERYTHING}}
-    pipeline = pipeline_of(model=model)
-    built = build_model(pipeline, manifest_of(pipeline), mixed_precision=True)
-    assert built.get_layer("photo.contrast").compute_dtype == "float32"
+    def interrupt(_self, epoch, done, _logs, _began):
+        if (epoch, done) == (1, 2):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochRunner, "_tell", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(broken)
+    train(broken)
+    assert losses(broken) == losses(whole)
+    plain = trainer_world.job("not-augmented", pipeline_of(training=pipeline.training.model_dump()))
+    train(plain)
+    assert losses(plain) != losses(whole)

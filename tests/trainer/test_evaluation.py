@@ -60,7 +60,7 @@ def relabelled(trainer_run):
     manifest = trainer_run.job.manifest()
     targets = manifest.targets | {
         "group": TargetStatistics(labels=("c", "b", "a"), counts=(1, 1, 1)),
-        "cost": TargetStatistics(mean=0.0, scale=5.0),
+        "cost": TargetStatistics(mean=(0.0,), scale=(5.0,)),
     }
     return manifest.model_copy(update={"targets": targets})
 
@@ -122,7 +122,7 @@ def test_a_champion_is_scored_when_the_job_names_one(trainer_run):
     ("change", "problem"),
     [
         (None, "it takes the column 'sizes', which no feature reads"),
-        ({"length": 3}, "it takes the column 'sizes' as 2 x float32, which is read as 3 x float32"),
+        ({"shape": (3,)}, "column 'sizes' as 2 x float32, which is read as 3 x float32"),
         ({"dtype": "string"}, "it takes the column 'sizes' as 2 x float32, which is read as 2 x s"),
     ],
 )

@@ -140,3 +140,18 @@ def test_many_classes_have_no_confusion_matrix(pipeline, manifest):
     targets = manifest.targets | {"group": TargetStatistics(labels=labels, counts=(1,) * 21)}
     figures = Figures(pipeline, manifest.model_copy(update={"targets": targets}))
     assert figures.results() == {}
+
+
+def test_a_vector_is_measured_in_its_unit_over_all_its_numbers():
+    targets = {"cost": {"kind": "numeric", "length": 2}}
+    pipeline = pipeline_of(targets=targets)
+    statistics = TargetStatistics(mean=(50.0, 0.0), scale=(10.0, 1.0))
+    manifest = manifest_of(pipeline_of()).model_copy(update={"targets": {"cost": statistics}})
+    scores = SplitScores(pipeline, manifest, frozenset(targets))
+    truth = np.array([[0.0, 1.0], [1.0, 2.0]], np.float32)  # 50, 1 and 60, 2
+    predicted = np.array([[60.0, 1.0], [60.0, 5.0]], np.float32)
+    scores.update({"cost": predicted}, {"cost": truth}, {"cost": np.ones(2, np.float32)})
+    found = scores.results("test")
+    assert found["test_cost_mae"] == pytest.approx((10 + 0 + 0 + 3) / 4)
+    assert found["test_cost_rmse"] == pytest.approx(math.sqrt((100 + 9) / 4))
+    assert found["test_loss"] == pytest.approx((1 + 0 + 0 + 9) / 4)

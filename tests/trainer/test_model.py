@@ -102,7 +102,7 @@ WRONG = {
     "no_model": (lambda _pipeline, _manifest: 7, "expected a keras.Model, received int"),
     "photo": (changed(without_photo), "expected an input 'photo', received none"),
     "cost": (changed(without_cost), "expected the outputs cost, group, sold, received group, sold"),
-    "width": (changed(logits_of_two), r"output 'group' of shape \(None, 3\).*Dense\(3, activ"),
+    "width": (changed(logits_of_two), r"output 'group' of shape \(None, 3\).*activation 'softmax'"),
     "list": (changed(as_list), "a dict of named outputs, received outputs of type list"),
     "dtype": (changed(with_other_dtype), "input 'color' of int64 .* received float32"),
     "stranger": (changed(with_stranger), "received an input 'stranger'"),

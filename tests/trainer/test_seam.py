@@ -25,6 +25,18 @@ def test_another_shape_is_named_with_what_to_do():
     assert "run the transform step again" in caught.value.action
 
 
+def test_a_list_of_categories_is_expected_with_its_length():
+    features = DECLARATION["features"] | {"color": {"kind": "categorical", "length": 3}}
+    with pytest.raises(BraidError, match=r"expected a feature of int64 \[3\], received .* \[\]"):
+        check_seam(pipeline_of(features=features), manifest_of(pipeline_of()))
+
+
+def test_a_rank_is_a_number():
+    features = DECLARATION["features"] | {"band": {"kind": "numeric", "scale": "quantile"}}
+    with pytest.raises(BraidError, match="'band' .* expected a feature of float32"):
+        check_seam(pipeline_of(features=features), manifest_of(pipeline_of()))
+
+
 @pytest.mark.parametrize(
     ("stored", "words"),
     [

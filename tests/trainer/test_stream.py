@@ -160,5 +160,5 @@ def test_records_without_a_listed_feature_are_refused(files):
 def test_evaluation_ignores_class_weights():
     pipeline = pipeline_of(targets={"sold": {"kind": "binary", "class_weights": "balanced"}})
     manifest = manifest_of(pipeline_of())
-    assert BatchLayout.for_evaluation(manifest).weights == {}
+    assert BatchLayout.for_evaluation(pipeline, manifest).weights == {}
     assert BatchLayout.for_training(pipeline, manifest).weights == {"sold": (80 / 120, 2.0)}

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from tests.trainer.world import pipeline_of, training_with
+from trainer.augment import Augmenter
 from trainer.checkpoint import Checkpoints
 from trainer.epoch import EpochRunner
+from trainer.objectives import trainable
 from trainer.shards import shard_files
 from trainer.stream import BatchLayout, training_batches
-from trainer.training import compile_model, train
+from trainer.training import train
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace import Workspace
 
@@ -133,7 +135,7 @@ def test_the_model_has_the_best_epochs_weights(trainer_world):
     manifest = job.manifest()
     predict = predictor(pipeline, manifest, Path(job.run_folder))
     scores = SplitScores(pipeline, manifest, frozenset(pipeline.targets))
-    layout = BatchLayout.for_evaluation(manifest)
+    layout = BatchLayout.for_evaluation(pipeline, manifest)
     for inputs, targets, weights in evaluation_batches(shard_files(job, "validation"), layout, 7):
         truths = {name: target.numpy()[:, 0] for name, target in targets.items()}
         scores.update(predict(inputs), truths, {n: w.numpy() for n, w in weights.items()})
@@ -147,8 +149,8 @@ def test_the_step_is_traced_once_for_all_epochs(trainer_world):
     pipeline = pipeline_of()
     job = trainer_world.job("traces", pipeline)
     model = build_model(pipeline, job.manifest())
-    compile_model(model, pipeline, 6)
-    runner = EpochRunner(model, pipeline.training, 86)
+    trainable(model, pipeline, job.manifest(), 18)
+    runner = EpochRunner(model, pipeline.training, 86, Augmenter({}, seed=1))
     layout = BatchLayout.for_training(pipeline, job.manifest())
     for epoch in range(3):  # 86 rows in batches of 16: the last has 6
         files = shard_files(job, "train")

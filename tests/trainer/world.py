@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def manifest_of(pipeline: PipelineSpec, fingerprint: str = "f00d") -> TransformM
         targets={
             "sold": TargetStatistics(labels=("0", "1"), counts=(60, 20)),
             "group": TargetStatistics(labels=GROUPS, counts=(40, 20, 20)),
-            "cost": TargetStatistics(mean=MEAN, scale=SCALE),
+            "cost": TargetStatistics(mean=(MEAN,), scale=(SCALE,)),
         },
         rows=80,
         partitions={"all": "p0"},
@@ -242,6 +243,16 @@ def make_world(root: Path) -> World:
     write_partition(workspace, loaded, "day=1", "p1", range(0, 60))
     write_partition(workspace, loaded, "day=2", "p2", range(60, 120))
     return World(root, loaded)
+
+
+def with_stored(world: World, root: Path, *stored: StoredFeature) -> World:
+    """Returns a copy of a world whose manifest lists more, such as noise."""
+    shutil.copytree(world.root, root, ignore=shutil.ignore_patterns("runs"))
+    path = Workspace(root).transform("f00d") / "transform.json"
+    manifest = TransformManifest.model_validate_json(path.read_text())
+    changed = manifest.model_copy(update={"stored": (*manifest.stored, *stored)})
+    path.write_text(changed.model_dump_json())
+    return World(root, world.graph)
 
 
 def split_of(number: int) -> str:

@@ -108,41 +108,153 @@ def make_table(tmp_path: Path) -> Callable[..., Table]:
     return make
 
 
-@pytest.fixture(scope="session")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    """A table of 100 rows of every kind, analyzed once for all tests."""
+KINDS: dict[str, Any] = {
+    "name": "kinds",
+    "split": {"by": "column", "column": "fold"},
+    "features": {
+        "number": {"kind": "numeric", "scale": "none"},
+        "tags": {"kind": "categorical", "length": 3, "missing": "missing_indicator"},
+        "tags_default": {"kind": "categorical", "column": "tags", "length": 3, "default": "b"},
+        "tags_hashed": {
+            "kind": "categorical",
+            "column": "tags",
+            "length": 3,
+            "encoding": "hash",
+            "buckets": 50,
+        },
+        "flags": {"kind": "categorical", "length": 2, "oov_buckets": 1},
+        "shop": {"kind": "categorical", "encoding": "hash", "buckets": 5},
+        "slot": {
+            "kind": "categorical",
+            "encoding": "identity",
+            "buckets": 5,
+            "invalid": "missing_indicator",
+        },
+        "slots": {
+            "kind": "categorical",
+            "encoding": "identity",
+            "buckets": 4,
+            "length": 2,
+            "invalid": "missing_indicator",
+        },
+        "rank": {"kind": "numeric", "column": "area", "scale": "quantile"},
+        "coarse_rank": {"kind": "numeric", "column": "area", "scale": "quantile", "quantiles": 2},
+        "tied": {"kind": "numeric", "scale": "quantile", "quantiles": 10},
+        "never": {"kind": "numeric", "scale": "quantile"},
+        "clipped": {"kind": "numeric", "column": "area", "clip": 1.5},
+        "clipped_log": {"kind": "numeric", "column": "area", "scale": "log", "clip": 0.5},
+        "pair": {"kind": "numeric", "length": 2, "clip": 1.0, "missing": "missing_indicator"},
+        "pair_rank": {"kind": "numeric", "column": "pair", "length": 2, "scale": "quantile"},
+        "pair_bucket": {
+            "kind": "numeric",
+            "column": "pair",
+            "length": 2,
+            "scale": "bucketize",
+            "buckets": 4,
+        },
+        "letters": {
+            "kind": "text",
+            "column": "review",
+            "level": "characters",
+            "ngrams": 3,
+            "length": 12,
+        },
+        "terms": {
+            "kind": "text",
+            "column": "review",
+            "ngrams": 2,
+            "length": 8,
+            "minimum_count": 2,
+            "weights": "tf_idf",
+        },
+    },
+    "targets": {"price": {"kind": "numeric", "missing": "mask"}},
+    "model": {"encoders": {"terms": {"kind": "bag_of_words"}}},
+    "transform": {"min_shards": 2},
+}
+
+
+def kinds_rows(count: int) -> dict[str, list[Any]]:
+    """Returns `count` rows for the features of `KINDS`; what is odd or missing comes in turns."""
+    tags = [["a"], ["b", "a"], ["c", "a", "b", "d"], [], None, ["a", None, "e", ""], ["e", "e"]]
+    reviews = ["Good, good flat", "a bad flat!", "", "good\tbad  good", None, "naïve flat 東京"]
+    return {
+        "id": [f"r{i}" for i in range(count)],
+        "fold": ["train" if i % 5 < 3 else ("validation", "test")[i % 2] for i in range(count)],
+        "number": [float(i) for i in range(count)],
+        "tags": [tags[i % 7] for i in range(count)],
+        "flags": [[True, None], [False, True], None][:3] * (count // 3) + [[]] * (count % 3),
+        "shop": [None if i % 9 == 0 else f"shop {i % 8}" for i in range(count)],
+        "slot": [None if i % 11 == 0 else i % 7 - 1 for i in range(count)],
+        "slots": [[[3, 0], [1], [], None, [2, 7, 1], [None, 2]][i % 6] for i in range(count)],
+        "area": [None if i % 13 == 0 else float(i * i) for i in range(count)],
+        "tied": [0.0 if i % 2 else float(i) - 50 for i in range(count)],
+        "never": [None if i % 5 < 3 else float(i) for i in range(count)],
+        "pair": [None if i % 8 == 0 else [float(i), -3.0 * i] for i in range(count)],
+        "review": [reviews[i % 6] for i in range(count)],
+        "price": [None if i % 3 == 0 else 10.0 * i for i in range(count)],
+    }
+
+
+def analyzed(
+    tmp_path_factory: pytest.TempPathFactory, declaration: dict[str, Any], rows: dict[str, Any]
+) -> Table:
+    """Returns a table of some rows, with its transform frozen."""
     from transforms.analysis import analyze
 
-    root = tmp_path_factory.mktemp("mixed")
-    write_rows(mixed_rows(100), root / "data" / "rows.parquet")
-    pipeline = parse(MIXED | {"source": {"path": str(root / "data"), "key": "id"}})
+    root = tmp_path_factory.mktemp(declaration["name"])
+    write_rows(rows, root / "data" / "rows.parquet")
+    pipeline = parse(declaration | {"source": {"path": str(root / "data"), "key": "id"}})
     table = Table(pipeline, root / "data", root / "workspace")
     analyze(table.job().model_dump_json())
     return table
 
 
-@pytest.fixture(scope="session")
-def transform_rows(mixed: Table) -> Callable[..., dict[str, np.ndarray]]:
-    """Returns a function that sends raw values, by column, through the frozen graph."""
+def frozen_transform(table: Table) -> Callable[..., dict[str, np.ndarray]]:
+    """Returns a function that sends raw values, by column, through a table's frozen graph.
+
+    A column that is not given is missing in every row.
+    """
     import tensorflow as tf
 
-    job = mixed.job()
+    from transforms.graph import raw_columns
+
+    job = table.job()
     graph = tf.saved_model.load(str(job.folders().transform(job.transform) / "graph"))
+    raws = raw_columns(table.pipeline, with_targets=True)
 
     def transform(**columns: Any) -> dict[str, np.ndarray]:
         rows = len(next(iter(columns.values())))
-        raw: dict[str, Any] = {
-            "color": [""] * rows,
-            "zip": [""] * rows,
-            "area": [np.nan] * rows,
-            "sizes": [[np.nan] * 3] * rows,
-            "review": [""] * rows,
-            "photo": [b""] * rows,
-            "sold": [""] * rows,
-            "group": [""] * rows,
-            "price": [np.nan] * rows,
-        }
-        outputs = graph.transform({n: tf.constant(v) for n, v in (raw | columns).items()})
-        return {name: value.numpy() for name, value in outputs.items()}
+        given = {name: np.asarray(values, object) for name, values in columns.items()}
+        tensors = {}
+        for name, raw in raws.items():
+            blank, dtype = (np.nan, np.float32) if raw.dtype == "float32" else (b"", object)
+            values = given.get(name, np.full((rows, *raw.shape), blank, dtype))
+            tensors[name] = tf.constant(values.astype(dtype))
+        return {name: value.numpy() for name, value in graph.transform(tensors).items()}
 
     return transform
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """A table of 100 rows of every kind, analyzed once for all tests."""
+    return analyzed(tmp_path_factory, MIXED, mixed_rows(100))
+
+
+@pytest.fixture(scope="session")
+def transform_rows(mixed: Table) -> Callable[..., dict[str, np.ndarray]]:
+    """Returns a function that sends raw values, by column, through the frozen graph."""
+    return frozen_transform(mixed)
+
+
+@pytest.fixture(scope="session")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """A table of 100 rows with what categories, numbers and texts can be, analyzed once."""
+    return analyzed(tmp_path_factory, KINDS, kinds_rows(100))
+
+
+@pytest.fixture(scope="session")
+def transform_kinds(kinds: Table) -> Callable[..., dict[str, np.ndarray]]:
+    """Returns a function that sends raw values, by column, through the graph of `kinds`."""
+    return frozen_transform(kinds)

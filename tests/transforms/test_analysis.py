@@ -41,8 +41,8 @@ def test_statistics_are_those_of_the_training_rows(mixed: Table) -> None:
     assert sorted(manifest.targets["group"].labels) == ["a", "b", "c"]
     assert sum(manifest.targets["group"].counts) == 60
     prices = np.array([10.0 * i for i in range(100) if i % 5 < 3])
-    assert manifest.targets["price"].mean == pytest.approx(prices.mean())
-    assert manifest.targets["price"].scale == pytest.approx(prices.std())
+    assert manifest.targets["price"].mean == pytest.approx((prices.mean(),))
+    assert manifest.targets["price"].scale == pytest.approx((prices.std(),))
 
 
 def test_labels_become_classes_and_missing_ones_weigh_nothing(transform_rows: Transform) -> None:

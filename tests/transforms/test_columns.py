@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.columns import check_column, conform, not_binary
+from transforms.columns import check_column, conform, not_an_id, not_binary
 from transforms.contract.errors import BraidError
 from transforms.contract.features import Categorical, Image, Numeric, RawColumn, Sequence, Text
 from transforms.contract.targets import Binary
@@ -18,6 +18,8 @@ from transforms.contract.targets import Binary
 STRING = RawColumn(name="c", dtype="string")
 NUMBER = RawColumn(name="c", dtype="float32")
 PAIR = RawColumn(name="c", dtype="float32", shape=(2,))
+IDENTITY = Categorical(kind="categorical", encoding="identity", buckets=7)
+LABELS = RawColumn(name="c", dtype="string", shape=(2,), padded=True)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,65 @@ def test_list_with_a_null_or_infinite_number_is_invalid() -> None:
     assert found.invalid == {0: "not_finite", 1: "not_finite"}
 
 
+def test_column_of_nulls_is_a_column_of_missing_lists() -> None:
+    for raw in (PAIR, LABELS):
+        found = conform(raw, pa.nulls(2))
+        assert found.values.shape == (2, 2)
+        assert found.missing.tolist() == [True, True]
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [
+        pa.list_(pa.string()),
+        pa.large_list(pa.large_string()),
+        pa.list_(pa.dictionary(pa.int8(), pa.string())),
+    ],
+)
+def test_list_of_labels_is_cut_and_padded_and_its_nulls_do_not_count(type_: pa.DataType) -> None:
+    lists = [["z"], ["a"], None, [], ["a", "b", "c"], [None, "b", "", "b", "c"], [None, ""]]
+    found = conform(LABELS, pa.array(lists, type_).slice(1))
+    assert found.values.tolist() == [
+        [b"a", b""],
+        [b"", b""],
+        [b"", b""],
+        [b"a", b"b"],
+        [b"b", b"b"],
+        [b"", b""],
+    ]
+    assert found.missing.tolist() == [False, True, True, False, False, True]
+    assert found.invalid == {}
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([[1, -20], [3, None]]), [[b"1", b"-20"], [b"3", b""]]),
+        (pa.array([[True], [False, None, True]]), [[b"true", b""], [b"false", b"true"]]),
+        (pa.array([["a", "b"], None], pa.list_(pa.string(), 2)), [[b"a", b"b"], [b"", b""]]),
+        (pa.array([[], None], pa.list_(pa.null())), [[b"", b""], [b"", b""]]),
+        (pa.array([], pa.list_(pa.string())), []),
+    ],
+)
+def test_list_of_any_labels_becomes_bytes(column: pa.Array, expected: list[Any]) -> None:
+    assert conform(LABELS, column).values.tolist() == expected
+
+
+@given(st.lists(st.none() | st.lists(st.none() | st.sampled_from(["a", "b", ""]), max_size=5)))
+def test_list_keeps_its_first_values(lists: list[Any]) -> None:
+    found = conform(LABELS, pa.array(lists, pa.list_(pa.string())))
+    kept = [[entry.encode() for entry in row or [] if entry][:2] for row in lists]
+    assert found.values.tolist() == [row + [b""] * (2 - len(row)) for row in kept]
+    assert found.missing.tolist() == [not row for row in kept]
+
+
+def test_row_with_a_value_that_is_no_id_is_named() -> None:
+    texts = np.array([b"0", b"6", b"7", b"", b"-1", b"1.0", b"\xff"], object)
+    assert not_an_id(texts, 7) == dict.fromkeys((2, 4, 5, 6), "not_an_id")
+    lists = np.array([[b"1", b"2"], [b"1", b"9"], [b"1", b""], [b"", b""]], object)
+    assert not_an_id(lists, 7) == {1: "not_an_id"}
+
+
 def test_nan_of_a_label_column_is_missing() -> None:
     found = conform(STRING, pa.array([1.0, math.nan, None, 0.0]))
     assert found.missing.tolist() == [False, True, True, False]
@@ -111,6 +172,10 @@ def test_yes_or_no_is_spelt_in_a_few_ways_unless_declared() -> None:
     [
         (Categorical(kind="categorical"), pa.float64()),
         (Categorical(kind="categorical"), pa.list_(pa.string())),
+        (Categorical(kind="categorical", length=2), pa.string()),
+        (Categorical(kind="categorical", length=2), pa.list_(pa.float32())),
+        (IDENTITY, pa.bool_()),
+        (IDENTITY.model_copy(update={"length": 2}), pa.list_(pa.bool_())),
         (Text(kind="text"), pa.int64()),
         (Image(kind="image", height=8, width=8), pa.int64()),
         (Numeric(kind="numeric"), pa.list_(pa.float32())),
@@ -128,6 +193,11 @@ def test_column_of_another_type_is_refused(spec: Any, type_: pa.DataType) -> Non
     ("spec", "type_"),
     [
         (Categorical(kind="categorical"), pa.dictionary(pa.int8(), pa.string())),
+        (Categorical(kind="categorical", length=2), pa.list_(pa.bool_())),
+        (Categorical(kind="categorical", length=2), pa.large_list(pa.int8())),
+        (Categorical(kind="categorical", length=2), pa.null()),
+        (IDENTITY, pa.int8()),
+        (IDENTITY, pa.string()),
         (Image(kind="image", height=8, width=8), pa.string()),
         (Image(kind="image", height=8, width=8), pa.binary()),
         (Numeric(kind="numeric", length=3), pa.list_(pa.int16(), 3)),
@@ -229,3 +299,8 @@ def test_lists_are_what_a_series_is_made_of() -> None:
             check_column("features.x", spec, type_)
     with pytest.raises(BraidError, match="CSV has no lists; Parquet and JSON lines do"):
         check_column("features.x", one, pa.string())
+
+
+def test_list_column_asks_for_a_length() -> None:
+    with pytest.raises(BraidError, match="a column of lists needs `length`"):
+        check_column("features.x", Categorical(kind="categorical"), pa.list_(pa.string()))

@@ -33,6 +33,22 @@ def test_record_is_parsed_to_the_values_it_was_made_of(pixels: list[tuple[bytes,
         np.testing.assert_array_equal(parsed[name].numpy(), values)
 
 
+@given(
+    st.lists(
+        st.lists(st.binary(min_size=1, max_size=200), max_size=3).map(
+            lambda row: row + [b""] * (3 - len(row))
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_list_of_a_row_is_recorded_without_its_padding(rows: list[list[bytes]]) -> None:
+    columns = {"n": np.zeros(len(rows), np.int64), "tags": np.array(rows, object)}
+    examples = [tf.train.Example.FromString(r) for r in ExampleEncoder().encode(columns)]
+    found = [list(example.features.feature["tags"].bytes_list.value) for example in examples]
+    assert found == [[value for value in row if value] for row in rows]
+
+
 def test_record_of_a_large_picture_is_one_example() -> None:
     columns = {"n": np.zeros(1, np.int64), "photo": np.array([bytes(300_000)], object)}
     (record,) = ExampleEncoder().encode(columns)

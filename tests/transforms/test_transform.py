@@ -10,8 +10,11 @@ import pytest
 import tensorflow as tf
 
 from tests.transforms.conftest import MIXED, Table, mixed_rows, picture
+from trainer.export import _parsed_examples
+from trainer.stream import parse_records
 from transforms.analysis import analyze
 from transforms.contract.manifest import RAW_TARGET_PREFIX, ShardManifest
+from transforms.scoring import read_features
 from transforms.transform import transform
 
 Json = dict[str, Any]
@@ -102,6 +105,53 @@ def test_test_rows_are_kept_as_the_exported_model_takes_them(
         label = other[RAW_TARGET_PREFIX + "sold"].float_list.value[0]
         assert label == one["sold"].float_list.value[0]
         assert other["photo"].bytes_list.value[0].startswith(b"\x89PNG")
+
+
+def test_shards_hold_what_the_graph_gives_for_the_raw_rows(kinds: Table) -> None:
+    manifest = run(kinds)
+    job = kinds.job()
+    frozen = job.folders().read_transform(job.transform)
+    assert frozen is not None
+    served = tf.saved_model.load(str(job.folders().transform(job.transform) / "graph"))
+    # As the exported model is given them: by `braid predict`, and as the records of the test rows.
+    batches = list(read_features(kinds.pipeline, str(kinds.folder), 64))
+    columns = {
+        raw.name: tf.concat([tf.constant(b.columns[raw.name]) for b in batches], axis=0)
+        for raw in frozen.raw_inputs()
+    }
+    by_number = served.transform_features(columns)
+    rows = {number: row for row, number in enumerate(by_number["number"].numpy().tolist())}
+    files = shard_folder(kinds)
+    found = 0
+    for shard in manifest.shards:
+        serialized = list(tf.data.TFRecordDataset(str(files / shard.file)))
+        if shard.content == "raw":
+            raw = _parsed_examples(tf.stack(serialized), frozen.raw_inputs())
+            parsed = served.transform_features(raw)
+        else:
+            parsed = parse_records(tf.stack(serialized), frozen.inputs())
+        own = [rows[number] for number in parsed["number"].numpy().tolist()]
+        found += len(own)
+        for stored in frozen.inputs():
+            expected = by_number[stored.name].numpy()[own]
+            np.testing.assert_array_equal(parsed[stored.name].numpy(), expected, stored.name)
+    assert found == 100 + manifest.rows_in("test")
+
+
+def test_value_that_is_no_id_is_rejected(make_table: Callable[..., Table]) -> None:
+    rows = mixed_rows(10) | {"slot": [0, 1, 2, 3, -1, None, 1, 2, 0, 1]}
+    rows["slots"] = [[0], [1, 2], [1, 3], [], None, [2], [None], [0, 1, 9], [1], [2]]
+    ids = {"kind": "categorical", "encoding": "identity", "buckets": 3}
+    table = make_table(
+        rows, features={"slot": ids, "slots": ids | {"length": 2}}, targets=PRICE, split=BY_FOLD
+    )
+    run(table)
+    found = {(r["key"], r["column"], r["reason"], r["value"]) for r in rejected_rows(table)}
+    assert found == {
+        ("r2", "slots", "not_an_id", b"[1, 3]"),
+        ("r3", "slot", "not_an_id", b"3"),
+        ("r4", "slot", "not_an_id", b"-1"),
+    }
 
 
 def test_there_are_as_many_training_shards_as_readers_want(

@@ -1,19 +1,30 @@
-"""Features to vectors: one function per encoder, picked by one table.
+"""Features to vectors and maps: one function per encoder, picked by one table.
 
 Adding an encoder adds its declaration to the contract, a function here and a line to the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 
-from trainer.encoders import backbone, categorical, custom, image, numeric, sequence, text
+from trainer.encoders import (
+    backbone,
+    categorical,
+    custom,
+    embedding,
+    image,
+    numeric,
+    sequence,
+    text,
+)
+from trainer.encoders.encoded import Encoded
+from transforms.contract.errors import DeclarationError
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.model import (
-    ENCODERS_BY_FEATURE_KIND,
+    BagOfWordsEncoder,
     CnnEncoder,
     Conv1dEncoder,
     CustomEncoder,
@@ -23,19 +34,24 @@ from transforms.contract.model import (
     LstmEncoder,
     MobilenetEncoder,
     OneHotEncoder,
+    OwnEncoder,
     ResnetEncoder,
+    SharedEncoder,
     TransformerEncoder,
 )
+from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.spec import Spec
 
-EncoderFn = Callable[[str, Any, StoredFeature, keras.KerasTensor], keras.KerasTensor]
+# From the feature's name, its encoder's declaration, what is stored and the tensor [B, *shape].
+EncoderFn = Callable[[str, Any, StoredFeature, keras.KerasTensor], keras.KerasTensor | Encoded]
 
 # By the feature's kind and the encoder's declaration.
 ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
-    ("categorical", EmbeddingEncoder): categorical.embed,
+    ("categorical", EmbeddingEncoder): embedding.embed,
     ("categorical", OneHotEncoder): categorical.one_hot,
     ("numeric", DenseEncoder): numeric.dense,
-    ("text", EmbeddingEncoder): text.average,
+    ("text", EmbeddingEncoder): embedding.embed,
+    ("text", BagOfWordsEncoder): text.bag_of_words,
     ("text", LstmEncoder): text.recurrent,
     ("text", GruEncoder): text.recurrent,
     ("text", Conv1dEncoder): text.conv1d,
@@ -47,22 +63,85 @@ ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
     ("sequence", GruEncoder): sequence.recurrent,
     ("sequence", Conv1dEncoder): sequence.conv1d,
     ("sequence", TransformerEncoder): sequence.transformer,
-    **{(kind, CustomEncoder): custom.call for kind in ENCODERS_BY_FEATURE_KIND},
+    ("noise", DenseEncoder): numeric.dense,
 }
 
 
-def encode(
-    name: str, spec: Spec, stored: StoredFeature, tensor: keras.KerasTensor
-) -> keras.KerasTensor:
+def encode(name: str, spec: Spec, stored: StoredFeature, tensor: keras.KerasTensor) -> Encoded:
     """Returns a feature's branch of the model.
+
+    A kind of the user's own brings its encoder along.
 
     Args:
         name: The feature's name; the branch's layers are named "<name>.<what>".
         spec: The declared encoder.
         stored: What the shards hold of the feature.
         tensor: The model's input, [B, *stored.shape].
-
-    Returns:
-        float [B, D].
     """
-    return ENCODERS[stored.kind, type(spec)](name, spec, stored, tensor)
+    found: keras.KerasTensor | Encoded
+    if isinstance(spec, OwnEncoder):
+        found = custom.own(name, stored, tensor)
+    elif isinstance(spec, CustomEncoder):
+        found = custom.call(name, spec, stored, tensor)
+    else:
+        found = ENCODERS[stored.kind, type(spec)](name, spec, stored, tensor)
+    return found if isinstance(found, Encoded) else Encoded(found)
+
+
+def encode_features(
+    pipeline: PipelineSpec, features: Sequence[StoredFeature], inputs: Mapping[str, Any]
+) -> dict[str, Encoded]:
+    """Returns every feature's branch, in the order of the features.
+
+    Args:
+        pipeline: The declaration, with an encoder for each.
+        features: What the shards hold of them.
+        inputs: The model's inputs by name.
+
+    Raises:
+        DeclarationError: Features that share an encoder are not stored alike.
+    """
+    stored = {feature.name: feature for feature in features}
+    sources = {name: name for name in stored}
+    for name, spec in pipeline.model.encoders.items():
+        if isinstance(spec, SharedEncoder):
+            _refuse_unlike(stored[name], stored[spec.with_])
+            sources[name] = spec.with_
+    networks = {
+        source: _network(source, pipeline.encoder_of(source), stored[source])
+        for name, source in sources.items()
+        if name != source
+    }
+    found = {}
+    for name, source in sources.items():
+        if source in networks:
+            vector_BD, *maps_BHWC = networks[source](inputs[name])
+            found[name] = Encoded(vector_BD, tuple(maps_BHWC))
+        else:
+            found[name] = encode(name, pipeline.encoder_of(name), stored[name], inputs[name])
+    return found
+
+
+def _network(name: str, spec: Spec, stored: StoredFeature) -> keras.Model:
+    """Returns an encoder that can be called more than once: its vector and its maps."""
+    tensor = keras.Input(stored.shape, dtype=stored.dtype, name=f"{name}.shared")
+    encoded = encode(name, spec, stored, tensor)
+    return keras.Model(tensor, [encoded.vector, *encoded.maps], name=f"{name}.encoder")
+
+
+def _refuse_unlike(stored: StoredFeature, source: StoredFeature) -> None:
+    own, others = (
+        (s.kind, s.dtype, list(s.shape), s.cardinality, "padded" if s.padded else None)
+        for s in (stored, source)
+    )
+    if own != others:
+        raise DeclarationError(
+            f"model.encoders.{stored.name}.with",
+            expected=f"a feature that is stored as '{stored.name}' is: {_words(own)}",
+            received=f"'{source.name}': {_words(others)}",
+            action="Declare both alike, or give each an encoder of its own.",
+        )
+
+
+def _words(layout: tuple[Any, ...]) -> str:
+    return " ".join(str(part) for part in layout if part is not None)

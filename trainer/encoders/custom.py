@@ -1,6 +1,8 @@
-"""A feature's branch by the user's own function."""
+"""A feature's branch by a function of the user's."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import keras
 
@@ -19,7 +21,20 @@ def call(
         DeclarationError: There is no such function, or it returns something else.
     """
     place = f"model.encoders.{name}.builder"
-    x_BD = find(spec.builder, place)(stored, tensor)
+    return _checked(find(spec.builder, place)(stored, tensor), place)
+
+
+def own(name: str, stored: StoredFeature, tensor: keras.KerasTensor) -> keras.KerasTensor:
+    """Returns what the encoder of a user's own kind makes of the feature, [B, D].
+
+    Raises:
+        DeclarationError: The kind has no encoder, or it returns something else.
+    """
+    place = f"{stored.kind}.encoder:encode"
+    return _checked(find(place, f"features.{name}.kind")(name, stored, tensor), place)
+
+
+def _checked(x_BD: Any, place: str) -> keras.KerasTensor:
     if not isinstance(x_BD, keras.KerasTensor):
         raise DeclarationError(
             place,

@@ -1,10 +1,33 @@
-"""How wide a learnt vector is."""
+"""Ids to learnt vectors. B batch, L ids in a row, D width."""
 
 from __future__ import annotations
 
+import keras
+
+from trainer.encoders.pooling import KnownIds, PresentMean
 from transforms.contract.manifest import StoredFeature
+from transforms.contract.model import EmbeddingEncoder
 
 _WIDEST = 64
+
+
+def embed(
+    name: str, spec: EmbeddingEncoder, stored: StoredFeature, ids: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Returns a learnt vector per id, or the mean of those of a row's ids, [B, D].
+
+    Args:
+        name: The feature's name.
+        spec: The vector's width.
+        stored: int64 of shape () or (L,); of several ids in a row, id 0 pads.
+        ids: [B] or [B, L].
+    """
+    vectors = keras.layers.Embedding(
+        cardinality_of(stored), dimension_of(spec.dimension, stored), name=f"{name}.embedding"
+    )(ids)
+    if not stored.shape:
+        return vectors
+    return PresentMean(name=f"{name}.mean")(vectors, KnownIds(name=f"{name}.known")(ids))
 
 
 def cardinality_of(stored: StoredFeature) -> int:

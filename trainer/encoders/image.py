@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from trainer.encoders.encoded import Encoded
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.model import CnnEncoder
 
@@ -14,7 +15,7 @@ _NORM_MOMENTUM = 0.9
 
 def cnn(
     name: str, spec: CnnEncoder, stored: StoredFeature, pixels_BHWC: keras.KerasTensor
-) -> keras.KerasTensor:
+) -> Encoded:
     """Returns blocks of convolution, normalization and pooling, then the mean over the picture.
 
     Args:
@@ -24,10 +25,11 @@ def cnn(
         pixels_BHWC: uint8.
 
     Returns:
-        float [B, D].
+        The vector, and as maps what every block gives before it is pooled and what the last one
+        gives after.
     """
     del stored  # the layers take the shape from the tensor
-    layers = keras.layers
+    layers, maps_BHWC = keras.layers, []
     x = layers.Rescaling(1 / 255, name=f"{name}.rescaling")(pixels_BHWC)
     for index, filters in enumerate(spec.filters):
         block = f"{name}.{index}"
@@ -36,6 +38,8 @@ def cnn(
         x = conv(x)
         x = layers.BatchNormalization(momentum=_NORM_MOMENTUM, name=f"{block}.norm")(x)
         x = layers.ReLU(name=f"{block}.relu")(x)
+        maps_BHWC.append(x)
         x = layers.MaxPooling2D(2, padding="same", name=f"{block}.pool")(x)
     x_BC = layers.GlobalAveragePooling2D(name=f"{name}.mean")(x)
-    return layers.Dense(spec.units, activation="relu", name=f"{name}.dense")(x_BC)
+    vector_BD = layers.Dense(spec.units, activation="relu", name=f"{name}.dense")(x_BC)
+    return Encoded(vector_BD, (*maps_BHWC, x))

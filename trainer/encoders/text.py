@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
 from trainer.encoders import ordered
-from trainer.encoders.embedding import cardinality_of, dimension_of
+from trainer.encoders.embedding import cardinality_of
+from trainer.encoders.pooling import IdCounts, KnownIds, Weighted
+from transforms.contract.features import FIRST_TERM
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.model import (
+    BagOfWordsEncoder,
     Conv1dEncoder,
-    EmbeddingEncoder,
     GruEncoder,
     LstmEncoder,
     TransformerEncoder,
@@ -20,20 +20,19 @@ from transforms.contract.model import (
 _DIMENSION = 64  # of a word's vector, where the declaration names none
 
 
-@keras.saving.register_keras_serializable(package="braid")
-class KnownWords(keras.layers.Layer):  # type: ignore[misc]
-    """True for every word, False for padding."""
-
-    def call(self, ids_BL: Any) -> Any:
-        """Returns bool [B, L]."""
-        return keras.ops.not_equal(ids_BL, 0)
-
-
-def average(
-    name: str, spec: EmbeddingEncoder, stored: StoredFeature, ids_BL: keras.KerasTensor
+def bag_of_words(
+    name: str, spec: BagOfWordsEncoder, stored: StoredFeature, ids_BL: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """Returns the mean of the words' learnt vectors, [B, D]."""
-    return ordered.mean(name, *_words(name, dimension_of(spec.dimension, stored), stored, ids_BL))
+    """Returns how often each term occurs, by the feature's weights if it has them, [B, D].
+
+    D is the size of the vocabulary: padding and unknown terms are left out.
+    """
+    del spec  # it has no settings
+    counts_BD = IdCounts(cardinality_of(stored), FIRST_TERM, name=f"{name}.counts")(ids_BL)
+    if not stored.term_weights:
+        return counts_BD
+    weights = list(stored.term_weights[FIRST_TERM:])
+    return Weighted(weights, name=f"{name}.weighted")(counts_BD)
 
 
 def recurrent(
@@ -67,4 +66,4 @@ def _words(
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Returns the words' learnt vectors [B, L, D] and their mask."""
     embed = keras.layers.Embedding(cardinality_of(stored), dimension, name=f"{name}.embedding")
-    return embed(ids_BL), KnownWords(name=f"{name}.known")(ids_BL)
+    return embed(ids_BL), KnownIds(name=f"{name}.known")(ids_BL)

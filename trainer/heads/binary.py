@@ -9,10 +9,11 @@ import keras
 import tensorflow as tf
 
 from trainer.heads.head import Head
+from trainer.losses import RowLoss
 from transforms.contract.manifest import TargetStatistics
 
 # Finer than Keras's 200: near a threshold of the gate, 200 bins are off by a thousandth.
-_AUC_THRESHOLDS = 1000
+AUC_THRESHOLDS = 1000
 
 
 def serve(name: str, statistics: TargetStatistics, output_B1: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -27,15 +28,15 @@ def predictions(name: str, served: Mapping[str, Any]) -> Any:
 
 
 HEAD = Head(
-    width=lambda _stored: 1,
-    activation="sigmoid",
-    loss=lambda _spec: keras.losses.BinaryCrossentropy(),
+    shape=lambda _spec, _stored: (1,),
+    activation=lambda _spec: "sigmoid",
+    loss=lambda spec: RowLoss(spec.loss),
     serve=serve,
     predictions=predictions,
     metrics={
-        "auc": lambda: keras.metrics.AUC(num_thresholds=_AUC_THRESHOLDS),
-        "precision": keras.metrics.Precision,
-        "recall": keras.metrics.Recall,
-        "accuracy": keras.metrics.BinaryAccuracy,
+        "auc": lambda _spec: keras.metrics.AUC(num_thresholds=AUC_THRESHOLDS),
+        "precision": lambda _spec: keras.metrics.Precision(),
+        "recall": lambda _spec: keras.metrics.Recall(),
+        "accuracy": lambda _spec: keras.metrics.BinaryAccuracy(),
     },
 )

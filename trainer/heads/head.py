@@ -7,34 +7,53 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from transforms.contract.manifest import StoredFeature, TargetStatistics
 
+Served = Mapping[str, Any]
+
+
+def unchanged(statistics: TargetStatistics, values: np.ndarray) -> np.ndarray:
+    """Returns the values: they are stored in the caller's own unit."""
+    del statistics
+    return values
+
 
 @dataclass(frozen=True)
 class Head:
-    """One target kind. B batch, C classes.
+    """One target kind. B batch, C classes; every function takes the target's declaration.
 
     Attributes:
-        width: The number of the head's outputs for a stored target.
-        activation: Of the head's layer.
-        loss: The loss between the stored target [B, 1] and the head's output [B, width].
-        serve: From the head's output to what a caller gets, by output name.
+        shape: The output's shape in a row, for a stored target.
+        activation: Of the output's layer.
+        loss: Between the stored target, [B, 1] or [B, *its shape], and the output.
+        serve: From name, statistics and the output to what a caller gets, by output name.
         predictions: From what a caller got back to what metrics take: a probability [B], class
-            probabilities [B, C] or a number in the column's unit [B].
+            probabilities [B, C], or numbers in the column's unit [B, ...].
+        in_unit: Stored truths as metrics take them.
+        standardized: Predictions back on the scale that the loss is computed on.
         metrics: The metric of every declared name.
     """
 
-    width: Callable[[StoredFeature], int]
-    activation: str
+    shape: Callable[[Any, StoredFeature], tuple[int, ...]]
+    activation: Callable[[Any], str]
     loss: Callable[[Any], keras.losses.Loss]
     serve: Callable[[str, TargetStatistics, tf.Tensor], dict[str, tf.Tensor]]
-    predictions: Callable[[str, Mapping[str, Any]], Any]
-    metrics: Mapping[str, Callable[[], keras.metrics.Metric]]
+    predictions: Callable[[str, Served], Any]
+    metrics: Mapping[str, Callable[[Any], keras.metrics.Metric]]
+    in_unit: Callable[[TargetStatistics, np.ndarray], np.ndarray] = unchanged
+    standardized: Callable[[TargetStatistics, np.ndarray], np.ndarray] = unchanged
 
-    def layer(self, name: str, stored: StoredFeature) -> keras.layers.Layer:
-        """Returns the output layer; it is float32 in mixed precision too."""
-        return keras.layers.Dense(
-            self.width(stored), activation=self.activation, dtype="float32", name=name
-        )
+    def build(
+        self, name: str, spec: Any, stored: StoredFeature, x_BD: keras.KerasTensor
+    ) -> keras.KerasTensor:
+        """Returns the output, [B, *shape]; it is float32 in mixed precision too."""
+        shape = self.shape(spec, stored)
+        units = int(np.prod(shape))
+        flat = {"activation": self.activation(spec), "dtype": "float32"}
+        if len(shape) == 1:
+            return keras.layers.Dense(units, name=name, **flat)(x_BD)
+        x_BD = keras.layers.Dense(units, name=f"{name}.flat", **flat)(x_BD)
+        return keras.layers.Reshape(shape, dtype="float32", name=name)(x_BD)

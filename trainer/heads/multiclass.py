@@ -9,16 +9,19 @@ import keras
 import tensorflow as tf
 
 from trainer.heads.head import Head
+from trainer.losses import RowLoss
 from transforms.contract.manifest import StoredFeature, TargetStatistics
+from transforms.contract.targets import Multiclass
 
 PROBABILITIES_SUFFIX = "__probabilities"
 
 
-def width(stored: StoredFeature) -> int:
+def shape(spec: Multiclass, stored: StoredFeature) -> tuple[int, ...]:
     """Returns the number of classes."""
+    del spec
     if stored.cardinality is None:
         raise ValueError(f"{stored.name} has no classes")
-    return stored.cardinality
+    return (stored.cardinality,)
 
 
 def serve(name: str, statistics: TargetStatistics, output_BC: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -33,13 +36,13 @@ def predictions(name: str, served: Mapping[str, Any]) -> Any:
 
 
 HEAD = Head(
-    width=width,
-    activation="softmax",
-    loss=lambda _spec: keras.losses.SparseCategoricalCrossentropy(),
+    shape=shape,
+    activation=lambda _spec: "softmax",
+    loss=lambda _spec: RowLoss("crossentropy"),
     serve=serve,
     predictions=predictions,
     metrics={
-        "accuracy": keras.metrics.SparseCategoricalAccuracy,
-        "top_3_accuracy": lambda: keras.metrics.SparseTopKCategoricalAccuracy(k=3),
+        "accuracy": lambda _spec: keras.metrics.SparseCategoricalAccuracy(),
+        "top_3_accuracy": lambda _spec: keras.metrics.SparseTopKCategoricalAccuracy(k=3),
     },
 )

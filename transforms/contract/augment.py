@@ -21,19 +21,22 @@ class Geometry(Spec):
         rotate: The largest turn either way, as a share of a full turn.
         shift: The largest shift either way, as a share of the height and of the width.
         zoom: The largest zoom in or out, as a share; both sides alike.
-        interpolation: "nearest" keeps the values of a mask as they are.
+        shear: The largest slant along each axis: how many pixels a line moves against its
+            neighbour, so that 0.2 slants by 11 degrees.
+        interpolation: Between pixels. Those of a mask target are never interpolated.
     """
 
     flip: Literal["horizontal", "vertical", "horizontal_and_vertical"] | None = None
     rotate: Share = 0.0
     shift: Share = 0.0
     zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    shear: Share = 0.0
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
 
     @property
     def moves_pixels(self) -> bool:
         """Whether any change of places is declared."""
-        return bool(self.flip or self.rotate or self.shift or self.zoom)
+        return bool(self.flip or self.rotate or self.shift or self.zoom or self.shear)
 
 
 class Augmentation(Geometry):
@@ -55,10 +58,10 @@ class Augmentation(Geometry):
 
 
 class AlignedGeometry(Geometry):
-    """One random geometry for several pictures of a row, such as an RGB picture and its depth map.
+    """One random geometry for several pictures of a row: a picture, its depth map, its mask.
 
     Attributes:
-        columns: Image features of one size.
+        columns: Image features and image targets of one size.
     """
 
     columns: Annotated[tuple[str, ...], Field(min_length=2)]

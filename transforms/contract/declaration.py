@@ -12,6 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 from transforms.contract.errors import DeclarationError
+from transforms.contract.imports import search
+from transforms.contract.kinds import USER_KIND
 from transforms.contract.model import BackboneEncoder
 from transforms.contract.pipeline import PipelineSpec
 
@@ -71,6 +73,7 @@ def load(path: Path, overrides: Iterable[str] = ()) -> PipelineSpec:
         )
     for override in overrides:
         _override(document, override)
+    search(path.parent)
     spec = parse(document, place=str(path))
     return _with_absolute_weights(_with_absolute_source(spec, path.parent), path.parent)
 
@@ -200,6 +203,7 @@ def _is_tag(part: int | str, place: dict[str, Any]) -> bool:
         "single",
         "several",
         "[key]",
+        USER_KIND,
     )
 
 
@@ -209,12 +213,13 @@ def _explain(item: Any, path: list[int | str], loc: list[str]) -> tuple[str, str
         known = _keys_at(loc[:-1])
         close = difflib.get_close_matches(str(path[-1]), known, n=1)
         hint = f" (did you mean '{close[0]}'?)" if close else ""
-        return f"one of the keys {', '.join(known)}{hint}", f"the unknown key '{path[-1]}'"
+        keys = f"one of the keys {', '.join(known)}" if known else "a key that the kind declares"
+        return f"{keys}{hint}", f"the unknown key '{path[-1]}'"
     if kind == "missing":
         return "a value, as this key is required", "nothing"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = context.get("discriminator", "'kind'").strip("'")
-        tag = {"_split_kind()": "by", "_fusion_kind()": "kind"}.get(tag, tag)
+        tag = "by" if tag == "_split_kind()" else "kind" if tag.endswith("_kind()") else tag
         received = repr(context["tag"]) if "tag" in context else "none"
         choices = context.get("expected_tags")
         return f"{tag} to be one of {choices}" if choices else f"a '{tag}'", received

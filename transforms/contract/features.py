@@ -6,14 +6,21 @@ A kind is three small pieces under one name: its declaration (here), its transfo
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, FiniteFloat, PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
 
 from transforms.contract.spec import Spec
 
 Policy = Literal["reject", "default", "missing_indicator"]
+Intensity = Annotated[int, Field(ge=0, le=255)]
 RawDtype = Literal["string", "bytes", "float32"]
+StoredDtype = Literal["int64", "float32", "uint8"]
+Layout = tuple[StoredDtype, tuple[int, ...]]  # what a row has in the shards: dtype and shape
+
+ID_PATTERN = "^[0-9]{1,18}$"  # a whole number as text that 64 bits hold; the same in every library
+FIRST_TERM = 2  # the id of a text's most frequent term; 0 pads, 1 is an unknown term
 
 
 class RawColumn(Spec):
@@ -41,6 +48,11 @@ class RawColumn(Spec):
         """The source columns that are read."""
         return self.sources or (self.name,)
 
+    def in_words(self) -> str:
+        """Returns its type for a message, such as "3 x float32" or "up to 5 x string"."""
+        shape = " x ".join([*map(str, self.shape), self.dtype])
+        return f"up to {shape}" if self.padded else shape
+
 
 class FeatureSpec(Spec):
     """What every feature kind has.
@@ -51,11 +63,21 @@ class FeatureSpec(Spec):
             "default" stores the kind's default, "missing_indicator" stores the default and gives
             the model a 0/1 input beside it.
         invalid: The same choice for a value that is there but cannot be used.
+        kind: The kind's name.
     """
 
+    kind: str
     column: str | None = None
     missing: Policy = "default"
     invalid: Policy = "reject"
+
+    def raw(self, column: str) -> RawColumn:
+        """Returns the graph input for this feature."""
+        raise NotImplementedError
+
+    def layout(self) -> Layout:
+        """Returns what a row has in the shards, and in the model's input."""
+        raise NotImplementedError
 
     @property
     def has_indicator(self) -> bool:
@@ -64,50 +86,134 @@ class FeatureSpec(Spec):
 
 
 class Categorical(FeatureSpec):
-    """A string or integer column, encoded as ids.
+    """A category, or a list of up to `length` categories, encoded as ids; 0 is a missing value.
 
-    Id 0 is a missing value, 1 to n are the vocabulary by falling frequency, and the last
-    `oov_buckets` ids are shared by all other values.
+    Attributes:
+        encoding: "vocabulary" gives the training rows' values the ids 1 to n by falling frequency,
+            and all others the `oov_buckets` ids after them. "hash" gives every value one of
+            `buckets` ids by a hash that never changes, so that nothing is learnt and two values
+            may share an id. "identity" takes whole numbers from 0 to `buckets` - 1 as they are,
+            stored as the number plus 1; any other value is invalid.
+        vocabulary_size: At most so many values have an id of their own.
+        minimum_count: A rarer value has none.
+        oov_buckets: The ids that values outside the vocabulary share, by their hash.
+        buckets: The number of ids of "hash" and "identity", the missing value apart.
+        length: The column is of lists, and so many values of a row are kept; nulls do not count.
+            A null and an empty list are missing, and one invalid value makes the list invalid.
+        default: The value that a missing one becomes; None keeps id 0.
     """
 
     kind: Literal["categorical"]
+    encoding: Literal["vocabulary", "hash", "identity"] = "vocabulary"
     vocabulary_size: PositiveInt = 10_000
     minimum_count: PositiveInt = 1
     oov_buckets: PositiveInt = 1
-    default: str | None = None  # the term that a missing value becomes; None keeps id 0
+    buckets: PositiveInt | None = None
+    length: PositiveInt | None = None
+    default: str | None = None
+
+    @model_validator(mode="after")
+    def _encoding_has_its_keys(self) -> Self:
+        if self.encoding == "vocabulary":
+            if self.buckets is not None:
+                raise ValueError(
+                    f"buckets only with encoding hash or identity, received buckets {self.buckets} "
+                    "with encoding vocabulary"
+                )
+            return self
+        if self.buckets is None:
+            raise ValueError(f"buckets, as encoding {self.encoding} needs them, received none")
+        for key in ("vocabulary_size", "minimum_count", "oov_buckets"):
+            # By its value: a declaration that was written out and read again has every key.
+            if getattr(self, key) != Categorical.model_fields[key].default:
+                raise ValueError(
+                    f"{key} only with encoding vocabulary, received {key} {getattr(self, key)} "
+                    f"with encoding {self.encoding}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _default_is_an_id(self) -> Self:
+        if self.encoding != "identity" or self.default is None or self.buckets is None:
+            return self
+        if not re.fullmatch(ID_PATTERN, self.default) or int(self.default) >= self.buckets:
+            raise ValueError(
+                f"a default that is a whole number from 0 to {self.buckets - 1}, "
+                f"received {self.default!r}"
+            )
+        return self
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""
-        return RawColumn(name=column, dtype="string")
+        if self.length is None:
+            return RawColumn(name=column, dtype="string")
+        return RawColumn(name=column, dtype="string", shape=(self.length,), padded=True)
+
+    def layout(self) -> Layout:
+        """Returns one id, or `length` of them."""
+        return "int64", () if self.length is None else (self.length,)
 
 
 class Numeric(FeatureSpec):
     """A number, or a list of `length` numbers, in a row.
 
     Attributes:
+        length: The column is of lists of so many numbers, each place with a scale of its own. A
+            list in which a number is missing is missing as a whole.
         scale: "z_score" subtracts the training rows' mean and divides by their standard deviation;
             "min_max" maps their range to 0..1; "log" is sign(x) * log(1 + |x|), then "z_score";
-            "bucketize" stores the index of the quantile bucket; "none" stores the value.
+            "quantile" is the share of the training rows below the value, 0..1; "bucketize" stores
+            the index of the quantile bucket; "none" stores the value.
+        buckets: How many of them "bucketize" makes.
+        quantiles: "quantile" knows the values at so many equal steps of the rank, and goes
+            straight from one to the next.
+        clip: With "z_score" and "log", a value further than so many standard deviations from the
+            mean is moved there.
         default: What a missing value becomes before scaling; None is the training rows' mean.
     """
 
     kind: Literal["numeric"]
     length: PositiveInt | None = None
-    scale: Literal["z_score", "min_max", "log", "bucketize", "none"] = "z_score"
+    scale: Literal["z_score", "min_max", "log", "quantile", "bucketize", "none"] = "z_score"
     buckets: Annotated[int, Field(ge=2)] = 10
+    quantiles: Annotated[int, Field(ge=2)] = 100
+    clip: PositiveFloat | None = None
     default: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _only_deviations_are_clipped(self) -> Self:
+        if self.clip is not None and self.scale not in ("z_score", "log"):
+            raise ValueError(
+                f"clip only with scale z_score or log, received clip {self.clip} "
+                f"with scale {self.scale}"
+            )
+        return self
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""
         shape = () if self.length is None else (self.length,)
         return RawColumn(name=column, dtype="float32", shape=shape)
 
+    def layout(self) -> Layout:
+        """Returns the scaled numbers, or the ids of their buckets."""
+        shape = () if self.length is None else (self.length,)
+        return ("int64" if self.scale == "bucketize" else "float32"), shape
+
 
 class Text(FeatureSpec):
-    """A text, split into words and encoded as `length` ids.
+    """A text, split into terms and encoded as `length` ids.
 
-    Id 0 pads, 1 is a word outside the vocabulary, 2 and up are the vocabulary by falling
-    frequency. Words beyond `length` are cut.
+    Id 0 pads, 1 is a term outside the vocabulary, 2 and up are the vocabulary by falling
+    frequency. Terms beyond `length` are cut.
+
+    Attributes:
+        level: A term is made of "words" or of "characters"; white space between characters is one
+            space.
+        ngrams: All sequences of 1 to so many neighbours are terms, in the order of their first
+            word or character, the shorter ones first. Words are joined by a space.
+        weights: "tf_idf" counts the training rows that have a term, for the encoder
+            `bag_of_words`. The vocabulary is then ranked by that number, and `minimum_count` is
+            held against it.
     """
 
     kind: Literal["text"]
@@ -116,10 +222,17 @@ class Text(FeatureSpec):
     length: PositiveInt = 64
     lower: bool = True
     strip_punctuation: bool = True
+    level: Literal["words", "characters"] = "words"
+    ngrams: PositiveInt = 1
+    weights: Literal["tf_idf"] | None = None
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="string")
+
+    def layout(self) -> Layout:
+        """Returns the ids of the words."""
+        return "int64", (self.length,)
 
 
 class Image(FeatureSpec):
@@ -129,6 +242,8 @@ class Image(FeatureSpec):
         height: Rows of pixels after resizing.
         width: Columns of pixels after resizing.
         channels: 1 is gray, 3 is RGB, 4 is RGBA.
+        background: The color (red, green, blue) that the transparent pixels of a PNG are laid over;
+            None drops the transparency and takes whatever color lies under it.
         storage: How pixels lie in the shards. "raw" reads back fastest by far and takes the most
             room; "jpeg" takes a tenth of it and loses a little; "png" is exact and slow.
         max_pixels: A picture whose header claims more is refused before it is decoded.
@@ -138,6 +253,7 @@ class Image(FeatureSpec):
     height: PositiveInt
     width: PositiveInt
     channels: Literal[1, 3, 4] = 3
+    background: tuple[Intensity, Intensity, Intensity] | None = None
     storage: Literal["raw", "jpeg", "png"] = "raw"
     max_pixels: PositiveInt = 50_000_000  # an 8-bit RGB picture of this size takes 150 MB decoded
 
@@ -147,9 +263,24 @@ class Image(FeatureSpec):
             raise ValueError("storage 'png' or 'raw' for 4 channels, as JPEG stores no alpha")
         return self
 
+    @model_validator(mode="after")
+    def _background_replaces_alpha(self) -> Self:
+        if self.background is not None and self.channels == 4:
+            raise ValueError("no background for 4 channels, as these keep the transparency")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return self.height, self.width, self.channels
+
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="bytes")
+
+    def layout(self) -> Layout:
+        """Returns the pixels."""
+        return "uint8", (self.height, self.width, self.channels)
 
 
 class Sequence(FeatureSpec):
@@ -206,5 +337,31 @@ class Sequence(FeatureSpec):
             sources=self.columns or (),
         )
 
+    def layout(self) -> Layout:
+        """Returns the steps."""
+        return "float32", (self.length, self.width)
 
-Feature = Annotated[Categorical | Numeric | Text | Image | Sequence, Field(discriminator="kind")]
+
+class Noise(Spec):
+    """Random numbers that no column feeds, drawn anew for every batch.
+
+    They are not in the shards. Training draws them from its seed, epoch and batch; evaluation from
+    the seed alone. The exported model takes them as an argument and draws what is missing there.
+
+    Attributes:
+        dimension: Numbers in a row.
+        distribution: "normal" has mean 0 and deviation 1, "uniform" lies between -1 and 1.
+    """
+
+    kind: Literal["noise"]
+    dimension: PositiveInt
+    distribution: Literal["normal", "uniform"] = "normal"
+
+    @property
+    def has_indicator(self) -> bool:
+        """Whether the model gets an input that says that the value was missing: it never is."""
+        return False
+
+    def layout(self) -> Layout:
+        """Returns the random numbers."""
+        return "float32", (self.dimension,)

@@ -74,6 +74,7 @@ class TrainJob(Spec):
     """Training, evaluation and export of one run, on committed shards.
 
     Attributes:
+        pipeline: The declaration with what its model uses: `PipelineSpec.modelled`.
         transform: The transform's fingerprint.
         partitions: The committed partitions that the data set consists of.
         run_folder: Where checkpoints, the model, its evaluation and its export go.
@@ -92,11 +93,11 @@ class TrainJob(Spec):
         return Workspace(Path(self.workspace))
 
     def manifest(self) -> TransformManifest:
-        """Returns the manifest of the job's transform."""
+        """Returns the manifest of the job's transform, as the job's model sees it."""
         manifest = self.folders().read_transform(self.transform)
         if manifest is None:
             raise FileNotFoundError(self.folders().transform(self.transform))
-        return manifest
+        return manifest.of_model(self.pipeline.features, self.pipeline.targets)
 
     def shard_folders(self) -> tuple[tuple[Path, ShardManifest], ...]:
         """Returns every partition's folder with its manifest."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Literal, Protocol
 
 from transforms.contract.features import RawColumn
@@ -24,7 +24,12 @@ class StoredFeature(Spec):
         dtype: Its element type once parsed; pixels are "uint8".
         shape: Its shape in a row, without the batch.
         storage: How it lies in the record: "values", or a picture's "raw", "jpeg" or "png" bytes.
+            What is "drawn" is in no record: it is noise.
         cardinality: The number of ids, for features that are ids.
+        distribution: What noise is drawn from.
+        term_weights: A weight per id, for texts that declare them: the smooth inverse document
+            frequency ln((1 + n) / (1 + d)) + 1 of a term that d of the n training rows have. The
+            padding's is 0, and an unknown term counts as one that no row has.
         padded: Whether a row may end in padding along its first axis: NaN in every channel.
     """
 
@@ -33,8 +38,10 @@ class StoredFeature(Spec):
     kind: str
     dtype: Literal["int64", "float32", "uint8"]
     shape: tuple[int, ...]
-    storage: Literal["values", "raw", "jpeg", "png"] = "values"
+    storage: Literal["values", "raw", "jpeg", "png", "drawn"] = "values"
     cardinality: int | None = None
+    distribution: Literal["normal", "uniform"] | None = None
+    term_weights: tuple[float, ...] = ()
     padded: bool = False
 
     def row_bytes(self) -> int:
@@ -49,16 +56,17 @@ class TargetStatistics(Spec):
     """What the training rows say of a target.
 
     Attributes:
-        labels: The classes, in the order of their ids; empty for a number.
+        labels: The classes, in the order of their ids; empty for numbers.
         counts: Training rows per class, in the same order.
-        mean: What was subtracted from a number before it was stored.
-        scale: What it was divided by.
+        mean: What was subtracted from numbers before they were stored: one value, or one for each
+            entry of the last axis.
+        scale: What they were divided by, likewise.
     """
 
     labels: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
-    mean: float = 0.0
-    scale: float = 1.0
+    mean: tuple[float, ...] = (0.0,)
+    scale: tuple[float, ...] = (1.0,)
 
 
 class TransformManifest(Spec):
@@ -72,10 +80,11 @@ class TransformManifest(Spec):
         declaration: The fingerprint of all that the declaration says of the data.
         raw_features: The graph's input of every feature, by feature name.
         raw_targets: The graph's input of every target, by target name.
-        stored: What the shards hold, in a fixed order.
+        stored: What the shards hold, in a fixed order, and the noise beside it.
         targets: The statistics of every target.
         rows: Training rows that were analyzed.
         partitions: The source partitions that were analyzed, with their fingerprints.
+        unused: What the graph takes and the model does not.
     """
 
     fingerprint: str
@@ -86,14 +95,48 @@ class TransformManifest(Spec):
     targets: dict[str, TargetStatistics]
     rows: int
     partitions: dict[str, str]
+    unused: tuple[RawColumn, ...] = ()
+
+    def of_model(self, features: Container[str], targets: Container[str]) -> TransformManifest:
+        """Returns the manifest as a model sees it that uses some features and targets."""
+        raws = {name: raw for name, raw in self.raw_features.items() if name in features}
+        used = {raw.name for raw in raws.values()}
+        others = {raw.name: raw for raw in self.raw_features.values() if raw.name not in used}
+        return self.model_copy(
+            update={
+                "raw_features": raws,
+                "raw_targets": {n: raw for n, raw in self.raw_targets.items() if n in targets},
+                "stored": tuple(
+                    stored
+                    for stored in self.stored
+                    if stored.name.partition("__")[0]
+                    in (features if stored.role in ("feature", "indicator") else targets)
+                ),
+                "targets": {n: found for n, found in self.targets.items() if n in targets},
+                "unused": tuple(others.values()),
+            }
+        )
 
     def inputs(self) -> tuple[StoredFeature, ...]:
         """Returns what the model takes."""
         return tuple(s for s in self.stored if s.role in ("feature", "indicator"))
 
     def raw_inputs(self) -> tuple[RawColumn, ...]:
-        """Returns what the exported model takes, each column once."""
+        """Returns the columns that the exported model takes, each once."""
         return tuple({raw.name: raw for raw in self.raw_features.values()}.values())
+
+    def in_records(self) -> tuple[StoredFeature, ...]:
+        """Returns what the shards' records hold."""
+        return tuple(s for s in self.stored if s.storage != "drawn")
+
+    def noise(self) -> tuple[StoredFeature, ...]:
+        """Returns what no record holds, as it is drawn."""
+        return tuple(s for s in self.stored if s.storage == "drawn")
+
+    def serving_inputs(self) -> tuple[RawColumn, ...]:
+        """Returns all that the exported model takes: the columns, then the noise."""
+        noise = (RawColumn(name=s.name, dtype="float32", shape=s.shape) for s in self.noise())
+        return (*self.raw_inputs(), *noise)
 
 
 class Shard(Spec):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    ConfigDict,
     Discriminator,
     Field,
     NonNegativeInt,
@@ -16,13 +17,16 @@ from pydantic import (
 
 from transforms.contract.augment import Augment
 from transforms.contract.fusions import ConcatenateFusion, Fusion
+from transforms.contract.kinds import is_user_kind
 from transforms.contract.spec import DropoutRate, Spec, refuse_uneven_heads
 
 ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
 
 class EmbeddingEncoder(Spec):
-    """A learnt vector per id; the vectors of a text's words are averaged, padding apart.
+    """A learnt vector per id; the vectors of a row's terms or categories are averaged.
+
+    The padding does not count.
 
     Attributes:
         dimension: The vector's width; None chooses by the number of ids, 4 times its fourth root
@@ -34,7 +38,7 @@ class EmbeddingEncoder(Spec):
 
 
 class OneHotEncoder(Spec):
-    """One input per id. For vocabularies of a few dozen terms."""
+    """One input per id, for a few dozen ids; of a list of categories, 1 for each that it has."""
 
     kind: Literal["one_hot"] = "one_hot"
 
@@ -44,6 +48,18 @@ class DenseEncoder(Spec):
 
     kind: Literal["dense"] = "dense"
     units: tuple[PositiveInt, ...] = ()
+
+
+class BagOfWordsEncoder(Spec):
+    """How often a text has each term of its vocabulary; padding and unknown terms are left out.
+
+    With the feature's `weights`, the numbers are multiplied by them and then divided by the length
+    of the row's vector: Salton and Buckley, "Term-Weighting Approaches in Automatic Text
+    Retrieval", 1988. It gives one input per term, so that a vocabulary of 20,000 makes the next
+    layer large.
+    """
+
+    kind: Literal["bag_of_words"] = "bag_of_words"
 
 
 class LstmEncoder(Spec):
@@ -168,17 +184,38 @@ class CustomEncoder(Spec):
     Attributes:
         builder: "package.module:function"; it is called with the `StoredFeature` and the tensor
             [B, *its shape], and returns a floating tensor [B, D]. A module of the declaration's
-            folder is found. The tensor is of the stored dtype; augmented pictures are float32.
+            folder is found. The tensor is of the stored dtype.
     """
 
     kind: Literal["custom"] = "custom"
     builder: ImportPath
 
 
+class OwnEncoder(Spec):
+    """The encoder that comes with a feature kind of your own."""
+
+    kind: Literal["own"] = "own"
+
+
+class SharedEncoder(Spec):
+    """The encoder of another feature: the same layers with the same weights for both.
+
+    Attributes:
+        with_: The other feature, `with` in the declaration. It is stored alike, has no vocabulary
+            of its own, and an encoder that it does not share itself.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    kind: Literal["shared"] = "shared"
+    with_: Annotated[str, Field(alias="with")]
+
+
 Encoder = Annotated[
     EmbeddingEncoder
     | OneHotEncoder
     | DenseEncoder
+    | BagOfWordsEncoder
     | LstmEncoder
     | GruEncoder
     | Conv1dEncoder
@@ -186,31 +223,45 @@ Encoder = Annotated[
     | CnnEncoder
     | ResnetEncoder
     | MobilenetEncoder
-    | CustomEncoder,
+    | CustomEncoder
+    | OwnEncoder
+    | SharedEncoder,
     Field(discriminator="kind"),
 ]
 
-# Which encoders read which feature kind; the first is the default.
+# Which encoders read which feature kind; the first is the default. Any kind can also be read by a
+# function of the user's, or share the encoder of another feature.
 ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
-    "categorical": (EmbeddingEncoder, OneHotEncoder, CustomEncoder),
-    "numeric": (DenseEncoder, CustomEncoder),
+    "categorical": (EmbeddingEncoder, OneHotEncoder),
+    "numeric": (DenseEncoder,),
     "text": (
         EmbeddingEncoder,
+        BagOfWordsEncoder,
         LstmEncoder,
         GruEncoder,
         Conv1dEncoder,
         TransformerEncoder,
-        CustomEncoder,
     ),
-    "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder, CustomEncoder),
-    "sequence": (LstmEncoder, GruEncoder, Conv1dEncoder, TransformerEncoder, CustomEncoder),
+    "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder),
+    "sequence": (LstmEncoder, GruEncoder, Conv1dEncoder, TransformerEncoder),
+    "noise": (DenseEncoder,),
 }
+
+
+def encoders_of(kind: str) -> tuple[type[Spec], ...]:
+    """Returns the encoders that read a feature kind, the default first."""
+    if is_user_kind(kind):
+        return (OwnEncoder, CustomEncoder)
+    return (*ENCODERS_BY_FEATURE_KIND[kind], CustomEncoder)
 
 
 class ModelSpec(Spec):
     """The network between the features and the targets.
 
     Attributes:
+        features: The declared features that this model takes; None takes all. Declarations that
+            differ in this choice share their shards.
+        targets: The declared targets that it predicts; None predicts all.
         encoders: An encoder per feature; a feature that is not named here gets its kind's default.
         augment: Random changes to pictures, in training only: of an image feature under its name,
             or, with `columns`, the same geometry for several under any other name.
@@ -220,6 +271,8 @@ class ModelSpec(Spec):
             takes a dict of the stored features and returns a dict with every target.
     """
 
+    features: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     encoders: dict[str, Encoder] = {}
     augment: Augment = {}
     fusion: Fusion = ConcatenateFusion()
@@ -229,8 +282,6 @@ class ModelSpec(Spec):
     def _builder_stands_alone(self) -> Self:
         if self.builder is not None and self.encoders:
             raise ValueError("either a builder or encoders, as a builder makes its own encoders")
-        if self.builder is not None and self.augment:
-            raise ValueError("either a builder or augment, as a builder makes the whole network")
         return self
 
     @property
@@ -260,16 +311,44 @@ class CosineSchedule(Spec):
 Schedule = Annotated[ConstantSchedule | CosineSchedule, Field(discriminator="kind")]
 
 
-class TrainingSpec(Spec):
-    """How long and how fast to train.
+class DiscriminatorSpec(Spec):
+    """The network that tells real pictures from made ones, in adversarial training.
+
+    It reads the picture through a strided convolution per entry of `filters`, and what the picture
+    was made from through the declared encoders.
 
     Attributes:
+        filters: Of each convolution; each halves the picture.
+        units: The width of the layer that joins picture and conditions.
+        learning_rate: Of its own optimizer, Adam.
+        dropout: After each convolution; it keeps a small table from being learnt by heart.
+    """
+
+    filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (32, 64)
+    units: PositiveInt = 128
+    learning_rate: PositiveFloat = 2e-4
+    dropout: DropoutRate = 0.3
+
+
+class TrainingSpec(Spec):
+    """What to train for, how long and how fast.
+
+    Attributes:
+        objective: "supervised" lowers the targets' losses. "adversarial" trains the network to
+            make pictures that a discriminator takes for real ones; it is for exactly one image
+            target, and wants a noise feature and no early stopping.
+        loss_balance: How the losses of several targets are added up: "fixed" by their
+            `loss_weight`, "uncertainty" by weights that are learnt beside it.
+        discriminator: Of adversarial training.
         early_stopping_patience: Stop after so many epochs without a better validation loss, and
             keep the best epoch's weights; None trains all epochs and keeps the last.
         mixed_precision: Compute in float16 with float32 weights; worth it on a GPU only.
         shuffle_bytes: The shuffle buffer's size; what it holds is the trainer's memory for data.
     """
 
+    objective: Literal["supervised", "adversarial"] = "supervised"
+    loss_balance: Literal["fixed", "uncertainty"] = "fixed"
+    discriminator: DiscriminatorSpec = DiscriminatorSpec()
     epochs: PositiveInt = 10
     batch_size: PositiveInt = 128
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"

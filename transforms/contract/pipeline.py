@@ -7,17 +7,21 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from transforms.contract.augment import AlignedGeometry
-from transforms.contract.features import Feature, Image, RawColumn
+from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
+from transforms.contract.kinds import Feature, is_user_kind
 from transforms.contract.model import (
-    ENCODERS_BY_FEATURE_KIND,
     BackboneEncoder,
+    BagOfWordsEncoder,
+    CustomEncoder,
     Encoder,
     Gate,
     GateSpec,
     ModelSpec,
     RegistrySpec,
+    SharedEncoder,
     TrainingSpec,
+    encoders_of,
 )
 from transforms.contract.source import (
     SPLITS,
@@ -114,6 +118,22 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _noise_stands_beside_columns(self) -> Self:
+        columns = {column for raw in self.raw_features().values() for column in raw.columns}
+        for name, feature in self.features.items():
+            if not isinstance(feature, Noise):
+                continue
+            if not columns:
+                raise ValueError(
+                    f"@features.{name} a feature with a column beside it, received noise alone"
+                )
+            if name in columns:  # the exported model takes both, by these names
+                raise ValueError(
+                    f"@features.{name} a name that no feature's column has, received {name!r}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _class_weights_name_labels(self) -> Self:
         for name, target in self.targets.items():
             weights = getattr(target, "class_weights", None)
@@ -125,13 +145,31 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _the_model_takes_what_is_declared(self) -> Self:
+        for group, declared in (("features", self.features), ("targets", self.targets)):
+            for name in getattr(self.model, group) or ():
+                if name not in declared:
+                    raise ValueError(
+                        f"@model.{group} some of {', '.join(declared)}, received {name!r}"
+                    )
+        used = self.modelled()
+        for name in self.model.encoders:
+            if name in self.features and name not in used.features:
+                raise ValueError(
+                    f"@model.encoders.{name} one of model.features "
+                    f"({', '.join(used.features)}), received {name!r}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _a_column_has_one_type(self) -> Self:
         seen: dict[str, RawColumn] = {}
         for raw in (*self.raw_features().values(), *self.raw_targets().values()):
             if seen.setdefault(raw.name, raw) != raw:
                 raise ValueError(
                     f"@features one type for column {raw.name!r}, "
-                    f"received {seen[raw.name].dtype} and {raw.dtype} by two declarations"
+                    f"received {seen[raw.name].in_words()} and {raw.in_words()} "
+                    "by two declarations"
                 )
         return self
 
@@ -140,13 +178,53 @@ class PipelineSpec(Spec):
         for name, encoder in self.model.encoders.items():
             if name not in self.features:
                 raise ValueError(f"@model.encoders.{name} the name of a feature, received {name!r}")
+            if isinstance(encoder, SharedEncoder):
+                self._refuse_to_share(name, encoder)
+                continue
             kind = self.features[name].kind
-            allowed = ENCODERS_BY_FEATURE_KIND[kind]
+            allowed = encoders_of(kind)
             if type(encoder) not in allowed:
                 kinds = ", ".join(cls.model_fields["kind"].default for cls in allowed)
                 raise ValueError(
                     f"@model.encoders.{name}.kind one of {kinds} for the {kind} feature, "
                     f"received {encoder.kind!r}"
+                )
+        return self
+
+    def _refuse_to_share(self, name: str, encoder: SharedEncoder) -> None:
+        place, other = f"@model.encoders.{name}.with", self.features.get(encoder.with_)
+        own = self.features[name]
+        if other is None or encoder.with_ == name:
+            raise ValueError(f"{place} the name of another feature, received {encoder.with_!r}")
+        if isinstance(self.model.encoders.get(encoder.with_), SharedEncoder):
+            raise ValueError(
+                f"{place} a feature with an encoder of its own, received {encoder.with_!r}, "
+                "which shares one"
+            )
+        if own.kind != other.kind:
+            raise ValueError(f"{place} another {own.kind} feature, received the kind {other.kind}")
+        if isinstance(own, Image) and isinstance(other, Image) and own.shape != other.shape:
+            raise ValueError(
+                f"{place} pictures of height, width and channels {list(own.shape)}, "
+                f"received {list(other.shape)}"
+            )
+        if hasattr(own, "vocabulary_size"):
+            raise ValueError(
+                f"{place} features without a vocabulary, as the same id is another word in each, "
+                f"received two of kind {own.kind}"
+            )
+
+    @model_validator(mode="after")
+    def _weights_of_terms_are_used(self) -> Self:
+        if self.model.builder is not None:
+            return self  # it finds them in the manifest
+        for name, feature in self.features.items():
+            encoder = self.encoder_of(name)
+            weighted = isinstance(feature, Text) and feature.weights is not None
+            if weighted and not isinstance(encoder, (BagOfWordsEncoder, CustomEncoder)):
+                raise ValueError(
+                    f"@model.encoders.{name}.kind bag_of_words or custom, as "
+                    f"features.{name}.weights is for these, received {encoder.kind!r}"
                 )
         return self
 
@@ -187,6 +265,14 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _balance_has_something_to_balance(self) -> Self:
+        if self.training.loss_balance == "uncertainty" and len(self.targets) < 2:
+            raise ValueError(
+                "@training.loss_balance fixed for a single target, received 'uncertainty'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _gate_metrics_exist(self) -> Self:
         for gate in self.gates():
             if gate.metric not in self.metric_names():
@@ -201,9 +287,13 @@ class PipelineSpec(Spec):
                 )
         return self
 
+    def column_features(self) -> dict[str, FeatureSpec]:
+        """Returns the features that a column feeds: all but noise."""
+        return {n: spec for n, spec in self.features.items() if isinstance(spec, FeatureSpec)}
+
     def raw_features(self) -> dict[str, RawColumn]:
-        """Returns the graph input of every feature, by feature name."""
-        return {name: spec.raw(spec.column or name) for name, spec in self.features.items()}
+        """Returns the graph input of every feature that a column feeds, by feature name."""
+        return {n: spec.raw(spec.column or n) for n, spec in self.column_features().items()}
 
     def raw_targets(self) -> dict[str, RawColumn]:
         """Returns the graph input of every target, by target name."""
@@ -219,11 +309,25 @@ class PipelineSpec(Spec):
         split = ColumnSplit(by="column", column=WINDOW_SPLIT_COLUMN)
         return self.model_copy(update={"source": source, "split": split})
 
+    def modelled(self) -> PipelineSpec:
+        """Returns the declaration with the features and targets that its model uses, and no other.
+
+        What it says of the data is that of the whole declaration only if nothing was left out.
+        """
+        features, targets = self.model.features, self.model.targets
+        return self.model_copy(
+            update={
+                "features": {n: f for n, f in self.features.items() if n in (features or (n,))},
+                "targets": {n: t for n, t in self.targets.items() if n in (targets or (n,))},
+                "model": self.model.model_copy(update={"features": None, "targets": None}),
+            }
+        )
+
     def encoder_of(self, feature: str) -> Encoder:
         """Returns the declared encoder of a feature, or its kind's default."""
         if feature in self.model.encoders:
             return self.model.encoders[feature]
-        default: Any = ENCODERS_BY_FEATURE_KIND[self.features[feature].kind][0]
+        default: Any = encoders_of(self.features[feature].kind)[0]
         return default()  # type: ignore[no-any-return]
 
     def metric_names(self) -> tuple[str, ...]:
@@ -232,19 +336,25 @@ class PipelineSpec(Spec):
         names += [
             f"{split}_{target}_{metric}"
             for split in SPLITS[1:]
-            for target, spec in self.targets.items()
+            for target, spec in self.modelled().targets.items()
             for metric in spec.metrics
         ]
         return tuple(names)
 
     def gates(self) -> tuple[GateSpec, ...]:
         """Returns every gate, each with its metric filled in."""
-        target, spec = next(iter(self.targets.items()))
+        target, spec = next(iter(self.modelled().targets.items()))
         default = f"test_{target}_{spec.metrics[0]}"
         declared = (self.gate,) if isinstance(self.gate, GateSpec) else self.gate
         return tuple(
             gate if gate.metric else gate.model_copy(update={"metric": default})
             for gate in declared
+        )
+
+    def has_user_code(self) -> bool:
+        """Whether the declaration names a function or a kind of the user's own."""
+        return self.model.has_user_code or any(
+            is_user_kind(feature.kind) for feature in self.features.values()
         )
 
     def registered_name(self) -> str:
@@ -272,7 +382,10 @@ class PipelineSpec(Spec):
         """Returns the fingerprint of all that shapes the model, apart from the shards."""
         return fingerprint(
             {
-                "targets": {n: t.model_dump(mode="json") for n, t in self.targets.items()},
+                "targets": {
+                    name: target.model_dump(mode="json")
+                    for name, target in self.modelled().targets.items()
+                },
                 "model": self.model.model_dump(mode="json"),
                 "training": self.training.model_dump(mode="json"),
             }

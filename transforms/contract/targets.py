@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from transforms.contract.features import RawColumn
+from transforms.contract.features import Layout, RawColumn
 from transforms.contract.spec import Spec
 
 TargetPolicy = Literal["reject", "mask"]
@@ -34,11 +34,12 @@ class TargetSpec(Spec):
 class Binary(TargetSpec):
     """Yes or no: a boolean, 0 or 1, or any column of which `positive` is the "yes" value.
 
-    The head is a sigmoid, the loss binary cross-entropy.
+    The head is a sigmoid. The loss "focal" counts rows that are easy already for less.
     """
 
     kind: Literal["binary"]
     positive: str | None = None
+    loss: Literal["binary_crossentropy", "focal"] = "binary_crossentropy"
     class_weights: ClassWeights | None = None
     metrics: tuple[Literal["auc", "precision", "recall", "accuracy"], ...] = Field(
         default=("auc", "precision", "recall", "accuracy"), min_length=1
@@ -47,6 +48,10 @@ class Binary(TargetSpec):
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this target."""
         return RawColumn(name=column, dtype="string")
+
+    def layout(self) -> Layout:
+        """Returns 0 or 1."""
+        return "float32", ()
 
 
 class Multiclass(TargetSpec):
@@ -67,18 +72,31 @@ class Multiclass(TargetSpec):
         """Returns the graph input for this target."""
         return RawColumn(name=column, dtype="string")
 
+    def layout(self) -> Layout:
+        """Returns the id of the class."""
+        return "int64", ()
+
 
 class NumericTarget(TargetSpec):
-    """A number, learnt on the standardized scale and predicted in the column's own unit."""
+    """A number, or a list of `length` numbers, in a row.
+
+    Learnt on the standardized scale, each position on its own, and predicted in the column's unit.
+    """
 
     kind: Literal["numeric"]
+    length: PositiveInt | None = None
     scale: Literal["z_score", "none"] = "z_score"
     loss: Literal["mse", "mae", "huber"] = "mse"
     metrics: tuple[Literal["mae", "rmse"], ...] = Field(default=("mae", "rmse"), min_length=1)
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this target."""
-        return RawColumn(name=column, dtype="float32")
+        shape = () if self.length is None else (self.length,)
+        return RawColumn(name=column, dtype="float32", shape=shape)
+
+    def layout(self) -> Layout:
+        """Returns the numbers on the scale that is learnt."""
+        return "float32", () if self.length is None else (self.length,)
 
 
 Target = Annotated[Binary | Multiclass | NumericTarget, Field(discriminator="kind")]

@@ -6,9 +6,10 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from transforms.contract.kinds import is_user_kind, user_module
 from transforms.contract.manifest import StoredFeature
 from transforms.features import categorical, image, numeric, sequence, text
-from transforms.requests import Fitted, Request
+from transforms.requests import Fitted, Learnt, Request
 
 
 class FeatureKind(Protocol):
@@ -22,8 +23,8 @@ class FeatureKind(Protocol):
         """Returns what is stored, as TFT can carry it: string, int64 or float32 [batch, ...]."""
         ...
 
-    def stored(self, name: str, spec: Any, terms: int) -> StoredFeature:
-        """Returns how it lies in a shard, given the size of its vocabulary."""
+    def stored(self, name: str, spec: Any, learnt: Learnt) -> StoredFeature:
+        """Returns how it lies in a shard, given what the analysis learnt."""
         ...
 
 
@@ -34,3 +35,11 @@ FEATURE_KINDS: dict[str, FeatureKind] = {
     "image": image,
     "sequence": sequence,
 }
+
+
+def feature_kind(kind: str) -> FeatureKind:
+    """Returns the transform of a kind, a user's own among them."""
+    if is_user_kind(kind):
+        module: FeatureKind = user_module(kind, "transform")
+        return module
+    return FEATURE_KINDS[kind]

@@ -5,37 +5,77 @@ from __future__ import annotations
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from transforms.contract.features import Categorical
+from transforms.contract.features import ID_PATTERN, Categorical
 from transforms.contract.manifest import StoredFeature
-from transforms.requests import Fitted, Request, VocabularyRequest
+from transforms.requests import Fitted, Learnt, Request, VocabularyRequest
+
+_MISSING = 0
+
+
+def usable(spec: Categorical, raw: tf.Tensor) -> tf.Tensor:
+    """Returns the column with a missing value where there is no id, as reading does it.
+
+    Args:
+        spec: The declaration.
+        raw: string [batch], or [batch, length], of which such a row is missing as a whole.
+    """
+    if spec.encoding != "identity":
+        return raw
+    spelt = tf.strings.regex_full_match(raw, ID_PATTERN)
+    wrong = (raw != "") & ~(spelt & (_numbers(tf.where(spelt, raw, "")) < spec.buckets))
+    if spec.length is not None:
+        wrong = tf.reduce_any(wrong, axis=1, keepdims=True)
+    return tf.where(wrong, "", raw)
 
 
 def requests(name: str, spec: Categorical, raw: tf.Tensor) -> tuple[Request, ...]:
-    """Asks for the vocabulary of the terms, string [batch]."""
-    values = _with_default(spec, raw)
+    """Asks for the vocabulary of the terms, if there is to be one."""
+    if spec.encoding != "vocabulary":
+        return ()
+    values = tf.reshape(_with_default(spec, raw), [-1])
     return (VocabularyRequest(name, values, spec.vocabulary_size, spec.minimum_count),)
 
 
 def encode(name: str, spec: Categorical, raw: tf.Tensor, fitted: Fitted) -> tf.Tensor:
-    """Returns ids, int64 [batch]: 0 missing, then the vocabulary, then the buckets of the rest."""
+    """Returns ids, int64 [batch], or [batch, length] padded with 0 at the end; 0 is missing."""
     values = _with_default(spec, raw)
-    ids = 1 + tft.apply_vocabulary(
-        values, fitted.vocabularies[name], num_oov_buckets=spec.oov_buckets
-    )
-    return tf.where(values == "", tf.zeros_like(ids), ids)
+    if spec.encoding == "vocabulary":
+        vocabulary = fitted.vocabularies[name]
+        found = tft.apply_vocabulary(values, vocabulary, num_oov_buckets=spec.oov_buckets)
+    elif spec.encoding == "hash":
+        found = tf.strings.to_hash_bucket_fast(values, spec.buckets)
+    else:
+        found = _numbers(values)
+    ids = tf.where(values == "", tf.constant(_MISSING, tf.int64), 1 + found)
+    if spec.length is None:
+        return ids
+    present = tf.ragged.boolean_mask(ids, ids != _MISSING)
+    return present.to_tensor(_MISSING, shape=[None, spec.length])
 
 
-def stored(name: str, spec: Categorical, terms: int) -> StoredFeature:
-    """Returns the stored id; its cardinality counts the missing value and the buckets."""
+def stored(name: str, spec: Categorical, learnt: Learnt) -> StoredFeature:
+    """Returns the stored ids; their cardinality counts the missing value and the buckets."""
     return StoredFeature(
         name=name,
         role="feature",
         kind=spec.kind,
         dtype="int64",
-        shape=(),
-        cardinality=1 + terms + spec.oov_buckets,
+        shape=() if spec.length is None else (spec.length,),
+        cardinality=1 + (spec.buckets or len(learnt.terms) + spec.oov_buckets),
     )
 
 
 def _with_default(spec: Categorical, raw: tf.Tensor) -> tf.Tensor:
-    return raw if spec.default is None else tf.where(raw == "", spec.default, raw)
+    if spec.default is None:
+        return raw
+    missing = raw == ""
+    if spec.length is not None:
+        # Only of a list without any value, and there in the first place.
+        nothing = tf.reduce_all(missing, axis=1, keepdims=True)
+        missing = nothing & (tf.range(spec.length) == 0)
+    return tf.where(missing, spec.default, raw)
+
+
+def _numbers(texts: tf.Tensor) -> tf.Tensor:
+    """Returns whole numbers from texts that spell them; the empty text is 0."""
+    return tf.strings.to_number(tf.where(texts == "", "0", texts), tf.int64)

@@ -8,10 +8,11 @@ import tensorflow as tf
 
 from transforms.contract.features import Image
 from transforms.contract.manifest import StoredFeature
-from transforms.requests import Fitted, Request
+from transforms.requests import Fitted, Learnt, Request
 
 TOO_LARGE = "image_too_large"  # what a refused picture's error says, and the reason of its reject
 _JPEG_QUALITY = 95
+_OPAQUE = 255
 _JPEG, _PNG, _GIF, _BMP, _NONE, _OTHER = range(6)
 _MAGIC = {_JPEG: b"\xff\xd8\xff", _PNG: b"\x89PNG\r\n\x1a\n", _GIF: b"GIF8", _BMP: b"BM"}
 _REDUCTIONS = (1, 2, 4, 8)  # what libjpeg can scale down by while it decodes
@@ -49,7 +50,7 @@ def decode_stored(spec: Image, stored_pixels: tf.Tensor) -> tf.Tensor:
     )
 
 
-def stored(name: str, spec: Image, terms: int) -> StoredFeature:
+def stored(name: str, spec: Image, learnt: Learnt) -> StoredFeature:
     """Returns the stored pixels."""
     return StoredFeature(
         name=name,
@@ -144,7 +145,19 @@ def _decode_jpeg(spec: Image, contents: tf.Tensor) -> tf.Tensor:
 def _decode_png(spec: Image, contents: tf.Tensor) -> tf.Tensor:
     width, height = _header_ints(contents, 16, tf.int32, little_endian=False)
     contents = _unless_huge(spec, contents, height, width)
-    return tf.io.decode_png(contents, channels=spec.channels)
+    if spec.background is None:
+        return tf.io.decode_png(contents, channels=spec.channels)
+    # Before resizing, so that what transparent pixels hide never bleeds into their neighbours.
+    over = _over(tf.io.decode_png(contents, channels=4), spec.background)
+    return _with_channels(spec, over, 3)
+
+
+def _over(image: tf.Tensor, background: tuple[int, int, int]) -> tf.Tensor:
+    """Lays a picture over a color: uint8 [height, width, 4] to [height, width, 3]."""
+    image = tf.cast(image, tf.int32)
+    color, alpha = image[..., :3], image[..., 3:]
+    mixed = color * alpha + tf.constant(background) * (_OPAQUE - alpha)
+    return tf.cast((mixed + _OPAQUE // 2) // _OPAQUE, tf.uint8)
 
 
 def _decode_gif(spec: Image, contents: tf.Tensor) -> tf.Tensor:
@@ -174,5 +187,5 @@ def _with_channels(spec: Image, image: tf.Tensor, channels: int) -> tf.Tensor:
     if spec.channels == 1:
         return tf.image.rgb_to_grayscale(image)
     return tf.concat(
-        [image, tf.fill([*tf.unstack(tf.shape(image)[:2]), 1], tf.constant(255, tf.uint8))], 2
+        [image, tf.fill([*tf.unstack(tf.shape(image)[:2]), 1], tf.constant(_OPAQUE, tf.uint8))], 2
     )

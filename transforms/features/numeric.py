@@ -1,4 +1,4 @@
-"""Numbers to scaled numbers, or to the index of their quantile bucket."""
+"""Numbers to scaled numbers, to their rank, or to the index of their quantile bucket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tensorflow_transform as tft
 
 from transforms.contract.features import Numeric
 from transforms.contract.manifest import StoredFeature
-from transforms.requests import Fitted, MomentsRequest, Request
+from transforms.requests import Fitted, Learnt, Moments, MomentsRequest, Request
 
 _QUANTILE_ERROR = 0.001  # of the rank, so that a boundary is off by a thousandth of the rows
 
@@ -26,7 +26,9 @@ def encode(name: str, spec: Numeric, raw: tf.Tensor, fitted: Fitted) -> tf.Tenso
         default = _curve(spec, tf.fill(tf.shape(values), tf.constant(spec.default, tf.float32)))
     filled = tf.where(tf.math.is_nan(values), default, values)
     if spec.scale == "bucketize":
-        scaled = _buckets(spec, values, filled)
+        scaled = _buckets(_boundaries(values, spec.buckets), filled)
+    elif spec.scale == "quantile":
+        scaled = _ranks(_boundaries(values, spec.quantiles), moments, filled)
     elif spec.scale == "min_max":
         span = moments.maximum - moments.minimum
         scaled = tf.math.divide_no_nan(filled - moments.minimum, span)
@@ -34,10 +36,12 @@ def encode(name: str, spec: Numeric, raw: tf.Tensor, fitted: Fitted) -> tf.Tenso
         scaled = filled
     else:
         scaled = (filled - moments.mean) / moments.deviation
+        if spec.clip is not None:
+            scaled = tf.clip_by_value(scaled, -spec.clip, spec.clip)
     return tf.squeeze(scaled, axis=1) if spec.length is None else scaled
 
 
-def stored(name: str, spec: Numeric, terms: int) -> StoredFeature:
+def stored(name: str, spec: Numeric, learnt: Learnt) -> StoredFeature:
     """Returns the stored number or bucket id."""
     bucketized = spec.scale == "bucketize"
     return StoredFeature(
@@ -52,8 +56,10 @@ def stored(name: str, spec: Numeric, terms: int) -> StoredFeature:
 
 def _matrix(spec: Numeric, raw: tf.Tensor) -> tf.Tensor:
     values = raw[:, tf.newaxis] if spec.length is None else raw
-    # In shards an infinite number never gets here; a served one counts as missing.
-    values = tf.where(tf.math.is_finite(values), values, tf.constant(float("nan"), tf.float32))
+    # In shards an infinite number never gets here; a served one counts as missing, and with it
+    # the list that it is in.
+    usable = tf.reduce_all(tf.math.is_finite(values), axis=1, keepdims=True)
+    values = tf.where(usable, values, tf.constant(float("nan"), tf.float32))
     return _curve(spec, values)
 
 
@@ -63,15 +69,40 @@ def _curve(spec: Numeric, values: tf.Tensor) -> tf.Tensor:
     return values
 
 
-def _buckets(spec: Numeric, values: tf.Tensor, filled: tf.Tensor) -> tf.Tensor:
-    """Returns the quantile bucket of every value; the boundaries are each position's own."""
-    present = tf.cast(~tf.math.is_nan(values), tf.float32)
-    counted = tf.where(tf.math.is_nan(values), tf.zeros_like(values), values)
-    columns = [
-        tft.apply_buckets(
-            filled[:, i],
-            tft.quantiles(counted[:, i], spec.buckets, _QUANTILE_ERROR, weights=present[:, i]),
-        )
-        for i in range(spec.length or 1)
-    ]
-    return tf.stack(columns, axis=1)
+def _boundaries(values: tf.Tensor, parts: int) -> tf.Tensor:
+    """Returns what cuts the training rows into equal parts, float32 [length, parts - 1].
+
+    NaN does not count: a list that is missing is so at every position.
+    """
+    return tft.quantiles(values, parts, _QUANTILE_ERROR, reduce_instance_dims=False)
+
+
+def _buckets(boundaries: tf.Tensor, filled: tf.Tensor) -> tf.Tensor:
+    """Returns the bucket of every value, int64 [batch, length]."""
+    found = tf.searchsorted(boundaries, tf.transpose(filled), side="right")
+    return tf.cast(tf.transpose(found), tf.int64)
+
+
+def _ranks(boundaries: tf.Tensor, moments: Moments, filled: tf.Tensor) -> tf.Tensor:
+    """Returns the share of the training rows below every value, float32 [batch, length].
+
+    The quantile transform: linear between the boundaries, 0 and 1 outside of the training rows'
+    range, and the middle of its ranks for a value that several boundaries share, as in Pedregosa
+    et al., "Scikit-learn: Machine Learning in Python", 2011.
+    """
+    ends = [moments.minimum[:, tf.newaxis], boundaries, moments.maximum[:, tf.newaxis]]
+    # In float64 the distance of two numbers is finite.
+    knots = tf.cast(tf.concat(ends, axis=1), tf.float64)
+    values = tf.cast(tf.transpose(filled), tf.float64)
+    steps = boundaries.shape[1] + 1
+    left = tf.searchsorted(knots, values, side="left")
+    right = tf.searchsorted(knots, values, side="right")
+    above = tf.clip_by_value(left, 1, steps)
+    low = tf.gather(knots, above - 1, batch_dims=1)
+    high = tf.gather(knots, above, batch_dims=1)
+    between = tf.cast(above - 1, tf.float64) + tf.math.divide_no_nan(values - low, high - low)
+    shared = tf.cast(left + right - 1, tf.float64) / 2
+    ranks = tf.where(right > left, shared, between) / steps
+    ranks = tf.where(values >= knots[:, -1:], tf.ones_like(ranks), ranks)
+    ranks = tf.where(values <= knots[:, :1], tf.zeros_like(ranks), ranks)
+    return tf.cast(tf.transpose(ranks), tf.float32)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from transforms.contract.features import Sequence
 from transforms.contract.manifest import StoredFeature
-from transforms.requests import Fitted, MomentsRequest, Request
+from transforms.requests import Fitted, Learnt, MomentsRequest, Request
 
 _NAN = float("nan")
 
@@ -36,7 +36,7 @@ def encode(name: str, spec: Sequence, raw: tf.Tensor, fitted: Fitted) -> tf.Tens
     return tf.where(numbers_to_come[..., tf.newaxis] > 0, filled, _NAN)
 
 
-def stored(name: str, spec: Sequence, terms: int) -> StoredFeature:
+def stored(name: str, spec: Sequence, learnt: Learnt) -> StoredFeature:
     """Returns the stored series."""
     return StoredFeature(
         name=name,

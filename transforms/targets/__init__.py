@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from transforms.contract.manifest import StoredFeature
-from transforms.requests import Fitted, Request
+from transforms.requests import Fitted, Learnt, Request
 from transforms.targets import binary, multiclass, numeric
 
 
@@ -24,8 +24,8 @@ class TargetKind(Protocol):
         """Returns the label, and whether there is one, bool [batch]."""
         ...
 
-    def stored(self, name: str, spec: Any, terms: int) -> StoredFeature:
-        """Returns how the label lies in a shard, given the number of classes seen."""
+    def stored(self, name: str, spec: Any, learnt: Learnt) -> StoredFeature:
+        """Returns how the label lies in a shard, given what the analysis learnt."""
         ...
 
 

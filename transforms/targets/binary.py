@@ -7,7 +7,7 @@ import tensorflow as tf
 from transforms.columns import TRUE_TEXTS
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.targets import Binary
-from transforms.requests import Fitted, Request, VocabularyRequest
+from transforms.requests import Fitted, Learnt, Request, VocabularyRequest
 
 
 def requests(name: str, spec: Binary, raw: tf.Tensor) -> tuple[Request, ...]:
@@ -28,7 +28,7 @@ def encode(
     return tf.cast(label, tf.float32), known
 
 
-def stored(name: str, spec: Binary, terms: int) -> StoredFeature:
+def stored(name: str, spec: Binary, learnt: Learnt) -> StoredFeature:
     """Returns the stored 0 or 1."""
     return StoredFeature(name=name, role="target", kind=spec.kind, dtype="float32", shape=())
 

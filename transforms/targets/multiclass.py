@@ -7,7 +7,7 @@ import tensorflow_transform as tft
 
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.targets import Multiclass
-from transforms.requests import Fitted, Request, VocabularyRequest
+from transforms.requests import Fitted, Learnt, Request, VocabularyRequest
 
 
 def requests(name: str, spec: Multiclass, raw: tf.Tensor) -> tuple[Request, ...]:
@@ -26,8 +26,13 @@ def encode(
     return tf.maximum(found, 0), found >= 0
 
 
-def stored(name: str, spec: Multiclass, terms: int) -> StoredFeature:
+def stored(name: str, spec: Multiclass, learnt: Learnt) -> StoredFeature:
     """Returns the stored class id."""
     return StoredFeature(
-        name=name, role="target", kind=spec.kind, dtype="int64", shape=(), cardinality=terms
+        name=name,
+        role="target",
+        kind=spec.kind,
+        dtype="int64",
+        shape=(),
+        cardinality=len(learnt.terms),
     )

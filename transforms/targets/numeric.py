@@ -1,4 +1,4 @@
-"""Numbers to standardized numbers."""
+"""Numbers and vectors to standardized ones."""
 
 from __future__ import annotations
 
@@ -6,26 +6,36 @@ import tensorflow as tf
 
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.targets import NumericTarget
-from transforms.requests import Fitted, MomentsRequest, Request
+from transforms.requests import Fitted, Learnt, MomentsRequest, Request
 
 
 def requests(name: str, spec: NumericTarget, raw: tf.Tensor) -> tuple[Request, ...]:
-    """Asks for mean and standard deviation."""
-    return (MomentsRequest(name, raw[:, tf.newaxis]),)
+    """Asks for mean and standard deviation of each position."""
+    return (MomentsRequest(name, raw[:, tf.newaxis] if spec.length is None else raw),)
 
 
 def encode(
     name: str, spec: NumericTarget, raw: tf.Tensor, fitted: Fitted
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the number on the scale that is learnt, float32 [batch], and whether it is known."""
-    known = ~tf.math.is_nan(raw)
-    values = tf.where(known, raw, tf.zeros_like(raw))
+    """Returns numbers on the scale that is learnt, float32 [batch, ...], and whether all are known.
+
+    A row with a number missing has no label.
+    """
+    values = raw
     if spec.scale == "z_score":
         moments = fitted.moments[name]
-        values = tf.where(known, (values - moments.mean[0]) / moments.deviation[0], 0.0)
+        mean, deviation = moments.mean, moments.deviation
+        if spec.length is None:
+            mean, deviation = mean[0], deviation[0]
+        values = (raw - mean) / deviation
+    known = ~tf.math.is_nan(raw)
+    if spec.length is not None:
+        known = tf.reduce_all(known, axis=1)
+    values = tf.where(known if spec.length is None else known[:, tf.newaxis], values, 0.0)
     return values, known
 
 
-def stored(name: str, spec: NumericTarget, terms: int) -> StoredFeature:
-    """Returns the stored number."""
-    return StoredFeature(name=name, role="target", kind=spec.kind, dtype="float32", shape=())
+def stored(name: str, spec: NumericTarget, learnt: Learnt) -> StoredFeature:
+    """Returns the stored numbers."""
+    shape = () if spec.length is None else (spec.length,)
+    return StoredFeature(name=name, role="target", kind=spec.kind, dtype="float32", shape=shape)

@@ -17,7 +17,7 @@ def branch(spec, channels=3, side=32):
     )  # fmt: skip
     keras.utils.set_random_seed(1)
     tensor = keras.Input(stored.shape, dtype="uint8", name="f")
-    return keras.Model(tensor, encode("f", spec, stored, tensor))
+    return keras.Model(tensor, encode("f", spec, stored, tensor).vector)
 
 
 def vectors(model):

@@ -8,7 +8,7 @@ from transforms.contract.declaration import load, parse
 from transforms.contract.errors import DeclarationError
 from transforms.contract.features import Image
 from transforms.contract.fusions import ConcatenateFusion
-from transforms.contract.model import GateSpec, LstmEncoder, ResnetEncoder
+from transforms.contract.model import CnnEncoder, GateSpec, LstmEncoder, ResnetEncoder
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import HashSplit
 
@@ -67,6 +67,48 @@ def test_a_small_picture_is_refused_for_a_deep_network(declaration: Path) -> Non
     assert "received 31x96" in message
 
 
+OTHER = "features.other={kind: image, height: 96, width: 96}"
+SHARED = "model.encoders.other={kind: shared, with: photo}"
+
+
+def test_an_encoder_is_shared_and_read_back_as_it_was_declared(declaration: Path) -> None:
+    pipeline = load(declaration, [OTHER, SHARED, "model.encoders.photo={kind: cnn, units: 8}"])
+    assert pipeline.encoder_of("other").with_ == "photo"
+    assert PipelineSpec.model_validate_json(pipeline.model_dump_json()) == pipeline
+    assert load(declaration, [OTHER, SHARED]).encoder_of("photo") == CnnEncoder()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["features.other.width=95"],
+            "expected pictures of height, width and channels [96, 95, 3]",
+        ),
+        (["features.other.channels=1"], "channels [96, 96, 1], received [96, 96, 3]"),
+        (["model.encoders.other.with=third"], "the name of another feature, received 'third'"),
+        (["model.encoders.other.with=other"], "the name of another feature, received 'other'"),
+        (["model.encoders.other.with=country"], "another image feature, received the kind categ"),
+        (["model.encoders.photo={kind: shared, with: other}"], "an encoder of its own, received"),
+    ],
+)
+def test_an_encoder_that_cannot_be_shared_is_refused(
+    declaration: Path, overrides: list[str], message: str
+) -> None:
+    found = error_of(declaration, OTHER, SHARED, *overrides)
+    assert "model.encoders." in found
+    assert message in found
+
+
+def test_vocabularies_are_not_shared(declaration: Path) -> None:
+    found = error_of(
+        declaration,
+        "features.city={kind: categorical}",
+        "model.encoders.city={kind: shared, with: country}",
+    )
+    assert "model.encoders.city.with: expected features without a vocabulary" in found
+
+
 def test_aligned_pictures_have_one_size_and_one_geometry(declaration: Path) -> None:
     depth = "features.depth={kind: image, height: 96, width: 96, channels: 1}"
     both = "model.augment.geometry={columns: [photo, depth], zoom: 0.1}"
@@ -77,6 +119,26 @@ def test_aligned_pictures_have_one_size_and_one_geometry(declaration: Path) -> N
     assert "one geometry for each picture" in message
     message = error_of(declaration, depth, both, "features.depth.width=95")
     assert "model.augment.geometry.columns: expected pictures of one size" in message
+
+
+def test_weights_of_terms_are_for_what_can_use_them(declaration: Path) -> None:
+    weighted = "features.review={kind: text, weights: tf_idf}"
+    bag = "model.encoders.review={kind: bag_of_words}"
+    assert load(declaration, [weighted, bag]).features["review"].weights == "tf_idf"
+    custom = "model.encoders.review={kind: custom, builder: 'own:encode'}"
+    assert load(declaration, [weighted, custom]).model.has_user_code
+    assert load(declaration, [weighted, "model={builder: 'own:build'}"]).model.has_user_code
+
+
+def test_a_declaration_that_was_written_out_is_read_again(declaration: Path) -> None:
+    spec = load(declaration, ["features.country={kind: categorical, encoding: hash, buckets: 9}"])
+    assert PipelineSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_a_column_is_a_list_or_none(declaration: Path) -> None:
+    tags = "features.tags={kind: categorical, column: country, length: 3}"
+    message = error_of(declaration, tags)
+    assert "received string and up to 3 x string by two declarations" in message
 
 
 def test_a_fusion_that_does_not_say_concatenates(declaration: Path) -> None:
@@ -92,11 +154,11 @@ def test_a_declaration_says_whether_it_needs_the_users_modules(declaration: Path
     assert load(declaration, [custom]).model.has_user_code
 
 
-@pytest.mark.parametrize(
-    "beside", ["encoders: {photo: {kind: cnn}}", "augment: {photo: {zoom: 0.1}}"]
-)
-def test_a_builder_stands_alone(declaration: Path, beside: str) -> None:
-    assert "either a builder or" in error_of(declaration, f"model={{builder: 'own:f', {beside}}}")
+def test_a_builder_makes_its_own_encoders_and_takes_augmented_pictures(declaration: Path) -> None:
+    both = "model={builder: 'own:f', encoders: {photo: {kind: cnn}}}"
+    assert "either a builder or" in error_of(declaration, both)
+    augmented = "model={builder: 'own:f', augment: {photo: {zoom: 0.1}}}"
+    assert load(declaration, [augmented]).model.augment["photo"].zoom == 0.1
 
 
 def test_override_replaces_one_value(declaration: Path) -> None:
@@ -146,6 +208,36 @@ def test_override_replaces_one_value(declaration: Path) -> None:
             "model.encoders.review: expected dimension to be a multiple of heads, "
             "received 10 for 4 heads",
         ),
+        (
+            "features.country={kind: categorical, encoding: hash}",
+            "features.country: expected buckets, as encoding hash needs them, received none",
+        ),
+        (
+            "features.country.buckets=9",
+            "features.country: expected buckets only with encoding hash or identity, received "
+            "buckets 9 with encoding vocabulary",
+        ),
+        (
+            "features.country={kind: categorical, encoding: identity, buckets: 9, oov_buckets: 2}",
+            "features.country: expected oov_buckets only with encoding vocabulary, received "
+            "oov_buckets 2 with encoding identity",
+        ),
+        (
+            "features.country={kind: categorical, encoding: identity, buckets: 9, default: '9'}",
+            "features.country: expected a default that is a whole number from 0 to 8, received '9'",
+        ),
+        (
+            "features.x={kind: numeric, scale: quantile, clip: 3}",
+            "features.x: expected clip only with scale z_score or log, received clip 3.0 "
+            "with scale quantile",
+        ),
+        ("features.x={kind: numeric, clip: 0}", "features.x.clip: expected greater than 0"),
+        ("features.x={kind: text, weights: bm25}", "features.x.weights: expected 'tf_idf'"),
+        (
+            "features.x={kind: text, weights: tf_idf}",
+            "model.encoders.x.kind: expected bag_of_words or custom, as features.x.weights is for "
+            "these, received 'embedding'",
+        ),
         ("model.fusion={kind: sum}", "model.fusion: expected kind to be one of 'concatenate'"),
         ("model.fusion={kind: gated, hiden: [3]}", "(did you mean 'hidden'?)"),
         (
@@ -167,6 +259,11 @@ def test_override_replaces_one_value(declaration: Path) -> None:
         ("model.augment={all: {columns: [photo, mask], zoom: 0.1}}", "expected image features"),
         ("model.augment={all: {columns: [photo, x], brightness: 1}}", "unknown key 'brightness'"),
         ("model.augment={photo: {flipp: horizontal}}", "(did you mean 'flip'?)"),
+        (
+            "features.photo={kind: image, height: 9, width: 9, channels: 4, background: [0, 0, 0]}",
+            "features.photo: expected no background for 4 channels",
+        ),
+        ("features.photo.background=[0, 0, 256]", "features.photo.background.2: expected less"),
         ("features.photo.storage=webp", "features.photo.storage: expected 'raw', 'jpeg' or 'png'"),
         ("training.epochs=true", "training.epochs: expected a valid integer"),
         ("name", "expected a path in the declaration and a value"),
@@ -252,3 +349,36 @@ def test_lstm_encoder_is_read_by_its_kind() -> None:
         features={"a": {"kind": "text"}}, model={"encoders": {"a": {"kind": "lstm", "units": 8}}}
     )
     assert pipeline.encoder_of("a") == LstmEncoder(units=8)
+
+
+def test_noise_alone_makes_no_pipeline(declaration: Path) -> None:
+    message = error_of(declaration, "features={z: {kind: noise, dimension: 4}}")
+    assert "features.z: expected a feature with a column beside it, received noise alone" in message
+
+
+def test_noise_has_a_name_of_its_own(declaration: Path) -> None:
+    message = error_of(
+        declaration,
+        "features.z={kind: noise, dimension: 4}",
+        "features.country={kind: categorical, column: z}",
+    )
+    assert "features.z: expected a name that no feature's column has, received 'z'" in message
+
+
+def test_noise_is_part_of_what_shapes_the_shards(declaration: Path) -> None:
+    narrow, wide = (
+        load(declaration, [f"features.z={{kind: noise, dimension: {n}}}"]) for n in (4, 5)
+    )
+    assert narrow.data_fingerprint() != wide.data_fingerprint()
+
+
+def test_a_single_target_has_nothing_to_balance(declaration: Path) -> None:
+    message = error_of(declaration, "training.loss_balance=uncertainty")
+    assert "training.loss_balance: expected fixed for a single target" in message
+
+
+def test_a_model_uses_what_is_declared(declaration: Path) -> None:
+    for group in ("features", "targets"):
+        message = error_of(declaration, f"model.{group}=[aera]")
+        assert f"model.{group}: expected some of" in message
+        assert "received 'aera'" in message

@@ -73,6 +73,54 @@ def test_alpha_is_kept_where_it_is_declared() -> None:
     assert np.array_equal(found, pixels)
 
 
+def half_transparent(kind: str) -> bytes:
+    """Returns 8x8 red pixels: the left half opaque, the right half transparent."""
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[..., 0] = 200
+    pixels[:, :4, 3] = 255
+    picture = Picture.fromarray(pixels)
+    if kind == "palette":
+        picture = Picture.fromarray(pixels[..., 3] // 255).convert("P")
+        picture.putpalette([9, 9, 9, 200, 0, 0])
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG", transparency=0)
+        return buffer.getvalue()
+    return encoded(pixels, "PNG")
+
+
+@pytest.mark.parametrize("kind", ["rgba", "palette"])
+def test_transparent_pixels_lie_over_the_background(kind: str) -> None:
+    found = pixels_of(spec(background=(10, 20, 30)), half_transparent(kind))[0]
+    assert (found[:, :4] == (200, 0, 0)).all()
+    assert (found[:, 4:] == (10, 20, 30)).all()
+    gray = pixels_of(spec(channels=1, background=(255, 255, 255)), half_transparent(kind))[0]
+    assert (gray[:, 4:] == 255).all()
+    assert (gray[:, :4] < 100).all()
+
+
+def test_without_a_background_the_hidden_color_is_taken() -> None:
+    assert (pixels_of(spec(), half_transparent("rgba"))[0] == (200, 0, 0)).all()
+
+
+def test_the_hidden_color_does_not_bleed_when_the_picture_is_resized() -> None:
+    found = pixels_of(spec(3, background=(200, 0, 0)), half_transparent("rgba"))[0]
+    assert (found == (200, 0, 0)).all()
+
+
+def test_half_transparent_pixels_are_mixed_with_the_background() -> None:
+    pixels = np.full((8, 8, 4), 100, np.uint8)
+    pixels[..., 3] = 51  # a fifth
+    found = pixels_of(spec(background=(200, 0, 255)), encoded(pixels, "PNG"))[0]
+    assert (found == (180, 20, 224)).all()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "GIF", "BMP"])
+def test_opaque_formats_ignore_the_background(kind: str) -> None:
+    picture = encoded(gradient(8), kind)
+    with_background = pixels_of(spec(background=(1, 2, 3)), picture)
+    assert np.array_equal(with_background, pixels_of(spec(), picture))
+
+
 @pytest.mark.parametrize("size", [64, 100, 129, 256, 700])
 def test_reduced_decoding_stays_close_to_full_decoding(size: int) -> None:
     found = pixels_of(spec(32), encoded(gradient(size), "JPEG", quality=95))[0].astype(int)

@@ -4,6 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.transforms.conftest import kinds_rows
 
 Transform = Callable[..., dict[str, np.ndarray]]
 
@@ -47,3 +51,96 @@ def test_each_position_of_a_list_has_its_own_scale(transform_rows: Transform) ->
     scaled = transform_rows(sizes=[[50.0, 100.0, 7.0]])["sizes"]
     z = (50.0 - AREAS.mean()) / AREAS.std()
     assert scaled[0] == pytest.approx([z, z, 0.0], rel=1e-5)
+
+
+def training(column: str) -> np.ndarray:
+    """Returns the values of a column that the training rows of `kinds` have."""
+    rows = kinds_rows(100)
+    values = zip(rows[column], rows["fold"], strict=True)
+    return np.array([v for v, fold in values if fold == "train" and v is not None])
+
+
+SQUARES = training("area")
+PAIRS = training("pair")
+
+
+def test_rank_is_the_share_of_the_training_rows_below(transform_kinds: Transform) -> None:
+    ranks = transform_kinds(area=SQUARES)["rank"]
+    below = (SQUARES[None, :] < SQUARES[:, None]).mean(axis=1)
+    assert ranks == pytest.approx(below, abs=0.03)  # a row is 0.018, a boundary 0.01
+
+
+def test_rank_is_linear_between_two_boundaries(transform_kinds: Transform) -> None:
+    # With two quantiles the middle boundary alone is known.
+    low, middle, high = SQUARES.min(), np.sort(SQUARES)[len(SQUARES) // 2], SQUARES.max()
+    values = [low, (low + middle) / 2, middle, (middle + high) / 2, high, 2 * high, -1]
+    ranks = transform_kinds(area=values)["coarse_rank"]
+    assert ranks == pytest.approx([0, 0.25, 0.5, 0.75, 1, 1, 0], abs=0.01)
+
+
+def test_value_that_many_rows_share_has_the_middle_of_their_ranks(
+    transform_kinds: Transform,
+) -> None:
+    # A quarter of the training rows is below 0, a half is 0, a quarter is above.
+    ranks = transform_kinds(tied=[-50.0, 0.0, 48.0])["tied"]
+    assert ranks == pytest.approx([0.0, 0.5, 1.0], abs=0.01)
+
+
+def test_rank_of_a_column_without_a_training_value_is_finite(transform_kinds: Transform) -> None:
+    assert np.isfinite(transform_kinds(never=[np.nan, -1.0, 0.0, 1.0])["never"]).all()
+
+
+def test_each_position_has_its_own_ranks_and_buckets(transform_kinds: Transform) -> None:
+    outputs = transform_kinds(pair=PAIRS)
+    below = (PAIRS[None] < PAIRS[:, None]).mean(axis=1)
+    assert outputs["pair_rank"] == pytest.approx(below, abs=0.03)
+    buckets = outputs["pair_bucket"]
+    assert buckets.dtype == np.int64
+    for position in range(2):
+        shares = np.bincount(buckets[:, position], minlength=4) / len(PAIRS)
+        assert shares == pytest.approx([0.25] * 4, abs=0.03)
+    assert (buckets[:, 0] + buckets[:, 1]).tolist() == pytest.approx([3] * len(PAIRS), abs=1)
+
+
+ANY_NUMBERS = st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=20)
+# The graph is loaded once for all examples.
+on_a_frozen_graph = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
+)
+
+
+@on_a_frozen_graph
+@given(numbers=ANY_NUMBERS)
+def test_greater_numbers_have_no_lower_rank(
+    transform_kinds: Transform, numbers: list[float]
+) -> None:
+    finite = sorted(number for number in numbers if np.isfinite(number)) or [0.0]
+    outputs = transform_kinds(area=finite, tied=finite)
+    for name in ("rank", "coarse_rank", "tied"):
+        assert ((outputs[name] >= 0) & (outputs[name] <= 1)).all()
+        assert (np.diff(outputs[name]) >= 0).all()
+
+
+@on_a_frozen_graph
+@given(numbers=ANY_NUMBERS)
+def test_clipped_number_is_no_further_from_the_mean(
+    transform_kinds: Transform, numbers: list[float]
+) -> None:
+    outputs = transform_kinds(area=numbers)
+    assert (np.abs(outputs["clipped"]) <= 1.5).all()
+    assert (np.abs(outputs["clipped_log"]) <= 0.5).all()
+    values = np.array(numbers, np.float32)
+    scaled = (
+        np.where(np.isfinite(values), values, SQUARES.mean()) - SQUARES.mean()
+    ) / SQUARES.std()
+    expected = np.clip(scaled.astype(np.float64), -1.5, 1.5)
+    assert outputs["clipped"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_list_has_one_indicator_and_is_missing_as_a_whole(transform_kinds: Transform) -> None:
+    nan, inf = np.nan, np.inf
+    outputs = transform_kinds(pair=[[3.0, -9.0], [nan, nan], [nan, -9.0], [3.0, inf]])
+    assert outputs["pair__missing"].tolist() == [0.0, 1.0, 1.0, 1.0]
+    assert outputs["pair"].shape == (4, 2)
+    assert outputs["pair"][0] == pytest.approx([-1.0, 1.0])  # clipped
+    assert outputs["pair"][1:] == pytest.approx(np.zeros((3, 2)), abs=1e-6)

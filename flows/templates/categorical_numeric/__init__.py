@@ -1,0 +1,1 @@
+"""Subscribers: two categories and two numbers on each row."""

@@ -1,0 +1,1 @@
+"""Melons: a photo and a weight on each row."""

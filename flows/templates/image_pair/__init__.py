@@ -1,0 +1,1 @@
+"""Plants: two photos on each row, by path."""

@@ -1,0 +1,1 @@
+"""Postcards: a photo and a long text on each row."""

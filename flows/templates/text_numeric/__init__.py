@@ -1,0 +1,1 @@
+"""Support tickets: a text and a number on each row."""

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from tests.user_kinds.angle.declaration import Declaration
+from transforms.contract.manifest import StoredFeature
+from transforms.requests import Fitted, Learnt, Request
+
+
+def requests(name: str, spec: Declaration, raw: tf.Tensor) -> tuple[Request, ...]:
+    return ()  # nothing is learnt from the training rows
+
+
+def encode(name: str, spec: Declaration, raw: tf.Tensor, fitted: Fitted) -> tf.Tensor:
+    turn = raw * (math.pi / 180) if spec.unit == "degrees" else raw
+    point = tf.stack([tf.sin(turn), tf.cos(turn)], axis=1)
+    return tf.where(tf.math.is_finite(point), point, 0.0)  # no direction: the centre
+
+
+def stored(name: str, spec: Declaration, learnt: Learnt) -> StoredFeature:
+    dtype, shape = spec.layout()
+    return StoredFeature(name=name, role="feature", kind=spec.kind, dtype=dtype, shape=shape)

@@ -1,0 +1,46 @@
+"""Networks to what is trained: one function per objective and loss balance, picked by one table.
+
+What is trained has the network inside, or is the network. Its train step is what an epoch repeats
+and its variables are what a checkpoint holds; if it has several optimizers, it lists them as
+`optimizers`. What is saved and exported is the network alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+
+from trainer.objectives import supervised, uncertainty
+from transforms.contract.manifest import TransformManifest
+from transforms.contract.pipeline import PipelineSpec
+
+Objective = Callable[[keras.Model, PipelineSpec, TransformManifest, int], keras.Model]
+
+# By `training.objective` and `training.loss_balance`.
+OBJECTIVES: dict[tuple[str, str], Objective] = {
+    ("supervised", "fixed"): supervised.compiled,
+    ("supervised", "uncertainty"): uncertainty.compiled,
+}
+
+
+def trainable(
+    network: keras.Model, pipeline: PipelineSpec, manifest: TransformManifest, steps: int
+) -> keras.Model:
+    """Returns a compiled model whose train step trains the network for the declared objective.
+
+    Args:
+        network: What `build_model` gives.
+        pipeline: The declaration.
+        manifest: What the shards hold.
+        steps: Steps of the whole training, all epochs.
+    """
+    training = pipeline.training
+    return OBJECTIVES[training.objective, training.loss_balance](network, pipeline, manifest, steps)
+
+
+def learnt_loss_weights(model: keras.Model) -> dict[str, float]:
+    """Returns what every target's loss is multiplied with; nothing if that is not learnt."""
+    if not isinstance(model, uncertainty.UncertaintyBalanced):
+        return {}
+    return {name: float(weight) for name, weight in model.learnt_weights().items()}
