@@ -10,8 +10,30 @@ from typing import Any
 
 import keras
 
-# From truth and prediction, [B, ...] each, to losses [B, ...]. "focal" is Lin et al., "Focal Loss
-# for Dense Object Detection", 2017.
+
+def dice(truth: Any, prediction: Any) -> Any:
+    """Returns how much of the overlap every row lacks, from 0 to 1, [B].
+
+    Milletari et al., "V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image
+    Segmentation", 2016; with 1 added to both sides of the fraction, so that a row without any
+    foreground has a loss too.
+    """
+    ops = keras.ops
+    truth = ops.cast(truth, prediction.dtype)
+    inner = tuple(range(1, len(prediction.shape)))
+    overlap_B = ops.sum(truth * prediction, axis=inner)
+    sizes_B = ops.sum(ops.square(truth) + ops.square(prediction), axis=inner)
+    return 1 - (2 * overlap_B + 1) / (sizes_B + 1)
+
+
+def crossentropy_dice(truth: Any, prediction: Any) -> Any:
+    """Returns the binary cross-entropy of the rows plus what of the overlap they lack, [B]."""
+    losses = keras.losses.binary_crossentropy(truth, prediction)
+    return keras.ops.mean(losses, axis=tuple(range(1, len(losses.shape)))) + dice(truth, prediction)
+
+
+# From truth and prediction, [B, ...] each, to losses [B] or [B, ...]. "focal" is Lin et al., "Focal
+# Loss for Dense Object Detection", 2017.
 LOSSES: dict[str, Callable[[Any, Any], Any]] = {
     "mse": keras.losses.mean_squared_error,
     "mae": keras.losses.mean_absolute_error,
@@ -19,6 +41,8 @@ LOSSES: dict[str, Callable[[Any, Any], Any]] = {
     "binary_crossentropy": keras.losses.binary_crossentropy,
     "focal": keras.losses.binary_focal_crossentropy,
     "crossentropy": keras.losses.sparse_categorical_crossentropy,
+    "dice": dice,
+    "crossentropy_dice": crossentropy_dice,
 }
 
 # Those of them whose target is a measured value and not a class.

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 import keras
 
 from trainer.builder import build_declared
+from trainer.decoders import decode
 from trainer.encoders import encode_features
 from trainer.fusion import fuse
 from trainer.heads import head_of
 from transforms.contract.manifest import MISSING_SUFFIX, StoredFeature, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.targets import ImageTarget
 
 
 def build_model(
@@ -28,8 +30,8 @@ def build_model(
 
     Returns:
         A model that takes a dict of every stored feature and indicator, [B, *shape], and gives a
-        dict of every target: a probability [B, 1], class probabilities [B, C] or standardized
-        numbers [B, ...], all float32.
+        dict of every target: a probability [B, 1], class probabilities [B, C], standardized
+        numbers [B, ...] or a picture [B, H, W, C], all float32.
 
     Raises:
         DeclarationError: The declared builder cannot be called, or gives something else.
@@ -47,10 +49,14 @@ def _build(pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
     branches_BD = [_branch(name, e.vector, inputs) for name, e in encoded.items()]
     x_BD = fuse(pipeline.model.fusion, branches_BD)
     targets = {stored.name: stored for stored in manifest.stored if stored.role == "target"}
-    outputs = {
-        name: head_of(spec).build(name, spec, targets[name], x_BD)
-        for name, spec in pipeline.targets.items()
-    }
+    outputs = {}
+    for name, spec in pipeline.targets.items():
+        x = x_BD
+        if isinstance(spec, ImageTarget):
+            maps = [encoded[feature].maps for feature in pipeline.pictures_like(spec)]
+            size = (spec.height, spec.width)
+            x = decode(name, pipeline.decoder_of(name), size, x_BD, [own for own in maps if own])
+        outputs[name] = head_of(spec).build(name, spec, targets[name], x)
     return keras.Model(inputs, outputs, name="braid")
 
 

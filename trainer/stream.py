@@ -124,13 +124,16 @@ def parse_records(records: tf.Tensor, stored: Sequence[StoredFeature], prefix: s
         prefix: What the features' names begin with in the records.
 
     Returns:
-        Every stored feature by its name, [B, *shape] of its dtype; noise is not among them.
+        Every stored feature by its name, [B, *shape] of its dtype; noise is not among them. The
+        pixels of a target are what its loss takes: class ids, int64, or float32 from 0 to 1.
     """
     stored = [s for s in stored if s.storage != "drawn"]
     spec = {prefix + s.name: _record_feature(s) for s in stored}
     # One parse_example per batch: several times faster than one per record.
     parsed = tf.io.parse_example(records, spec)
-    return {s.name: _decode(s, parsed[prefix + s.name]) for s in stored}
+    found = {s.name: _decode(s, parsed[prefix + s.name]) for s in stored}
+    pictures = [s for s in stored if s.role == "target" and s.dtype == "uint8"]
+    return found | {s.name: _learnt_pixels(s, found[s.name]) for s in pictures}
 
 
 def model_batch(records: tf.Tensor, layout: BatchLayout) -> Batch:
@@ -205,6 +208,12 @@ def _record_feature(stored: StoredFeature) -> Any:
     if stored.storage != "values":
         return tf.io.FixedLenFeature([], tf.string)
     return tf.io.FixedLenFeature(stored.shape, tf.as_dtype(stored.dtype))
+
+
+def _learnt_pixels(stored: StoredFeature, pixels_BHWC: tf.Tensor) -> tf.Tensor:
+    if stored.cardinality is not None:
+        return tf.cast(pixels_BHWC, tf.int64)
+    return tf.cast(pixels_BHWC, tf.float32) / 255
 
 
 def _decode(stored: StoredFeature, values: tf.Tensor) -> tf.Tensor:

@@ -23,6 +23,7 @@ from transforms.contract.errors import BraidError
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.targets import ImageTarget
 from transforms.contract.workspace import replacing, write_atomic
 
 MODEL_FILE = "model.keras"
@@ -105,7 +106,8 @@ def _run_epochs(
     if state.epochs:
         checkpoints.restore(model, state.epochs - 1)
     layout = BatchLayout.for_training(pipeline, manifest)
-    augmenter = Augmenter(pipeline.model.augment, seed=training.seed)
+    masks = [n for n, t in pipeline.targets.items() if isinstance(t, ImageTarget) and t.is_mask]
+    augmenter = Augmenter(pipeline.model.augment, masks=masks, seed=training.seed)
     runner = EpochRunner(model, training, data.rows, augmenter)
     while not state.stopped:
         batches = training_batches(data.train, layout, training, epoch=state.epochs)

@@ -30,7 +30,7 @@ from transforms.contract.manifest import (
 )
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import SPLITS
-from transforms.contract.targets import Binary
+from transforms.contract.targets import Binary, Multiclass
 from transforms.contract.workspace import remove, replacing, write_atomic
 from transforms.features import feature_kind, noise
 from transforms.graph import TransformGraph, preprocessing_fn, raw_columns, tensor_spec
@@ -43,7 +43,7 @@ from transforms.units import WorkUnit, plan_units
 
 _BATCH_ROWS = 8_192  # numbers and short texts: a few MB
 _UNITS_PER_WORKER = 2
-_REJECTS = "rejects"
+_REJECTS, _ROWS = "rejects", "rows"
 
 
 def analyze(text: str) -> dict[str, Any]:
@@ -60,8 +60,8 @@ def analyze(text: str) -> dict[str, Any]:
     with replacing(job.folders().transform(job.transform)) as folder:
         statistics = folder / "statistics"
         statistics.mkdir(parents=True)
-        rejects = _run_analysis(job, folder, statistics)
-        manifest = _manifest(job, statistics)
+        rows, rejects = _run_analysis(job, folder, statistics)
+        manifest = _manifest(job, statistics, rows)
         _check_rows(manifest, rejects)
         _check_targets(job.pipeline, manifest)
         tf.saved_model.save(TransformGraph(job.pipeline, folder / "tft"), str(folder / "graph"))
@@ -69,8 +69,12 @@ def analyze(text: str) -> dict[str, Any]:
     return {"rows": manifest.rows, "seconds": time.monotonic() - started}
 
 
-def _run_analysis(job: TransformJob, folder: Path, statistics: Path) -> dict[str, int]:
-    """Writes the statistics and the frozen TFT graph; returns rejected rows by their reason."""
+def _run_analysis(job: TransformJob, folder: Path, statistics: Path) -> tuple[int, dict[str, int]]:
+    """Writes the statistics and the frozen TFT graph.
+
+    Returns:
+        The training rows, and the rejected rows of all splits by their reason.
+    """
     pipeline = job.pipeline
     preprocess = preprocessing_fn(pipeline, statistics)
     raws = raw_columns(pipeline, with_targets=True)
@@ -93,7 +97,8 @@ def _run_analysis(job: TransformJob, folder: Path, statistics: Path) -> dict[str
     with COUNTER.reporting(known_rows(units)), tft_beam.Context(temp_dir=str(scratch)):
         counted = run_pipeline(pipeline.beam, build)
     remove(scratch)
-    return {name: rows for (group, name), rows in counted.items() if group == _REJECTS}
+    rejects = {name: rows for (group, name), rows in counted.items() if group == _REJECTS}
+    return counted.get((_ROWS, "train"), 0), rejects
 
 
 def _units(job: TransformJob) -> list[WorkUnit]:
@@ -128,8 +133,9 @@ class _ReadTrainingRows(beam.DoFn):  # type: ignore[misc]
                     name = f"{reject.column}: {reject.reason}"
                     beam.metrics.Metrics.counter(_REJECTS, name).inc()
                 rows = batch.splits == SPLITS.index("train")
+                beam.metrics.Metrics.counter(_ROWS, "train").inc(int(rows.sum()))
                 COUNTER.add(batch.rows)
-                if rows.any():
+                if rows.any() and batch.columns:
                     yield _record_batch(batch.select(rows))
 
 
@@ -163,7 +169,7 @@ def _adapter_config(
     return TensorAdapterConfig(pa.schema(fields), representations, original_type_specs=specs)
 
 
-def _manifest(job: TransformJob, statistics: Path) -> TransformManifest:
+def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> TransformManifest:
     pipeline = job.pipeline
     moments = _moments(statistics)
     targets, rows = {}, 0
@@ -174,6 +180,9 @@ def _manifest(job: TransformJob, statistics: Path) -> TransformManifest:
             mean, scale = (column["mean"], column["deviation"]) if scaled else ([0.0], [1.0])
             targets[name] = TargetStatistics(mean=tuple(mean), scale=tuple(scale))
             rows = max(rows, int(column["count"][0]))
+        elif not counts_path(statistics, name).exists():
+            targets[name] = TargetStatistics()  # pictures, which the analysis does not read
+            rows = training_rows
         else:
             labels = _learnt(statistics, name, moments)
             targets[name] = TargetStatistics(labels=labels.terms, counts=labels.counts)
@@ -260,7 +269,7 @@ def _check_targets(pipeline: PipelineSpec, manifest: TransformManifest) -> None:
         present = [
             label for label, n in zip(statistics.labels, statistics.counts, strict=True) if n
         ]
-        if target.kind != "numeric" and len(present) < 2:
+        if isinstance(target, Binary | Multiclass) and len(present) < 2:
             raise BraidError(
                 f"targets.{name}",
                 expected="at least two classes among the training rows",

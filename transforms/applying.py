@@ -14,7 +14,8 @@ import tensorflow as tf
 from transforms.contract.features import Image
 from transforms.contract.manifest import WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
-from transforms.features.image import TOO_LARGE
+from transforms.contract.targets import ImageTarget
+from transforms.pictures import TOO_LARGE
 from transforms.reading import RawBatch, Reject
 
 Columns = dict[str, np.ndarray]
@@ -40,12 +41,12 @@ class GraphApplier:
     ) -> None:
         self._pipeline = pipeline
         self._transform = transform
-        raws = pipeline.raw_features()
-        self._images = {
-            raws[name].name: feature
-            for name, feature in pipeline.features.items()
-            if isinstance(feature, Image)
-        }
+        # Of every column with pictures, what its features and targets do with a bad one.
+        self._images: dict[str, set[str]] = {}
+        for name, raw in (pipeline.raw_features() | pipeline.raw_targets()).items():
+            spec = pipeline.features.get(name) or pipeline.targets[name]
+            if isinstance(spec, Image | ImageTarget):
+                self._images.setdefault(raw.name, set()).add(spec.invalid)
 
     @classmethod
     def shared(cls, pipeline: PipelineSpec, graph: Path) -> GraphApplier:
@@ -82,7 +83,7 @@ class GraphApplier:
         keep = np.ones(len(batch.keys), bool)
         for row in self._failing(batch.columns, np.arange(len(batch.keys))):
             for column, reason in self._bad_columns(batch, row):
-                if self._images[column].invalid == "reject":
+                if "reject" in self._images[column]:
                     value = batch.columns[column][row]
                     key = batch.keys[row].decode()
                     if keep[row]:
@@ -122,7 +123,7 @@ class GraphApplier:
             if self._pipeline.targets[name].invalid != "reject":
                 continue
             unknown = outputs[name + WEIGHT_SUFFIX] == 0
-            unknown &= batch.columns[raw.name] != b"" if raw.dtype == "string" else False
+            unknown &= batch.columns[raw.name] != b"" if raw.dtype != "float32" else False
             for row in np.flatnonzero(unknown & keep):
                 value = batch.columns[raw.name][row]
                 batch.rejects.append(

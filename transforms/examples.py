@@ -27,11 +27,12 @@ class ExampleEncoder:
 
         Args:
             columns: int64 or float32, [rows] or [rows, ...], or bytes objects, [rows] or
-                [rows, length], of which the empty ones are left out; at least one column of
-                numbers.
+                [rows, length], of which the empty ones are left out.
         """
         numbers = {name: _lists(v) for name, v in columns.items() if v.dtype != object}
-        records: list[bytes] = self._encoder.encode(pa.RecordBatch.from_pydict(numbers))
+        records = [b""] * len(next(iter(columns.values())))
+        if numbers:
+            records = self._encoder.encode(pa.RecordBatch.from_pydict(numbers))
         for name, values in columns.items():
             if values.dtype != object:
                 continue

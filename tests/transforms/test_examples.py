@@ -55,3 +55,10 @@ def test_record_of_a_large_picture_is_one_example() -> None:
     example = tf.train.Example.FromString(record)
     assert sorted(example.features.feature) == ["n", "photo"]
     assert len(example.features.feature["photo"].bytes_list.value[0]) == 300_000
+
+
+def test_rows_of_pictures_alone_are_records_too() -> None:
+    first, second = ExampleEncoder().encode({"photo": np.array([b"a", b"bc"], object)})
+    for record, value in ((first, b"a"), (second, b"bc")):
+        feature = tf.train.Example.FromString(record).features.feature["photo"]
+        assert list(feature.bytes_list.value) == [value]

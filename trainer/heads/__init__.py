@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from trainer.heads import binary, multiclass, numeric
+from trainer.heads import binary, image, multiclass, numeric
 from trainer.heads.head import Head
-from transforms.contract.targets import Binary, Multiclass, NumericTarget, Target, TargetSpec
+from transforms.contract.targets import (
+    Binary,
+    BinaryMask,
+    ClassMask,
+    ContinuousImage,
+    Multiclass,
+    NumericTarget,
+    Target,
+    TargetSpec,
+)
 
 HEADS: dict[type[TargetSpec], Head] = {
     Binary: binary.HEAD,
     Multiclass: multiclass.HEAD,
     NumericTarget: numeric.HEAD,
+    BinaryMask: image.BINARY_MASK,
+    ClassMask: image.CLASS_MASK,
+    ContinuousImage: image.CONTINUOUS,
 }
 
 

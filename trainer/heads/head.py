@@ -49,10 +49,19 @@ class Head:
     def build(
         self, name: str, spec: Any, stored: StoredFeature, x_BD: keras.KerasTensor
     ) -> keras.KerasTensor:
-        """Returns the output, [B, *shape]; it is float32 in mixed precision too."""
+        """Returns the output, [B, *shape]; it is float32 in mixed precision too.
+
+        Args:
+            name: The target's name, and the output's layer's.
+            spec: The target's declaration.
+            stored: What the shards hold of it.
+            x_BD: What the fusion gives, or what the decoder gives, [B, H, W, F].
+        """
         shape = self.shape(spec, stored)
         units = int(np.prod(shape))
         flat = {"activation": self.activation(spec), "dtype": "float32"}
+        if len(x_BD.shape) == 4:
+            return keras.layers.Conv2D(shape[-1], 1, name=name, **flat)(x_BD)
         if len(shape) == 1:
             return keras.layers.Dense(units, name=name, **flat)(x_BD)
         x_BD = keras.layers.Dense(units, name=f"{name}.flat", **flat)(x_BD)

@@ -197,6 +197,7 @@ def _document_path(loc: Sequence[int | str], document: Any) -> tuple[list[int | 
 def _is_tag(part: int | str, place: dict[str, Any]) -> bool:
     return part in (
         place.get("kind"),
+        place.get("content"),
         place.get("by", "hash"),
         "one",
         "many",
@@ -261,7 +262,8 @@ def _children(node: dict[str, Any], part: str, schema: dict[str, Any]) -> list[d
         if union in node:
             mapping = node.get("discriminator", {}).get("mapping", {})
             if part in mapping:
-                return [{"$ref": mapping[part]}]
+                found = mapping[part]  # itself a union where a kind has several contents
+                return [{"$ref": found} if isinstance(found, str) else found]
             return [c for child in node[union] for c in _children(child, part, schema)]
     if isinstance(node.get("additionalProperties"), dict):
         return [node["additionalProperties"]]

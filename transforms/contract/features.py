@@ -14,6 +14,7 @@ from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_valid
 from transforms.contract.spec import Spec
 
 Policy = Literal["reject", "default", "missing_indicator"]
+MAX_PIXELS = 50_000_000  # an 8-bit RGB picture of this size takes 150 MB decoded
 Intensity = Annotated[int, Field(ge=0, le=255)]
 RawDtype = Literal["string", "bytes", "float32"]
 StoredDtype = Literal["int64", "float32", "uint8"]
@@ -255,7 +256,7 @@ class Image(FeatureSpec):
     channels: Literal[1, 3, 4] = 3
     background: tuple[Intensity, Intensity, Intensity] | None = None
     storage: Literal["raw", "jpeg", "png"] = "raw"
-    max_pixels: PositiveInt = 50_000_000  # an 8-bit RGB picture of this size takes 150 MB decoded
+    max_pixels: PositiveInt = MAX_PIXELS
 
     @model_validator(mode="after")
     def _jpeg_has_no_alpha(self) -> Self:
@@ -268,11 +269,6 @@ class Image(FeatureSpec):
         if self.background is not None and self.channels == 4:
             raise ValueError("no background for 4 channels, as these keep the transparency")
         return self
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels."""
-        return self.height, self.width, self.channels
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from transforms.contract.augment import Augment
+from transforms.contract.decoders import UpsamplingDecoder
 from transforms.contract.fusions import ConcatenateFusion, Fusion
 from transforms.contract.kinds import is_user_kind
 from transforms.contract.spec import DropoutRate, Spec, refuse_uneven_heads
@@ -191,12 +192,6 @@ class CustomEncoder(Spec):
     builder: ImportPath
 
 
-class OwnEncoder(Spec):
-    """The encoder that comes with a feature kind of your own."""
-
-    kind: Literal["own"] = "own"
-
-
 class SharedEncoder(Spec):
     """The encoder of another feature: the same layers with the same weights for both.
 
@@ -209,6 +204,12 @@ class SharedEncoder(Spec):
 
     kind: Literal["shared"] = "shared"
     with_: Annotated[str, Field(alias="with")]
+
+
+class OwnEncoder(Spec):
+    """The encoder that comes with a feature kind of your own."""
+
+    kind: Literal["own"] = "own"
 
 
 Encoder = Annotated[
@@ -224,8 +225,8 @@ Encoder = Annotated[
     | ResnetEncoder
     | MobilenetEncoder
     | CustomEncoder
-    | OwnEncoder
-    | SharedEncoder,
+    | SharedEncoder
+    | OwnEncoder,
     Field(discriminator="kind"),
 ]
 
@@ -264,8 +265,10 @@ class ModelSpec(Spec):
         targets: The declared targets that it predicts; None predicts all.
         encoders: An encoder per feature; a feature that is not named here gets its kind's default.
         augment: Random changes to pictures, in training only: of an image feature under its name,
-            or, with `columns`, the same geometry for several under any other name.
+            or, with `columns`, the same geometry for several, features and targets, under any
+            other name.
         fusion: How the branches are joined.
+        decoders: A decoder per target that is a picture; each has a default.
         builder: "package.module:function" of a function that builds the model instead. It is
             called with the pipeline and its transform manifest and returns a `keras.Model` that
             takes a dict of the stored features and returns a dict with every target.
@@ -276,12 +279,15 @@ class ModelSpec(Spec):
     encoders: dict[str, Encoder] = {}
     augment: Augment = {}
     fusion: Fusion = ConcatenateFusion()
+    decoders: dict[str, UpsamplingDecoder] = {}
     builder: ImportPath | None = None
 
     @model_validator(mode="after")
     def _builder_stands_alone(self) -> Self:
-        if self.builder is not None and self.encoders:
-            raise ValueError("either a builder or encoders, as a builder makes its own encoders")
+        if self.builder is not None and (self.encoders or self.decoders):
+            raise ValueError(
+                "either a builder or encoders and decoders, as a builder makes the whole network"
+            )
         return self
 
     @property

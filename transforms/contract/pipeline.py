@@ -7,12 +7,14 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from transforms.contract.augment import AlignedGeometry
+from transforms.contract.decoders import UpsamplingDecoder
 from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.kinds import Feature, is_user_kind
 from transforms.contract.model import (
     BackboneEncoder,
     BagOfWordsEncoder,
+    CnnEncoder,
     CustomEncoder,
     Encoder,
     Gate,
@@ -35,7 +37,7 @@ from transforms.contract.source import (
     TransformSpec,
 )
 from transforms.contract.spec import Spec
-from transforms.contract.targets import Target
+from transforms.contract.targets import ImageTarget, Target
 
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 
@@ -45,9 +47,9 @@ TRANSFORM_VERSION = 1
 SMALLEST_BACKBONE_SIDE = 32  # pixels; these networks halve a picture five times
 
 # Fields of a target that shape the training but not the shards.
-_TRAINING_FIELDS = {"loss", "loss_weight", "metrics", "class_weights"}
+_TRAINING_FIELDS = {"loss", "loss_weight", "metrics", "class_weights", "activation"}
 ERROR_COLUMN = "error"  # of predictions: why a row could not be scored
-LOWER_IS_BETTER = {"mae", "rmse", "loss"}
+LOWER_IS_BETTER = {"mae", "mse", "rmse", "loss"}
 
 
 class PipelineSpec(Spec):
@@ -203,10 +205,11 @@ class PipelineSpec(Spec):
             )
         if own.kind != other.kind:
             raise ValueError(f"{place} another {own.kind} feature, received the kind {other.kind}")
-        if isinstance(own, Image) and isinstance(other, Image) and own.shape != other.shape:
+        if own.layout() != other.layout():
+            (dtype, shape), (other_dtype, other_shape) = own.layout(), other.layout()
             raise ValueError(
-                f"{place} pictures of height, width and channels {list(own.shape)}, "
-                f"received {list(other.shape)}"
+                f"{place} a feature of {dtype} {list(shape)} as this one, "
+                f"received {other_dtype} {list(other_shape)}"
             )
         if hasattr(own, "vocabulary_size"):
             raise ValueError(
@@ -233,9 +236,13 @@ class PipelineSpec(Spec):
         moved: set[str] = set()
         for name, spec in self.model.augment.items():
             columns = spec.columns if isinstance(spec, AlignedGeometry) else (name,)
-            images = [f for f in (self.features.get(c) for c in columns) if isinstance(f, Image)]
-            if len(images) < len(columns):
-                raise ValueError(f"@model.augment.{name} image features, received {columns}")
+            images = [image for image in map(self._picture, columns) if image is not None]
+            if isinstance(spec, AlignedGeometry) and len(images) < len(columns):
+                raise ValueError(
+                    f"@model.augment.{name}.columns image features and targets, received {columns}"
+                )
+            if (not isinstance(spec, AlignedGeometry) and name not in self.features) or not images:
+                raise ValueError(f"@model.augment.{name} an image feature, received {name!r}")
             sizes = {(image.height, image.width) for image in images}
             if len(sizes) > 1:
                 raise ValueError(
@@ -249,6 +256,39 @@ class PipelineSpec(Spec):
                 )
             moved.update(columns if spec.moves_pixels else ())
         return self
+
+    def _picture(self, name: str) -> Image | ImageTarget | None:
+        found = self.features.get(name) or self.targets.get(name)
+        return found if isinstance(found, Image | ImageTarget) else None
+
+    @model_validator(mode="after")
+    def _decoders_fit_their_targets(self) -> Self:
+        for name, decoder in self.model.decoders.items():
+            target = self.targets.get(name)
+            if not isinstance(target, ImageTarget):
+                raise ValueError(
+                    f"@model.decoders.{name} the name of an image target, received {name!r}"
+                )
+            poolings = [
+                len(encoder.filters)
+                for encoder in map(self.encoder_of, self.pictures_like(target))
+                if isinstance(encoder, CnnEncoder)
+            ]
+            if poolings and decoder.filters and len(decoder.filters) != max(poolings):
+                raise ValueError(
+                    f"@model.decoders.{name}.filters {max(poolings)} entries, as many as the "
+                    f"encoders have, received {len(decoder.filters)}"
+                )
+        return self
+
+    def pictures_like(self, target: ImageTarget) -> list[str]:
+        """Returns the image features of a target's height and width."""
+        size = (target.height, target.width)
+        return [
+            name
+            for name, feature in self.features.items()
+            if isinstance(feature, Image) and (feature.height, feature.width) == size
+        ]
 
     @model_validator(mode="after")
     def _pictures_are_large_enough(self) -> Self:
@@ -324,11 +364,18 @@ class PipelineSpec(Spec):
         )
 
     def encoder_of(self, feature: str) -> Encoder:
-        """Returns the declared encoder of a feature, or its kind's default."""
-        if feature in self.model.encoders:
-            return self.model.encoders[feature]
+        """Returns the declared encoder of a feature, also one that it shares, or its default."""
+        encoder = self.model.encoders.get(feature)
+        if isinstance(encoder, SharedEncoder):
+            return self.encoder_of(encoder.with_)
+        if encoder is not None:
+            return encoder
         default: Any = encoders_of(self.features[feature].kind)[0]
         return default()  # type: ignore[no-any-return]
+
+    def decoder_of(self, target: str) -> UpsamplingDecoder:
+        """Returns the declared decoder of an image target, or the default."""
+        return self.model.decoders.get(target, UpsamplingDecoder())
 
     def metric_names(self) -> tuple[str, ...]:
         """Returns the name of every metric that an evaluation gives."""

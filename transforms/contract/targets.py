@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
-from transforms.contract.features import Layout, RawColumn
+from transforms.contract.features import MAX_PIXELS, Layout, RawColumn
 from transforms.contract.spec import Spec
 
 TargetPolicy = Literal["reject", "mask"]
@@ -99,4 +99,107 @@ class NumericTarget(TargetSpec):
         return "float32", () if self.length is None else (self.length,)
 
 
-Target = Annotated[Binary | Multiclass | NumericTarget, Field(discriminator="kind")]
+class ImageTarget(TargetSpec):
+    """What every target that is a picture has; `content` says what its pixels are.
+
+    The column is like that of an image feature: encoded bytes, or the path of a file. Pictures are
+    read with 8 bits a channel.
+
+    Attributes:
+        height: Rows of pixels after resizing.
+        width: Columns of pixels after resizing.
+        source_channel: What of the picture is the target: its color (gray for one channel), or its
+            alpha channel. A picture without one is opaque everywhere.
+        storage: How pixels lie in the shards. "raw" reads back fastest, "png" is smaller and exact.
+        max_pixels: A picture whose header claims more is refused before it is decoded.
+    """
+
+    kind: Literal["image"]
+    height: PositiveInt
+    width: PositiveInt
+    source_channel: Literal["color", "alpha"] = "color"
+    storage: Literal["raw", "png"] = "raw"
+    max_pixels: PositiveInt = MAX_PIXELS
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether a pixel is one of several things, between which there is nothing."""
+        return True
+
+    def raw(self, column: str) -> RawColumn:
+        """Returns the graph input for this target."""
+        return RawColumn(name=column, dtype="bytes")
+
+    def layout(self) -> Layout:
+        """Returns the pixels."""
+        return "uint8", (self.height, self.width, 1)
+
+
+class BinaryMask(ImageTarget):
+    """A pixel is foreground or background: a value from 128 is foreground.
+
+    The head is a sigmoid for every pixel. "dice" is the overlap that a picture lacks (Milletari et
+    al., "V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image Segmentation",
+    2016), "crossentropy_dice" its sum with the binary cross-entropy.
+    """
+
+    content: Literal["binary_mask"]
+    loss: Literal["binary_crossentropy", "dice", "crossentropy_dice"] = "binary_crossentropy"
+    metrics: tuple[Literal["iou", "dice", "accuracy"], ...] = Field(
+        default=("iou", "dice", "accuracy"), min_length=1
+    )
+
+
+class ClassMask(ImageTarget):
+    """A pixel is one of several classes: its gray value is the class, from 0.
+
+    The head is a softmax for every pixel. A picture with a value of `classes` or above is invalid.
+    """
+
+    content: Literal["class_mask"]
+    classes: Annotated[int, Field(ge=2, le=256)]
+    loss: Literal["crossentropy"] = "crossentropy"
+    metrics: tuple[Literal["mean_iou", "accuracy"], ...] = Field(
+        default=("mean_iou", "accuracy"), min_length=1
+    )
+
+
+class ContinuousImage(ImageTarget):
+    """A pixel is a quantity, such as a depth or a brightness; learnt and predicted from 0 to 1.
+
+    Attributes:
+        channels: 1 is gray, 3 is RGB.
+        activation: Of the head; "relu" and "linear" may give more than 1.
+    """
+
+    content: Literal["continuous"]
+    channels: Literal[1, 3] = 1
+    activation: Literal["sigmoid", "relu", "linear"] = "sigmoid"
+    loss: Literal["mse", "mae"] = "mse"
+    metrics: tuple[Literal["mae", "mse", "psnr"], ...] = Field(
+        default=("mae", "mse", "psnr"), min_length=1
+    )
+
+    @model_validator(mode="after")
+    def _alpha_is_one_channel(self) -> Self:
+        if self.source_channel == "alpha" and self.channels != 1:
+            raise ValueError(f"1 channel, as alpha has no more, received {self.channels}")
+        return self
+
+    @property
+    def is_mask(self) -> bool:
+        """Returns False: there are values between two others."""
+        return False
+
+    def layout(self) -> Layout:
+        """Returns the pixels."""
+        return "uint8", (self.height, self.width, self.channels)
+
+
+Target = Annotated[
+    Binary
+    | Multiclass
+    | NumericTarget
+    | Annotated[BinaryMask | ClassMask | ContinuousImage, Field(discriminator="content")],
+    Field(discriminator="kind"),
+]

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from transforms.contract.manifest import StoredFeature
 from transforms.requests import Fitted, Learnt, Request
-from transforms.targets import binary, multiclass, numeric
+from transforms.targets import binary, image, multiclass, numeric
 
 
 class TargetKind(Protocol):
@@ -33,4 +33,5 @@ TARGET_KINDS: dict[str, TargetKind] = {
     "binary": binary,
     "multiclass": multiclass,
     "numeric": numeric,
+    "image": image,
 }

@@ -73,7 +73,8 @@ SHARED = "model.encoders.other={kind: shared, with: photo}"
 
 def test_an_encoder_is_shared_and_read_back_as_it_was_declared(declaration: Path) -> None:
     pipeline = load(declaration, [OTHER, SHARED, "model.encoders.photo={kind: cnn, units: 8}"])
-    assert pipeline.encoder_of("other").with_ == "photo"
+    assert pipeline.model.encoders["other"].with_ == "photo"
+    assert pipeline.encoder_of("other") == CnnEncoder(units=8)
     assert PipelineSpec.model_validate_json(pipeline.model_dump_json()) == pipeline
     assert load(declaration, [OTHER, SHARED]).encoder_of("photo") == CnnEncoder()
 
@@ -83,9 +84,9 @@ def test_an_encoder_is_shared_and_read_back_as_it_was_declared(declaration: Path
     [
         (
             ["features.other.width=95"],
-            "expected pictures of height, width and channels [96, 95, 3]",
+            "a feature of uint8 [96, 95, 3] as this one, received uint8 [96, 96,",
         ),
-        (["features.other.channels=1"], "channels [96, 96, 1], received [96, 96, 3]"),
+        (["features.other.channels=1"], "a feature of uint8 [96, 96, 1] as this one"),
         (["model.encoders.other.with=third"], "the name of another feature, received 'third'"),
         (["model.encoders.other.with=other"], "the name of another feature, received 'other'"),
         (["model.encoders.other.with=country"], "another image feature, received the kind categ"),

@@ -11,7 +11,8 @@ import tensorflow as tf
 from PIL import Image as Picture
 
 from transforms.contract.features import Image
-from transforms.features.image import TOO_LARGE, decode_stored, encode
+from transforms.features.image import decode_stored, encode
+from transforms.pictures import TOO_LARGE
 from transforms.requests import Fitted
 
 NOTHING_FITTED = Fitted({}, {})

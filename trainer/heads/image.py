@@ -1,0 +1,135 @@
+"""Pictures: a probability, the classes' probabilities or a quantity for every pixel.
+
+B batch, H height, W width, C channels or classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer.heads.head import Head, Served
+from trainer.heads.multiclass import PROBABILITIES_SUFFIX
+from trainer.losses import RowLoss
+from transforms.contract.manifest import StoredFeature, TargetStatistics
+from transforms.contract.targets import ClassMask
+
+_LEAST_ERROR = 1e-10  # that of 100 dB, so that a perfect prediction has a finite ratio
+
+
+@keras.saving.register_keras_serializable(package="braid")
+class Dice(keras.metrics.Metric):  # type: ignore[misc]
+    """Twice the common foreground by the sum of both, over all pixels of all rows.
+
+    Foreground is a probability of one half or more; without any on either side it is 1.
+    """
+
+    def __init__(self, name: str = "dice", **options: Any) -> None:
+        super().__init__(name=name, **options)
+        self._common = self.add_weight(initializer="zeros", name="common")
+        self._sizes = self.add_weight(initializer="zeros", name="sizes")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch of masks, 0 or 1, and probabilities."""
+        if sample_weight is not None:
+            raise NotImplementedError("masked rows are left out before")
+        ops = keras.ops
+        truth = ops.cast(y_true, "float32")
+        found = ops.cast(ops.convert_to_tensor(y_pred) >= 0.5, "float32")
+        self._common.assign_add(2 * ops.sum(truth * found))
+        self._sizes.assign_add(ops.sum(truth) + ops.sum(found))
+
+    def result(self) -> Any:
+        """Returns the coefficient, from 0 to 1."""
+        ops = keras.ops
+        return ops.where(self._sizes > 0, self._common / ops.maximum(self._sizes, 1.0), 1.0)
+
+
+@keras.saving.register_keras_serializable(package="braid")
+class Psnr(keras.metrics.MeanSquaredError):  # type: ignore[misc]
+    """The peak signal-to-noise ratio in dB of all pixels of all rows; the peak is 1."""
+
+    def __init__(self, name: str = "psnr", **options: Any) -> None:
+        super().__init__(name=name, **options)
+
+    def result(self) -> Any:
+        """Returns the ratio; that of a perfect prediction is 100."""
+        error = keras.ops.maximum(super().result(), _LEAST_ERROR)
+        return -10 * keras.ops.log10(error)
+
+
+def stored_shape(spec: Any, stored: StoredFeature) -> tuple[int, ...]:
+    """Returns the stored picture's shape."""
+    del spec
+    return stored.shape
+
+
+def class_shape(spec: ClassMask, stored: StoredFeature) -> tuple[int, ...]:
+    """Returns the stored picture's shape with an entry for every class."""
+    return (*stored.shape[:2], spec.classes)
+
+
+def serve(name: str, statistics: TargetStatistics, output_BHWC: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the output as it is, float32 [B, H, W, C]."""
+    del statistics
+    return {name: output_BHWC}
+
+
+def serve_classes(
+    name: str, statistics: TargetStatistics, output_BHWC: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Returns the likeliest class, uint8 [B, H, W, 1], and each one's probability, float32."""
+    del statistics
+    classes_BHW1 = tf.cast(tf.argmax(output_BHWC, axis=-1), tf.uint8)[..., tf.newaxis]
+    return {name: classes_BHW1, name + PROBABILITIES_SUFFIX: output_BHWC}
+
+
+def predictions(name: str, served: Served) -> Any:
+    """Returns the probabilities or quantities, [B, H, W, C]."""
+    return served[name]
+
+
+def class_predictions(name: str, served: Served) -> Any:
+    """Returns the classes' probabilities, [B, H, W, C]."""
+    return served[name + PROBABILITIES_SUFFIX]
+
+
+BINARY_MASK = Head(
+    shape=stored_shape,
+    activation=lambda _spec: "sigmoid",
+    loss=lambda spec: RowLoss(spec.loss),
+    serve=serve,
+    predictions=predictions,
+    metrics={
+        "iou": lambda _spec: keras.metrics.BinaryIoU(target_class_ids=[1]),
+        "dice": lambda _spec: Dice(),
+        "accuracy": lambda _spec: keras.metrics.BinaryAccuracy(),
+    },
+)
+
+CLASS_MASK = Head(
+    shape=class_shape,
+    activation=lambda _spec: "softmax",
+    loss=lambda spec: RowLoss(spec.loss),
+    serve=serve_classes,
+    predictions=class_predictions,
+    metrics={
+        "mean_iou": lambda spec: keras.metrics.MeanIoU(spec.classes, sparse_y_pred=False),
+        "accuracy": lambda _spec: keras.metrics.SparseCategoricalAccuracy(),
+    },
+)
+
+CONTINUOUS = Head(
+    shape=stored_shape,
+    activation=lambda spec: spec.activation,
+    loss=lambda spec: RowLoss(spec.loss),
+    serve=serve,
+    predictions=predictions,
+    metrics={
+        "mae": lambda _spec: keras.metrics.MeanAbsoluteError(),
+        "mse": lambda _spec: keras.metrics.MeanSquaredError(),
+        "psnr": lambda _spec: Psnr(),
+    },
+)

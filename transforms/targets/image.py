@@ -1,0 +1,66 @@
+"""Pictures that are predicted, to pixels of one size."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from transforms.contract.manifest import StoredFeature
+from transforms.contract.targets import BinaryMask, ClassMask, ImageTarget
+from transforms.pictures import Wanted, decode, store
+from transforms.requests import Fitted, Learnt, Request
+
+_FOREGROUND = 255  # as a picture shows it; the model learns 0 and 1
+_THRESHOLD = 128
+
+
+def requests(name: str, spec: ImageTarget, raw: tf.Tensor) -> tuple[Request, ...]:
+    """Asks for nothing, so that the analysis never reads a picture."""
+    return ()
+
+
+def encode(
+    name: str, spec: ImageTarget, raw: tf.Tensor, fitted: Fitted
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns each picture's pixels as the shard stores them, string [batch], and which are known.
+
+    A picture with a value that is no class is not known, and stored as class 0 where that is so.
+
+    Raises:
+        tf.errors.InvalidArgumentError: When run, on a picture that cannot be decoded; the whole
+            batch fails, and the caller finds the row.
+    """
+    from_alpha = spec.source_channel == "alpha"
+    channels = 4 if from_alpha else spec.layout()[1][-1]
+    wanted = Wanted(
+        spec.height, spec.width, channels, spec.max_pixels, interpolate=not spec.is_mask
+    )
+
+    def one(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        pixels = decode(wanted, contents)
+        pixels = pixels[..., 3:] if from_alpha else pixels
+        valid = tf.constant(True)
+        if isinstance(spec, BinaryMask):
+            pixels = tf.where(pixels >= _THRESHOLD, tf.constant(_FOREGROUND, tf.uint8), 0)
+        if isinstance(spec, ClassMask):
+            is_class = tf.cast(pixels, tf.int32) < spec.classes
+            valid = tf.reduce_all(is_class)
+            pixels = tf.where(is_class, pixels, tf.zeros_like(pixels))
+        return store(pixels, spec.storage), valid
+
+    signature = (tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.bool))
+    stored_pixels, valid = tf.map_fn(one, raw, fn_output_signature=signature)
+    return stored_pixels, valid & (raw != "")
+
+
+def stored(name: str, spec: ImageTarget, learnt: Learnt) -> StoredFeature:
+    """Returns the stored pixels; of a class mask their cardinality is the number of classes."""
+    dtype, shape = spec.layout()
+    return StoredFeature(
+        name=name,
+        role="target",
+        kind=spec.kind,
+        dtype=dtype,
+        shape=shape,
+        storage=spec.storage,
+        cardinality=spec.classes if isinstance(spec, ClassMask) else None,
+    )
