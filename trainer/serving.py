@@ -156,7 +156,9 @@ def _as_input(raw: RawColumn, values: Any, rows: int) -> np.ndarray:
         return filled
     for row, value in enumerate(values):
         if value is not None:
-            entries = np.asarray(value, None if is_number else object)
+            entries = np.asarray(value, np.float32 if is_number else object)
+            if entries.ndim == 1 and raw.shape[1:] == (1,):  # a series of one channel
+                entries = entries[:, None]
             _check_entries(raw, entries)
             if not is_number:
                 entries = np.asarray([_as_bytes(entry) for entry in entries], object)

@@ -35,7 +35,7 @@ class Conformed:
     """One column of a batch as the graph takes it.
 
     Attributes:
-        values: float32 or bytes objects, [rows, *shape]; what a list lacks is missing.
+        values: float32 or bytes objects, [rows] or [rows, *shape]; what a list lacks is missing.
         missing: True where the source had no value, bool [rows].
         invalid: The reason by row, for values that were there and cannot be used.
     """
@@ -148,14 +148,12 @@ def check_column(place: str, spec: Any, type_: pa.DataType) -> None:
         BraidError: With the types that it can take.
     """
     accepted, test = _ACCEPTED.get(spec.kind) or _ACCEPTED_AS[spec.raw("").dtype]
-    if isinstance(spec, Sequence):
-        accepted, test = _accepted_series(spec)
-    elif isinstance(spec, Categorical):
+    if isinstance(spec, Categorical):
         accepted, test = _accepted_categories(spec)
+    elif isinstance(spec, Sequence):
+        accepted, test = _accepted_series(spec)
     elif isinstance(spec, Numeric | NumericTarget) and spec.length is not None:
         accepted, test = f"a column of lists of {spec.length} numbers", _accepts_numbers
-    else:
-        accepted, test = _ACCEPTED[spec.kind]
     if not test(type_) and not pat.is_null(type_):
         raise BraidError(
             place,
@@ -169,10 +167,10 @@ def _accepted_categories(spec: Categorical) -> tuple[str, TypeTest]:
     if spec.encoding == "identity":
         what = "integers, or texts that spell them"
         if spec.length is not None:
-            return f"a column of lists (CSV has none) of {what}", _is_id_list
+            return f"a column of lists of {what}", _is_id_list
         return f"a column of {what} (a column of lists needs `length`)", _is_id
     if spec.length is not None:
-        return "a column of lists (CSV has none) of strings, integers or booleans", _is_label_list
+        return "a column of lists of strings, integers or booleans", _is_label_list
     return _ACCEPTED[spec.kind]
 
 

@@ -43,7 +43,7 @@ class RawBatch:
     Attributes:
         keys: The rows' keys as UTF-8 bytes objects, [rows].
         splits: Index into `SPLITS`, int8 [rows].
-        columns: float32 or bytes objects, [rows, *shape], by the graph's input.
+        columns: float32 or bytes objects, [rows] or [rows, *shape], by the graph's input.
         rows: The number of source rows, rejected ones included.
         file: The file that the rows come from.
         rejects: Rows that were left out.

@@ -133,8 +133,8 @@ def _check_columns(
         column = pipeline.split.column
         time_bounds(pipeline.split, schema.field(column).type if column in schema.names else _HIVE)
     declared: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
-        (f"features.{name}", pipeline.column_features()[name], raw)
-        for name, raw in pipeline.raw_features().items()
+        (f"features.{name}", spec, pipeline.raw_features()[name])
+        for name, spec in pipeline.column_features().items()
     ]
     if not features_only:
         declared += [

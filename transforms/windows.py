@@ -124,13 +124,12 @@ def _orders(type_: pa.DataType) -> bool:
 
 def _refuse_paths(pipeline: PipelineSpec, schema: pa.Schema, path: str) -> None:
     """A path in the table starts from the table's folder, which the windows' table is not in."""
-    for name, feature in pipeline.column_features().items():
-        column = feature.column or name
-        if isinstance(feature, Image) and column in schema.names:
-            type_ = schema.field(column).type
-            if is_text(type_):
-                place = f"features.{name}, column '{column}' of {path}"
-                raise _wrong_type(place, "picture bytes, as paths are lost with windows", type_)
+    for name, raw in pipeline.raw_features().items():
+        is_path = raw.name in schema.names and is_text(schema.field(raw.name).type)
+        if isinstance(pipeline.features[name], Image) and is_path:
+            place = f"features.{name}, column '{raw.name}' of {path}"
+            type_ = schema.field(raw.name).type
+            raise _wrong_type(place, "picture bytes, as paths are lost with windows", type_)
 
 
 def _wrong_type(place: str, expected: str, type_: pa.DataType) -> BraidError:

@@ -209,11 +209,6 @@ def test_column_of_a_fitting_type_is_accepted(spec: Any, type_: pa.DataType) -> 
     check_column("features.x", spec, type_)
 
 
-def test_list_column_asks_for_a_length() -> None:
-    with pytest.raises(BraidError, match="a column of lists needs `length`"):
-        check_column("features.x", Categorical(kind="categorical"), pa.list_(pa.string()))
-
-
 def series(*columns: pa.Array, channels: int = 1, padded: bool = False, length: int = 3) -> Any:
     raw = RawColumn(name="c", dtype="float32", shape=(length, channels), padded=padded)
     return conform(raw, *columns)
@@ -304,3 +299,8 @@ def test_lists_are_what_a_series_is_made_of() -> None:
             check_column("features.x", spec, type_)
     with pytest.raises(BraidError, match="CSV has no lists; Parquet and JSON lines do"):
         check_column("features.x", one, pa.string())
+
+
+def test_list_column_asks_for_a_length() -> None:
+    with pytest.raises(BraidError, match="a column of lists needs `length`"):
+        check_column("features.x", Categorical(kind="categorical"), pa.list_(pa.string()))

@@ -59,11 +59,11 @@ ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
     ("image", CnnEncoder): image.cnn,
     ("image", ResnetEncoder): backbone.resnet,
     ("image", MobilenetEncoder): backbone.mobilenet,
-    ("noise", DenseEncoder): numeric.dense,
     ("sequence", LstmEncoder): sequence.recurrent,
     ("sequence", GruEncoder): sequence.recurrent,
     ("sequence", Conv1dEncoder): sequence.conv1d,
     ("sequence", TransformerEncoder): sequence.transformer,
+    ("noise", DenseEncoder): numeric.dense,
 }
 
 
@@ -130,7 +130,10 @@ def _network(name: str, spec: Spec, stored: StoredFeature) -> keras.Model:
 
 
 def _refuse_unlike(stored: StoredFeature, source: StoredFeature) -> None:
-    own, others = ((s.kind, s.dtype, list(s.shape), s.cardinality) for s in (stored, source))
+    own, others = (
+        (s.kind, s.dtype, list(s.shape), s.cardinality, "padded" if s.padded else None)
+        for s in (stored, source)
+    )
     if own != others:
         raise DeclarationError(
             f"model.encoders.{stored.name}.with",

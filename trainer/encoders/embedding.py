@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from trainer.encoders import ordered
-from trainer.encoders.pooling import KnownIds
+from trainer.encoders.pooling import KnownIds, PresentMean
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.model import EmbeddingEncoder
 
@@ -28,7 +27,7 @@ def embed(
     )(ids)
     if not stored.shape:
         return vectors
-    return ordered.mean(name, vectors, KnownIds(name=f"{name}.known")(ids))
+    return PresentMean(name=f"{name}.mean")(vectors, KnownIds(name=f"{name}.known")(ids))
 
 
 def cardinality_of(stored: StoredFeature) -> int:

@@ -10,26 +10,13 @@ from typing import Any
 
 import keras
 
+from trainer.encoders.pooling import PresentMean
 from transforms.contract.model import (
     Conv1dEncoder,
     GruEncoder,
     LstmEncoder,
     TransformerEncoder,
 )
-
-
-@keras.saving.register_keras_serializable(package="braid")
-class MaskedMean(keras.layers.Layer):  # type: ignore[misc]
-    """The mean of the vectors that are no padding; 0 for a row of padding alone.
-
-    Keras's own average pooling divides by 0 there.
-    """
-
-    def call(self, x_BLD: Any, mask_BL: Any) -> Any:
-        """Returns [B, D] from the vectors [B, L, D] and the mask [B, L]."""
-        mask_BL1 = keras.ops.cast(mask_BL, x_BLD.dtype)[..., None]
-        count_B1 = keras.ops.maximum(keras.ops.sum(mask_BL1, axis=1), 1)
-        return keras.ops.sum(x_BLD * mask_BL1, axis=1) / count_B1
 
 
 @keras.saving.register_keras_serializable(package="braid")
@@ -75,7 +62,7 @@ def mean(
     """Returns the mean of the vectors, [B, D]."""
     if mask_BL is None:
         return keras.layers.GlobalAveragePooling1D(name=f"{name}.mean")(x_BLD)
-    return MaskedMean(name=f"{name}.mean")(x_BLD, mask_BL)
+    return PresentMean(name=f"{name}.mean")(x_BLD, mask_BL)
 
 
 def recurrent(

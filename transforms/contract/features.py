@@ -279,31 +279,6 @@ class Image(FeatureSpec):
         return "uint8", (self.height, self.width, self.channels)
 
 
-class Noise(Spec):
-    """Random numbers that no column feeds, drawn anew for every batch.
-
-    They are not in the shards. Training draws them from its seed, epoch and batch; evaluation from
-    the seed alone. The exported model takes them as an argument and draws what is missing there.
-
-    Attributes:
-        dimension: Numbers in a row.
-        distribution: "normal" has mean 0 and deviation 1, "uniform" lies between -1 and 1.
-    """
-
-    kind: Literal["noise"]
-    dimension: PositiveInt
-    distribution: Literal["normal", "uniform"] = "normal"
-
-    @property
-    def has_indicator(self) -> bool:
-        """Whether the model gets an input that says that the value was missing: it never is."""
-        return False
-
-    def layout(self) -> Layout:
-        """Returns the random numbers."""
-        return "float32", (self.dimension,)
-
-
 class Sequence(FeatureSpec):
     """A series of steps, each of `channels` numbers: a signal, a history, a window of a long table.
 
@@ -359,5 +334,30 @@ class Sequence(FeatureSpec):
         )
 
     def layout(self) -> Layout:
-        """Returns the scaled series."""
+        """Returns the steps."""
         return "float32", (self.length, self.width)
+
+
+class Noise(Spec):
+    """Random numbers that no column feeds, drawn anew for every batch.
+
+    They are not in the shards. Training draws them from its seed, epoch and batch; evaluation from
+    the seed alone. The exported model takes them as an argument and draws what is missing there.
+
+    Attributes:
+        dimension: Numbers in a row.
+        distribution: "normal" has mean 0 and deviation 1, "uniform" lies between -1 and 1.
+    """
+
+    kind: Literal["noise"]
+    dimension: PositiveInt
+    distribution: Literal["normal", "uniform"] = "normal"
+
+    @property
+    def has_indicator(self) -> bool:
+        """Whether the model gets an input that says that the value was missing: it never is."""
+        return False
+
+    def layout(self) -> Layout:
+        """Returns the random numbers."""
+        return "float32", (self.dimension,)

@@ -244,8 +244,8 @@ ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
         TransformerEncoder,
     ),
     "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder),
-    "noise": (DenseEncoder,),
     "sequence": (LstmEncoder, GruEncoder, Conv1dEncoder, TransformerEncoder),
+    "noise": (DenseEncoder,),
 }
 
 

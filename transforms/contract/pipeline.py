@@ -88,22 +88,6 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
-    def _noise_stands_beside_columns(self) -> Self:
-        columns = {column for raw in self.raw_features().values() for column in raw.columns}
-        for name, feature in self.features.items():
-            if not isinstance(feature, Noise):
-                continue
-            if not columns:
-                raise ValueError(
-                    f"@features.{name} a feature with a column beside it, received noise alone"
-                )
-            if name in columns:  # the exported model takes both, by these names
-                raise ValueError(
-                    f"@features.{name} a name that no feature's column has, received {name!r}"
-                )
-        return self
-
-    @model_validator(mode="after")
     def _windows_do_not_leak(self) -> Self:
         windows = self.source.windows
         if windows is None:
@@ -133,6 +117,22 @@ class PipelineSpec(Spec):
                 raise ValueError(
                     f"@features.{name} a column that is known at a window's last step, "
                     f"received {min(later)!r}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _noise_stands_beside_columns(self) -> Self:
+        columns = {column for raw in self.raw_features().values() for column in raw.columns}
+        for name, feature in self.features.items():
+            if not isinstance(feature, Noise):
+                continue
+            if not columns:
+                raise ValueError(
+                    f"@features.{name} a feature with a column beside it, received noise alone"
+                )
+            if name in columns:  # the exported model takes both, by these names
+                raise ValueError(
+                    f"@features.{name} a name that no feature's column has, received {name!r}"
                 )
         return self
 
@@ -370,6 +370,16 @@ class PipelineSpec(Spec):
         """Returns the graph input of every target, by target name."""
         return {name: spec.raw(spec.column or name) for name, spec in self.targets.items()}
 
+    def of_windows(self, path: str) -> PipelineSpec:
+        """Returns the declaration as it reads the table that its windows were cut into.
+
+        Args:
+            path: The table, a Parquet file.
+        """
+        source = SourceSpec(path=path, key=self.source.key)
+        split = ColumnSplit(by="column", column=WINDOW_SPLIT_COLUMN)
+        return self.model_copy(update={"source": source, "split": split})
+
     def modelled(self) -> PipelineSpec:
         """Returns the declaration with the features and targets that its model uses, and no other.
 
@@ -383,16 +393,6 @@ class PipelineSpec(Spec):
                 "model": self.model.model_copy(update={"features": None, "targets": None}),
             }
         )
-
-    def of_windows(self, path: str) -> PipelineSpec:
-        """Returns the declaration as it reads the table that its windows were cut into.
-
-        Args:
-            path: The table, a Parquet file.
-        """
-        source = SourceSpec(path=path, key=self.source.key)
-        split = ColumnSplit(by="column", column=WINDOW_SPLIT_COLUMN)
-        return self.model_copy(update={"source": source, "split": split})
 
     def encoder_of(self, feature: str) -> Encoder:
         """Returns the declared encoder of a feature, also one that it shares, or its default."""

@@ -163,7 +163,8 @@ def test_a_weighted_bag_is_tf_idf():
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_pooled_ids_train_and_are_saved(stored, spec, jit_compile, tmp_path):
     tensor = keras.Input(stored.shape, dtype=stored.dtype, name="f")
-    model = keras.Model(tensor, keras.layers.Dense(1)(encode("f", spec, stored, tensor).vector))
+    vector = encode("f", spec, stored, tensor).vector
+    model = keras.Model(tensor, keras.layers.Dense(1)(vector))
     model.compile("sgd", "mse", jit_compile=jit_compile)
     ids = np.arange(7 * stored.shape[0]).reshape(7, -1) % 4
     history = model.fit(ids, ids.sum(axis=1), batch_size=4, epochs=5, verbose=0).history
@@ -202,59 +203,6 @@ def test_a_picture_of_any_size_becomes_a_vector():
     vectors = branch(PICTURE, CnnEncoder(filters=(2, 3, 4, 5), units=6), values)
     assert vectors.shape == (2, 6)
     assert np.isfinite(vectors).all()
-
-
-def test_a_picture_gives_maps_from_fine_to_coarse():
-    tensor = keras.Input(PICTURE.shape, dtype="uint8", name="f")
-    found = encode("f", CnnEncoder(filters=(2, 3, 4)), PICTURE, tensor)
-    shapes = [tuple(x.shape[1:]) for x in found.maps]
-    assert shapes == [(9, 7, 2), (5, 4, 3), (3, 2, 4), (2, 1, 4)]
-    assert encode("f", OneHotEncoder(), IDS, keras.Input((), dtype="int64")).maps == ()
-
-
-def shared(feature, *stored, **encoder):
-    """Returns a model of features that all share the first one's encoder."""
-    names = [own.name for own in stored]
-    others = {name: {"kind": "shared", "with": names[0]} for name in names[1:]}
-    pipeline = parse(
-        {
-            "name": "pair",
-            "source": {"path": "data", "key": "id"},
-            "features": dict.fromkeys(names, feature),
-            "targets": {"same": {"kind": "binary"}},
-            "model": {"encoders": {names[0]: encoder} | others},
-        }
-    )
-    inputs = {s.name: keras.Input(s.shape, dtype=s.dtype, name=s.name) for s in stored}
-    # Whatever their order: here the one that is shared comes last.
-    found = encode_features(pipeline, stored[::-1], inputs)
-    return keras.Model(inputs, {name: e.vector for name, e in found.items()}), found
-
-
-def test_two_pictures_share_layers_and_weights():
-    feature = {"kind": "image", "height": 9, "width": 7}
-    left, right = (PICTURE.model_copy(update={"name": name}) for name in ("left", "right"))
-    model, found = shared(feature, left, right, kind="cnn", filters=[2, 3], units=5)
-    alone, _ = shared(feature, left, kind="cnn", filters=[2, 3], units=5)
-    assert model.count_params() == alone.count_params()
-    assert [len(found[name].maps) for name in ("right", "left")] == [3, 3]
-    pixels = np.random.default_rng(1).integers(0, 256, (2, 4, 9, 7, 3)).astype(np.uint8)
-    one, two = (model({"left": pixels[i], "right": pixels[1 - i]}) for i in (0, 1))
-    np.testing.assert_array_equal(one["left"], two["right"])
-    assert (np.asarray(one["left"]) != np.asarray(one["right"])).any()
-
-
-def test_vectors_of_numbers_share_their_layers_too():
-    left, right = (NUMBERS.model_copy(update={"name": name}) for name in ("left", "right"))
-    model, _ = shared({"kind": "numeric", "length": 3}, left, right, kind="dense", units=[2])
-    assert model.count_params() == 8
-
-
-def test_what_is_not_stored_alike_shares_nothing():
-    left, right = (NUMBERS.model_copy(update={"name": name}) for name in ("left", "right"))
-    longer = right.model_copy(update={"shape": (4,)})
-    with pytest.raises(DeclarationError, match=r"model\.encoders\.right\.with: expected a feature"):
-        shared({"kind": "numeric", "length": 3}, left, longer, kind="dense")
 
 
 SERIES = StoredFeature(
@@ -315,3 +263,56 @@ def test_gradients_of_padded_series_are_finite(spec):
     assert any(
         (a != np.asarray(b)).any() for a, b in zip(before, model.trainable_weights, strict=True)
     )
+
+
+def test_a_picture_gives_maps_from_fine_to_coarse():
+    tensor = keras.Input(PICTURE.shape, dtype="uint8", name="f")
+    found = encode("f", CnnEncoder(filters=(2, 3, 4)), PICTURE, tensor)
+    shapes = [tuple(x.shape[1:]) for x in found.maps]
+    assert shapes == [(9, 7, 2), (5, 4, 3), (3, 2, 4), (2, 1, 4)]
+    assert encode("f", OneHotEncoder(), IDS, keras.Input((), dtype="int64")).maps == ()
+
+
+def shared(feature, *stored, **encoder):
+    """Returns a model of features that all share the first one's encoder."""
+    names = [own.name for own in stored]
+    others = {name: {"kind": "shared", "with": names[0]} for name in names[1:]}
+    pipeline = parse(
+        {
+            "name": "pair",
+            "source": {"path": "data", "key": "id"},
+            "features": dict.fromkeys(names, feature),
+            "targets": {"same": {"kind": "binary"}},
+            "model": {"encoders": {names[0]: encoder} | others},
+        }
+    )
+    inputs = {s.name: keras.Input(s.shape, dtype=s.dtype, name=s.name) for s in stored}
+    # Whatever their order: here the one that is shared comes last.
+    found = encode_features(pipeline, stored[::-1], inputs)
+    return keras.Model(inputs, {name: e.vector for name, e in found.items()}), found
+
+
+def test_two_pictures_share_layers_and_weights():
+    feature = {"kind": "image", "height": 9, "width": 7}
+    left, right = (PICTURE.model_copy(update={"name": name}) for name in ("left", "right"))
+    model, found = shared(feature, left, right, kind="cnn", filters=[2, 3], units=5)
+    alone, _ = shared(feature, left, kind="cnn", filters=[2, 3], units=5)
+    assert model.count_params() == alone.count_params()
+    assert [len(found[name].maps) for name in ("right", "left")] == [3, 3]
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 4, 9, 7, 3)).astype(np.uint8)
+    one, two = (model({"left": pixels[i], "right": pixels[1 - i]}) for i in (0, 1))
+    np.testing.assert_array_equal(one["left"], two["right"])
+    assert (np.asarray(one["left"]) != np.asarray(one["right"])).any()
+
+
+def test_vectors_of_numbers_share_their_layers_too():
+    left, right = (NUMBERS.model_copy(update={"name": name}) for name in ("left", "right"))
+    model, _ = shared({"kind": "numeric", "length": 3}, left, right, kind="dense", units=[2])
+    assert model.count_params() == 8
+
+
+def test_what_is_not_stored_alike_shares_nothing():
+    left, right = (NUMBERS.model_copy(update={"name": name}) for name in ("left", "right"))
+    longer = right.model_copy(update={"shape": (4,)})
+    with pytest.raises(DeclarationError, match=r"model\.encoders\.right\.with: expected a feature"):
+        shared({"kind": "numeric", "length": 3}, left, longer, kind="dense")
