@@ -9,9 +9,12 @@ from transforms.contract.features import RawColumn
 from transforms.contract.source import SplitName
 from transforms.contract.spec import Spec
 
+PROBABILITIES_SUFFIX = "__probabilities"  # of a target with classes: every class's, when served
 WEIGHT_SUFFIX = "__weight"  # of a target: 1 for a row with a label, 0 for a masked one
 RAW_TARGET_PREFIX = "target/"  # of a transformed target beside the raw columns of a test row
 MISSING_SUFFIX = "__missing"  # of a feature: 1 for a row whose value was missing
+# Of stored values that are scored at a time; what a network makes of them is many times that.
+_BATCH_BYTES = 8 * 1024 * 1024
 
 
 class StoredFeature(Spec):
@@ -30,6 +33,7 @@ class StoredFeature(Spec):
         term_weights: A weight per id, for texts that declare them: the smooth inverse document
             frequency ln((1 + n) / (1 + d)) + 1 of a term that d of the n training rows have. The
             padding's is 0, and an unknown term counts as one that no row has.
+        padded: Whether a row may end in padding along its first axis: NaN in every channel.
     """
 
     name: str
@@ -41,6 +45,7 @@ class StoredFeature(Spec):
     cardinality: int | None = None
     distribution: Literal["normal", "uniform"] | None = None
     term_weights: tuple[float, ...] = ()
+    padded: bool = False
 
     def row_bytes(self) -> int:
         """Returns the size of a row's values in memory, in bytes."""
@@ -118,6 +123,11 @@ class TransformManifest(Spec):
     def inputs(self) -> tuple[StoredFeature, ...]:
         """Returns what the model takes."""
         return tuple(s for s in self.stored if s.role in ("feature", "indicator"))
+
+    def batch_rows(self, most: int) -> int:
+        """Returns how many rows to score at a time: fewer than `most` if their pictures are big."""
+        row_bytes = sum(stored.row_bytes() for stored in self.stored)
+        return max(1, min(most, _BATCH_BYTES // row_bytes))
 
     def raw_inputs(self) -> tuple[RawColumn, ...]:
         """Returns the columns that the exported model takes, each once."""

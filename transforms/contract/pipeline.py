@@ -16,6 +16,7 @@ from transforms.contract.model import (
     BagOfWordsEncoder,
     CnnEncoder,
     CustomEncoder,
+    DiscriminatorSpec,
     Encoder,
     Gate,
     GateSpec,
@@ -25,9 +26,19 @@ from transforms.contract.model import (
     TrainingSpec,
     encoders_of,
 )
-from transforms.contract.source import SPLITS, BeamSpec, HashSplit, SourceSpec, Split, TransformSpec
+from transforms.contract.source import (
+    SPLITS,
+    WINDOW_SPLIT_COLUMN,
+    BeamSpec,
+    ColumnSplit,
+    HashSplit,
+    SourceSpec,
+    Split,
+    TimeSplit,
+    TransformSpec,
+)
 from transforms.contract.spec import Spec
-from transforms.contract.targets import ImageTarget, Target
+from transforms.contract.targets import BinaryMask, ContinuousImage, ImageTarget, Target
 
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 
@@ -73,6 +84,39 @@ class PipelineSpec(Spec):
                 raise ValueError(
                     f"@targets.{name} another name, as predictions have a column of this one, "
                     f"received {name!r}; name the target's column with `column:`"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _windows_do_not_leak(self) -> Self:
+        windows = self.source.windows
+        if windows is None:
+            return self
+        if self.source.partition_by is not None:
+            raise ValueError(
+                "@source.partition_by no partitions, as a window may reach over their borders, "
+                f"received {self.source.partition_by!r}"
+            )
+        if not isinstance(self.split, TimeSplit) or self.split.column != windows.time:
+            raise ValueError(
+                f"@split {{by: time, column: {windows.time}, validation_from: ..., test_from: "
+                f"...}}, as windows of one split must not reach into another, "
+                f"received {self.split.model_dump(exclude_defaults=True) or 'none'}"
+            )
+        made = (self.source.key, WINDOW_SPLIT_COLUMN, *windows.next_columns())
+        names = [*made, *windows.values, *windows.keep]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"@source.windows a name of its own for every column of a window's row, "
+                f"received {twice[0]!r} twice"
+            )
+        for name, raw in self.raw_features().items():
+            later = set(raw.columns).intersection(windows.next_columns())
+            if later:
+                raise ValueError(
+                    f"@features.{name} a column that is known at a window's last step, "
+                    f"received {min(later)!r}"
                 )
         return self
 
@@ -192,13 +236,14 @@ class PipelineSpec(Spec):
     def _augmentations_fit_their_features(self) -> Self:
         moved: set[str] = set()
         for name, spec in self.model.augment.items():
+            several = isinstance(spec, AlignedGeometry)
             columns = spec.columns if isinstance(spec, AlignedGeometry) else (name,)
             images = [image for image in map(self._picture, columns) if image is not None]
-            if isinstance(spec, AlignedGeometry) and len(images) < len(columns):
+            if several and len(images) < len(columns):
                 raise ValueError(
                     f"@model.augment.{name}.columns image features and targets, received {columns}"
                 )
-            if (not isinstance(spec, AlignedGeometry) and name not in self.features) or not images:
+            if not several and not isinstance(self.features.get(name), Image):
                 raise ValueError(f"@model.augment.{name} an image feature, received {name!r}")
             sizes = {(image.height, image.width) for image in images}
             if len(sizes) > 1:
@@ -270,6 +315,35 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _an_adversary_has_a_picture_to_judge(self) -> Self:
+        training = self.training
+        if training.objective == "supervised":
+            if training.discriminator != DiscriminatorSpec():
+                raise ValueError(
+                    "@training.discriminator objective: adversarial beside it, received "
+                    "'supervised'"
+                )
+            return self
+        pictures = [t for t in self.targets.values() if isinstance(t, BinaryMask | ContinuousImage)]
+        if len(pictures) != 1 or len(self.targets) != 1:
+            kinds = ", ".join(f"{name} of kind {t.kind}" for name, t in self.targets.items())
+            raise ValueError(
+                "@training.objective a single image target, with values and no classes, for "
+                f"'adversarial', received {kinds}"
+            )
+        if len(self.column_features()) == len(self.features):
+            raise ValueError(
+                "@training.objective a feature of kind noise for 'adversarial', received "
+                f"{', '.join(self.features)}"
+            )
+        if training.early_stopping_patience is not None:
+            raise ValueError(
+                "@training.early_stopping_patience null for objective 'adversarial', as no loss "
+                f"says which epoch is best, received {training.early_stopping_patience}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _gate_metrics_exist(self) -> Self:
         for gate in self.gates():
             if gate.metric not in self.metric_names():
@@ -295,6 +369,16 @@ class PipelineSpec(Spec):
     def raw_targets(self) -> dict[str, RawColumn]:
         """Returns the graph input of every target, by target name."""
         return {name: spec.raw(spec.column or name) for name, spec in self.targets.items()}
+
+    def of_windows(self, path: str) -> PipelineSpec:
+        """Returns the declaration as it reads the table that its windows were cut into.
+
+        Args:
+            path: The table, a Parquet file.
+        """
+        source = SourceSpec(path=path, key=self.source.key)
+        split = ColumnSplit(by="column", column=WINDOW_SPLIT_COLUMN)
+        return self.model_copy(update={"source": source, "split": split})
 
     def modelled(self) -> PipelineSpec:
         """Returns the declaration with the features and targets that its model uses, and no other.
@@ -357,10 +441,12 @@ class PipelineSpec(Spec):
 
     def data_fingerprint(self) -> str:
         """Returns the fingerprint of all that shapes the shards, apart from the rows."""
+        windows = self.source.windows
         return fingerprint(
             {
                 "version": TRANSFORM_VERSION,
                 "key": self.source.key,
+                "windows": windows.model_dump(mode="json") if windows else None,
                 "split": self.split.model_dump(mode="json"),
                 "features": {n: f.model_dump(mode="json") for n, f in self.features.items()},
                 "targets": {
