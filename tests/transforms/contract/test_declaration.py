@@ -115,7 +115,7 @@ def test_ids_that_mean_the_same_are_shared(declaration: Path, encoding: str) -> 
     ids = f"{{kind: categorical, encoding: {encoding}, buckets: 9}}"
     home, away = f"features.home={ids}", f"features.away={ids}"
     both = "model.encoders.away={kind: shared, with: home}"
-    assert load(declaration, [home, away, both]).encoder_of("away").with_ == "home"
+    assert load(declaration, [home, away, both]).model.encoders["away"].with_ == "home"
     found = error_of(declaration, home, away, both, "features.home.encoding=vocabulary",
                      "features.home.buckets=null")  # fmt: skip
     assert "model.encoders.away.with: expected features without a vocabulary" in found
