@@ -18,7 +18,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 
-from flows import model_steps, steps
+from flows import model_steps, steps, windows
 from flows.process import StepDied
 from flows.progress import Reporter, console
 from flows.record import now, write_record
@@ -65,6 +65,7 @@ def _retried(name: str, function: Callable[[Session], _R]) -> Callable[[Session]
 
 
 scan_source = _task("scan", steps.scan_source, task_run_name="scan: {pipeline.name}")
+cut_windows = _named("windows", windows.cut_windows)
 check_source = _named("check keys", steps.check_source)
 analyze = _named("analyze", steps.analyze)
 transform = _retried("transform", steps.transform)
@@ -149,6 +150,8 @@ def _work(session: Session) -> None:
 
 
 def _steps(session: Session) -> None:
+    if session.pipeline.source.windows is not None:
+        cut_windows(session)
     check_source(session)
     with steps.transform_lock(session):
         analyze(session)

@@ -10,25 +10,32 @@ from flows.leftovers import remove_leftovers, remove_leftovers_of_others
 from flows.record import StepRecord
 from flows.session import Session, Stopwatch, rows_step, rows_text
 from transforms.contract.errors import BraidError
-from transforms.contract.jobs import Partition
+from transforms.contract.jobs import Partition, declaration_of_table
 from transforms.contract.manifest import ShardManifest, total_rejects, total_replaced
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import exclusive_lock, waiting_lock
 from transforms.keys import check_unique
 from transforms.source import check_schema, scan
+from transforms.windows import windows_partition
 
 
 def scan_source(pipeline: PipelineSpec) -> tuple[Partition, ...]:
-    """Lists the source's partitions and holds the declaration against every file's schema."""
+    """Lists the source's partitions and holds the declaration against every file's schema.
+
+    Windows are one partition, and its files are those of the long table until they are cut.
+    """
     found = scan(pipeline.source)
     check_schema(pipeline, found.files())
+    if pipeline.source.windows is not None:
+        return (windows_partition(pipeline, found.partitions),)
     return found.partitions
 
 
 def check_source(session: Session) -> None:
     """Looks for keys that two rows share."""
     watch = Stopwatch()
-    rows = check_unique(session.pipeline, session.partitions)
+    table = declaration_of_table(session.pipeline, session.partitions)
+    rows = check_unique(table, session.partitions)
     files = sum(len(partition.files) for partition in session.partitions)
     note = f"{len(session.partitions)} partition(s), {files} file(s), every key once"
     step = StepRecord(name="check keys", seconds=round(watch.seconds(), 3), rows=rows, note=note)

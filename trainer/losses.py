@@ -33,8 +33,8 @@ def crossentropy_dice(truth: Any, prediction: Any) -> Any:
     return keras.ops.mean(losses, axis=inner) + dice(truth, prediction)
 
 
-# From truth and prediction, [B, ...] each, to losses [B] or [B, ...]. "focal" is Lin et al., "Focal Loss
-# for Dense Object Detection", 2017.
+# From truth and prediction, [B, ...] each, to losses [B] or [B, ...]. "focal" is Lin et al., "Focal
+# Loss for Dense Object Detection", 2017.
 LOSSES: dict[str, Callable[[Any, Any], Any]] = {
     "mse": keras.losses.mean_squared_error,
     "mae": keras.losses.mean_absolute_error,

@@ -156,7 +156,9 @@ def _as_input(raw: RawColumn, values: Any, rows: int) -> np.ndarray:
         return filled
     for row, value in enumerate(values):
         if value is not None:
-            entries = np.asarray(value, None if is_number else object)
+            entries = np.asarray(value, np.float32 if is_number else object)
+            if entries.ndim == 1 and raw.shape[1:] == (1,):  # a series of one channel
+                entries = entries[:, None]
             _check_entries(raw, entries)
             if not is_number:
                 entries = np.asarray([_as_bytes(entry) for entry in entries], object)
@@ -181,6 +183,8 @@ def _check_entries(raw: RawColumn, entries: np.ndarray) -> None:
 def _as_bytes(value: Any) -> bytes:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return b""
+    if isinstance(value, (bool, np.bool_)):
+        return b"true" if value else b"false"  # as a table's booleans are spelt in the shards
     return value if isinstance(value, bytes) else str(value).encode()
 
 

@@ -88,7 +88,7 @@ def _run_analysis(job: TransformJob, folder: Path, statistics: Path) -> tuple[in
             p
             | "Units" >> beam.Create(units)
             | "SpreadUnits" >> beam.Reshuffle()
-            | "ReadTrainingRows" >> beam.ParDo(_ReadTrainingRows(pipeline, read))
+            | "ReadTrainingRows" >> beam.ParDo(_ReadTrainingRows(job.table(), read))
         )
         transform_fn = (batches, config) | tft_beam.AnalyzeDataset(preprocess)
         _ = transform_fn | tft_beam.WriteTransformFn(str(folder / "tft"))
@@ -102,7 +102,7 @@ def _run_analysis(job: TransformJob, folder: Path, statistics: Path) -> tuple[in
 
 
 def _units(job: TransformJob) -> list[WorkUnit]:
-    source = job.pipeline.source
+    source = job.table().source
     filesystem, _ = open_filesystem(source.path)
     wanted = -(-_UNITS_PER_WORKER * workers(job.pipeline.beam) // len(job.partitions))
     return [

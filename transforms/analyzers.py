@@ -74,10 +74,16 @@ def _fit_vocabularies(
 
 
 def _fit_moments(requests: Sequence[MomentsRequest], folder: Path) -> Mapping[str, Moments]:
-    widths = [int(request.values.shape[1]) for request in requests]
+    flat = [request for request in requests if request.values.shape.rank == 2]
+    series = [request for request in requests if request.values.shape.rank == 3]
+    requests = [*flat, *series]
+    widths = [int(request.values.shape[-1]) for request in requests]
     names = [request.name for request in requests]
+    # One array for all flat columns, however many; a series has rows of its own, one a step.
+    inputs = [tf.concat([request.values for request in flat], axis=1)] if flat else []
+    inputs += [tf.reshape(r.values, [-1, int(r.values.shape[-1])]) for r in series]
     (table,) = tft.experimental.ptransform_analyzer(
-        inputs=[tf.concat([request.values for request in requests], axis=1)],
+        inputs=inputs,
         ptransform=_Moments(list(zip(names, widths, strict=True)), folder),
         output_dtypes=[tf.float32],
         output_shapes=[[4, sum(widths)]],
@@ -200,19 +206,8 @@ class SumMoments(beam.CombineFn):  # type: ignore[misc]
     def add_input(
         self, accumulator: np.ndarray | None, batch: tuple[np.ndarray, ...]
     ) -> np.ndarray | None:
-        """Adds one batch, a tuple of one float32 [batch, width]; NaN is missing."""
-        values = batch[0].astype(np.float64)
-        present = ~np.isnan(values)
-        count = present.sum(axis=0)
-        mean = np.divide(
-            np.nansum(values, axis=0), count, out=np.zeros(len(count)), where=count > 0
-        )
-        squares = np.nansum((values - mean) ** 2, axis=0)
-        low = np.where(present, values, np.inf).min(axis=0, initial=np.inf)
-        high = np.where(present, values, -np.inf).max(axis=0, initial=-np.inf)
-        return _joined(
-            accumulator, np.stack([count, mean, squares, low, high, len(values) - count])
-        )
+        """Adds one batch, a tuple of float32 [any, width] of some columns each; NaN is missing."""
+        return _joined(accumulator, np.concatenate([_sums(values) for values in batch], axis=1))
 
     def merge_accumulators(self, accumulators: Iterable[np.ndarray | None]) -> np.ndarray | None:
         """Joins accumulators."""
@@ -224,6 +219,18 @@ class SumMoments(beam.CombineFn):  # type: ignore[misc]
     def extract_output(self, accumulator: np.ndarray | None) -> np.ndarray | None:
         """Returns the accumulator."""
         return accumulator
+
+
+def _sums(values: np.ndarray) -> np.ndarray:
+    """Returns the accumulator of one array alone."""
+    values = values.astype(np.float64)
+    present = ~np.isnan(values)
+    count = present.sum(axis=0)
+    mean = np.divide(np.nansum(values, axis=0), count, out=np.zeros(len(count)), where=count > 0)
+    squares = np.nansum((values - mean) ** 2, axis=0)
+    low = np.where(present, values, np.inf).min(axis=0, initial=np.inf)
+    high = np.where(present, values, -np.inf).max(axis=0, initial=-np.inf)
+    return np.stack([count, mean, squares, low, high, len(values) - count])
 
 
 def _joined(left: np.ndarray | None, right: np.ndarray | None) -> np.ndarray | None:

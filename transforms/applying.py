@@ -14,8 +14,8 @@ import tensorflow as tf
 from transforms.contract.features import Image
 from transforms.contract.manifest import WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
-from transforms.pictures import TOO_LARGE
 from transforms.contract.targets import ImageTarget
+from transforms.pictures import TOO_LARGE
 from transforms.reading import RawBatch, Reject
 
 Columns = dict[str, np.ndarray]

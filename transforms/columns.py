@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from transforms.contract.errors import BraidError
-from transforms.contract.features import ID_PATTERN, Categorical, Numeric, RawColumn
+from transforms.contract.features import ID_PATTERN, Categorical, Numeric, RawColumn, Sequence
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import HashSplit
 from transforms.contract.targets import NumericTarget
@@ -24,6 +24,8 @@ from transforms.contract.targets import NumericTarget
 TRUE_TEXTS = ("1", "1.0", "true", "True", "TRUE")
 FALSE_TEXTS = ("0", "0.0", "false", "False", "FALSE")
 _NO_NUMBER = pa.array(["", "na", "n/a", "nan", "null", "none"])  # texts that mean a missing number
+
+_NULL = -1  # the number of steps of no list at all
 
 TypeTest = Callable[[pa.DataType], Any]
 
@@ -33,7 +35,7 @@ class Conformed:
     """One column of a batch as the graph takes it.
 
     Attributes:
-        values: float32 or bytes objects, [rows] or [rows, length]; what a list lacks is missing.
+        values: float32 or bytes objects, [rows] or [rows, *shape]; what a list lacks is missing.
         missing: True where the source had no value, bool [rows].
         invalid: The reason by row, for values that were there and cannot be used.
     """
@@ -148,6 +150,8 @@ def check_column(place: str, spec: Any, type_: pa.DataType) -> None:
     accepted, test = _ACCEPTED.get(spec.kind) or _ACCEPTED_AS[spec.raw("").dtype]
     if isinstance(spec, Categorical):
         accepted, test = _accepted_categories(spec)
+    elif isinstance(spec, Sequence):
+        accepted, test = _accepted_series(spec)
     elif isinstance(spec, Numeric | NumericTarget) and spec.length is not None:
         accepted, test = f"a column of lists of {spec.length} numbers", _accepts_numbers
     if not test(type_) and not pat.is_null(type_):
@@ -170,13 +174,31 @@ def _accepted_categories(spec: Categorical) -> tuple[str, TypeTest]:
     return _ACCEPTED[spec.kind]
 
 
-def conform(raw: RawColumn, column: pa.Array) -> Conformed:
+def _accepted_series(spec: Sequence) -> tuple[str, TypeTest]:
+    """A column has the numbers of one channel, or steps that are lists of numbers."""
+    of_a_channel = spec.columns is not None or spec.width == 1
+    entries = "numbers" if of_a_channel else f"steps, each a list of {spec.width} numbers"
+
+    def test(type_: pa.DataType) -> Any:
+        if not _is_list(type_):
+            return False
+        if of_a_channel and _accepts_numbers(type_):
+            return True
+        return spec.columns is None and _accepts_numbers(type_.value_type)
+
+    return f"a column of lists of {entries} (CSV has no lists; Parquet and JSON lines do)", test
+
+
+def conform(raw: RawColumn, *columns: pa.Array) -> Conformed:
     """Converts a column for the graph.
 
     Args:
         raw: What the graph takes. Columns of kind "image" that hold paths are to be read first.
-        column: The source column.
+        *columns: The source columns, as `raw.columns` names them: one, or one a channel.
     """
+    if len(raw.shape) == 2:
+        return _series(raw, columns)
+    (column,) = columns
     if isinstance(column, pa.DictionaryArray):
         column = column.dictionary_decode()
     if raw.dtype == "float32":
@@ -297,3 +319,66 @@ def _vectors(column: pa.Array, length: int) -> Conformed:
         invalid[int(row)] = "not_finite"
         values[row] = np.nan
     return Conformed(values, missing, invalid)
+
+
+def _series(raw: RawColumn, columns: tuple[pa.Array, ...]) -> Conformed:
+    """Returns lists of steps as float32 [rows, length, channels], NaN where there is no number."""
+    length, channels = raw.shape
+    values = np.full((len(columns[0]), length, channels), np.nan, np.float32)
+    invalid: dict[int, str] = {}
+    steps = np.full(len(values), _NULL)
+    for index, column in enumerate(columns):
+        part = values if len(columns) == 1 else values[:, :, index : index + 1]
+        found, ragged = _fill(part, column)
+        invalid |= dict.fromkeys(ragged, f"channels_is_not_{channels}")
+        differing = (steps != _NULL) & (found != _NULL) & (found != steps)
+        invalid |= dict.fromkeys(np.flatnonzero(differing).tolist(), "lengths_differ")
+        steps = np.maximum(steps, found)
+    if not raw.padded:
+        wrong = np.flatnonzero((steps != length) & (steps > 0)).tolist()
+        invalid = dict.fromkeys(wrong, f"length_is_not_{length}") | invalid
+    infinite = np.flatnonzero(np.isinf(values).any(axis=(1, 2))).tolist()
+    invalid = dict.fromkeys(infinite, "not_finite") | invalid
+    values[list(invalid)] = np.nan
+    missing = np.asarray(np.isnan(values).all(axis=(1, 2)))
+    missing[list(invalid)] = False
+    return Conformed(values, missing, invalid)
+
+
+def _fill(values: np.ndarray, column: pa.Array) -> tuple[np.ndarray, list[int]]:
+    """Writes a list column into its channels; what is beyond the last step is cut.
+
+    Args:
+        values: float32 [rows, length, channels], NaN.
+        column: Lists of numbers, of one channel, or lists of steps.
+
+    Returns:
+        The steps of every row, int64 [rows], and the rows with a step of another width.
+    """
+    length, channels = values.shape[1:]
+    if pat.is_null(column.type):
+        return np.full(len(column), _NULL), []
+    rows, positions, steps = _entries(column)
+    flat, ragged = column.flatten(), []
+    if _is_list(flat.type):
+        of_step, channel, widths = _entries(flat)
+        wrong = (widths != channels) & flat.is_valid().to_numpy(zero_copy_only=False)
+        ragged = np.unique(rows[wrong]).tolist()
+        rows, positions, flat = rows[of_step], positions[of_step], flat.flatten()
+    else:
+        channel = np.zeros(len(rows), np.int64)
+    numbers = flat.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    kept = (positions < length) & (channel < channels)
+    with np.errstate(over="ignore"):  # a double that float32 cannot hold becomes infinite
+        values[rows[kept], positions[kept], channel[kept]] = numbers[kept]
+    steps[column.is_null().to_numpy(zero_copy_only=False)] = _NULL
+    return steps, ragged
+
+
+def _entries(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the list and the position in it of every entry, and the length of every list."""
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    lengths = lengths.astype(np.int64)
+    starts = np.cumsum(lengths) - lengths
+    lists = np.repeat(np.arange(len(lengths)), lengths)
+    return lists, np.arange(len(lists)) - starts[lists], lengths

@@ -82,10 +82,10 @@ def _usable(feature: FeatureSpec, raw: tf.Tensor) -> tf.Tensor:
 def is_missing(raw: RawColumn, tensor: tf.Tensor) -> tf.Tensor:
     """Returns whether a raw value is missing, bool [batch].
 
-    Of a list of a fixed length that is any of its entries, of a padded one all of them.
+    Of a list of a fixed length that is any of its entries; of a padded list, and of a series, all.
     """
     missing = tensor == "" if tensor.dtype == tf.string else ~tf.math.is_finite(tensor)
-    reduce = tf.reduce_all if raw.padded else tf.reduce_any
+    reduce = tf.reduce_all if raw.padded or len(raw.shape) > 1 else tf.reduce_any
     return reduce(missing, axis=list(range(1, 1 + len(raw.shape)))) if raw.shape else missing
 
 

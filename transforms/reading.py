@@ -43,7 +43,7 @@ class RawBatch:
     Attributes:
         keys: The rows' keys as UTF-8 bytes objects, [rows].
         splits: Index into `SPLITS`, int8 [rows].
-        columns: float32 or bytes objects, [rows] or [rows, length], by source column.
+        columns: float32 or bytes objects, [rows] or [rows, *shape], by the graph's input.
         rows: The number of source rows, rejected ones included.
         file: The file that the rows come from.
         rejects: Rows that were left out.
@@ -153,7 +153,7 @@ class BatchReader:
             for row, (column, reason) in problems.items():
                 reject(row, column, reason)
         for _, spec, raw in self._specs:
-            conformed = self._column(spec, raw, table[raw.columns[0]])
+            conformed = self._column(spec, raw, [table[name] for name in raw.columns])
             for row, reason in self._settle(spec, raw, conformed, result).items():
                 reject(row, raw.columns[0], reason)
             result.columns[raw.name] = conformed.values
@@ -161,12 +161,12 @@ class BatchReader:
         return result
 
     def _column(
-        self, spec: FeatureSpec | TargetSpec, raw: RawColumn, column: pa.Array
+        self, spec: FeatureSpec | TargetSpec, raw: RawColumn, columns: list[pa.Array]
     ) -> Conformed:
         unreadable: dict[int, str] = {}
-        if raw.dtype == "bytes" and is_text(column.type):
-            column, unreadable = self._read_files(column)
-        conformed = conform(raw, column)
+        if raw.dtype == "bytes" and is_text(columns[0].type):
+            columns[0], unreadable = self._read_files(columns[0])
+        conformed = conform(raw, *columns)
         conformed.missing[list(unreadable)] = False
         conformed.invalid |= unreadable
         if isinstance(spec, Binary):

@@ -31,7 +31,8 @@ class MomentsRequest:
 
     Attributes:
         name: The feature or target.
-        values: float32 [batch, width]; NaN does not count.
+        values: float32 [batch, width], or [batch, steps, width] for moments over all steps; NaN
+            does not count.
     """
 
     name: str

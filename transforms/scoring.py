@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from transforms.contract.errors import BraidError
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.source import Format, SourceSpec
+from transforms.contract.source import Format, SourceSpec, WindowsSpec
+from transforms.cutting import write_windows
 from transforms.formats import SUFFIXES
 from transforms.reading import BatchReader, RawBatch
-from transforms.source import check_schema, open_filesystem, scan
+from transforms.source import Scan, check_schema, open_filesystem, scan
 from transforms.units import plan_units
 
 
 def read_features(pipeline: PipelineSpec, path: str, batch_rows: int) -> Iterator[RawBatch]:
     """Yields the rows of a table in its order; none is rejected.
 
-    A value that cannot be used counts as missing, and is in the batch's `replaced`.
+    A value that cannot be used counts as missing, and is in the batch's `replaced`. With windows
+    the table is a long one, and a row is what ends at any of its steps: a series gives one for
+    each step that has enough steps behind it, and what comes next need not be known.
 
     Args:
         pipeline: The declaration that the model was trained with.
@@ -24,22 +29,47 @@ def read_features(pipeline: PipelineSpec, path: str, batch_rows: int) -> Iterato
         batch_rows: Rows to yield at a time.
 
     Raises:
-        BraidError: The path cannot be read, or lacks the key or a feature's column.
+        BraidError: The path cannot be read, lacks the key or a feature's column, or has no window.
     """
     source = SourceSpec(
         path=path,
         format=_format_of(path, pipeline),
         key=pipeline.source.key,
         partition_by=_partition_key(pipeline),
+        windows=_windows_of_features(pipeline),
     )
     pipeline = pipeline.model_copy(update={"source": source})
     found = scan(source)
     check_schema(pipeline, found.files(), features_only=True)
+    if source.windows is None:
+        yield from _read(pipeline, found, batch_rows)
+        return
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / "windows.parquet"
+        write_windows(pipeline, found.files(), table, labelled=False)
+        pipeline = pipeline.of_windows(str(table))
+        yield from _read(pipeline, scan(pipeline.source), batch_rows)
+
+
+def _read(pipeline: PipelineSpec, found: Scan, batch_rows: int) -> Iterator[RawBatch]:
     reader = BatchReader(pipeline, features_only=True)
-    filesystem, _ = open_filesystem(path)
+    filesystem, _ = open_filesystem(pipeline.source.path)
     for partition in found.partitions:
-        for unit in plan_units(partition, format_=source.format, filesystem=filesystem, at_least=1):
+        for unit in plan_units(
+            partition, format_=pipeline.source.format, filesystem=filesystem, at_least=1
+        ):
             yield from reader.read(unit, batch_rows)
+
+
+def _windows_of_features(pipeline: PipelineSpec) -> WindowsSpec | None:
+    """Returns the windows without the columns that only targets read."""
+    windows = pipeline.source.windows
+    if windows is None:
+        return None
+    read = {column for raw in pipeline.raw_features().values() for column in raw.columns}
+    values = tuple(name for name in windows.values if name in read)
+    keep = tuple(name for name in windows.keep if name in read)
+    return windows.model_copy(update={"values": values, "keep": keep})
 
 
 def _partition_key(pipeline: PipelineSpec) -> str | None:

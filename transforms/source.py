@@ -17,7 +17,7 @@ import pyarrow.types as pat
 
 from transforms.columns import check_column, column_names, is_label
 from transforms.contract.errors import BraidError
-from transforms.contract.features import FeatureSpec
+from transforms.contract.features import FeatureSpec, RawColumn
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.pipeline import PipelineSpec
@@ -25,6 +25,7 @@ from transforms.contract.source import SourceSpec, TimeSplit
 from transforms.contract.targets import TargetSpec
 from transforms.formats import SUFFIXES, read_schema
 from transforms.splits import time_bounds
+from transforms.windows import check_long_table, window_schema
 
 _HIVE = pa.string()  # what a folder's name is
 _FOOTER_THREADS = 16  # footers are small and, in a bucket, far away
@@ -114,6 +115,10 @@ def _check_columns(
     pipeline: PipelineSpec, schema: pa.Schema, path: str, *, features_only: bool
 ) -> None:
     _check_unique_names(schema, path)
+    if pipeline.source.windows is not None:
+        check_long_table(pipeline, schema, path, labelled=not features_only)
+        schema = window_schema(pipeline, schema, labelled=not features_only)
+        pipeline, path = pipeline.of_windows(path), f"the windows of {path}"
     present = set(schema.names) | {pipeline.source.partition_by}
     for place, column in column_names(pipeline, features_only=features_only):
         if column not in present:
@@ -127,16 +132,20 @@ def _check_columns(
     if isinstance(pipeline.split, TimeSplit) and not features_only:
         column = pipeline.split.column
         time_bounds(pipeline.split, schema.field(column).type if column in schema.names else _HIVE)
-    declared: list[tuple[str, str, FeatureSpec | TargetSpec]] = [
-        ("features", name, spec) for name, spec in pipeline.column_features().items()
+    declared: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
+        (f"features.{name}", spec, pipeline.raw_features()[name])
+        for name, spec in pipeline.column_features().items()
     ]
     if not features_only:
-        declared += [("targets", name, spec) for name, spec in pipeline.targets.items()]
-    for group, name, spec in declared:
-        column = spec.column or name
-        if column in schema.names:
-            place = f"{group}.{name}, column '{column}' of {path}"
-            check_column(place, spec, schema.field(column).type)
+        declared += [
+            (f"targets.{name}", pipeline.targets[name], raw)
+            for name, raw in pipeline.raw_targets().items()
+        ]
+    for place, spec, raw in declared:
+        for column in raw.columns:
+            if column in schema.names:
+                where = f"{place}, column '{column}' of {path}"
+                check_column(where, spec, schema.field(column).type)
 
 
 def _check_unique_names(schema: pa.Schema, path: str) -> None:

@@ -93,7 +93,7 @@ class _Plan(Spec):
 
 
 def _plan(job: TransformJob, partition: Partition) -> list[WorkUnit]:
-    source, folder = job.pipeline.source, _folder(job, partition)
+    source, folder = job.table().source, _folder(job, partition)
     path = folder / "units" / "plan.json"
     if not path.exists():
         wanted = _UNITS_PER_WORKER * workers(job.pipeline.beam)
@@ -135,7 +135,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
         if manifest is None:
             raise FileNotFoundError(graph.parent)
         self._applier = GraphApplier.shared(self._job.pipeline, graph)
-        self._reader = BatchReader(self._job.pipeline)
+        self._reader = BatchReader(self._job.table())
         self._encoder = ExampleEncoder()
         self._stored = [stored.name for stored in manifest.in_records()]
         self._labels = [s.name for s in manifest.stored if s.role in ("target", "weight")]

@@ -33,7 +33,7 @@ def test_a_list_of_categories_is_expected_with_its_length():
 
 def test_a_rank_is_a_number():
     features = DECLARATION["features"] | {"band": {"kind": "numeric", "scale": "quantile"}}
-    with pytest.raises(BraidError, match="'band' .* expected a feature of float32"):
+    with pytest.raises(BraidError, match=r"'band' .* expected a feature of float32"):
         check_seam(pipeline_of(features=features), manifest_of(pipeline_of()))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from transforms.columns import check_column, conform, not_an_id, not_binary
 from transforms.contract.errors import BraidError
-from transforms.contract.features import Categorical, Image, Numeric, RawColumn, Text
+from transforms.contract.features import Categorical, Image, Numeric, RawColumn, Sequence, Text
 from transforms.contract.targets import Binary
 
 STRING = RawColumn(name="c", dtype="string")
@@ -207,6 +207,98 @@ def test_column_of_another_type_is_refused(spec: Any, type_: pa.DataType) -> Non
 )
 def test_column_of_a_fitting_type_is_accepted(spec: Any, type_: pa.DataType) -> None:
     check_column("features.x", spec, type_)
+
+
+def series(*columns: pa.Array, channels: int = 1, padded: bool = False, length: int = 3) -> Any:
+    raw = RawColumn(name="c", dtype="float32", shape=(length, channels), padded=padded)
+    return conform(raw, *columns)
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [pa.list_(pa.float64()), pa.large_list(pa.int16()), pa.list_(pa.list_(pa.float32()))],
+)
+def test_a_series_of_one_channel_is_a_list_of_numbers_or_of_steps(type_: pa.DataType) -> None:
+    nested = pa.types.is_list(type_.value_type)
+    rows = [[[1], [2], [3]], None] if nested else [[1, 2, 3], None]
+    found = series(pa.array(rows, type_))
+    assert found.values.dtype == np.float32
+    np.testing.assert_array_equal(found.values, [[[1], [2], [3]], [[np.nan]] * 3])
+    assert found.missing.tolist() == [False, True]
+    assert found.invalid == {}
+
+
+def test_steps_of_fixed_size_and_a_slice_of_a_column() -> None:
+    type_ = pa.list_(pa.list_(pa.float32(), 2), 3)
+    rows = [[[9, 9]] * 3, None, [[1, 2], [3, 4], [5, 6]]]
+    found = series(pa.array(rows, type_).slice(1), channels=2)
+    assert found.missing.tolist() == [True, False]
+    assert found.values[1].tolist() == [[1, 2], [3, 4], [5, 6]]
+
+
+def test_null_in_a_series_is_a_missing_number_and_a_null_step_a_missing_step() -> None:
+    found = series(pa.array([[[1.0, None], None, [math.nan, 6.0]]]), channels=2)
+    np.testing.assert_array_equal(found.values, [[[1, np.nan], [np.nan, np.nan], [np.nan, 6]]])
+    assert not found.missing.any()
+    assert found.invalid == {}
+
+
+def test_series_that_cannot_be_used_is_named() -> None:
+    rows = [[1.0, 2.0], [1.0, math.inf, 3.0], [1.0, 2.0, 3.0, 4.0], [], [None, None, None]]
+    found = series(pa.array(rows))
+    assert found.invalid == {0: "length_is_not_3", 1: "not_finite", 2: "length_is_not_3"}
+    assert np.isnan(found.values).all()
+    assert found.missing.tolist() == [False, False, False, True, True]
+
+
+def test_step_of_another_width_is_invalid() -> None:
+    found = series(pa.array([[[1, 2], [3], [5, 6]], [[1, 2], [3, 4], [5, 6]]]), channels=2)
+    assert found.invalid == {0: "channels_is_not_2"}
+    assert found.values[1].tolist() == [[1, 2], [3, 4], [5, 6]]
+
+
+def test_variable_series_ends_in_nan_and_is_cut_at_its_length() -> None:
+    found = series(pa.array([[1.0], [1.0, 2.0, 3.0, 4.0]]), padded=True)
+    np.testing.assert_array_equal(found.values[..., 0], [[1, np.nan, np.nan], [1, 2, 3]])
+    assert found.invalid == {}
+
+
+def test_several_columns_are_the_channels_of_a_series() -> None:
+    x = pa.array([[1, 2, 3], [1, 2, 3], None, None])
+    y = pa.array([[4, 5, 6], [4, 5], [4, 5, 6], None])
+    found = series(x, y, channels=2)
+    assert found.values[0].tolist() == [[1, 4], [2, 5], [3, 6]]
+    assert found.invalid == {1: "lengths_differ"}
+    np.testing.assert_array_equal(found.values[2, :, 1], [4, 5, 6])
+    assert np.isnan(found.values[2, :, 0]).all()
+    assert found.missing.tolist() == [False, False, False, True]
+
+
+@given(
+    st.lists(
+        st.none() | st.lists(st.none() | st.floats(-1e6, 1e6, width=32), max_size=6), min_size=1
+    ),
+    st.integers(1, 5),
+)
+def test_variable_series_equal_a_slow_reference(rows: list[Any], length: int) -> None:
+    found = series(pa.array(rows, pa.list_(pa.float32())), padded=True, length=length)
+    for row, values in zip(rows, found.values[..., 0], strict=True):
+        cut = [np.nan if v is None else v for v in (row or [])][:length]
+        np.testing.assert_array_equal(values, cut + [np.nan] * (length - len(cut)))
+
+
+def test_lists_are_what_a_series_is_made_of() -> None:
+    flat, nested = pa.list_(pa.float32()), pa.list_(pa.list_(pa.float32()))
+    one = Sequence(kind="sequence", length=3)
+    two = Sequence(kind="sequence", length=3, channels=2)
+    several = Sequence(kind="sequence", length=3, columns=("x", "y"))
+    for spec, type_ in ((one, flat), (one, nested), (two, nested), (several, flat)):
+        check_column("features.x", spec, type_)
+    for spec, type_ in ((two, flat), (several, nested), (one, pa.list_(pa.string()))):
+        with pytest.raises(BraidError, match="a column of lists of"):
+            check_column("features.x", spec, type_)
+    with pytest.raises(BraidError, match="CSV has no lists; Parquet and JSON lines do"):
+        check_column("features.x", one, pa.string())
 
 
 def test_list_column_asks_for_a_length() -> None:

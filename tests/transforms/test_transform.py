@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests.transforms.conftest import MIXED, Table, mixed_rows, picture
-from trainer.export import _parsed_examples
+from trainer.export import parse_examples
 from trainer.stream import parse_records
 from transforms.analysis import analyze
 from transforms.contract.manifest import RAW_TARGET_PREFIX, ShardManifest
@@ -126,7 +126,7 @@ def test_shards_hold_what_the_graph_gives_for_the_raw_rows(kinds: Table) -> None
     for shard in manifest.shards:
         serialized = list(tf.data.TFRecordDataset(str(files / shard.file)))
         if shard.content == "raw":
-            raw = _parsed_examples(tf.stack(serialized), frozen.raw_inputs())
+            raw = parse_examples(tf.stack(serialized), frozen.raw_inputs())
             parsed = served.transform_features(raw)
         else:
             parsed = parse_records(tf.stack(serialized), frozen.inputs())

@@ -10,7 +10,16 @@ from typing import Any
 
 import keras
 
-from trainer.encoders import backbone, categorical, custom, embedding, image, numeric, text
+from trainer.encoders import (
+    backbone,
+    categorical,
+    custom,
+    embedding,
+    image,
+    numeric,
+    sequence,
+    text,
+)
 from trainer.encoders.encoded import Encoded
 from transforms.contract.errors import DeclarationError
 from transforms.contract.manifest import StoredFeature
@@ -43,13 +52,17 @@ ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
     ("numeric", DenseEncoder): numeric.dense,
     ("text", EmbeddingEncoder): embedding.embed,
     ("text", BagOfWordsEncoder): text.bag_of_words,
-    ("text", LstmEncoder): text.lstm,
-    ("text", GruEncoder): text.gru,
+    ("text", LstmEncoder): text.recurrent,
+    ("text", GruEncoder): text.recurrent,
     ("text", Conv1dEncoder): text.conv1d,
     ("text", TransformerEncoder): text.transformer,
     ("image", CnnEncoder): image.cnn,
     ("image", ResnetEncoder): backbone.resnet,
     ("image", MobilenetEncoder): backbone.mobilenet,
+    ("sequence", LstmEncoder): sequence.recurrent,
+    ("sequence", GruEncoder): sequence.recurrent,
+    ("sequence", Conv1dEncoder): sequence.conv1d,
+    ("sequence", TransformerEncoder): sequence.transformer,
     ("noise", DenseEncoder): numeric.dense,
 }
 
@@ -91,7 +104,7 @@ def encode_features(
     stored = {feature.name: feature for feature in features}
     sources = {name: name for name in stored}
     for name, spec in pipeline.model.encoders.items():
-        if isinstance(spec, SharedEncoder):
+        if isinstance(spec, SharedEncoder) and name in stored:
             _refuse_unlike(stored[name], stored[spec.with_])
             sources[name] = spec.with_
     networks = {
@@ -117,7 +130,10 @@ def _network(name: str, spec: Spec, stored: StoredFeature) -> keras.Model:
 
 
 def _refuse_unlike(stored: StoredFeature, source: StoredFeature) -> None:
-    own, others = ((s.kind, s.dtype, list(s.shape), s.cardinality) for s in (stored, source))
+    own, others = (
+        (s.kind, s.dtype, list(s.shape), s.cardinality, "padded" if s.padded else None)
+        for s in (stored, source)
+    )
     if own != others:
         raise DeclarationError(
             f"model.encoders.{stored.name}.with",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from trainer.encoders.pooling import PresentMean
+from trainer.encoders.pooling import KnownIds, PresentMean
 from transforms.contract.manifest import StoredFeature
 from transforms.contract.model import EmbeddingEncoder
 
@@ -25,7 +25,9 @@ def embed(
     vectors = keras.layers.Embedding(
         cardinality_of(stored), dimension_of(spec.dimension, stored), name=f"{name}.embedding"
     )(ids)
-    return PresentMean(name=f"{name}.mean")(vectors, ids) if stored.shape else vectors
+    if not stored.shape:
+        return vectors
+    return PresentMean(name=f"{name}.mean")(vectors, KnownIds(name=f"{name}.known")(ids))
 
 
 def cardinality_of(stored: StoredFeature) -> int:

@@ -8,15 +8,24 @@ import keras
 
 
 @keras.saving.register_keras_serializable(package="braid")
+class KnownIds(keras.layers.Layer):  # type: ignore[misc]
+    """True for every id, False for padding."""
+
+    def call(self, ids_BL: Any) -> Any:
+        """Returns bool [B, L]."""
+        return keras.ops.not_equal(ids_BL, 0)
+
+
+@keras.saving.register_keras_serializable(package="braid")
 class PresentMean(keras.layers.Layer):  # type: ignore[misc]
-    """The mean of the vectors of the ids that are not padding; 0 for a row without any.
+    """The mean of the vectors that are not padding; 0 for a row without any.
 
     Keras's own average pooling divides by 0 there.
     """
 
-    def call(self, x_BLD: Any, ids_BL: Any) -> Any:
-        """Returns [B, D] from the vectors [B, L, D] and the ids [B, L]."""
-        mask_BL1 = keras.ops.cast(keras.ops.not_equal(ids_BL, 0), x_BLD.dtype)[..., None]
+    def call(self, x_BLD: Any, mask_BL: Any) -> Any:
+        """Returns [B, D] from the vectors [B, L, D] and what is no padding, bool [B, L]."""
+        mask_BL1 = keras.ops.cast(mask_BL, x_BLD.dtype)[..., None]
         present_B1 = keras.ops.maximum(keras.ops.sum(mask_BL1, axis=1), 1)
         return keras.ops.sum(x_BLD * mask_BL1, axis=1) / present_B1
 

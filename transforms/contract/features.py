@@ -232,7 +232,7 @@ class Text(FeatureSpec):
         return RawColumn(name=column, dtype="string")
 
     def layout(self) -> Layout:
-        """Returns the ids of the words."""
+        """Returns the ids of the terms."""
         return "int64", (self.length,)
 
 
@@ -277,6 +277,65 @@ class Image(FeatureSpec):
     def layout(self) -> Layout:
         """Returns the pixels."""
         return "uint8", (self.height, self.width, self.channels)
+
+
+class Sequence(FeatureSpec):
+    """A series of steps, each of `channels` numbers: a signal, a history, a window of a long table.
+
+    Steps beyond `length` are cut, as the words of a text are. A null within the series is a missing
+    number, which becomes its channel's mean; an infinite number makes the series invalid. A series
+    without any number is missing.
+
+    Attributes:
+        length: Steps. Unless the series is `variable`, one of another length is invalid.
+        channels: Numbers in a step; by default 1, or as many as `columns`.
+        columns: List columns of equal length, one a channel, instead of one column.
+        variable: Whether a series may be shorter or longer. A shorter one ends in NaN in the shards
+            (`StoredFeature.padded`), which the encoders leave out.
+        scale: Of each channel, over all steps of the training rows. "z_score" subtracts the mean
+            and divides by the standard deviation; "min_max" maps the range to 0..1; "none" leaves
+            the numbers.
+    """
+
+    kind: Literal["sequence"]
+    length: PositiveInt
+    channels: PositiveInt | None = None
+    columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    variable: bool = False
+    scale: Literal["z_score", "min_max", "none"] = "z_score"
+
+    @model_validator(mode="after")
+    def _channels_have_one_source(self) -> Self:
+        if self.columns is None:
+            return self
+        if self.column is not None:
+            raise ValueError(f"either column or columns, received both, {self.column!r} as column")
+        if self.channels not in (None, len(self.columns)):
+            raise ValueError(
+                f"as many channels as columns, received {self.channels} for {len(self.columns)}"
+            )
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"columns that differ, received {', '.join(self.columns)}")
+        return self
+
+    @property
+    def width(self) -> int:
+        """The numbers in a step."""
+        return self.channels or len(self.columns or ("",))
+
+    def raw(self, column: str) -> RawColumn:
+        """Returns the graph input for this feature."""
+        return RawColumn(
+            name=column,
+            dtype="float32",
+            shape=(self.length, self.width),
+            padded=self.variable,
+            sources=self.columns or (),
+        )
+
+    def layout(self) -> Layout:
+        """Returns the steps."""
+        return "float32", (self.length, self.width)
 
 
 class Noise(Spec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from transforms.contract.manifest import ShardManifest, TransformManifest
@@ -49,6 +50,17 @@ class TransformJob(Spec):
     def folders(self) -> Workspace:
         """Returns the workspace."""
         return Workspace(Path(self.workspace))
+
+    def table(self) -> PipelineSpec:
+        """Returns the declaration as it reads the partitions' files."""
+        return declaration_of_table(self.pipeline, self.partitions)
+
+
+def declaration_of_table(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> PipelineSpec:
+    """Returns the declaration as it reads partitions; windows are cut by then, into one file."""
+    if pipeline.source.windows is None:
+        return pipeline
+    return pipeline.of_windows(partitions[0].files[0].path)
 
 
 class PartitionRef(Spec):

@@ -22,7 +22,15 @@ from pydantic import (
 )
 
 from transforms.contract.errors import DeclarationError
-from transforms.contract.features import Categorical, FeatureSpec, Image, Noise, Numeric, Text
+from transforms.contract.features import (
+    Categorical,
+    FeatureSpec,
+    Image,
+    Noise,
+    Numeric,
+    Sequence,
+    Text,
+)
 from transforms.contract.imports import import_module
 
 USER_KIND = "my_kinds.kind"  # the tag of all of a user's kinds
@@ -68,6 +76,7 @@ Feature = Annotated[
     | Annotated[Numeric, Tag("numeric")]
     | Annotated[Text, Tag("text")]
     | Annotated[Image, Tag("image")]
+    | Annotated[Sequence, Tag("sequence")]
     | Annotated[Noise, Tag("noise")]
     | Annotated[SerializeAsAny[FeatureSpec], WrapValidator(_declared), Tag(USER_KIND)],
     Discriminator(_feature_kind),

@@ -33,6 +33,7 @@ class StoredFeature(Spec):
         term_weights: A weight per id, for texts that declare them: the smooth inverse document
             frequency ln((1 + n) / (1 + d)) + 1 of a term that d of the n training rows have. The
             padding's is 0, and an unknown term counts as one that no row has.
+        padded: Whether a row may end in padding along its first axis: NaN in every channel.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StoredFeature(Spec):
     cardinality: int | None = None
     distribution: Literal["normal", "uniform"] | None = None
     term_weights: tuple[float, ...] = ()
+    padded: bool = False
 
     def row_bytes(self) -> int:
         """Returns the size of a row's values in memory, in bytes."""

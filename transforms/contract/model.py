@@ -64,10 +64,17 @@ class BagOfWordsEncoder(Spec):
 
 
 class LstmEncoder(Spec):
-    """A learnt vector per word, read in order by an LSTM that skips the padding."""
+    """Words or the steps of a sequence, read in order by an LSTM that skips the padding.
+
+    Attributes:
+        dimension: The width of a word's learnt vector, 64 if None; of a sequence that of a learnt
+            projection of each step, and none if None.
+        units: The state's width.
+        bidirectional: Whether a second one reads from the end.
+    """
 
     kind: Literal["lstm"] = "lstm"
-    dimension: PositiveInt = 64
+    dimension: PositiveInt | None = None
     units: PositiveInt = 64
     bidirectional: bool = False
 
@@ -80,32 +87,38 @@ class GruEncoder(Spec):
     """
 
     kind: Literal["gru"] = "gru"
-    dimension: PositiveInt = 64
+    dimension: PositiveInt | None = None
     units: PositiveInt = 64
     bidirectional: bool = False
 
 
 class Conv1dEncoder(Spec):
-    """A learnt vector per word, filters over `kernel_size` words, each one's strongest answer.
+    """Filters over `kernel_size` words or steps, each one's strongest answer.
 
     Kim, "Convolutional Neural Networks for Sentence Classification", 2014.
+
+    Attributes:
+        dimension: As of `lstm`.
+        filters: How many; of a list one convolution an entry, each after the first on the strongest
+            of every two answers of the one before. A long signal asks for several.
+        kernel_size: Words or steps that a filter sees.
     """
 
     kind: Literal["conv1d"] = "conv1d"
-    dimension: PositiveInt = 64
-    filters: PositiveInt = 64
+    dimension: PositiveInt | None = None
+    filters: PositiveInt | Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = 64
     kernel_size: PositiveInt = 3
 
 
 class TransformerEncoder(Spec):
-    """A learnt vector per word and place, layers of self-attention, the mean over the words.
+    """A vector per word or step and per place, layers of self-attention, the mean over the words.
 
     Vaswani et al., "Attention Is All You Need", 2017; with the normalization before each sublayer
     (Xiong et al., "On Layer Normalization in the Transformer Architecture", 2020), which trains
     without a warm-up.
 
     Attributes:
-        dimension: The width of the vectors; a multiple of `heads`.
+        dimension: The width of the learnt vectors; a multiple of `heads`.
         heads: Attentions side by side in a layer.
         layers: Layers of attention and feed-forward network.
         feed_forward: The hidden width of a layer's feed-forward network.
@@ -179,12 +192,6 @@ class CustomEncoder(Spec):
     builder: ImportPath
 
 
-class OwnEncoder(Spec):
-    """The encoder that comes with a feature kind of your own."""
-
-    kind: Literal["own"] = "own"
-
-
 class SharedEncoder(Spec):
     """The encoder of another feature: the same layers with the same weights for both.
 
@@ -197,6 +204,12 @@ class SharedEncoder(Spec):
 
     kind: Literal["shared"] = "shared"
     with_: Annotated[str, Field(alias="with")]
+
+
+class OwnEncoder(Spec):
+    """The encoder that comes with a feature kind of your own."""
+
+    kind: Literal["own"] = "own"
 
 
 Encoder = Annotated[
@@ -212,8 +225,8 @@ Encoder = Annotated[
     | ResnetEncoder
     | MobilenetEncoder
     | CustomEncoder
-    | OwnEncoder
-    | SharedEncoder,
+    | SharedEncoder
+    | OwnEncoder,
     Field(discriminator="kind"),
 ]
 
@@ -231,6 +244,7 @@ ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
         TransformerEncoder,
     ),
     "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder),
+    "sequence": (LstmEncoder, GruEncoder, Conv1dEncoder, TransformerEncoder),
     "noise": (DenseEncoder,),
 }
 

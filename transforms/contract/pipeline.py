@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from transforms.contract.augment import AlignedGeometry
 from transforms.contract.decoders import UpsamplingDecoder
-from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn, Text
+from transforms.contract.features import Categorical, FeatureSpec, Image, Noise, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.kinds import Feature, is_user_kind
 from transforms.contract.model import (
@@ -16,6 +16,7 @@ from transforms.contract.model import (
     BagOfWordsEncoder,
     CnnEncoder,
     CustomEncoder,
+    DiscriminatorSpec,
     Encoder,
     Gate,
     GateSpec,
@@ -25,9 +26,19 @@ from transforms.contract.model import (
     TrainingSpec,
     encoders_of,
 )
-from transforms.contract.source import SPLITS, BeamSpec, HashSplit, SourceSpec, Split, TransformSpec
+from transforms.contract.source import (
+    SPLITS,
+    WINDOW_SPLIT_COLUMN,
+    BeamSpec,
+    ColumnSplit,
+    HashSplit,
+    SourceSpec,
+    Split,
+    TimeSplit,
+    TransformSpec,
+)
 from transforms.contract.spec import Spec
-from transforms.contract.targets import ImageTarget, Target
+from transforms.contract.targets import BinaryMask, ContinuousImage, ImageTarget, Target
 
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 
@@ -73,6 +84,39 @@ class PipelineSpec(Spec):
                 raise ValueError(
                     f"@targets.{name} another name, as predictions have a column of this one, "
                     f"received {name!r}; name the target's column with `column:`"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _windows_do_not_leak(self) -> Self:
+        windows = self.source.windows
+        if windows is None:
+            return self
+        if self.source.partition_by is not None:
+            raise ValueError(
+                "@source.partition_by no partitions, as a window may reach over their borders, "
+                f"received {self.source.partition_by!r}"
+            )
+        if not isinstance(self.split, TimeSplit) or self.split.column != windows.time:
+            raise ValueError(
+                f"@split {{by: time, column: {windows.time}, validation_from: ..., test_from: "
+                f"...}}, as windows of one split must not reach into another, "
+                f"received {self.split.model_dump(exclude_defaults=True) or 'none'}"
+            )
+        made = (self.source.key, WINDOW_SPLIT_COLUMN, *windows.next_columns())
+        names = [*made, *windows.values, *windows.keep]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"@source.windows a name of its own for every column of a window's row, "
+                f"received {twice[0]!r} twice"
+            )
+        for name, raw in self.raw_features().items():
+            later = set(raw.columns).intersection(windows.next_columns())
+            if later:
+                raise ValueError(
+                    f"@features.{name} a column that is known at a window's last step, "
+                    f"received {min(later)!r}"
                 )
         return self
 
@@ -169,17 +213,17 @@ class PipelineSpec(Spec):
                 f"{place} a feature of {dtype} {list(shape)} as this one, "
                 f"received {other_dtype} {list(other_shape)}"
             )
-        if hasattr(own, "vocabulary_size"):
+        if not _ids_mean_the_same(own, other):
             raise ValueError(
-                f"{place} features without a vocabulary, as the same id is another word in each, "
-                f"received two of kind {own.kind}"
+                f"{place} features without a vocabulary, hashed alike or both with identity, as "
+                f"the same id is another word in each, received two of kind {own.kind}"
             )
 
     @model_validator(mode="after")
     def _weights_of_terms_are_used(self) -> Self:
         if self.model.builder is not None:
             return self  # it finds them in the manifest
-        for name, feature in self.features.items():
+        for name, feature in self.modelled().features.items():
             encoder = self.encoder_of(name)
             weighted = isinstance(feature, Text) and feature.weights is not None
             if weighted and not isinstance(encoder, (BagOfWordsEncoder, CustomEncoder)):
@@ -274,6 +318,35 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _an_adversary_has_a_picture_to_judge(self) -> Self:
+        training = self.training
+        if training.objective == "supervised":
+            if training.discriminator != DiscriminatorSpec():
+                raise ValueError(
+                    "@training.discriminator objective: adversarial beside it, received "
+                    "'supervised'"
+                )
+            return self
+        pictures = [t for t in self.targets.values() if isinstance(t, BinaryMask | ContinuousImage)]
+        if len(pictures) != 1 or len(self.targets) != 1:
+            kinds = ", ".join(f"{name} of kind {t.kind}" for name, t in self.targets.items())
+            raise ValueError(
+                "@training.objective a single image target, with values and no classes, for "
+                f"'adversarial', received {kinds}"
+            )
+        if len(self.column_features()) == len(self.features):
+            raise ValueError(
+                "@training.objective a feature of kind noise for 'adversarial', received "
+                f"{', '.join(self.features)}"
+            )
+        if training.early_stopping_patience is not None:
+            raise ValueError(
+                "@training.early_stopping_patience null for objective 'adversarial', as no loss "
+                f"says which epoch is best, received {training.early_stopping_patience}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _gate_metrics_exist(self) -> Self:
         for gate in self.gates():
             if gate.metric not in self.metric_names():
@@ -299,6 +372,16 @@ class PipelineSpec(Spec):
     def raw_targets(self) -> dict[str, RawColumn]:
         """Returns the graph input of every target, by target name."""
         return {name: spec.raw(spec.column or name) for name, spec in self.targets.items()}
+
+    def of_windows(self, path: str) -> PipelineSpec:
+        """Returns the declaration as it reads the table that its windows were cut into.
+
+        Args:
+            path: The table, a Parquet file.
+        """
+        source = SourceSpec(path=path, key=self.source.key)
+        split = ColumnSplit(by="column", column=WINDOW_SPLIT_COLUMN)
+        return self.model_copy(update={"source": source, "split": split})
 
     def modelled(self) -> PipelineSpec:
         """Returns the declaration with the features and targets that its model uses, and no other.
@@ -361,10 +444,12 @@ class PipelineSpec(Spec):
 
     def data_fingerprint(self) -> str:
         """Returns the fingerprint of all that shapes the shards, apart from the rows."""
+        windows = self.source.windows
         return fingerprint(
             {
                 "version": TRANSFORM_VERSION,
                 "key": self.source.key,
+                "windows": windows.model_dump(mode="json") if windows else None,
                 "split": self.split.model_dump(mode="json"),
                 "features": {n: f.model_dump(mode="json") for n, f in self.features.items()},
                 "targets": {
@@ -386,6 +471,13 @@ class PipelineSpec(Spec):
                 "training": self.training.model_dump(mode="json"),
             }
         )
+
+
+def _ids_mean_the_same(left: Feature, right: Feature) -> bool:
+    """Returns whether an id stands for the same value in both: learnt ids never do."""
+    if isinstance(left, Categorical) and isinstance(right, Categorical):
+        return left.encoding == right.encoding != "vocabulary"
+    return not hasattr(left, "vocabulary_size")
 
 
 def is_better(metric: str, value: float, reference: float) -> bool:

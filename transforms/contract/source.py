@@ -11,6 +11,50 @@ from transforms.contract.spec import Spec
 Format = Literal["parquet", "csv", "jsonl", "arrow"]
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+WINDOW_SPLIT_COLUMN = "split"  # of a table of windows
+
+
+class WindowsSpec(Spec):
+    """Windows cut from a long table, which has one row per time step: each becomes a row.
+
+    A window counts rows, not time: where steps are missing, it spans more of it. A window's row has
+    the key "<entity>/<time of the last step>", or the time alone; of each of `values`, say `sales`,
+    `sales`, the list of the last `length` numbers, `sales_next`, the list of the next `horizon`
+    ones, and those alone as `sales_next_1` and so on; the columns of `keep` as they are at the last
+    step; and its split.
+
+    Attributes:
+        time: The column that orders the rows of an entity: a date, a timestamp, a number, or text
+            that spells one in ISO 8601.
+        entity: The column that says whose rows they are; without it they are one series.
+        length: Steps in a window.
+        stride: Steps from one window to the next, counted from an entity's first row.
+        horizon: Steps that are to be predicted.
+        values: Number columns; a null is a missing number.
+        keep: Other columns.
+    """
+
+    time: str
+    entity: str | None = None
+    length: PositiveInt
+    stride: PositiveInt = 1
+    horizon: PositiveInt = 1
+    values: Annotated[tuple[str, ...], Field(min_length=1)]
+    keep: tuple[str, ...] = ()
+
+    def columns(self) -> tuple[str, ...]:
+        """Returns the columns of the long table that are read, each once."""
+        named = (self.time, *((self.entity,) if self.entity else ()), *self.values, *self.keep)
+        return tuple(dict.fromkeys(named))
+
+    def next_columns(self) -> tuple[str, ...]:
+        """Returns the columns that hold what comes after a window."""
+        steps = range(1, self.horizon + 1)
+        return tuple(
+            name
+            for value in self.values
+            for name in (f"{value}_next", *(f"{value}_next_{step}" for step in steps))
+        )
 
 
 class SourceSpec(Spec):
@@ -22,12 +66,15 @@ class SourceSpec(Spec):
         key: The column that names a row; its values are unique and never null.
         partition_by: The hive key (`day` for `day=2026-01-31/`) by which new data arrives; without
             it the whole table is one partition.
+        windows: How rows are cut from a table of time steps; `key` is then the name of the column
+            that is made for their keys.
     """
 
     path: str
     format: Format = "parquet"
     key: str
     partition_by: str | None = None
+    windows: WindowsSpec | None = None
 
 
 class HashSplit(Spec):

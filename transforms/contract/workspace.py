@@ -20,7 +20,7 @@ from transforms.contract.manifest import ShardManifest, TransformManifest
 _TEMPORARY = ".tmp-"
 _LOCK_RETRY_SECONDS = 0.2
 
-LockKind = Literal["run", "server", "transform", "registry"]
+LockKind = Literal["run", "server", "transform", "registry", "windows"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,10 @@ class Workspace:
     def rejects(self, transform: str, partition: str, partition_fingerprint: str) -> Path:
         """Returns the folder of a partition's rejected rows."""
         return self.root / "rejects" / transform / _address(partition, partition_fingerprint)
+
+    def windows(self, fingerprint: str) -> Path:
+        """Returns the folder of a table of windows, by the fingerprint of its partition."""
+        return self.root / "windows" / fingerprint
 
     def runs(self, pipeline: str) -> Path:
         """Returns the folder of a pipeline's runs."""

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from transforms.contract.kinds import is_user_kind, user_module
 from transforms.contract.manifest import StoredFeature
-from transforms.features import categorical, image, numeric, text
+from transforms.features import categorical, image, numeric, sequence, text
 from transforms.requests import Fitted, Learnt, Request
 
 
@@ -33,6 +33,7 @@ FEATURE_KINDS: dict[str, FeatureKind] = {
     "numeric": numeric,
     "text": text,
     "image": image,
+    "sequence": sequence,
 }
 
 

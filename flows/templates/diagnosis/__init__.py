@@ -1,0 +1,1 @@
+"""Heartbeats and blood pressure: one signal and one number to a diagnosis and a risk."""
