@@ -195,7 +195,8 @@ class PipelineSpec(Spec):
         return self
 
     def _refuse_to_share(self, name: str, encoder: SharedEncoder) -> None:
-        place, other = f"@model.encoders.{name}.with", self.features.get(encoder.with_)
+        place = f"@model.encoders.{name}.with"
+        other = self.modelled().features.get(encoder.with_)
         own = self.features[name]
         if other is None or encoder.with_ == name:
             raise ValueError(f"{place} the name of another feature, received {encoder.with_!r}")
@@ -243,7 +244,7 @@ class PipelineSpec(Spec):
                 raise ValueError(
                     f"@model.augment.{name}.columns image features and targets, received {columns}"
                 )
-            if not several and not isinstance(self.features.get(name), Image):
+            if not several and not isinstance(self.modelled().features.get(name), Image):
                 raise ValueError(f"@model.augment.{name} an image feature, received {name!r}")
             sizes = {(image.height, image.width) for image in images}
             if len(sizes) > 1:
@@ -260,20 +261,22 @@ class PipelineSpec(Spec):
         return self
 
     def _picture(self, name: str) -> Image | ImageTarget | None:
-        found = self.features.get(name) or self.targets.get(name)
+        used = self.modelled()
+        found = used.features.get(name) or used.targets.get(name)
         return found if isinstance(found, Image | ImageTarget) else None
 
     @model_validator(mode="after")
     def _decoders_fit_their_targets(self) -> Self:
+        used = self.modelled()
         for name, decoder in self.model.decoders.items():
-            target = self.targets.get(name)
+            target = used.targets.get(name)
             if not isinstance(target, ImageTarget):
                 raise ValueError(
                     f"@model.decoders.{name} the name of an image target, received {name!r}"
                 )
             poolings = [
                 len(encoder.filters)
-                for encoder in map(self.encoder_of, self.pictures_like(target))
+                for encoder in map(used.encoder_of, used.pictures_like(target))
                 if isinstance(encoder, CnnEncoder)
             ]
             if poolings and decoder.filters and len(decoder.filters) != max(poolings):
