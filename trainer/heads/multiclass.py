@@ -10,10 +10,8 @@ import tensorflow as tf
 
 from trainer.heads.head import Head
 from trainer.losses import RowLoss
-from transforms.contract.manifest import StoredFeature, TargetStatistics
+from transforms.contract.manifest import PROBABILITIES_SUFFIX, StoredFeature, TargetStatistics
 from transforms.contract.targets import Multiclass
-
-PROBABILITIES_SUFFIX = "__probabilities"
 
 
 def shape(spec: Multiclass, stored: StoredFeature) -> tuple[int, ...]:

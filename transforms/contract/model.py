@@ -179,6 +179,12 @@ class CustomEncoder(Spec):
     builder: ImportPath
 
 
+class OwnEncoder(Spec):
+    """The encoder that comes with a feature kind of your own."""
+
+    kind: Literal["own"] = "own"
+
+
 class SharedEncoder(Spec):
     """The encoder of another feature: the same layers with the same weights for both.
 
@@ -191,12 +197,6 @@ class SharedEncoder(Spec):
 
     kind: Literal["shared"] = "shared"
     with_: Annotated[str, Field(alias="with")]
-
-
-class OwnEncoder(Spec):
-    """The encoder that comes with a feature kind of your own."""
-
-    kind: Literal["own"] = "own"
 
 
 Encoder = Annotated[
@@ -212,8 +212,8 @@ Encoder = Annotated[
     | ResnetEncoder
     | MobilenetEncoder
     | CustomEncoder
-    | SharedEncoder
-    | OwnEncoder,
+    | OwnEncoder
+    | SharedEncoder,
     Field(discriminator="kind"),
 ]
 

@@ -200,7 +200,11 @@ def make_job(tmp_path_factory):
         for split, chosen in (("train", records[:50]), ("validation", records[50:]))
     ]
     shard_manifest = ShardManifest(
-        transform="f00d", partition="all", partition_fingerprint="p0", shards=tuple(shards), rows=ROWS
+        transform="f00d",
+        partition="all",
+        partition_fingerprint="p0",
+        shards=tuple(shards),
+        rows=ROWS,
     )
     (folder / "manifest.json").write_text(shard_manifest.model_dump_json())
 
