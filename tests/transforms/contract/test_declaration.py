@@ -419,6 +419,8 @@ training: {objective: adversarial, early_stopping_patience: null}
          "size of kind numeric"),
         ("training.early_stopping_patience=3", "training.early_stopping_patience: expected null",
          "3"),
+        ("model.features=[shape]", "training.objective: expected a feature of kind noise", "shape"),
+        ("model.features=[z]", "features.z: expected a feature with a column", "noise alone"),
         ("training.objective=supervised", None, None),
         ("training={discriminator: {units: 3}}", "training.discriminator: expected objective: adv",
          "'supervised'"),
