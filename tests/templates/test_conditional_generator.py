@@ -62,7 +62,7 @@ def test_one_name_gives_many_pictures_as_in_the_table_and_the_squared_error_give
     ]
     made, averaged = ([_spread(row[1:]) for row in _grid(project, name)] for name in _ALL[:2])
     assert np.mean(made) > 0.4 * np.mean(real)
-    assert np.mean(averaged) < 0.1 * np.mean(real)
+    assert np.mean(averaged) < 0.25 * np.mean(real)
 
 
 def test_three_models_learn_from_the_shards_of_the_first(project):
