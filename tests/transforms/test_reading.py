@@ -210,3 +210,19 @@ def test_rows_to_predict_need_no_labels_and_none_is_rejected(tmp_path: Path) -> 
     np.testing.assert_array_equal(batch.columns["area"], np.array([3, np.nan], np.float32))
     assert batch.replaced == {("area", "not_a_number"): 1}
     assert batch.rejects == []
+
+
+def test_rows_to_predict_are_the_windows_of_a_long_table(tmp_path: Path) -> None:
+    rows = {"day": [3, 1, 2, 1, 2], "shop": ["a", "a", "a", "b", "b"], "sales": [3, 1, 2, 7, 8]}
+    write(rows, tmp_path, "csv")
+    windows = {"time": "day", "entity": "shop", "length": 2, "horizon": 5}
+    declared = pipeline(
+        tmp_path / "elsewhere",
+        source={"format": "csv", "windows": windows | {"values": ["sales", "visitors"]}},
+        split={"by": "time", "column": "day", "validation_from": 10, "test_from": 20},
+        features={"sales": {"kind": "sequence", "length": 2}},
+        targets={"later": {"kind": "numeric", "column": "visitors_next_5"}},
+    )
+    (batch,) = read_features(declared, str(tmp_path / "a.csv"), 100)
+    assert batch.keys.tolist() == [b"a/2", b"a/3", b"b/2"]
+    assert batch.columns["sales"][..., 0].tolist() == [[1, 2], [2, 3], [7, 8]]
