@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import math
 from collections.abc import Callable
@@ -9,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from flows.record import RunRecord
 from transforms.contract.source import SPLITS
@@ -95,7 +99,7 @@ def _shares(metrics: dict[str, float]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():
         split, _, metric = name.partition("_")
-        if metric.rsplit("_", 1)[-1] in ("auc", "precision", "recall", "accuracy"):
+        if metric.rsplit("_", 1)[-1] in ("auc", "precision", "recall", "accuracy", "iou", "dice"):
             found.setdefault(metric, {})[split] = value
     return found
 
@@ -171,10 +175,35 @@ def _scatter(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
     _name(axes, f"{target}: test rows" + _value(record, target, "mae", "MAE"))
 
 
+def _pictures(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
+    """Draws what goes in, the truth and the prediction side by side, a row below the other."""
+    columns, rows = data["columns"], data["rows"]
+    tiles = [[_tile(encoded) for encoded in row] for row in rows]
+    height, width = np.max([tile.shape[:2] for row in tiles for tile in row], axis=0)
+    grid = np.ones((len(rows) * (height + 2), len(columns) * (width + 2), 3))
+    for y, row in enumerate(tiles):
+        for x, tile in enumerate(row):
+            top, left = y * (height + 2), x * (width + 2)
+            grid[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+    axes.imshow(grid, aspect="equal", interpolation="nearest")
+    centers = [(x + 0.5) * (width + 2) for x in range(len(columns))]
+    axes.set_xticks(centers, [_short(name) for name in columns])
+    axes.set_yticks([])
+    metrics = (("iou", "IoU"), ("mean_iou", "mean IoU"), ("mae", "MAE"))
+    shown = next((v for v in (_value(record, target, *pair) for pair in metrics) if v), "")
+    _name(axes, f"{target}: test rows{shown}")
+
+
+def _tile(encoded: str) -> np.ndarray:
+    picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
+    return np.asarray(picture) / 255
+
+
 _TARGET_PANELS: dict[str, Callable[..., None]] = {
     "roc": _roc,
     "confusion": _confusion,
     "scatter": _scatter,
+    "pictures": _pictures,
 }
 
 

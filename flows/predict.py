@@ -5,6 +5,7 @@ Runs in the command's own process, which loads TensorFlow for it.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -16,17 +17,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from PIL import Image
 
 from flows.process import Progress
 from flows.progress import Reporter
 from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.manifest import PROBABILITIES_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.targets import ImageTarget
 from transforms.contract.workspace import Workspace, replacing
 
 ERROR_COLUMN = "error"
 _REASON_LENGTH = 300
 _BATCH_ROWS = 512  # 77 MB of pixels at 224x224x3
+_SEPARATOR = "|"  # of several labels in one field of a CSV file
 _OUTPUT_FORMATS = (".parquet", ".csv")
+_PICTURE_DIMENSIONS = 4  # rows, height, width, channels
 
 Columns = dict[str, np.ndarray]
 Score = Callable[[Columns], Columns]
@@ -127,6 +133,7 @@ def predict(
 
         view = stack.enter_context(reporter.step("predict"))
         model = load(registry.export_folder(registered))
+        _refuse_pictures(output, model.pipeline)
         writer = _Writer(stack.enter_context(replacing(output)), output.suffix, pipeline.source.key)
         stack.callback(writer.close)
         for batch in read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS):
@@ -145,6 +152,17 @@ def _refuse_format(output: Path) -> None:
             received=repr(output.suffix),
             action="Give another name.",
         )
+
+
+def _refuse_pictures(output: Path, pipeline: PipelineSpec) -> None:
+    for name, target in pipeline.targets.items():
+        if isinstance(target, ImageTarget) and output.suffix != ".parquet":
+            raise DeclarationError(
+                f"--output {output}",
+                expected=f"a name that ends in .parquet, as '{name}' is a picture in every row",
+                received=repr(output.suffix),
+                action="Give another name.",
+            )
 
 
 def _refuse_empty(source: Path, rows: int) -> None:
@@ -260,15 +278,40 @@ def _table(key: str, keys: pa.Array, predictions: Predictions, *, flat: bool) ->
     return pa.table(columns)
 
 
+def _png(pixels: np.ndarray) -> bytes:
+    """Returns a PNG of class ids as they are, or of values from 0 to 1 as 0 to 255, [H, W, C]."""
+    if pixels.dtype.kind == "f":
+        pixels = np.clip(np.round(pixels * 255), 0, 255).astype(np.uint8)
+    encoded = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(encoded, "PNG")
+    return encoded.getvalue()
+
+
 def _arrays(name: str, values: np.ndarray, *, flat: bool) -> Iterator[tuple[str, pa.Array]]:
     """Yields an output's columns; CSV has no lists, so there every entry is a column."""
     if values.dtype.kind in "OS":
-        texts = [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in values]
-        yield name, pa.array(texts, pa.string())
+        yield name, _texts(values, flat=flat)
     elif values.ndim == 1:
         yield name, pa.array(values)
+    elif values.ndim == _PICTURE_DIMENSIONS:
+        # The probabilities of every class at every pixel are too much for a table.
+        if not name.endswith(PROBABILITIES_SUFFIX):
+            yield name, pa.array([_png(pixels) for pixels in values], pa.binary())
     elif flat:
-        for index in range(values.shape[1]):
-            yield f"{name}_{index}", pa.array(values[:, index])
+        for place in np.ndindex(values.shape[1:]):
+            yield "_".join([name, *map(str, place)]), pa.array(values[:, *place])
     else:
-        yield name, pa.array(list(values))
+        type_ = pa.from_numpy_dtype(values.dtype)
+        for _ in values.shape[1:]:
+            type_ = pa.list_(type_)
+        yield name, pa.array(values.tolist(), type_)
+
+
+def _texts(values: np.ndarray, *, flat: bool) -> pa.Array:
+    """Returns one text a row, or the list of a row's texts without the empty ones."""
+    if values.ndim == 1:
+        return pa.array([str(value) for value in values], pa.string())
+    lists = [[str(value) for value in row if value] for row in values]
+    if flat:
+        return pa.array([_SEPARATOR.join(row) for row in lists], pa.string())
+    return pa.array(lists, pa.list_(pa.string()))

@@ -95,7 +95,7 @@ def _together(pictures_BHWC: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
     return tf.concat([tf.cast(x, tf.float32) for x in pictures_BHWC.values()], axis=-1)
 
 
-def _apart(pictures_BHWC: Mapping[str, tf.Tensor], changed_BHWC: tf.Tensor | None) -> Tensors:
+def _apart(pictures_BHWC: Mapping[str, tf.Tensor], changed_BHWC: tf.Tensor) -> Tensors:
     """Returns each picture's own channels again, of its own dtype."""
     found, first = {}, 0
     for name, x_BHWC in pictures_BHWC.items():

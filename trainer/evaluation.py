@@ -28,7 +28,7 @@ from transforms.contract.progress import report
 from transforms.contract.workspace import write_atomic
 
 EVALUATION_FILE = "evaluation.json"
-_BATCH = 256  # a small training batch would only slow the evaluation down
+_MOST_ROWS = 256  # a small training batch would only slow the evaluation down
 
 Predict = Callable[[Any], Arrays]
 
@@ -71,6 +71,7 @@ class _Evaluation:
             for split, files in self._files.items()
             if count_rows(files) == 0
         ]
+        self._batch = self._manifest.batch_rows(_MOST_ROWS)
         self._rows = sum(count_rows(files) for files in self._files.values())
         self._done = 0
 
@@ -100,13 +101,13 @@ class _Evaluation:
         scores = SplitScores(self._pipeline, self._manifest, frozenset(self._pipeline.targets))
         layout = BatchLayout.for_evaluation(self._pipeline, self._manifest)
         with readable_errors(files):
-            for inputs, targets, weights in evaluation_batches(files, layout, _BATCH):
+            for inputs, targets, weights in evaluation_batches(files, layout, self._batch):
                 predictions = predict(inputs)
                 truths = {name: _unshaped(truth.numpy()) for name, truth in targets.items()}
                 rows = {name: weight.numpy() for name, weight in weights.items()}
                 scores.update(predictions, truths, rows)
                 if split == "test":
-                    figures.update(predictions, truths, rows)
+                    figures.update(predictions, truths, rows, inputs)
                 self._done += len(next(iter(truths.values())))
                 report(self._done, self._rows, unit="rows")
         results = scores.results(split)
@@ -123,7 +124,7 @@ class _Evaluation:
         if self._job.champion is not None:
             try:
                 metrics = score_champion(
-                    self._job.champion, self._pipeline, self._manifest, self._raw, _BATCH
+                    self._job.champion, self._pipeline, self._manifest, self._raw, self._batch
                 )
             except NotComparableError as error:
                 problem = str(error)

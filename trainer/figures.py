@@ -1,20 +1,36 @@
-"""What the report draws of every target: a confusion matrix, a ROC curve or a scatter."""
+"""What the report draws of every target: a confusion matrix, a ROC curve, a scatter, pictures."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+import tensorflow as tf
 
 from trainer.heads import head_of
 from trainer.metrics import Arrays
+from transforms.contract.features import Image
 from transforms.contract.manifest import TargetStatistics, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import Binary, Multiclass, NumericTarget, TargetSpec
+from transforms.contract.targets import (
+    Binary,
+    BinaryMask,
+    ClassMask,
+    ContinuousImage,
+    ImageTarget,
+    Multiclass,
+    Multilabel,
+    NumericTarget,
+    SequenceTarget,
+    TargetSpec,
+)
 
 _MOST_CLASSES = 20
 _MOST_POINTS = 500
+_MOST_PICTURES = 4  # rows
+_PICTURE_SIDE = 96  # pixels at most
 _ROC_POINTS = 50
 _ROC_BINS = 10_000  # of the probability; the curve is as fine as a picture can show
 
@@ -22,8 +38,8 @@ _ROC_BINS = 10_000  # of the probability; the curve is as fine as a picture can 
 class Figure(Protocol):
     """Collects one target's data, in memory that does not grow with the rows."""
 
-    def update(self, prediction: np.ndarray, truth: np.ndarray) -> None:
-        """Adds rows with a label; both as metrics take them."""
+    def update(self, prediction: np.ndarray, truth: np.ndarray, pictures: Arrays) -> None:
+        """Adds rows with a label; prediction and truth as metrics take them."""
         ...
 
     def result(self) -> dict[str, Any] | None:
@@ -37,19 +53,24 @@ class Figures:
     def __init__(self, pipeline: PipelineSpec, manifest: TransformManifest) -> None:
         self._manifest = manifest
         self._targets = dict(pipeline.targets)
+        is_dense = any(isinstance(target, ImageTarget) for target in self._targets.values())
+        images = [n for n, f in pipeline.features.items() if isinstance(f, Image)]
+        self._pictures = images if is_dense else []
         self._figures = {
             name: FIGURES[type(target)](manifest.targets[name])
             for name, target in self._targets.items()
             if type(target) in FIGURES
         }
 
-    def update(self, predictions: Arrays, truths: Arrays, weights: Arrays) -> None:
-        """Adds one batch; arguments as for `SplitScores.update`."""
+    def update(self, predictions: Arrays, truths: Arrays, weights: Arrays, inputs: Arrays) -> None:
+        """Adds one batch: what `SplitScores.update` takes, and the rows' inputs."""
+        pictures = {name: np.asarray(inputs[name]) for name in self._pictures}
         for name, figure in self._figures.items():
             kept = weights[name] > 0
             head = head_of(self._targets[name])
             truth = head.in_unit(self._manifest.targets[name], truths[name][kept])
-            figure.update(predictions[name][kept], truth)
+            own = {feature: pixels[kept] for feature, pixels in pictures.items()}
+            figure.update(predictions[name][kept], truth, own)
 
     def results(self) -> dict[str, Any]:
         """Returns per target a JSON object with `kind`, and nothing for a target without rows."""
@@ -64,8 +85,9 @@ class Roc:
         del statistics
         self._counts = np.zeros((2, _ROC_BINS), np.int64)
 
-    def update(self, prediction: np.ndarray, truth: np.ndarray) -> None:
+    def update(self, prediction: np.ndarray, truth: np.ndarray, pictures: Arrays) -> None:
         """Adds rows."""
+        del pictures
         bins = np.minimum((prediction * _ROC_BINS).astype(int), _ROC_BINS - 1)
         np.add.at(self._counts, (truth.astype(int), bins), 1)
 
@@ -95,8 +117,9 @@ class Confusion:
         self._labels = statistics.labels
         self._counts = np.zeros((len(self._labels), len(self._labels)), np.int64)
 
-    def update(self, prediction: np.ndarray, truth: np.ndarray) -> None:
+    def update(self, prediction: np.ndarray, truth: np.ndarray, pictures: Arrays) -> None:
         """Adds rows."""
+        del pictures
         np.add.at(self._counts, (truth.astype(int), prediction.argmax(axis=-1)), 1)
 
     def result(self) -> dict[str, Any] | None:
@@ -113,8 +136,9 @@ class Scatter:
         del statistics
         self._points = np.zeros((0, 2))
 
-    def update(self, prediction: np.ndarray, truth: np.ndarray) -> None:
+    def update(self, prediction: np.ndarray, truth: np.ndarray, pictures: Arrays) -> None:
         """Adds rows."""
+        del pictures
         if len(self._points) < _MOST_POINTS:
             pairs = np.stack([truth.ravel(), prediction.ravel()], 1)
             self._points = np.concatenate([self._points, pairs])[:_MOST_POINTS]
@@ -127,8 +151,47 @@ class Scatter:
         return {"kind": "scatter", "true": true, "predicted": predicted}
 
 
+class Pictures:
+    """What the first rows show: the pictures that go in, the truth and the prediction."""
+
+    def __init__(self, statistics: TargetStatistics) -> None:
+        del statistics
+        self._columns: list[str] = []
+        self._rows: list[list[str]] = []
+
+    def update(self, prediction: np.ndarray, truth: np.ndarray, pictures: Arrays) -> None:
+        """Adds rows."""
+        self._columns = [*pictures, "truth", "prediction"]
+        if prediction.shape[-1] != truth.shape[-1]:  # of a class mask, a probability for each
+            classes = prediction.shape[-1]
+            prediction = prediction.argmax(axis=-1)[..., np.newaxis] / (classes - 1)
+            truth = truth / (classes - 1)
+        for row in range(min(_MOST_PICTURES - len(self._rows), len(truth))):
+            shown = [*(pixels[row] / 255 for pixels in pictures.values()), truth[row]]
+            self._rows.append([_png(pixels) for pixels in (*shown, prediction[row])])
+
+    def result(self) -> dict[str, Any] | None:
+        """Returns rows of PNG files in base64; None without any."""
+        if not self._rows:
+            return None
+        return {"kind": "pictures", "columns": self._columns, "rows": self._rows}
+
+
+def _png(pixels: np.ndarray) -> str:
+    """Returns a small PNG of pixels from 0 to 1, [H, W, C], in base64."""
+    step = -(-max(pixels.shape[:2]) // _PICTURE_SIDE)
+    small = np.clip(np.round(pixels[::step, ::step] * 255), 0, 255).astype(np.uint8)
+    encoded: bytes = tf.io.encode_png(small).numpy()
+    return base64.b64encode(encoded).decode()
+
+
 FIGURES: dict[type[TargetSpec], Callable[[TargetStatistics], Figure]] = {
     Binary: Roc,
     Multiclass: Confusion,
     NumericTarget: Scatter,
+    Multilabel: Roc,
+    SequenceTarget: Scatter,
+    BinaryMask: Pictures,
+    ClassMask: Pictures,
+    ContinuousImage: Pictures,
 }

@@ -29,7 +29,8 @@ def dice(truth: Any, prediction: Any) -> Any:
 def crossentropy_dice(truth: Any, prediction: Any) -> Any:
     """Returns the binary cross-entropy of the rows plus what of the overlap they lack, [B]."""
     losses = keras.losses.binary_crossentropy(truth, prediction)
-    return keras.ops.mean(losses, axis=tuple(range(1, len(losses.shape)))) + dice(truth, prediction)
+    inner = tuple(range(1, len(losses.shape)))
+    return keras.ops.mean(losses, axis=inner) + dice(truth, prediction)
 
 
 # From truth and prediction, [B, ...] each, to losses [B] or [B, ...]. "focal" is Lin et al., "Focal

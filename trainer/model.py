@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import keras
@@ -43,10 +43,10 @@ def build_model(
 
 
 def _build(pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
-    inputs = {stored.name: _input(stored) for stored in manifest.inputs()}
+    inputs = build_inputs(manifest.inputs())
     features = [stored for stored in manifest.inputs() if stored.role == "feature"]
     encoded = encode_features(pipeline, features, inputs)
-    branches_BD = [_branch(name, e.vector, inputs) for name, e in encoded.items()]
+    branches_BD = [with_indicator(name, e.vector, inputs) for name, e in encoded.items()]
     x_BD = fuse(pipeline.model.fusion, branches_BD)
     targets = {stored.name: stored for stored in manifest.stored if stored.role == "target"}
     outputs = {}
@@ -60,11 +60,12 @@ def _build(pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
     return keras.Model(inputs, outputs, name="braid")
 
 
-def _input(stored: StoredFeature) -> keras.KerasTensor:
-    return keras.Input(stored.shape, dtype=stored.dtype, name=stored.name)
+def build_inputs(features: Iterable[StoredFeature]) -> dict[str, keras.KerasTensor]:
+    """Returns an input, [B, *shape], for every stored feature and indicator."""
+    return {s.name: keras.Input(s.shape, dtype=s.dtype, name=s.name) for s in features}
 
 
-def _branch(
+def with_indicator(
     name: str, x_BD: keras.KerasTensor, inputs: dict[str, keras.KerasTensor]
 ) -> keras.KerasTensor:
     """Returns a feature's vector, [B, D], with its indicator as a part of it."""

@@ -14,11 +14,13 @@ from transforms.contract.manifest import StoredFeature
 
 Tensors = dict[str, tf.Tensor]
 
+# They tell the noise from the other random numbers of an epoch: the rows' order, augmentation.
+_TRAINING, _EVALUATION = 2, 3
+
 
 def stream_seed(seed: int, epoch: int | None) -> int:
     """Returns what an epoch's noise is drawn from; evaluation has no epoch."""
-    # SeedSequence takes a missing last number for 0, so that a stream of its own needs a place.
-    key = (seed, 0 if epoch is None else epoch + 1)
+    key = (seed, 0, _EVALUATION) if epoch is None else (seed, epoch, _TRAINING)
     return int(np.random.SeedSequence(key).generate_state(1)[0])
 
 

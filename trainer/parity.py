@@ -17,7 +17,7 @@ from transforms.contract.errors import BraidError
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 
-_ROWS = 256
+_MOST_ROWS = 256
 _TOLERANCE = 1e-4
 _MIXED_TOLERANCE = 1e-2
 
@@ -30,7 +30,7 @@ def largest_difference(
     stored: Sequence[ShardFile],
     raw: Sequence[ShardFile],
 ) -> float | None:
-    """Compares the predictions for the first test rows, up to 256.
+    """Compares the predictions for the first test rows, up to 256, or fewer of big pictures.
 
     Stored and raw shards of a unit of work hold the same rows in the same order, and the units
     sort alike, so the first rows of both are the same rows.
@@ -51,9 +51,10 @@ def largest_difference(
             action="Delete that folder and run again: its partition is then transformed anew.",
         )
     layout = BatchLayout.for_evaluation(pipeline, manifest)
+    rows = manifest.batch_rows(_MOST_ROWS)
     with readable_errors((*stored, *raw)):
-        inputs, _, _ = next(iter(evaluation_batches(stored, layout, _ROWS)))
-        records = next(iter(raw_batches(raw, _ROWS)))
+        inputs, _, _ = next(iter(evaluation_batches(stored, layout, rows)))
+        records = next(iter(raw_batches(raw, rows)))
     expected, served = predict(inputs), _served(export, manifest, inputs, records)
     limit = _MIXED_TOLERANCE if pipeline.training.mixed_precision else _TOLERANCE
     found = 0.0

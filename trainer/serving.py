@@ -19,7 +19,7 @@ from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 
-_BATCH = 256
+_MOST_ROWS = 256  # at a time
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Scorer:
         Returns:
             Per target an array by its name: a binary target's probability, float32; a class's
             label, str, with "<target>__probabilities", float32 [rows, classes]; a number in the
-            column's unit, float32.
+            column's unit, float32; a picture, float32 [rows, height, width, channels] from 0 to 1,
+            or of a class mask the classes, uint8, with their probabilities like those of a label.
 
         Raises:
             BraidError: Columns differ in their number of rows, or a list in its length.
@@ -68,7 +69,8 @@ class Scorer:
         if rows == 0:
             arrays = {raw.name: _as_input(raw, None, 1) for raw in raws}
             return {name: values[:0] for name, values in self._batch(arrays, 0).items()}
-        parts = [self._batch(arrays, start) for start in range(0, rows, _BATCH)]
+        starts = range(0, rows, self.manifest.batch_rows(_MOST_ROWS))
+        parts = [self._batch(arrays, start) for start in starts]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def score_examples(self, records: Any) -> dict[str, np.ndarray]:
@@ -77,8 +79,9 @@ class Scorer:
         return {name: _as_output(tensor) for name, tensor in served.items()}
 
     def _batch(self, arrays: Mapping[str, np.ndarray], start: int) -> dict[str, np.ndarray]:
+        stop = start + self.manifest.batch_rows(_MOST_ROWS)
         batch = {
-            self._arguments[column]: tf.constant(values[start : start + _BATCH])
+            self._arguments[column]: tf.constant(values[start:stop])
             for column, values in arrays.items()
         }
         served = self._model.signatures["serving_default"](**batch)
@@ -180,6 +183,8 @@ def _check_entries(raw: RawColumn, entries: np.ndarray) -> None:
 def _as_bytes(value: Any) -> bytes:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return b""
+    if isinstance(value, (bool, np.bool_)):
+        return b"true" if value else b"false"  # as a table's booleans are spelt in the shards
     return value if isinstance(value, bytes) else str(value).encode()
 
 
@@ -187,4 +192,5 @@ def _as_output(tensor: tf.Tensor) -> np.ndarray:
     values: np.ndarray = tensor.numpy()
     if values.dtype != object:
         return values
-    return np.asarray([value.decode() for value in values], np.str_)
+    texts = [value.decode() for value in values.ravel()]
+    return np.asarray(texts, np.str_).reshape(values.shape)

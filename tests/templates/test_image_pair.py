@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import keras
+import numpy as np
 import pytest
 
 from tests.templates.project import Project, as_printed, best_threshold, majority
+from trainer.augment import augment_inputs
 
 _BOTH = pytest.mark.parametrize("declaration", ["pipeline.yaml", "attention.yaml"])
 
@@ -36,13 +39,23 @@ def test_missing_and_damaged_files_are_rejects_with_their_reason(project):
     }
 
 
-def test_each_photo_is_augmented_on_its_own(project):
-    assert set(project.pipeline().model.augment) == {"before", "after"}
+@_BOTH
+def test_photos_change_each_on_its_own_and_in_training_only(project, declaration):
+    augment = project.pipeline(declaration).model.augment
+    tensors = {name: keras.Input((64, 64, 3), dtype="uint8") for name in ("before", "after")}
+    model = keras.Model(tensors, augment_inputs(augment, tensors))
+    photos = np.random.default_rng(1).integers(0, 256, (8, 64, 64, 3)).astype(np.uint8)
+    same = {"before": photos, "after": photos}
+    training = {name: np.asarray(pixels) for name, pixels in model(same, training=True).items()}
+    assert (training["before"] != photos).any()
+    assert (training["after"] != photos).any()
+    assert (training["before"] != training["after"]).any()
+    for pixels in model(same, training=False).values():
+        np.testing.assert_array_equal(np.asarray(pixels), photos)
 
 
 @_BOTH
-def test_nothing_is_augmented_outside_training(project, declaration):
-    # Shards through the model and raw rows through the export agree: nothing is random in either.
+def test_shards_and_exported_model_agree(project, declaration):
     assert project.record(declaration)["parity"] < 1e-4
 
 

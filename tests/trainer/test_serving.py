@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 
 from tests.trainer.world import raw_rows
-from trainer.serving import check, load
+from trainer.serving import _as_input, check, load
 from transforms.contract.errors import BraidError
+from transforms.contract.features import RawColumn
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,15 @@ def test_none_nan_and_an_absent_column_are_all_missing(scorer):
     first, second, third = (scorer.score(way)["sold"] for way in ways)
     np.testing.assert_allclose(first, second)
     np.testing.assert_allclose(first, third)
+
+
+def test_labels_are_spelt_as_in_the_shards():
+    label = RawColumn(name="c", dtype="string")
+    found = _as_input(label, [True, np.False_, 3, "é", b"x", None], 6)
+    assert found.tolist() == [b"true", b"false", b"3", "é".encode(), b"x", b""]
+    labels = RawColumn(name="c", dtype="string", shape=(2,), padded=True)
+    found = _as_input(labels, [[True], np.array([3, 4]), ["a", None], [], None], 5)
+    assert found.tolist() == [[b"true", b""], [b"3", b"4"], [b"a", b""], [b"", b""], [b"", b""]]
 
 
 def test_no_rows_give_no_predictions(scorer):

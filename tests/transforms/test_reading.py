@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.transforms.conftest import picture, write_rows
 from transforms.contract.declaration import parse
+from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.pipeline import PipelineSpec
 from transforms.reading import BatchReader, RawBatch
@@ -86,6 +88,58 @@ def test_every_format_gives_the_same_batch(tmp_path: Path, format_: str) -> None
     assert columns["zip"].tolist() == [b"01234", b"NA", b""]
     np.testing.assert_array_equal(columns["area"], np.array([1.5, np.nan, 3.5], np.float32))
     assert all(set(batch.columns) == {"zip", "area", "sold"} for batch in batches)
+
+
+@pytest.mark.parametrize("format_", ["parquet", "jsonl", "arrow"])
+def test_every_format_with_lists_gives_the_same_batch(tmp_path: Path, format_: str) -> None:
+    lists = {
+        "tags": [["a", "b", "c"], [], None],
+        "slots": [[3, 1], None, [None, 2]],
+        "flags": [[], [True, None], [False]],
+    }
+    write(ROWS | lists, tmp_path, format_)
+    ids = {"encoding": "identity", "buckets": 4}
+    features = {n: {"kind": "categorical", "length": 2} for n in lists}
+    declared = pipeline(
+        tmp_path, source={"format": format_}, features=features | {"slots": features["slots"] | ids}
+    )
+    check_schema(declared, scan(declared.source).files())
+    batches = read(declared)
+    columns = {c: np.concatenate([b.columns[c] for b in batches]).tolist() for c in lists}
+    assert columns == {
+        "tags": [[b"a", b"b"], [b"", b""], [b"", b""]],
+        "slots": [[b"3", b"1"], [b"", b""], [b"2", b""]],
+        "flags": [[b"", b""], [b"true", b""], [b"false", b""]],
+    }
+    replaced = sum((batch.replaced for batch in batches), Counter())
+    assert replaced == {("tags", "missing"): 2, ("slots", "missing"): 1, ("flags", "missing"): 1}
+
+
+def test_csv_has_no_lists(tmp_path: Path) -> None:
+    write(ROWS | {"tags": ["a b", "c", ""]}, tmp_path, "csv")
+    features = {"tags": {"kind": "categorical", "length": 2}}
+    declared = pipeline(tmp_path, source={"format": "csv"}, features=features)
+    with pytest.raises(BraidError, match="CSV has no lists.* received type string"):
+        check_schema(declared, scan(declared.source).files())
+
+
+@pytest.mark.parametrize(
+    ("policy", "keys", "values", "replaced"),
+    [
+        ("reject", [b"a", b"c"], [b"0", b""], {("slot", "missing"): 1}),
+        ("default", [b"a", b"b", b"c"], [b"0", b"", b""],
+         {("slot", "missing"): 1, ("slot", "not_an_id"): 1}),
+    ],
+)  # fmt: skip
+def test_value_that_is_no_id_follows_the_policy(
+    tmp_path: Path, policy: str, keys: list[bytes], values: list[bytes], replaced: dict[Any, int]
+) -> None:
+    write(ROWS | {"slot": [0, 4, None]}, tmp_path, "parquet")
+    slot = {"kind": "categorical", "encoding": "identity", "buckets": 4, "invalid": policy}
+    (batch,) = read(pipeline(tmp_path, features={"slot": slot}))
+    assert batch.keys.tolist() == keys
+    assert batch.columns["slot"].tolist() == values
+    assert batch.replaced == replaced
 
 
 def test_missing_values_are_counted_where_they_are_replaced(tmp_path: Path) -> None:

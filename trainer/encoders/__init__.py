@@ -104,7 +104,7 @@ def encode_features(
     stored = {feature.name: feature for feature in features}
     sources = {name: name for name in stored}
     for name, spec in pipeline.model.encoders.items():
-        if isinstance(spec, SharedEncoder):
+        if isinstance(spec, SharedEncoder) and name in stored:
             _refuse_unlike(stored[name], stored[spec.with_])
             sources[name] = spec.with_
     networks = {

@@ -11,9 +11,8 @@ import keras
 import tensorflow as tf
 
 from trainer.heads.head import Head, Served
-from trainer.heads.multiclass import PROBABILITIES_SUFFIX
 from trainer.losses import RowLoss
-from transforms.contract.manifest import StoredFeature, TargetStatistics
+from transforms.contract.manifest import PROBABILITIES_SUFFIX, StoredFeature, TargetStatistics
 from transforms.contract.targets import ClassMask
 
 _LEAST_ERROR = 1e-10  # that of 100 dB, so that a perfect prediction has a finite ratio

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import keras
 
-from trainer.objectives import supervised, uncertainty
+from trainer.objectives import adversarial, supervised, uncertainty
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 
@@ -21,6 +21,7 @@ Objective = Callable[[keras.Model, PipelineSpec, TransformManifest, int], keras.
 OBJECTIVES: dict[tuple[str, str], Objective] = {
     ("supervised", "fixed"): supervised.compiled,
     ("supervised", "uncertainty"): uncertainty.compiled,
+    ("adversarial", "fixed"): adversarial.compiled,
 }
 
 

@@ -232,7 +232,7 @@ class Text(FeatureSpec):
         return RawColumn(name=column, dtype="string")
 
     def layout(self) -> Layout:
-        """Returns the ids of the words."""
+        """Returns the ids of the terms."""
         return "int64", (self.length,)
 
 

@@ -9,9 +9,12 @@ from transforms.contract.features import RawColumn
 from transforms.contract.source import SplitName
 from transforms.contract.spec import Spec
 
+PROBABILITIES_SUFFIX = "__probabilities"  # of a target with classes: every class's, when served
 WEIGHT_SUFFIX = "__weight"  # of a target: 1 for a row with a label, 0 for a masked one
 RAW_TARGET_PREFIX = "target/"  # of a transformed target beside the raw columns of a test row
 MISSING_SUFFIX = "__missing"  # of a feature: 1 for a row whose value was missing
+# Of stored values that are scored at a time; what a network makes of them is many times that.
+_BATCH_BYTES = 8 * 1024 * 1024
 
 
 class StoredFeature(Spec):
@@ -120,6 +123,11 @@ class TransformManifest(Spec):
     def inputs(self) -> tuple[StoredFeature, ...]:
         """Returns what the model takes."""
         return tuple(s for s in self.stored if s.role in ("feature", "indicator"))
+
+    def batch_rows(self, most: int) -> int:
+        """Returns how many rows to score at a time: fewer than `most` if their pictures are big."""
+        row_bytes = sum(stored.row_bytes() for stored in self.stored)
+        return max(1, min(most, _BATCH_BYTES // row_bytes))
 
     def raw_inputs(self) -> tuple[RawColumn, ...]:
         """Returns the columns that the exported model takes, each once."""

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from transforms.contract.augment import AlignedGeometry
 from transforms.contract.decoders import UpsamplingDecoder
-from transforms.contract.features import FeatureSpec, Image, Noise, RawColumn, Text
+from transforms.contract.features import Categorical, FeatureSpec, Image, Noise, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.kinds import Feature, is_user_kind
 from transforms.contract.model import (
@@ -16,6 +16,7 @@ from transforms.contract.model import (
     BagOfWordsEncoder,
     CnnEncoder,
     CustomEncoder,
+    DiscriminatorSpec,
     Encoder,
     Gate,
     GateSpec,
@@ -37,7 +38,7 @@ from transforms.contract.source import (
     TransformSpec,
 )
 from transforms.contract.spec import Spec
-from transforms.contract.targets import ImageTarget, Target
+from transforms.contract.targets import BinaryMask, ContinuousImage, ImageTarget, Target
 
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 
@@ -122,10 +123,10 @@ class PipelineSpec(Spec):
     @model_validator(mode="after")
     def _noise_stands_beside_columns(self) -> Self:
         columns = {column for raw in self.raw_features().values() for column in raw.columns}
-        for name, feature in self.features.items():
+        for name, feature in self.modelled().features.items():
             if not isinstance(feature, Noise):
                 continue
-            if not columns:
+            if not self.modelled().column_features():
                 raise ValueError(
                     f"@features.{name} a feature with a column beside it, received noise alone"
                 )
@@ -194,7 +195,8 @@ class PipelineSpec(Spec):
         return self
 
     def _refuse_to_share(self, name: str, encoder: SharedEncoder) -> None:
-        place, other = f"@model.encoders.{name}.with", self.features.get(encoder.with_)
+        place = f"@model.encoders.{name}.with"
+        other = self.modelled().features.get(encoder.with_)
         own = self.features[name]
         if other is None or encoder.with_ == name:
             raise ValueError(f"{place} the name of another feature, received {encoder.with_!r}")
@@ -211,17 +213,17 @@ class PipelineSpec(Spec):
                 f"{place} a feature of {dtype} {list(shape)} as this one, "
                 f"received {other_dtype} {list(other_shape)}"
             )
-        if hasattr(own, "vocabulary_size"):
+        if not _ids_mean_the_same(own, other):
             raise ValueError(
-                f"{place} features without a vocabulary, as the same id is another word in each, "
-                f"received two of kind {own.kind}"
+                f"{place} features without a vocabulary, hashed alike or both with identity, as "
+                f"the same id is another word in each, received two of kind {own.kind}"
             )
 
     @model_validator(mode="after")
     def _weights_of_terms_are_used(self) -> Self:
         if self.model.builder is not None:
             return self  # it finds them in the manifest
-        for name, feature in self.features.items():
+        for name, feature in self.modelled().features.items():
             encoder = self.encoder_of(name)
             weighted = isinstance(feature, Text) and feature.weights is not None
             if weighted and not isinstance(encoder, (BagOfWordsEncoder, CustomEncoder)):
@@ -235,13 +237,14 @@ class PipelineSpec(Spec):
     def _augmentations_fit_their_features(self) -> Self:
         moved: set[str] = set()
         for name, spec in self.model.augment.items():
+            several = isinstance(spec, AlignedGeometry)
             columns = spec.columns if isinstance(spec, AlignedGeometry) else (name,)
             images = [image for image in map(self._picture, columns) if image is not None]
-            if isinstance(spec, AlignedGeometry) and len(images) < len(columns):
+            if several and len(images) < len(columns):
                 raise ValueError(
                     f"@model.augment.{name}.columns image features and targets, received {columns}"
                 )
-            if (not isinstance(spec, AlignedGeometry) and name not in self.features) or not images:
+            if not several and not isinstance(self.modelled().features.get(name), Image):
                 raise ValueError(f"@model.augment.{name} an image feature, received {name!r}")
             sizes = {(image.height, image.width) for image in images}
             if len(sizes) > 1:
@@ -258,20 +261,22 @@ class PipelineSpec(Spec):
         return self
 
     def _picture(self, name: str) -> Image | ImageTarget | None:
-        found = self.features.get(name) or self.targets.get(name)
+        used = self.modelled()
+        found = used.features.get(name) or used.targets.get(name)
         return found if isinstance(found, Image | ImageTarget) else None
 
     @model_validator(mode="after")
     def _decoders_fit_their_targets(self) -> Self:
+        used = self.modelled()
         for name, decoder in self.model.decoders.items():
-            target = self.targets.get(name)
+            target = used.targets.get(name)
             if not isinstance(target, ImageTarget):
                 raise ValueError(
                     f"@model.decoders.{name} the name of an image target, received {name!r}"
                 )
             poolings = [
                 len(encoder.filters)
-                for encoder in map(self.encoder_of, self.pictures_like(target))
+                for encoder in map(used.encoder_of, used.pictures_like(target))
                 if isinstance(encoder, CnnEncoder)
             ]
             if poolings and decoder.filters and len(decoder.filters) != max(poolings):
@@ -306,9 +311,39 @@ class PipelineSpec(Spec):
 
     @model_validator(mode="after")
     def _balance_has_something_to_balance(self) -> Self:
-        if self.training.loss_balance == "uncertainty" and len(self.targets) < 2:
+        if self.training.loss_balance == "uncertainty" and len(self.modelled().targets) < 2:
             raise ValueError(
                 "@training.loss_balance fixed for a single target, received 'uncertainty'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _an_adversary_has_a_picture_to_judge(self) -> Self:
+        training = self.training
+        if training.objective == "supervised":
+            if training.discriminator != DiscriminatorSpec():
+                raise ValueError(
+                    "@training.discriminator objective: adversarial beside it, received "
+                    "'supervised'"
+                )
+            return self
+        used = self.modelled()
+        pictures = [t for t in used.targets.values() if isinstance(t, BinaryMask | ContinuousImage)]
+        if len(pictures) != 1 or len(used.targets) != 1:
+            kinds = ", ".join(f"{name} of kind {t.kind}" for name, t in used.targets.items())
+            raise ValueError(
+                "@training.objective a single image target, with values and no classes, for "
+                f"'adversarial', received {kinds}"
+            )
+        if len(used.column_features()) == len(used.features):
+            raise ValueError(
+                "@training.objective a feature of kind noise for 'adversarial', received "
+                f"{', '.join(used.features)}"
+            )
+        if training.early_stopping_patience is not None:
+            raise ValueError(
+                "@training.early_stopping_patience null for objective 'adversarial', as no loss "
+                f"says which epoch is best, received {training.early_stopping_patience}"
             )
         return self
 
@@ -437,6 +472,13 @@ class PipelineSpec(Spec):
                 "training": self.training.model_dump(mode="json"),
             }
         )
+
+
+def _ids_mean_the_same(left: Feature, right: Feature) -> bool:
+    """Returns whether an id stands for the same value in both: learnt ids never do."""
+    if isinstance(left, Categorical) and isinstance(right, Categorical):
+        return left.encoding == right.encoding != "vocabulary"
+    return not hasattr(left, "vocabulary_size")
 
 
 def is_better(metric: str, value: float, reference: float) -> bool:

@@ -110,6 +110,17 @@ def test_vocabularies_are_not_shared(declaration: Path) -> None:
     assert "model.encoders.city.with: expected features without a vocabulary" in found
 
 
+@pytest.mark.parametrize("encoding", ["hash", "identity"])
+def test_ids_that_mean_the_same_are_shared(declaration: Path, encoding: str) -> None:
+    ids = f"{{kind: categorical, encoding: {encoding}, buckets: 9}}"
+    home, away = f"features.home={ids}", f"features.away={ids}"
+    both = "model.encoders.away={kind: shared, with: home}"
+    assert load(declaration, [home, away, both]).model.encoders["away"].with_ == "home"
+    found = error_of(declaration, home, away, both, "features.home.encoding=vocabulary",
+                     "features.home.buckets=null")  # fmt: skip
+    assert "model.encoders.away.with: expected features without a vocabulary" in found
+
+
 def test_aligned_pictures_have_one_size_and_one_geometry(declaration: Path) -> None:
     depth = "features.depth={kind: image, height: 96, width: 96, channels: 1}"
     both = "model.augment.geometry={columns: [photo, depth], zoom: 0.1}"
@@ -383,3 +394,45 @@ def test_a_model_uses_what_is_declared(declaration: Path) -> None:
         message = error_of(declaration, f"model.{group}=[aera]")
         assert f"model.{group}: expected some of" in message
         assert "received 'aera'" in message
+
+
+GENERATOR = """
+name: drawings
+source: {path: data, key: id}
+features:
+  shape: {kind: categorical}
+  z: {kind: noise, dimension: 4}
+targets:
+  picture: {kind: image, content: continuous, height: 8, width: 8}
+training: {objective: adversarial, early_stopping_patience: null}
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "place", "received"),
+    [
+        ("features.z={kind: numeric}", "training.objective: expected a feature of kind noise",
+         "shape, z"),
+        ("targets.size={kind: numeric}", "training.objective: expected a single image target",
+         "picture of kind image, size of kind numeric"),
+        ("targets={size: {kind: numeric}}", "training.objective: expected a single image target",
+         "size of kind numeric"),
+        ("training.early_stopping_patience=3", "training.early_stopping_patience: expected null",
+         "3"),
+        ("model.features=[shape]", "training.objective: expected a feature of kind noise", "shape"),
+        ("model.features=[z]", "features.z: expected a feature with a column", "noise alone"),
+        ("training.objective=supervised", None, None),
+        ("training={discriminator: {units: 3}}", "training.discriminator: expected objective: adv",
+         "'supervised'"),
+    ],
+)  # fmt: skip
+def test_adversarial_training_wants_one_picture_noise_and_every_epoch(
+    declaration: Path, override: str, place: str | None, received: str | None
+) -> None:
+    declaration.write_text(GENERATOR)
+    if place is None:
+        assert load(declaration, [override]).training.objective == "supervised"
+        return
+    message = error_of(declaration, override)
+    assert place in message
+    assert f"received {received}" in message

@@ -130,10 +130,8 @@ def test_clipped_number_is_no_further_from_the_mean(
     assert (np.abs(outputs["clipped"]) <= 1.5).all()
     assert (np.abs(outputs["clipped_log"]) <= 0.5).all()
     values = np.array(numbers, np.float32)
-    scaled = (
-        np.where(np.isfinite(values), values, SQUARES.mean()) - SQUARES.mean()
-    ) / SQUARES.std()
-    expected = np.clip(scaled.astype(np.float64), -1.5, 1.5)
+    filled = np.where(np.isfinite(values), values, SQUARES.mean()).astype(np.float64)
+    expected = np.clip((filled - SQUARES.mean()) / SQUARES.std(), -1.5, 1.5)
     assert outputs["clipped"] == pytest.approx(expected, abs=1e-4)
 
 
