@@ -30,7 +30,7 @@ def test_the_risk_is_read_from_signal_and_pressure_together(project):
     # not the pressure: some 0.75. With both it is some 0.9, as the rest is chance.
     alone = max(best_threshold(values, rows["risk"]) for values in (rows["pressure"], ranks))
     assert alone < 0.8
-    assert project.record()["metrics"]["test_risk_accuracy"] >= alone + 0.07
+    assert project.record()["metrics"]["test_risk_accuracy"] >= alone + 0.1
 
 
 def test_the_signal_is_stored_as_256_steps_of_one_channel(project):

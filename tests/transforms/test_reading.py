@@ -119,7 +119,7 @@ def test_csv_has_no_lists(tmp_path: Path) -> None:
     write(ROWS | {"tags": ["a b", "c", ""]}, tmp_path, "csv")
     features = {"tags": {"kind": "categorical", "length": 2}}
     declared = pipeline(tmp_path, source={"format": "csv"}, features=features)
-    with pytest.raises(BraidError, match="CSV has no lists.* received type string"):
+    with pytest.raises(BraidError, match=r"CSV has no lists.* received type string"):
         check_schema(declared, scan(declared.source).files())
 
 
@@ -280,3 +280,27 @@ def test_rows_to_predict_are_the_windows_of_a_long_table(tmp_path: Path) -> None
     (batch,) = read_features(declared, str(tmp_path / "a.csv"), 100)
     assert batch.keys.tolist() == [b"a/2", b"a/3", b"b/2"]
     assert batch.columns["sales"][..., 0].tolist() == [[1, 2], [2, 3], [7, 8]]
+
+
+@pytest.mark.parametrize("format_", ["parquet", "jsonl", "arrow"])
+def test_series_are_read_from_every_format_that_has_lists(tmp_path: Path, format_: str) -> None:
+    steps = [[[1, 2], [3, 4.5]], [[5, 6]], None]
+    write(ROWS | {"track": steps}, tmp_path, format_)
+    track = {"kind": "sequence", "length": 2, "channels": 2, "variable": True}
+    features = {"track": track}
+    batches = read(pipeline(tmp_path, source={"format": format_}, features=features))
+    found = np.concatenate([batch.columns["track"] for batch in batches])
+    np.testing.assert_array_equal(
+        found, [[[1, 2], [3, 4.5]], [[5, 6], [np.nan] * 2], [[np.nan] * 2] * 2]
+    )
+
+
+def test_rows_of_a_series_from_several_columns_are_rejected_by_reason(tmp_path: Path) -> None:
+    rows = ROWS | {"x": [[1, 2], [3], [1, 2]], "y": [[3, 4], [3, 4], [3.5, None]]}
+    write(rows, tmp_path, "parquet")
+    features = {"walk": {"kind": "sequence", "length": 2, "columns": ["x", "y"]}}
+    (batch,) = read(pipeline(tmp_path, features=features))
+    assert [(r.key, r.column, r.reason) for r in batch.rejects] == [("b", "x", "lengths_differ")]
+    np.testing.assert_array_equal(
+        batch.columns["walk"], [[[1, 3], [2, 4]], [[1, 3.5], [2, np.nan]]]
+    )
