@@ -73,7 +73,7 @@ def test_every_setting_of_a_sequence_shapes_the_shards() -> None:
 
 def test_a_misspelt_key_of_windows_is_refused_with_the_right_one() -> None:
     windows = {"time": "day", "lenght": 3, "values": ["sales"]}
-    with pytest.raises(DeclarationError, match=r"lenght'.*\(did you mean 'length'\?\)") as refused:
+    with pytest.raises(DeclarationError, match=r"lenght: .*\(did you mean 'length'\?\)") as refused:
         declared({"windows": windows})
     assert "source.windows.length: expected a value" in str(refused.value)
 
