@@ -16,6 +16,8 @@ from transforms.contract.targets import NumericTarget, SequenceTarget
 
 TypeTest = Callable[[pa.DataType], Any]
 
+_NO_CSV = "CSV has no lists; Parquet and JSON lines do"
+
 
 def column_names(
     pipeline: PipelineSpec, *, features_only: bool = False
@@ -104,7 +106,10 @@ _ACCEPTED: dict[str, tuple[str, TypeTest]] = {
         lambda t: is_label(t) or pat.is_floating(t),
     ),
     "multiclass": ("a string, integer or boolean column", is_label),
-    "multilabel": ("a column of lists of strings, integers or booleans", _is_label_list),
+    "multilabel": (
+        f"a column of lists of strings, integers or booleans ({_NO_CSV})",
+        _is_label_list,
+    ),
 }
 
 
@@ -144,10 +149,10 @@ def _accepted_categories(spec: Categorical) -> tuple[str, TypeTest]:
     if spec.encoding == "identity":
         what = "integers, or texts that spell them"
         if spec.length is not None:
-            return f"a column of lists of {what}", _is_id_list
+            return f"a column of lists of {what} ({_NO_CSV})", _is_id_list
         return f"a column of {what} (a column of lists needs `length`)", _is_id
     if spec.length is not None:
-        return "a column of lists of strings, integers or booleans", _is_label_list
+        return f"a column of lists of strings, integers or booleans ({_NO_CSV})", _is_label_list
     return _ACCEPTED[spec.kind]
 
 
@@ -163,4 +168,4 @@ def _accepted_series(channels: int, *, one_each: bool) -> tuple[str, TypeTest]:
             return True
         return not one_each and _accepts_numbers(type_.value_type)
 
-    return f"a column of lists of {entries} (CSV has no lists; Parquet and JSON lines do)", test
+    return f"a column of lists of {entries} ({_NO_CSV})", test
