@@ -30,6 +30,7 @@ from transforms.contract.workspace import Workspace, replacing
 ERROR_COLUMN = "error"
 _REASON_LENGTH = 300
 _BATCH_ROWS = 512  # 77 MB of pixels at 224x224x3
+_SEPARATOR = "|"  # of several labels in one field of a CSV file
 _OUTPUT_FORMATS = (".parquet", ".csv")
 _PICTURE_DIMENSIONS = 4  # rows, height, width, channels
 
@@ -289,8 +290,7 @@ def _png(pixels: np.ndarray) -> bytes:
 def _arrays(name: str, values: np.ndarray, *, flat: bool) -> Iterator[tuple[str, pa.Array]]:
     """Yields an output's columns; CSV has no lists, so there every entry is a column."""
     if values.dtype.kind in "OS":
-        texts = [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in values]
-        yield name, pa.array(texts, pa.string())
+        yield name, _texts(values, flat=flat)
     elif values.ndim == 1:
         yield name, pa.array(values)
     elif values.ndim == _PICTURE_DIMENSIONS:
@@ -298,7 +298,20 @@ def _arrays(name: str, values: np.ndarray, *, flat: bool) -> Iterator[tuple[str,
         if not name.endswith(PROBABILITIES_SUFFIX):
             yield name, pa.array([_png(pixels) for pixels in values], pa.binary())
     elif flat:
-        for index in range(values.shape[1]):
-            yield f"{name}_{index}", pa.array(values[:, index])
+        for place in np.ndindex(values.shape[1:]):
+            yield "_".join([name, *map(str, place)]), pa.array(values[:, *place])
     else:
-        yield name, pa.array(list(values))
+        type_ = pa.from_numpy_dtype(values.dtype)
+        for _ in values.shape[1:]:
+            type_ = pa.list_(type_)
+        yield name, pa.array(values.tolist(), type_)
+
+
+def _texts(values: np.ndarray, *, flat: bool) -> pa.Array:
+    """Returns one text a row, or the list of a row's texts without the empty ones."""
+    if values.ndim == 1:
+        return pa.array([str(value) for value in values], pa.string())
+    lists = [[str(value) for value in row if value] for row in values]
+    if flat:
+        return pa.array([_SEPARATOR.join(row) for row in lists], pa.string())
+    return pa.array(lists, pa.list_(pa.string()))

@@ -20,7 +20,7 @@ from transforms.contract.manifest import (
     TransformManifest,
 )
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import Multiclass
+from transforms.contract.targets import Multiclass, Multilabel
 
 
 class NotComparableError(Exception):
@@ -115,9 +115,12 @@ def _predictions(
 ) -> np.ndarray:
     target = pipeline.targets[name]
     values: np.ndarray = head_of(target).predictions(name, served)
+    labels, wanted = champion.manifest.targets[name].labels, manifest.targets[name].labels
+    if isinstance(target, Multilabel):
+        return reordered(values, labels, wanted)[:, : len(wanted)]
     if not isinstance(target, Multiclass):
         return values
-    return reordered(values, champion.manifest.targets[name].labels, manifest.targets[name].labels)
+    return reordered(values, labels, wanted)
 
 
 def reordered(

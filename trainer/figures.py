@@ -21,7 +21,9 @@ from transforms.contract.targets import (
     ContinuousImage,
     ImageTarget,
     Multiclass,
+    Multilabel,
     NumericTarget,
+    SequenceTarget,
     TargetSpec,
 )
 
@@ -187,6 +189,8 @@ FIGURES: dict[type[TargetSpec], Callable[[TargetStatistics], Figure]] = {
     Binary: Roc,
     Multiclass: Confusion,
     NumericTarget: Scatter,
+    Multilabel: Roc,
+    SequenceTarget: Scatter,
     BinaryMask: Pictures,
     ClassMask: Pictures,
     ContinuousImage: Pictures,

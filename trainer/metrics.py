@@ -15,7 +15,7 @@ import numpy as np
 from trainer.heads import head_of
 from transforms.contract.manifest import TargetStatistics, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import Binary, Multiclass, Target
+from transforms.contract.targets import Binary, Multiclass, Multilabel, Target
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -76,7 +76,7 @@ class SplitScores:
                 continue
             scores.weight += float(weights[name][kept].sum())
             scores.loss += row_loss_sum(target, statistics, prediction, truth)
-            if isinstance(target, Binary | Multiclass):
+            if isinstance(target, Binary | Multiclass | Multilabel):
                 scores.classes |= set(np.unique(truth).astype(int).tolist())
             truth = head_of(target).in_unit(statistics, truth)
             for metric in scores.metrics.values():

@@ -10,7 +10,7 @@ from transforms.contract.manifest import (
     TransformManifest,
 )
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import Multiclass, Target
+from transforms.contract.targets import Multiclass, Multilabel, Target
 
 Layout = tuple[str, str, tuple[int, ...]]  # role, dtype, shape in a row
 
@@ -64,7 +64,7 @@ def _words(layout: Layout) -> str:
 def _check_cardinality(
     pipeline: PipelineSpec, manifest: TransformManifest, stored: StoredFeature
 ) -> None:
-    is_class = isinstance(pipeline.targets.get(stored.name), Multiclass)
+    is_class = isinstance(pipeline.targets.get(stored.name), Multiclass | Multilabel)
     needs_ids = stored.role == "feature" and stored.dtype == "int64"
     if (needs_ids or is_class) and not stored.cardinality:
         raise _mismatch(manifest, stored.name, "a number of ids", "none")

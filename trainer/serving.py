@@ -192,4 +192,5 @@ def _as_output(tensor: tf.Tensor) -> np.ndarray:
     values: np.ndarray = tensor.numpy()
     if values.dtype != object:
         return values
-    return np.asarray([value.decode() for value in values], np.str_)
+    texts = [value.decode() for value in values.ravel()]
+    return np.asarray(texts, np.str_).reshape(values.shape)

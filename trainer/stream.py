@@ -124,16 +124,17 @@ def parse_records(records: tf.Tensor, stored: Sequence[StoredFeature], prefix: s
         prefix: What the features' names begin with in the records.
 
     Returns:
-        Every stored feature by its name, [B, *shape] of its dtype; noise is not among them. The
-        pixels of a target are what its loss takes: class ids, int64, or float32 from 0 to 1.
+        Every stored feature by its name, [B, *shape] of its dtype; noise is not among them. Targets
+        are what their loss takes: pixels are class ids, int64, or float32 from 0 to 1; several
+        labels are float32 [B, classes], 1 where the row has the label.
     """
     stored = [s for s in stored if s.storage != "drawn"]
     spec = {prefix + s.name: _record_feature(s) for s in stored}
     # One parse_example per batch: several times faster than one per record.
     parsed = tf.io.parse_example(records, spec)
     found = {s.name: _decode(s, parsed[prefix + s.name]) for s in stored}
-    pictures = [s for s in stored if s.role == "target" and s.dtype == "uint8"]
-    return found | {s.name: _learnt_pixels(s, found[s.name]) for s in pictures}
+    targets = {s.name: s for s in stored if s.role == "target"}
+    return found | {name: _as_learnt(s, found[name]) for name, s in targets.items()}
 
 
 def model_batch(records: tf.Tensor, layout: BatchLayout) -> Batch:
@@ -210,10 +211,17 @@ def _record_feature(stored: StoredFeature) -> Any:
     return tf.io.FixedLenFeature(stored.shape, tf.as_dtype(stored.dtype))
 
 
-def _learnt_pixels(stored: StoredFeature, pixels_BHWC: tf.Tensor) -> tf.Tensor:
+def _as_learnt(stored: StoredFeature, values: tf.Tensor) -> tf.Tensor:
+    """Returns a target as its loss takes it."""
+    if stored.kind == "multilabel":
+        # Id 0 pads, and has no column.
+        one_hot_BLC = tf.one_hot(values - 1, stored.cardinality)
+        return tf.reduce_max(one_hot_BLC, axis=1)
+    if stored.dtype != "uint8":
+        return values
     if stored.cardinality is not None:
-        return tf.cast(pixels_BHWC, tf.int64)
-    return tf.cast(pixels_BHWC, tf.float32) / 255
+        return tf.cast(values, tf.int64)
+    return tf.cast(values, tf.float32) / 255
 
 
 def _decode(stored: StoredFeature, values: tf.Tensor) -> tf.Tensor:

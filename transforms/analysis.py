@@ -25,12 +25,11 @@ from transforms.contract.manifest import (
     MISSING_SUFFIX,
     WEIGHT_SUFFIX,
     StoredFeature,
-    TargetStatistics,
     TransformManifest,
 )
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import SPLITS
-from transforms.contract.targets import Binary, Multiclass
+from transforms.contract.targets import Binary, Multiclass, Multilabel
 from transforms.contract.workspace import remove, replacing, write_atomic
 from transforms.features import feature_kind, noise
 from transforms.graph import TransformGraph, preprocessing_fn, raw_columns, tensor_spec
@@ -170,31 +169,22 @@ def _adapter_config(
 
 
 def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> TransformManifest:
-    pipeline = job.pipeline
-    moments = _moments(statistics)
-    targets, rows = {}, 0
-    for name in pipeline.targets:
-        if name in moments:
-            column = moments[name]
-            scaled = getattr(pipeline.targets[name], "scale", "none") == "z_score"
-            mean, scale = (column["mean"], column["deviation"]) if scaled else ([0.0], [1.0])
-            targets[name] = TargetStatistics(mean=tuple(mean), scale=tuple(scale))
-            rows = max(rows, int(column["count"][0]))
-        elif not counts_path(statistics, name).exists():
-            targets[name] = TargetStatistics()  # pictures, which the analysis does not read
-            rows = training_rows
-        else:
-            labels = _learnt(statistics, name, moments)
-            targets[name] = TargetStatistics(labels=labels.terms, counts=labels.counts)
-            rows = max(rows, sum(labels.counts))
+    pipeline, moments = job.pipeline, _moments(statistics)
+    learnt = {name: _learnt(statistics, name, moments) for name in pipeline.targets}
     return TransformManifest(
         fingerprint=job.transform,
         declaration=pipeline.data_fingerprint(),
         raw_features=pipeline.raw_features(),
         raw_targets=pipeline.raw_targets(),
         stored=tuple(_stored(pipeline, statistics, moments)),
-        targets={n: _binary_order(pipeline, n, t) for n, t in targets.items()},
-        rows=rows,
+        targets={
+            name: TARGET_KINDS[target.kind].statistics(target, learnt[name])
+            for name, target in pipeline.targets.items()
+        },
+        rows=max(
+            TARGET_KINDS[target.kind].labelled(learnt[name], training_rows)
+            for name, target in pipeline.targets.items()
+        ),
         partitions={partition.name: partition.fingerprint for partition in job.partitions},
     )
 
@@ -205,24 +195,23 @@ def _moments(statistics: Path) -> dict[str, Any]:
 
 
 def _learnt(statistics: Path, name: str, moments: dict[str, Any]) -> Learnt:
-    rows = int(moments[name]["count"][0]) if name in moments else 0
+    terms: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
     path = vocabulary_path(statistics, name)
-    if not path.exists():
-        return Learnt(rows=rows)
-    # Lines end in "\n" alone: a label may have one of Unicode's other line breaks in it.
-    terms = path.read_bytes().decode().split("\n")[:-1]
-    counts = json.loads(counts_path(statistics, name).read_text())
-    return Learnt(tuple(terms), tuple(counts), rows)
-
-
-def _binary_order(
-    pipeline: PipelineSpec, name: str, statistics: TargetStatistics
-) -> TargetStatistics:
-    """A yes-or-no target has the classes "0" and "1" in this order, whichever is more frequent."""
-    if not isinstance(pipeline.targets[name], Binary):
-        return statistics
-    counts = dict(zip(statistics.labels, statistics.counts, strict=True))
-    return TargetStatistics(labels=("0", "1"), counts=(counts.get("0", 0), counts.get("1", 0)))
+    if path.exists():
+        # Lines end in "\n" alone: a label may have one of Unicode's other line breaks in it.
+        terms = tuple(path.read_bytes().decode().split("\n")[:-1])
+        counts = tuple(json.loads(counts_path(statistics, name).read_text()))
+    if name not in moments:
+        return Learnt(terms, counts)
+    column = moments[name]
+    return Learnt(
+        terms,
+        counts,
+        rows=int(max(column["count"])),
+        mean=tuple(column["mean"]),
+        deviation=tuple(column["deviation"]),
+    )
 
 
 def _stored(
@@ -269,10 +258,12 @@ def _check_targets(pipeline: PipelineSpec, manifest: TransformManifest) -> None:
         present = [
             label for label, n in zip(statistics.labels, statistics.counts, strict=True) if n
         ]
-        if isinstance(target, Binary | Multiclass) and len(present) < 2:
+        wanted = {Binary: 2, Multiclass: 2, Multilabel: 1}.get(type(target), 0)
+        if len(present) < wanted:
             raise BraidError(
                 f"targets.{name}",
-                expected="at least two classes among the training rows",
+                expected=f"at least {('one class', 'two classes')[wanted - 1]} among the training "
+                "rows",
                 received=f"only {', '.join(map(repr, present)) or 'none'}",
                 action="Choose another target or split, or (binary) the `positive` value.",
             )

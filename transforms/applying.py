@@ -123,9 +123,10 @@ class GraphApplier:
             if self._pipeline.targets[name].invalid != "reject":
                 continue
             unknown = outputs[name + WEIGHT_SUFFIX] == 0
-            unknown &= batch.columns[raw.name] != b"" if raw.dtype != "float32" else False
+            values = batch.columns[raw.name]
+            unknown &= _present(values)
             for row in np.flatnonzero(unknown & keep):
-                value = batch.columns[raw.name][row]
+                value = values[row] if values.ndim == 1 else b", ".join(filter(None, values[row]))
                 batch.rejects.append(
                     Reject(batch.keys[row].decode(), batch.file, raw.name, UNKNOWN_LABEL, value)
                 )
@@ -134,6 +135,14 @@ class GraphApplier:
             return outputs
         _keep(batch, keep)
         return {name: values[keep] for name, values in outputs.items()}
+
+
+def _present(values: np.ndarray) -> np.ndarray:
+    """Returns the rows with a text or with bytes, bool [rows]; a number always has its label."""
+    if values.dtype != object:
+        return np.zeros(len(values), bool)
+    present = np.asarray(values != b"")
+    return present if values.ndim == 1 else np.asarray(present.any(axis=1))
 
 
 def _keep(batch: RawBatch, keep: np.ndarray) -> None:

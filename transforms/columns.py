@@ -6,28 +6,18 @@ listed, so that the row can be rejected with its reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from transforms.contract.errors import BraidError
-from transforms.contract.features import ID_PATTERN, Categorical, Numeric, RawColumn, Sequence
-from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.source import HashSplit
-from transforms.contract.targets import NumericTarget
+from transforms.column_types import is_bytes, is_list, is_text
+from transforms.contract.features import RawColumn
 
-TRUE_TEXTS = ("1", "1.0", "true", "True", "TRUE")
-FALSE_TEXTS = ("0", "0.0", "false", "False", "FALSE")
 _NO_NUMBER = pa.array(["", "na", "n/a", "nan", "null", "none"])  # texts that mean a missing number
-
 _NULL = -1  # the number of steps of no list at all
-
-TypeTest = Callable[[pa.DataType], Any]
 
 
 @dataclass
@@ -43,150 +33,6 @@ class Conformed:
     values: np.ndarray
     missing: np.ndarray
     invalid: dict[int, str] = field(default_factory=dict)
-
-
-def column_names(
-    pipeline: PipelineSpec, *, features_only: bool = False
-) -> Iterator[tuple[str, str]]:
-    """Yields (place in the declaration, column) for every column that the pipeline reads.
-
-    Args:
-        pipeline: The declaration.
-        features_only: Whether targets and the split are left out.
-    """
-    yield "source.key", pipeline.source.key
-    for name, raw in pipeline.raw_features().items():
-        for column in raw.columns:
-            yield f"features.{name}", column
-    if features_only:
-        return
-    if not isinstance(pipeline.split, HashSplit):
-        yield "split.column", pipeline.split.column
-    for name, raw in pipeline.raw_targets().items():
-        for column in raw.columns:
-            yield f"targets.{name}", column
-
-
-def is_text(type_: pa.DataType) -> Any:
-    """Returns whether a column holds text, of any of Arrow's text types."""
-    return pat.is_string(type_) or pat.is_large_string(type_) or pat.is_string_view(type_)
-
-
-def _is_bytes(type_: pa.DataType) -> Any:
-    return (
-        pat.is_binary(type_)
-        or pat.is_large_binary(type_)
-        or pat.is_fixed_size_binary(type_)
-        or pat.is_binary_view(type_)
-    )
-
-
-def _is_number(type_: pa.DataType) -> Any:
-    return pat.is_integer(type_) or pat.is_floating(type_) or pat.is_decimal(type_)
-
-
-def is_label(type_: pa.DataType) -> Any:
-    """Returns whether a column holds labels: texts, whole numbers, yes or no."""
-    if pat.is_dictionary(type_):
-        return is_label(type_.value_type)
-    return is_text(type_) or pat.is_integer(type_) or pat.is_boolean(type_)
-
-
-def _is_list(type_: pa.DataType) -> Any:
-    return pat.is_list(type_) or pat.is_large_list(type_) or pat.is_fixed_size_list(type_)
-
-
-def _is_label_list(type_: pa.DataType) -> Any:
-    return _is_list(type_) and (is_label(type_.value_type) or pat.is_null(type_.value_type))
-
-
-def _is_id(type_: pa.DataType) -> Any:
-    return is_label(type_) and not pat.is_boolean(type_)
-
-
-def _is_id_list(type_: pa.DataType) -> Any:
-    return _is_label_list(type_) and not pat.is_boolean(type_.value_type)
-
-
-def _accepts_number(type_: pa.DataType) -> Any:
-    return _is_number(type_) or pat.is_boolean(type_) or is_text(type_) or pat.is_null(type_)
-
-
-def _accepts_numbers(type_: pa.DataType) -> Any:
-    return _is_list(type_) and (_is_number(type_.value_type) or pat.is_null(type_.value_type))
-
-
-# kind -> (what it accepts, in words; the test). A column of nulls has no type to object to.
-_ACCEPTED: dict[str, tuple[str, TypeTest]] = {
-    "categorical": (
-        "a string, integer or boolean column (a column of lists needs `length`)",
-        is_label,
-    ),
-    "text": ("a string column", is_text),
-    "image": ("a column of bytes or of file paths", lambda t: _is_bytes(t) or is_text(t)),
-    "numeric": ("a number column, or text that spells numbers", _accepts_number),
-    "binary": (
-        "a boolean, number or string column",
-        lambda t: is_label(t) or pat.is_floating(t),
-    ),
-    "multiclass": ("a string, integer or boolean column", is_label),
-}
-
-
-# The same for a kind of the user's own, by what its graph takes.
-_ACCEPTED_AS = {
-    "string": _ACCEPTED["categorical"],
-    "bytes": _ACCEPTED["image"],
-    "float32": _ACCEPTED["numeric"],
-}
-
-
-def check_column(place: str, spec: Any, type_: pa.DataType) -> None:
-    """Refuses a column of a type that the kind cannot take.
-
-    Raises:
-        BraidError: With the types that it can take.
-    """
-    accepted, test = _ACCEPTED.get(spec.kind) or _ACCEPTED_AS[spec.raw("").dtype]
-    if isinstance(spec, Categorical):
-        accepted, test = _accepted_categories(spec)
-    elif isinstance(spec, Sequence):
-        accepted, test = _accepted_series(spec)
-    elif isinstance(spec, Numeric | NumericTarget) and spec.length is not None:
-        accepted, test = f"a column of lists of {spec.length} numbers", _accepts_numbers
-    if not test(type_) and not pat.is_null(type_):
-        raise BraidError(
-            place,
-            expected=f"{accepted}, for kind '{spec.kind}'",
-            received=f"type {type_}",
-            action="Declare another kind or column, or convert the column.",
-        )
-
-
-def _accepted_categories(spec: Categorical) -> tuple[str, TypeTest]:
-    if spec.encoding == "identity":
-        what = "integers, or texts that spell them"
-        if spec.length is not None:
-            return f"a column of lists of {what}", _is_id_list
-        return f"a column of {what} (a column of lists needs `length`)", _is_id
-    if spec.length is not None:
-        return "a column of lists of strings, integers or booleans", _is_label_list
-    return _ACCEPTED[spec.kind]
-
-
-def _accepted_series(spec: Sequence) -> tuple[str, TypeTest]:
-    """A column has the numbers of one channel, or steps that are lists of numbers."""
-    of_a_channel = spec.columns is not None or spec.width == 1
-    entries = "numbers" if of_a_channel else f"steps, each a list of {spec.width} numbers"
-
-    def test(type_: pa.DataType) -> Any:
-        if not _is_list(type_):
-            return False
-        if of_a_channel and _accepts_numbers(type_):
-            return True
-        return spec.columns is None and _accepts_numbers(type_.value_type)
-
-    return f"a column of lists of {entries} (CSV has no lists; Parquet and JSON lines do)", test
 
 
 def conform(raw: RawColumn, *columns: pa.Array) -> Conformed:
@@ -206,42 +52,10 @@ def conform(raw: RawColumn, *columns: pa.Array) -> Conformed:
     return _lists(column, raw.shape[0]) if raw.shape else _strings(column)
 
 
-def not_an_id(values: np.ndarray, buckets: int) -> dict[int, str]:
-    """Returns the rows with a value that is no whole number from 0 to `buckets` - 1.
-
-    Args:
-        values: The column as texts, bytes objects [rows] or [rows, length]; empty ones are missing.
-        buckets: The number of ids.
-    """
-    texts = pa.array(values.ravel(), pa.large_binary())
-    spelt = pc.match_substring_regex(texts, ID_PATTERN)
-    numbers = pc.if_else(spelt, texts, b"0").cast(pa.large_string()).cast(pa.int64())
-    fits = pc.or_(pc.and_(spelt, pc.less(numbers, buckets)), pc.equal(texts, b""))
-    wrong = ~fits.to_numpy(zero_copy_only=False).reshape(values.shape)
-    rows = wrong.any(axis=tuple(range(1, wrong.ndim)))
-    return {int(row): "not_an_id" for row in np.flatnonzero(rows)}
-
-
-def not_binary(values: np.ndarray, missing: np.ndarray, positive: str | None) -> dict[int, str]:
-    """Returns the rows of a yes-or-no column that are neither; with `positive` every value is.
-
-    Args:
-        values: The column as texts, bytes objects [rows].
-        missing: bool [rows].
-        positive: The declared "yes" value.
-    """
-    if positive is not None:
-        return {}
-    known = missing.copy()
-    for text in (*TRUE_TEXTS, *FALSE_TEXTS):
-        known |= values == text.encode()
-    return {int(row): "not_binary" for row in np.flatnonzero(~known)}
-
-
 def _strings(column: pa.Array) -> Conformed:
     if pat.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), None, column)
-    if not _is_bytes(column.type):
+    if not is_bytes(column.type):
         column = column.cast(pa.large_string()).cast(pa.large_binary())
     elif not pat.is_large_binary(column.type):
         column = column.cast(pa.large_binary())
@@ -360,7 +174,7 @@ def _fill(values: np.ndarray, column: pa.Array) -> tuple[np.ndarray, list[int]]:
         return np.full(len(column), _NULL), []
     rows, positions, steps = _entries(column)
     flat, ragged = column.flatten(), []
-    if _is_list(flat.type):
+    if is_list(flat.type):
         of_step, channel, widths = _entries(flat)
         wrong = (widths != channels) & flat.is_valid().to_numpy(zero_copy_only=False)
         ragged = np.unique(rows[wrong]).tolist()

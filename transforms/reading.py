@@ -11,15 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from transforms.columns import Conformed, column_names, conform, is_text, not_an_id, not_binary
-from transforms.contract.features import Categorical, FeatureSpec, RawColumn
+from transforms.column_types import column_names, is_text
+from transforms.columns import Conformed, conform
+from transforms.contract.features import FeatureSpec, RawColumn
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import Binary, TargetSpec
+from transforms.contract.targets import TargetSpec
 from transforms.formats import read_piece
 from transforms.hashing import key_bytes
 from transforms.source import open_filesystem, source_folder
 from transforms.splits import assign_splits
 from transforms.units import WorkUnit
+from transforms.unusable import mark_unusable
 
 _FILE_THREADS = 8  # image files are small and, in a bucket, far away
 UNREADABLE_FILE = "missing_file"
@@ -169,10 +171,7 @@ class BatchReader:
         conformed = conform(raw, *columns)
         conformed.missing[list(unreadable)] = False
         conformed.invalid |= unreadable
-        if isinstance(spec, Binary):
-            conformed.invalid |= not_binary(conformed.values, conformed.missing, spec.positive)
-        if isinstance(spec, Categorical) and spec.encoding == "identity":
-            conformed.invalid |= not_an_id(conformed.values, spec.buckets or 0)
+        mark_unusable(spec, columns[0], conformed)
         return conformed
 
     def _settle(

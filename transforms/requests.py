@@ -60,11 +60,15 @@ class Learnt:
         terms: The vocabulary, in the order of the file; one placeholder if it is empty.
         counts: How often the analysis met each term.
         rows: Training rows with a value, for a name that asked for moments.
+        mean: Of each column, for a name that asked for moments.
+        deviation: Their standard deviations, likewise.
     """
 
     terms: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
     rows: int = 0
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.types as pat
 
-from transforms.columns import check_column, column_names, is_label
+from transforms.column_types import check_column, column_names, is_label
 from transforms.contract.errors import BraidError
 from transforms.contract.features import FeatureSpec, RawColumn
 from transforms.contract.fingerprint import fingerprint

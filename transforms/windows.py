@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.types as pat
 
-from transforms.columns import check_column, is_label, is_text
+from transforms.column_types import check_column, is_label, is_text
 from transforms.contract.errors import BraidError
 from transforms.contract.features import Image, Numeric
 from transforms.contract.fingerprint import fingerprint

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.columns import check_column, conform, not_an_id, not_binary
+from transforms.column_types import check_column
+from transforms.columns import conform
 from transforms.contract.errors import BraidError
 from transforms.contract.features import Categorical, Image, Numeric, RawColumn, Sequence, Text
 from transforms.contract.targets import Binary
+from transforms.unusable import not_an_id, not_binary
 
 STRING = RawColumn(name="c", dtype="string")
 NUMBER = RawColumn(name="c", dtype="float32")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainer.heads import binary, image, multiclass, numeric
+from trainer.heads import binary, image, multiclass, multilabel, numeric
 from trainer.heads.head import Head
 from transforms.contract.targets import (
     Binary,
@@ -10,7 +10,9 @@ from transforms.contract.targets import (
     ClassMask,
     ContinuousImage,
     Multiclass,
+    Multilabel,
     NumericTarget,
+    SequenceTarget,
     Target,
     TargetSpec,
 )
@@ -19,6 +21,8 @@ HEADS: dict[type[TargetSpec], Head] = {
     Binary: binary.HEAD,
     Multiclass: multiclass.HEAD,
     NumericTarget: numeric.HEAD,
+    Multilabel: multilabel.HEAD,
+    SequenceTarget: numeric.HEAD,
     BinaryMask: image.BINARY_MASK,
     ClassMask: image.CLASS_MASK,
     ContinuousImage: image.CONTINUOUS,

@@ -11,10 +11,10 @@ import tensorflow as tf
 from trainer.heads.head import Head
 from trainer.losses import RowLoss
 from transforms.contract.manifest import PROBABILITIES_SUFFIX, StoredFeature, TargetStatistics
-from transforms.contract.targets import Multiclass
+from transforms.contract.targets import TargetSpec
 
 
-def shape(spec: Multiclass, stored: StoredFeature) -> tuple[int, ...]:
+def shape(spec: TargetSpec, stored: StoredFeature) -> tuple[int, ...]:
     """Returns the number of classes."""
     del spec
     if stored.cardinality is None:

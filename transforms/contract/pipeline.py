@@ -123,10 +123,10 @@ class PipelineSpec(Spec):
     @model_validator(mode="after")
     def _noise_stands_beside_columns(self) -> Self:
         columns = {column for raw in self.raw_features().values() for column in raw.columns}
-        for name, feature in self.features.items():
+        for name, feature in self.modelled().features.items():
             if not isinstance(feature, Noise):
                 continue
-            if not columns:
+            if not self.modelled().column_features():
                 raise ValueError(
                     f"@features.{name} a feature with a column beside it, received noise alone"
                 )
@@ -311,7 +311,7 @@ class PipelineSpec(Spec):
 
     @model_validator(mode="after")
     def _balance_has_something_to_balance(self) -> Self:
-        if self.training.loss_balance == "uncertainty" and len(self.targets) < 2:
+        if self.training.loss_balance == "uncertainty" and len(self.modelled().targets) < 2:
             raise ValueError(
                 "@training.loss_balance fixed for a single target, received 'uncertainty'"
             )
@@ -327,17 +327,18 @@ class PipelineSpec(Spec):
                     "'supervised'"
                 )
             return self
-        pictures = [t for t in self.targets.values() if isinstance(t, BinaryMask | ContinuousImage)]
-        if len(pictures) != 1 or len(self.targets) != 1:
-            kinds = ", ".join(f"{name} of kind {t.kind}" for name, t in self.targets.items())
+        used = self.modelled()
+        pictures = [t for t in used.targets.values() if isinstance(t, BinaryMask | ContinuousImage)]
+        if len(pictures) != 1 or len(used.targets) != 1:
+            kinds = ", ".join(f"{name} of kind {t.kind}" for name, t in used.targets.items())
             raise ValueError(
                 "@training.objective a single image target, with values and no classes, for "
                 f"'adversarial', received {kinds}"
             )
-        if len(self.column_features()) == len(self.features):
+        if len(used.column_features()) == len(used.features):
             raise ValueError(
                 "@training.objective a feature of kind noise for 'adversarial', received "
-                f"{', '.join(self.features)}"
+                f"{', '.join(used.features)}"
             )
         if training.early_stopping_patience is not None:
             raise ValueError(

@@ -99,6 +99,56 @@ class NumericTarget(TargetSpec):
         return "float32", () if self.length is None else (self.length,)
 
 
+class Multilabel(TargetSpec):
+    """Any number of labels: a list column; the labels seen in the training rows become the classes.
+
+    The head is a sigmoid for every class. An empty list is a row without any of them, a null is a
+    missing value. A label that the training rows do not have is an invalid value.
+
+    Attributes:
+        length: At most so many labels a row; a row with more is invalid.
+        metrics: Over all classes together, each row's each class counting once.
+    """
+
+    kind: Literal["multilabel"]
+    vocabulary_size: PositiveInt = 1_000
+    length: PositiveInt = 32
+    loss: Literal["binary_crossentropy", "focal"] = "binary_crossentropy"
+    metrics: tuple[Literal["auc", "precision", "recall", "accuracy"], ...] = Field(
+        default=("auc", "precision", "recall", "accuracy"), min_length=1
+    )
+
+    def raw(self, column: str) -> RawColumn:
+        """Returns the graph input for this target."""
+        return RawColumn(name=column, dtype="string", shape=(self.length,), padded=True)
+
+    def layout(self) -> Layout:
+        """Returns the ids of the classes, from 1, padded with 0."""
+        return "int64", (self.length,)
+
+
+class SequenceTarget(TargetSpec):
+    """A series of `length` steps of `channels` numbers: several horizons at once, or a signal.
+
+    Learnt on the standardized scale of each channel, and predicted in the column's unit.
+    """
+
+    kind: Literal["sequence"]
+    length: PositiveInt
+    channels: PositiveInt = 1
+    scale: Literal["z_score", "none"] = "z_score"
+    loss: Literal["mse", "mae", "huber"] = "mse"
+    metrics: tuple[Literal["mae", "rmse"], ...] = Field(default=("mae", "rmse"), min_length=1)
+
+    def raw(self, column: str) -> RawColumn:
+        """Returns the graph input for this target."""
+        return RawColumn(name=column, dtype="float32", shape=(self.length, self.channels))
+
+    def layout(self) -> Layout:
+        """Returns the numbers on the scale that is learnt."""
+        return "float32", (self.length, self.channels)
+
+
 class ImageTarget(TargetSpec):
     """What every target that is a picture has; `content` says what its pixels are.
 
@@ -200,6 +250,8 @@ Target = Annotated[
     Binary
     | Multiclass
     | NumericTarget
+    | Multilabel
+    | SequenceTarget
     | Annotated[BinaryMask | ClassMask | ContinuousImage, Field(discriminator="content")],
     Field(discriminator="kind"),
 ]

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from transforms.contract.manifest import StoredFeature
+from transforms.contract.manifest import StoredFeature, TargetStatistics
 from transforms.requests import Fitted, Learnt, Request
-from transforms.targets import binary, image, multiclass, numeric
+from transforms.targets import binary, image, multiclass, multilabel, numeric, sequence
 
 
 class TargetKind(Protocol):
@@ -24,6 +24,14 @@ class TargetKind(Protocol):
         """Returns the label, and whether there is one, bool [batch]."""
         ...
 
+    def statistics(self, spec: Any, learnt: Learnt) -> TargetStatistics:
+        """Returns what the training rows say of the target."""
+        ...
+
+    def labelled(self, learnt: Learnt, rows: int) -> int:
+        """Returns how many training rows have a label, all of `rows` where nothing was counted."""
+        ...
+
     def stored(self, name: str, spec: Any, learnt: Learnt) -> StoredFeature:
         """Returns how the label lies in a shard, given what the analysis learnt."""
         ...
@@ -34,4 +42,6 @@ TARGET_KINDS: dict[str, TargetKind] = {
     "multiclass": multiclass,
     "numeric": numeric,
     "image": image,
+    "multilabel": multilabel,
+    "sequence": sequence,
 }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from transforms.columns import TRUE_TEXTS
-from transforms.contract.manifest import StoredFeature
+from transforms.contract.manifest import StoredFeature, TargetStatistics
 from transforms.contract.targets import Binary
 from transforms.requests import Fitted, Learnt, Request, VocabularyRequest
+from transforms.unusable import TRUE_TEXTS
 
 
 def requests(name: str, spec: Binary, raw: tf.Tensor) -> tuple[Request, ...]:
@@ -26,6 +26,17 @@ def encode(
     """Returns 0 or 1, float32 [batch], and whether the value is known."""
     label, known = _label(spec, raw)
     return tf.cast(label, tf.float32), known
+
+
+def statistics(spec: Binary, learnt: Learnt) -> TargetStatistics:
+    """Returns the classes "0" and "1", in this order whichever is more frequent."""
+    counts = dict(zip(learnt.terms, learnt.counts, strict=True))
+    return TargetStatistics(labels=("0", "1"), counts=(counts.get("0", 0), counts.get("1", 0)))
+
+
+def labelled(learnt: Learnt, rows: int) -> int:
+    """Returns the rows with either class."""
+    return sum(learnt.counts)
 
 
 def stored(name: str, spec: Binary, learnt: Learnt) -> StoredFeature:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from transforms.contract.manifest import StoredFeature
+from transforms.contract.manifest import StoredFeature, TargetStatistics
 from transforms.contract.targets import BinaryMask, ClassMask, ImageTarget
 from transforms.pictures import Wanted, decode, store
 from transforms.requests import Fitted, Learnt, Request
@@ -50,6 +50,16 @@ def encode(
     signature = (tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.bool))
     stored_pixels, valid = tf.map_fn(one, raw, fn_output_signature=signature)
     return stored_pixels, valid & (raw != "")
+
+
+def statistics(spec: ImageTarget, learnt: Learnt) -> TargetStatistics:
+    """Returns nothing, as the analysis reads no picture."""
+    return TargetStatistics()
+
+
+def labelled(learnt: Learnt, rows: int) -> int:
+    """Returns all rows, likewise."""
+    return rows
 
 
 def stored(name: str, spec: ImageTarget, learnt: Learnt) -> StoredFeature:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from transforms.contract.manifest import StoredFeature
+from transforms.contract.manifest import StoredFeature, TargetStatistics
 from transforms.contract.targets import Multiclass
 from transforms.requests import Fitted, Learnt, Request, VocabularyRequest
 
@@ -24,6 +24,16 @@ def encode(
     """Returns class ids, int64 [batch], and whether the training rows have the label."""
     found = tft.apply_vocabulary(raw, fitted.vocabularies[name], default_value=-1)
     return tf.maximum(found, 0), found >= 0
+
+
+def statistics(spec: Multiclass, learnt: Learnt) -> TargetStatistics:
+    """Returns the classes, the most frequent first."""
+    return TargetStatistics(labels=learnt.terms, counts=learnt.counts)
+
+
+def labelled(learnt: Learnt, rows: int) -> int:
+    """Returns the rows with a class that was kept."""
+    return sum(learnt.counts)
 
 
 def stored(name: str, spec: Multiclass, learnt: Learnt) -> StoredFeature:

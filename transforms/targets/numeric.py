@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from transforms.contract.manifest import StoredFeature
+from transforms.contract.manifest import StoredFeature, TargetStatistics
 from transforms.contract.targets import NumericTarget
 from transforms.requests import Fitted, Learnt, MomentsRequest, Request
 
@@ -33,6 +33,18 @@ def encode(
         known = tf.reduce_all(known, axis=1)
     values = tf.where(known if spec.length is None else known[:, tf.newaxis], values, 0.0)
     return values, known
+
+
+def statistics(spec: NumericTarget, learnt: Learnt) -> TargetStatistics:
+    """Returns mean and scale of each position."""
+    if spec.scale == "none":
+        return TargetStatistics()
+    return TargetStatistics(mean=learnt.mean, scale=learnt.deviation)
+
+
+def labelled(learnt: Learnt, rows: int) -> int:
+    """Returns the rows with a number."""
+    return learnt.rows
 
 
 def stored(name: str, spec: NumericTarget, learnt: Learnt) -> StoredFeature:

@@ -85,8 +85,9 @@ def _board(x: np.ndarray, y: np.ndarray, random: np.random.Generator) -> np.ndar
     center_x, center_y = random.uniform(0.12, 0.88, size=2)
     half_width, half_height = random.uniform(0.07, 0.15, size=2)
     across, down = abs(x - center_x) / half_width, abs(y - center_y) / half_height
-    power = 2 if random.random() < 0.5 else 100  # an ellipse, or all but a rectangle
-    return np.asarray(across**power + down**power < 1)
+    is_rectangle = random.random() < 0.5
+    size = np.maximum(across, down) if is_rectangle else across**2 + down**2
+    return np.asarray(size < 1)
 
 
 def _pixels(values: np.ndarray) -> np.ndarray:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.conftest import Table
-from transforms.columns import not_an_id
 from transforms.contract.features import Categorical
 from transforms.features.categorical import encode, requests, usable
 from transforms.requests import Fitted
+from transforms.unusable import not_an_id
 
 Transform = Callable[..., dict[str, np.ndarray]]
 
