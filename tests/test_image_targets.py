@@ -175,3 +175,14 @@ def test_a_table_of_predictions_has_png_files(served, tmp_path):
     assert np.asarray(Image.open(io.BytesIO(table["small"][0].as_py()))).shape == (3, 2, 3)
     kinds = np.asarray(Image.open(io.BytesIO(table["kinds"][0].as_py())))
     assert (kinds == served["kinds"][0, :, :, 0]).all()
+
+
+def test_a_champion_of_other_classes_or_another_size_is_not_compared(job, evaluation):
+    declaration = job.pipeline.model_dump(mode="json")
+    declaration["targets"]["kinds"]["classes"] = 4
+    declaration["targets"]["depth"]["height"] = 12
+    files = shard_files(job, "test", "raw")
+    manifest = job.manifest()
+    found = score_champion(f"{job.run_folder}/export", parse(declaration), manifest, files, 5)
+    assert {name.split("_")[1] for name in found} == {"mask", "small"}
+    assert found["test_mask_iou"] == pytest.approx(evaluation["metrics"]["test_mask_iou"])
