@@ -180,7 +180,7 @@ def test_a_table_of_predictions_has_png_files(served, tmp_path):
 def test_a_champion_of_other_classes_or_another_size_is_not_compared(job, evaluation):
     declaration = job.pipeline.model_dump(mode="json")
     declaration["targets"]["kinds"]["classes"] = 4
-    declaration["targets"]["depth"]["height"] = 12
+    declaration["targets"]["depth"]["height"], declaration["model"]["augment"] = 12, {}
     files = shard_files(job, "test", "raw")
     manifest = job.manifest()
     found = score_champion(f"{job.run_folder}/export", parse(declaration), manifest, files, 5)
