@@ -65,6 +65,18 @@ def load_model(
     return model
 
 
+def forward(model: keras.Model, inputs: Tensors) -> Tensors:
+    """Returns the model's outputs, also for a batch of no rows.
+
+    TensorFlow's convolutions and recurrent layers fail on an empty batch, so it gets a row of zeros
+    that is taken away again.
+    """
+    rows = tf.shape(next(iter(inputs.values())))[0]
+    more = tf.cast(tf.equal(rows, 0), tf.int32)
+    filled = {n: tf.pad(x, [[0, more], *[[0, 0]] * (len(x.shape) - 1)]) for n, x in inputs.items()}
+    return {name: x[:rows] for name, x in model(filled, training=False).items()}
+
+
 def argument_names(columns: Iterable[str]) -> dict[str, str]:
     """Returns every column's argument in `serving_default`: a column may have any name.
 
@@ -106,7 +118,7 @@ def serving_signatures(
         transformed = graph.transform_features(raws)
         inputs = {s.name: transformed[s.name] for s in manifest.inputs() if s.storage != "drawn"}
         inputs |= {s.name: fill(s, given[s.name]) for s in manifest.noise()}
-        outputs = model(inputs, training=False)
+        outputs = forward(model, inputs)
         served: Tensors = {}
         for name, target in pipeline.targets.items():
             served |= head_of(target).serve(name, manifest.targets[name], outputs[name])

@@ -66,10 +66,7 @@ class Scorer:
             )
         rows = next(iter(lengths.values()))
         arrays = {raw.name: _as_input(raw, given.get(raw.name), rows) for raw in raws}
-        if rows == 0:
-            arrays = {raw.name: _as_input(raw, None, 1) for raw in raws}
-            return {name: values[:0] for name, values in self._batch(arrays, 0).items()}
-        starts = range(0, rows, self.manifest.batch_rows(_MOST_ROWS))
+        starts = range(0, max(rows, 1), self.manifest.batch_rows(_MOST_ROWS))
         parts = [self._batch(arrays, start) for start in starts]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

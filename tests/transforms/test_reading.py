@@ -119,7 +119,7 @@ def test_csv_has_no_lists(tmp_path: Path) -> None:
     write(ROWS | {"tags": ["a b", "c", ""]}, tmp_path, "csv")
     features = {"tags": {"kind": "categorical", "length": 2}}
     declared = pipeline(tmp_path, source={"format": "csv"}, features=features)
-    with pytest.raises(BraidError, match="CSV has no lists.* received type string"):
+    with pytest.raises(BraidError, match=r"CSV has no lists.* received type string"):
         check_schema(declared, scan(declared.source).files())
 
 

@@ -405,7 +405,10 @@ class PipelineSpec(Spec):
             return self.encoder_of(encoder.with_)
         if encoder is not None:
             return encoder
-        default: Any = encoders_of(self.features[feature].kind)[0]
+        spec = self.features[feature]
+        if isinstance(spec, Text) and spec.weights is not None:
+            return BagOfWordsEncoder()  # the weights are for it
+        default: Any = encoders_of(spec.kind)[0]
         return default()  # type: ignore[no-any-return]
 
     def decoder_of(self, target: str) -> UpsamplingDecoder:

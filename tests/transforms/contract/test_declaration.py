@@ -345,7 +345,7 @@ def test_override_replaces_one_value(declaration: Path) -> None:
         ("model.fusion.modality_dropout=1", "model.fusion.modality_dropout: expected less than 1"),
         (
             "model.augment={country: {zoom: 0.1}}",
-            "model.augment.country: expected an image feature, received",
+            "model.augment.country: expected an image feature, received 'country'",
         ),
         ("model.augment={photo: {}}", "model.augment.photo: expected at least one change"),
         (

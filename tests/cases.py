@@ -1,0 +1,186 @@
+"""The cases of `tests.conformance`: every kind, and every encoder that reads it."""
+
+from __future__ import annotations
+
+import math
+
+import pyarrow as pa
+
+from tests.conformance import Case, picture
+
+_INDICATOR = {"missing": "missing_indicator"}
+SIDE = 32  # pixels: the least that the backbones take
+
+_SENTENCES = ("a good flat", "Bad, noisy; dark", "good light", "a flat", "far")
+_NUMBERS = (3.0, -1.0, 4.0, 1.5, -5.0, 9.0, 2.5)
+_SERIES = tuple([float(i % 5 + step) for step in range(6)] for i in range(7))
+_PAIRS = tuple([[float(i % 5), float(step)] for step in range(6)] for i in range(7))
+
+FEATURES = (
+    Case(
+        "words",
+        {"kind": "categorical"},
+        ("red", "green", "blue"),
+        encoders=({"kind": "embedding", "dimension": 3}, {"kind": "one_hot"}),
+    ),
+    Case(
+        "hashed",
+        {"kind": "categorical", "encoding": "hash", "buckets": 8},
+        ("a", "b", "c", "d"),
+        encoders=({"kind": "one_hot"},),
+    ),
+    Case(
+        "ids",
+        {"kind": "categorical", "encoding": "identity", "buckets": 5, **_INDICATOR},
+        (0, 4, 2),
+        invalid=((5, "not_an_id"), (-1, "not_an_id")),
+        encoders=({"kind": "one_hot"},),
+    ),
+    Case(
+        "tags",
+        {"kind": "categorical", "length": 3},
+        (["a", "b"], ["c"], ["a", "b", "c", "d"]),
+        encoders=({"kind": "embedding"}, {"kind": "one_hot"}),
+    ),
+    *(
+        Case(scale, {"kind": "numeric", "scale": scale}, _NUMBERS, ((math.inf, "not_finite"),))
+        for scale in ("z_score", "min_max", "log", "quantile", "bucketize", "none")
+    ),
+    Case(
+        "clipped",
+        {"kind": "numeric", "clip": 1.0, "missing": "missing_indicator"},
+        _NUMBERS,
+        encoders=({"kind": "dense", "units": [4]},),
+    ),
+    Case(
+        "vector",
+        {"kind": "numeric", "length": 2, "missing": "missing_indicator"},
+        ([1.0, 2.0], [3.0, 5.0]),
+        invalid=(([1.0], "length_is_not_2"),),
+    ),
+    Case(
+        "sentence",
+        {"kind": "text", "length": 4},
+        _SENTENCES,
+        encoders=(
+            {"kind": "embedding"},
+            {"kind": "lstm", "units": 4},
+            {"kind": "lstm", "units": 4, "bidirectional": True},
+            {"kind": "gru", "units": 4},
+            {"kind": "conv1d", "filters": 4},
+            {"kind": "transformer", "dimension": 8, "heads": 2, "feed_forward": 8},
+        ),
+    ),
+    Case(
+        "letters",
+        {"kind": "text", "length": 12, "level": "characters", "ngrams": 2},
+        _SENTENCES,
+        encoders=({"kind": "bag_of_words"},),
+    ),
+    Case(
+        "weighed",
+        {"kind": "text", "length": 6, "ngrams": 2, "weights": "tf_idf"},
+        _SENTENCES,
+    ),
+    Case(
+        "photo",
+        {"kind": "image", "height": SIDE, "width": SIDE},
+        tuple(picture(i, 40) for i in range(4)),
+        invalid=((b"no picture", "undecodable_image"), (picture(1)[:60], "undecodable_image")),
+        encoders=(
+            {"kind": "cnn", "filters": [4, 4], "units": 4},
+            {"kind": "resnet", "units": 4},
+            {"kind": "mobilenet", "units": 4},
+        ),
+    ),
+    Case(
+        "gray",
+        {"kind": "image", "height": 9, "width": 7, "channels": 1, "storage": "jpeg"},
+        tuple(picture(i, 9, "L", "JPEG") for i in range(4)),
+    ),
+    Case(
+        "cutout",
+        {"kind": "image", "height": 8, "width": 8, "channels": 4, "storage": "png"},
+        tuple(picture(i, 8, "RGBA") for i in range(4)),
+    ),
+    Case(
+        "pasted",
+        {"kind": "image", "height": 6, "width": 8, "background": [255, 0, 9]},
+        tuple(picture(i, 8, "RGBA") for i in range(4)),
+    ),
+    Case(
+        "series",
+        {"kind": "sequence", "length": 6},
+        _SERIES,
+        invalid=(([1.0], "length_is_not_6"), ([math.inf] * 6, "not_finite")),
+        encoders=(
+            {"kind": "lstm", "units": 4},
+            {"kind": "gru", "units": 4, "bidirectional": True},
+            {"kind": "conv1d", "filters": [4, 4]},
+            {"kind": "transformer", "dimension": 8, "heads": 2, "feed_forward": 8},
+        ),
+    ),
+    Case(
+        "signal",
+        {"kind": "sequence", "length": 8, "channels": 2, "variable": True},
+        (*_PAIRS, _PAIRS[0][:2], [[1.0, None]]),
+        encoders=(
+            {"kind": "lstm", "units": 4},
+            {"kind": "gru", "units": 4},
+            {"kind": "conv1d", "filters": [4, 4]},
+            {"kind": "transformer", "dimension": 8, "heads": 2, "feed_forward": 8},
+        ),
+    ),
+    Case("chance", {"kind": "noise", "dimension": 3}, encoders=({"kind": "dense", "units": [4]},)),
+    # A kind of a user's own, which no package of ours knows.
+    Case(
+        "wind",
+        {"kind": "tests.user_kinds.angle", "missing": "missing_indicator"},
+        (0.0, 90.0, 359.0, 45.0),
+        invalid=((math.inf, "not_finite"),),
+    ),
+)
+
+TARGETS = (
+    Case("sold", {"kind": "binary"}, (True, False, True), ((None, "missing"),), type_=pa.bool_()),
+    Case("group", {"kind": "multiclass"}, ("a", "b", "c"), (("new", "unknown_label"),)),
+    Case(
+        "labels",
+        {"kind": "multilabel", "length": 2},
+        (["x"], ["x", "y"], []),
+        ((["x", "y", "x"], "more_than_2_labels"),),
+        type_=pa.list_(pa.string()),
+    ),
+    Case("price", {"kind": "numeric"}, _NUMBERS, ((math.inf, "not_finite"),)),
+    Case("pair", {"kind": "numeric", "length": 2}, ([1.0, 2.0], [3.0, 5.0])),
+    Case("ahead", {"kind": "sequence", "length": 6}, _SERIES),
+    Case(
+        "mask",
+        {"kind": "image", "content": "binary_mask", "height": 8, "width": 8},
+        tuple(picture(i, 8, "L") for i in range(4)),
+        ((b"no picture", "undecodable_image"),),
+    ),
+    Case(
+        "parts",
+        {"kind": "image", "content": "class_mask", "classes": 256, "height": 8, "width": 8},
+        tuple(picture(i, 8, "L") for i in range(4)),
+    ),
+    Case(
+        "depth",
+        {"kind": "image", "content": "continuous", "height": 8, "width": 8, "missing": "mask"},
+        tuple(picture(i, 8, "L") for i in range(4)),
+    ),
+    Case(
+        "outline",
+        {"kind": "image", "content": "binary_mask", "source_channel": "alpha"}
+        | {"height": 9, "width": 7, "storage": "png", "loss": "crossentropy_dice"},
+        tuple(picture(i, 9, "RGBA") for i in range(4)),
+        ((picture(1, 9, "RGBA")[:50], "undecodable_image"),),
+    ),
+    Case(
+        "colors",
+        {"kind": "image", "content": "continuous", "height": 5, "width": 6, "channels": 3}
+        | {"activation": "linear", "loss": "mae"},
+        tuple(picture(i, 9) for i in range(4)),
+    ),
+)

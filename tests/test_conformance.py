@@ -1,0 +1,170 @@
+"""Every kind and every encoder: shapes, missing and invalid values, empty batches, saving, parity.
+
+What is tested is what `tests.cases` lists.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.cases import FEATURES, TARGETS
+from tests.conformance import ROWS, Case, Transformed, transform_cases
+from trainer.evaluation import evaluate
+from trainer.export import export, forward, parse_examples
+from trainer.layout import EXPORT_FOLDER
+from trainer.model import build_model
+from trainer.serving import check, load
+from trainer.shards import shard_files
+from trainer.stream import BatchLayout, evaluation_batches, raw_batches
+from trainer.training import train
+from transforms.contract.kinds import is_user_kind
+from transforms.contract.model import ENCODERS_BY_FEATURE_KIND
+from transforms.features import FEATURE_KINDS
+from transforms.targets import TARGET_KINDS
+
+COLUMNS = [case for case in FEATURES if case.values]
+# None is the kind's default encoder.
+BRANCHES = [
+    pytest.param(case, encoder, id=f"{case.name}-{'default' if encoder is None else i}")
+    for case in FEATURES
+    for i, encoder in enumerate((None, *case.encoders))
+]
+
+
+@pytest.fixture(scope="module")
+def transformed(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
+    return transform_cases(FEATURES, TARGETS, tmp_path_factory.mktemp("conformance"))
+
+
+@pytest.fixture(scope="module")
+def test_rows(transformed: Transformed, tmp_path_factory) -> Any:
+    """The test rows as (inputs, targets, weights); the last one has no value at all."""
+    job = transformed.train_job(tmp_path_factory.mktemp("run"))
+    layout = BatchLayout.for_evaluation(job.pipeline, job.manifest())
+    (batch,) = evaluation_batches(shard_files(job, "test"), layout, ROWS)
+    return batch
+
+
+def test_every_kind_and_every_encoder_is_listed() -> None:
+    features = {case.declaration["kind"] for case in FEATURES}
+    assert {kind for kind in features if not is_user_kind(kind)} == {*FEATURE_KINDS, "noise"}
+    assert any(is_user_kind(kind) for kind in features)
+    assert {case.declaration["kind"] for case in TARGETS} == set(TARGET_KINDS)
+    listed = {
+        (case.declaration["kind"], encoder["kind"])
+        for case in FEATURES
+        for encoder in case.encoders
+    }
+    defaults = {(kind, ENCODERS_BY_FEATURE_KIND[kind][0]().kind) for kind in FEATURE_KINDS}
+    assert listed | defaults >= {
+        (kind, encoder.model_fields["kind"].default)
+        for kind, encoders in ENCODERS_BY_FEATURE_KIND.items()
+        for encoder in encoders
+    }
+
+
+@pytest.mark.parametrize("case", FEATURES, ids=lambda case: case.name)
+def test_shards_hold_what_the_declaration_says(case: Case, transformed, test_rows) -> None:
+    inputs, _, _ = test_rows
+    feature = transformed.pipeline.features[case.name]
+    dtype, shape = feature.layout()
+    values = inputs[case.name].numpy()
+    assert values.dtype == dtype
+    assert values.shape == (7, *shape)
+    padded = getattr(feature, "variable", False)
+    assert padded or np.isfinite(values).all()
+    if feature.has_indicator:
+        assert inputs[f"{case.name}__missing"].numpy().tolist() == [0.0] * 6 + [1.0]
+
+
+def test_shards_and_serving_agree_on_every_feature(transformed, test_rows, tmp_path) -> None:
+    job = transformed.train_job(tmp_path)
+    manifest = job.manifest()
+    graph = tf.saved_model.load(str(job.folders().transform(job.transform) / "graph"))
+    (records,) = raw_batches(shard_files(job, "test", "raw"), ROWS)
+    raw = parse_examples(records, manifest.raw_inputs())
+    served = graph.transform_features({c.name: raw[c.name] for c in manifest.raw_inputs()})
+    inputs, _, _ = test_rows
+    compared = [s for s in manifest.inputs() if s.storage not in ("drawn", "jpeg")]
+    assert len(compared) > len(COLUMNS)
+    for stored in compared:
+        np.testing.assert_allclose(
+            served[stored.name], inputs[stored.name], rtol=1e-6, err_msg=stored.name
+        )
+
+
+def test_a_value_that_cannot_be_used_costs_its_row_and_says_why(transformed) -> None:
+    expected = {(case.name, reason) for case in (*FEATURES, *TARGETS) for _, reason in case.invalid}
+    found = {(reject.column, reject.reason) for reject in transformed.manifest.rejects}
+    assert found == expected
+    rows = sum(len(case.invalid) for case in (*FEATURES, *TARGETS))
+    assert sum(reject.rows for reject in transformed.manifest.rejects) == rows
+
+
+@pytest.mark.parametrize(("case", "encoder"), BRANCHES)
+def test_a_branch_is_finite_for_any_rows_and_is_saved(
+    case: Case, encoder: Any, transformed, test_rows, tmp_path
+) -> None:
+    names = [case.name] if case.values else [case.name, "z_score"]
+    model = _network(transformed, tmp_path, names, {} if encoder is None else {case.name: encoder})
+    inputs = {name: test_rows[0][name] for name in model.input}
+    outputs = model(inputs, training=False)["sold"].numpy()
+    assert outputs.shape == (7, 1)
+    assert np.isfinite(outputs).all()
+    empty = forward(model, {name: tensor[:0] for name, tensor in inputs.items()})
+    assert empty["sold"].shape == (0, 1)
+    alone = model({name: tensor[-1:] for name, tensor in inputs.items()}, training=False)
+    np.testing.assert_allclose(alone["sold"], outputs[-1:], rtol=1e-4, atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again(inputs)["sold"], outputs, rtol=1e-5, atol=1e-6)
+
+
+def test_all_kinds_together_train_export_and_answer_alike(transformed, tmp_path) -> None:
+    job = transformed.train_job(tmp_path)
+    train(job)
+    export(job)
+    result = evaluate(job)
+    assert result["parity"] < 1e-4
+    declared = {f"test_{t}_{m}" for t, spec in job.pipeline.targets.items() for m in spec.metrics}
+    assert declared <= set(result["metrics"])
+    assert check(job) == {"ok": True}
+    scorer = load(tmp_path / EXPORT_FOLDER)
+    nothing = scorer.score({"z_score": np.zeros(0, np.float32)})
+    assert {case.name for case in TARGETS} <= set(nothing)
+    assert all(len(values) == 0 for values in nothing.values())
+
+
+@pytest.mark.timeout(900)
+def test_two_devices_learn_what_one_does(transformed, tmp_path) -> None:
+    # A process of its own: the number of devices is fixed when TensorFlow starts.
+    job = transformed.train_job(tmp_path)
+    path = tmp_path / "job.json"
+    path.write_text(job.model_dump_json())
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.two_devices", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    branches = {case.name for case in FEATURES}
+    assert {line.split()[0] for line in done.stdout.splitlines()} >= branches
+
+
+def _network(
+    transformed: Transformed, folder: Path, features: list[str], encoders: dict[str, Any]
+) -> keras.Model:
+    job = transformed.train_job(
+        folder, features=features, targets=["sold"], encoders=encoders, fusion={"hidden": [4]}
+    )
+    keras.utils.set_random_seed(1)
+    return build_model(job.pipeline, job.manifest())
