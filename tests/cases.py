@@ -109,6 +109,11 @@ FEATURES = (
         tuple(picture(i, 8, "RGBA") for i in range(4)),
     ),
     Case(
+        "pasted",
+        {"kind": "image", "height": 6, "width": 8, "background": [255, 0, 9]},
+        tuple(picture(i, 8, "RGBA") for i in range(4)),
+    ),
+    Case(
         "series",
         {"kind": "sequence", "length": 6},
         _SERIES,
@@ -169,5 +174,18 @@ TARGETS = (
         "depth",
         {"kind": "image", "content": "continuous", "height": 8, "width": 8, "missing": "mask"},
         tuple(picture(i, 8, "L") for i in range(4)),
+    ),
+    Case(
+        "outline",
+        {"kind": "image", "content": "binary_mask", "source_channel": "alpha"}
+        | {"height": 9, "width": 7, "storage": "png", "loss": "crossentropy_dice"},
+        tuple(picture(i, 9, "RGBA") for i in range(4)),
+        ((picture(1, 9, "RGBA")[:50], "undecodable_image"),),
+    ),
+    Case(
+        "colors",
+        {"kind": "image", "content": "continuous", "height": 5, "width": 6, "channels": 3}
+        | {"activation": "linear", "loss": "mae"},
+        tuple(picture(i, 9) for i in range(4)),
     ),
 )
