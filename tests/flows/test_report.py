@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import json
 from datetime import UTC, datetime
@@ -97,15 +98,31 @@ def test_a_refused_model_is_the_challenger(record):
     assert "alias challenger" in _shown(record)
 
 
-def test_report_files_are_written_from_what_the_steps_left(record, tmp_path):
+@pytest.mark.parametrize("losses", [{}, {"generator_loss": 0.7, "discriminator_loss": 1.3}])
+def test_report_files_are_written_from_what_the_steps_left(record, tmp_path, losses):
     epochs = [
-        {"epoch": 0, "loss": 1.0, "validation_loss": 0.9},
-        {"epoch": 1, "loss": 0.5, "validation_loss": None},
+        {"epoch": 0, "loss": 1.0, "losses": losses, "validation_loss": 0.9},
+        {"epoch": 1, "loss": 0.5, "losses": losses, "validation_loss": None},
     ]
     (tmp_path / "history.json").write_text(json.dumps({"epochs": epochs}))
     write_report(tmp_path, record)
     assert Image.open(tmp_path / "report.png").size[0] > 1000
     assert (tmp_path / "summary.md").read_text().startswith("# flats: the new model")
+
+
+def test_pictures_of_test_rows_are_drawn(record, tmp_path):
+    def cell(color, side):
+        buffer = io.BytesIO()
+        Image.new("RGB", (side, side), color).save(buffer, "PNG")
+        return base64.b64encode(buffer.getvalue()).decode()
+
+    colors = [(250, 0, 0), (0, 240, 0), (0, 0, 230)]
+    rows = [[cell(color, 30), cell(color, 20)] for color in colors]
+    figure = {"kind": "pictures", "columns": ["truth", "prediction"], "rows": rows}
+    (tmp_path / "evaluation.json").write_text(json.dumps({"figures": {"mask": figure}}))
+    write_report(tmp_path, record)
+    found = set(Image.open(tmp_path / "report.png").convert("RGB").getdata())
+    assert set(colors) <= found
 
 
 def test_a_run_without_history_or_evaluation_still_has_a_report(record, tmp_path):
