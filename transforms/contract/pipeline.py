@@ -8,23 +8,25 @@ from pydantic import Field, model_validator
 
 from transforms.contract.augment import AlignedGeometry
 from transforms.contract.decoders import UpsamplingDecoder
-from transforms.contract.features import Categorical, FeatureSpec, Image, Noise, RawColumn, Text
-from transforms.contract.fingerprint import fingerprint
-from transforms.contract.kinds import Feature, is_user_kind
-from transforms.contract.model import (
+from transforms.contract.encoders import (
     BackboneEncoder,
     BagOfWordsEncoder,
     CnnEncoder,
     CustomEncoder,
-    DiscriminatorSpec,
     Encoder,
+    SharedEncoder,
+    encoders_of,
+)
+from transforms.contract.features import Categorical, FeatureSpec, Image, Noise, RawColumn, Text
+from transforms.contract.fingerprint import fingerprint
+from transforms.contract.kinds import Feature, is_user_kind
+from transforms.contract.model import (
+    DiscriminatorSpec,
     Gate,
     GateSpec,
     ModelSpec,
     RegistrySpec,
-    SharedEncoder,
     TrainingSpec,
-    encoders_of,
 )
 from transforms.contract.source import (
     SPLITS,
