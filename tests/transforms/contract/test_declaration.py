@@ -222,6 +222,9 @@ def test_aligned_pictures_have_one_size_and_one_geometry(declaration: Path) -> N
 
 def test_weights_of_terms_are_for_what_can_use_them(declaration: Path) -> None:
     weighted = "features.review={kind: text, weights: tf_idf}"
+    message = error_of(declaration, weighted, "model.encoders.review={kind: lstm}")
+    assert "model.encoders.review.kind: expected bag_of_words or custom" in message
+    assert load(declaration, [weighted]).encoder_of("review").kind == "bag_of_words"
     bag = "model.encoders.review={kind: bag_of_words}"
     assert load(declaration, [weighted, bag]).features["review"].weights == "tf_idf"
     custom = "model.encoders.review={kind: custom, builder: 'own:encode'}"
@@ -332,11 +335,6 @@ def test_override_replaces_one_value(declaration: Path) -> None:
         ),
         ("features.x={kind: numeric, clip: 0}", "features.x.clip: expected greater than 0"),
         ("features.x={kind: text, weights: bm25}", "features.x.weights: expected 'tf_idf'"),
-        (
-            "features.x={kind: text, weights: tf_idf}",
-            "model.encoders.x.kind: expected bag_of_words or custom, as features.x.weights is for "
-            "these, received 'embedding'",
-        ),
         ("model.fusion={kind: sum}", "model.fusion: expected kind to be one of 'concatenate'"),
         ("model.fusion={kind: gated, hiden: [3]}", "(did you mean 'hidden'?)"),
         (
