@@ -9,6 +9,11 @@ import pyarrow as pa
 from tests.conformance import Case, picture
 
 _INDICATOR = {"missing": "missing_indicator"}
+# Without dropout, whose chance is not the same on two devices as on one.
+_TRANSFORMER = {
+    **{"kind": "transformer", "dimension": 8, "heads": 2, "feed_forward": 8},
+    "dropout": 0.0,
+}
 SIDE = 32  # pixels: the least that the backbones take
 
 _SENTENCES = ("a good flat", "Bad, noisy; dark", "good light", "a flat", "far")
@@ -68,7 +73,7 @@ FEATURES = (
             {"kind": "lstm", "units": 4, "bidirectional": True},
             {"kind": "gru", "units": 4},
             {"kind": "conv1d", "filters": 4},
-            {"kind": "transformer", "dimension": 8, "heads": 2, "feed_forward": 8},
+            _TRANSFORMER,
         ),
     ),
     Case(
@@ -104,6 +109,11 @@ FEATURES = (
         tuple(picture(i, 8, "RGBA") for i in range(4)),
     ),
     Case(
+        "pasted",
+        {"kind": "image", "height": 6, "width": 8, "background": [255, 0, 9]},
+        tuple(picture(i, 8, "RGBA") for i in range(4)),
+    ),
+    Case(
         "series",
         {"kind": "sequence", "length": 6},
         _SERIES,
@@ -112,7 +122,7 @@ FEATURES = (
             {"kind": "lstm", "units": 4},
             {"kind": "gru", "units": 4, "bidirectional": True},
             {"kind": "conv1d", "filters": [4, 4]},
-            {"kind": "transformer", "dimension": 8, "heads": 2, "feed_forward": 8},
+            _TRANSFORMER,
         ),
     ),
     Case(
@@ -123,7 +133,7 @@ FEATURES = (
             {"kind": "lstm", "units": 4},
             {"kind": "gru", "units": 4},
             {"kind": "conv1d", "filters": [4, 4]},
-            {"kind": "transformer", "dimension": 8, "heads": 2, "feed_forward": 8},
+            _TRANSFORMER,
         ),
     ),
     Case("chance", {"kind": "noise", "dimension": 3}, encoders=({"kind": "dense", "units": [4]},)),
@@ -164,5 +174,18 @@ TARGETS = (
         "depth",
         {"kind": "image", "content": "continuous", "height": 8, "width": 8, "missing": "mask"},
         tuple(picture(i, 8, "L") for i in range(4)),
+    ),
+    Case(
+        "outline",
+        {"kind": "image", "content": "binary_mask", "source_channel": "alpha"}
+        | {"height": 9, "width": 7, "storage": "png", "loss": "crossentropy_dice"},
+        tuple(picture(i, 9, "RGBA") for i in range(4)),
+        ((picture(1, 9, "RGBA")[:50], "undecodable_image"),),
+    ),
+    Case(
+        "colors",
+        {"kind": "image", "content": "continuous", "height": 5, "width": 6, "channels": 3}
+        | {"activation": "linear", "loss": "mae"},
+        tuple(picture(i, 9) for i in range(4)),
     ),
 )

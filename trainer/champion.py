@@ -20,7 +20,7 @@ from transforms.contract.manifest import (
     TransformManifest,
 )
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import Multiclass, Multilabel
+from transforms.contract.targets import ClassMask, Multiclass, Multilabel, Target
 
 
 class NotComparableError(Exception):
@@ -56,8 +56,7 @@ def score_champion(
     shared = frozenset(
         name
         for name, target in pipeline.targets.items()
-        if type(champion.pipeline.targets.get(name)) is type(target)
-        and champion.manifest.raw_targets[name].shape == manifest.raw_targets[name].shape
+        if _is_comparable(champion.pipeline.targets.get(name), target)
     )
     scores = SplitScores(pipeline, manifest, shared)
     labels = [s for s in manifest.stored if s.role in ("target", "weight")]
@@ -74,6 +73,15 @@ def score_champion(
             }
             scores.update(predictions, truths, weights)
     return scores.results("test")
+
+
+def _is_comparable(champions: Target | None, target: Target) -> bool:
+    """Returns whether two declarations of a target have predictions of one shape and meaning."""
+    if champions is None or type(champions) is not type(target):
+        return False
+    if isinstance(champions, ClassMask) and isinstance(target, ClassMask):
+        return champions.layout() == target.layout() and champions.classes == target.classes
+    return champions.layout() == target.layout()
 
 
 def _refuse_other_inputs(champion: TransformManifest, manifest: TransformManifest) -> None:

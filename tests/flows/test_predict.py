@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from flows.predict import Predictions, _Writer, score_rows
+from flows.predict import Predictions, _refuse_pictures, _Writer, score_rows
+from transforms.contract.declaration import parse
+from transforms.contract.errors import DeclarationError
 
 
 class RefusedError(Exception):
@@ -99,3 +103,19 @@ def test_parquet_keeps_probabilities_together(tmp_path):
     path = tmp_path / "out.parquet"
     _write(path, (["k1"], Predictions({"p": np.array([[0.25, 0.75]], np.float32)})))
     assert pa.types.is_list(pq.read_table(path).schema.field("p").type)
+
+
+def test_pictures_do_not_fit_into_a_csv_file():
+    pipeline = parse(
+        {
+            "name": "dense",
+            "source": {"path": "data", "key": "id"},
+            "features": {"area": {"kind": "numeric"}},
+            "targets": {
+                "mask": {"kind": "image", "content": "binary_mask", "height": 8, "width": 8}
+            },
+        }
+    )
+    _refuse_pictures(Path("scores.parquet"), pipeline)
+    with pytest.raises(DeclarationError, match=r"ends in \.parquet, as 'mask' is a picture"):
+        _refuse_pictures(Path("scores.csv"), pipeline)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import json
 from datetime import UTC, datetime
@@ -107,6 +108,21 @@ def test_report_files_are_written_from_what_the_steps_left(record, tmp_path, los
     write_report(tmp_path, record)
     assert Image.open(tmp_path / "report.png").size[0] > 1000
     assert (tmp_path / "summary.md").read_text().startswith("# flats: the new model")
+
+
+def test_pictures_of_test_rows_are_drawn(record, tmp_path):
+    def cell(color, side):
+        buffer = io.BytesIO()
+        Image.new("RGB", (side, side), color).save(buffer, "PNG")
+        return base64.b64encode(buffer.getvalue()).decode()
+
+    colors = [(250, 0, 0), (0, 240, 0), (0, 0, 230)]
+    rows = [[cell(color, 30), cell(color, 20)] for color in colors]
+    figure = {"kind": "pictures", "columns": ["truth", "prediction"], "rows": rows}
+    (tmp_path / "evaluation.json").write_text(json.dumps({"figures": {"mask": figure}}))
+    write_report(tmp_path, record)
+    found = set(Image.open(tmp_path / "report.png").convert("RGB").getdata())
+    assert set(colors) <= found
 
 
 def test_a_run_without_history_or_evaluation_still_has_a_report(record, tmp_path):

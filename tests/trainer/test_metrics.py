@@ -103,7 +103,7 @@ def test_without_all_targets_there_is_no_loss(pipeline, manifest):
 
 def test_figures_by_hand(pipeline, manifest):
     figures = Figures(pipeline, manifest)
-    figures.update(PREDICTIONS, TRUTHS, WEIGHTS)
+    figures.update(PREDICTIONS, TRUTHS, WEIGHTS, {})
     found = figures.results()
     assert found["group"] == {
         "kind": "confusion",
@@ -129,7 +129,7 @@ def test_figures_stay_small(pipeline, manifest):
         "group": np.arange(rows) % 3,
         "cost": numbers,
     }
-    figures.update(predictions, truths, {name: np.ones(rows) for name in TARGETS})
+    figures.update(predictions, truths, {name: np.ones(rows) for name in TARGETS}, {})
     found = figures.results()
     assert len(found["cost"]["true"]) == 500
     assert len(found["sold"]["true_positive_rate"]) <= 50

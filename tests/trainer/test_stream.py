@@ -162,3 +162,20 @@ def test_evaluation_ignores_class_weights():
     manifest = manifest_of(pipeline_of())
     assert BatchLayout.for_evaluation(pipeline, manifest).weights == {}
     assert BatchLayout.for_training(pipeline, manifest).weights == {"sold": (80 / 120, 2.0)}
+
+
+@pytest.mark.parametrize("storage", ["raw", "png"])
+def test_the_pixels_of_a_target_are_what_its_loss_takes(storage):
+    pixels = np.array([0, 51, 255, 1, 2, 3], np.uint8).reshape(2, 3, 1)
+    value = pixels.tobytes() if storage == "raw" else tf.io.encode_png(pixels).numpy()
+    stored = StoredFeature(
+        name="m", role="target", kind="image", dtype="uint8", shape=(2, 3, 1), storage=storage
+    )
+    records = tf.constant([example({"target/m": value})] * 2)
+    (shares,) = parse_records(records, [stored], "target/").values()
+    assert shares.dtype == tf.float32
+    np.testing.assert_allclose(shares[1, 0, :, 0], [0, 0.2, 1], rtol=1e-6)
+    classes = stored.model_copy(update={"cardinality": 256})
+    (ids,) = parse_records(records, [classes], "target/").values()
+    assert ids.dtype == tf.int64
+    np.testing.assert_array_equal(ids[0], pixels)

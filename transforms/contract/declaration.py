@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from transforms.contract.encoders import BackboneEncoder
 from transforms.contract.errors import DeclarationError
 from transforms.contract.imports import search
 from transforms.contract.kinds import USER_KIND
-from transforms.contract.model import BackboneEncoder
 from transforms.contract.pipeline import PipelineSpec
 
 _ACTION = "Correct the declaration; `braid schema` prints every key with its type and default."
@@ -242,6 +242,8 @@ def _keys_at(loc: list[str]) -> list[str]:
     nodes = [schema]
     for part in loc:
         nodes = [child for node in nodes for child in _children(node, part, schema)]
+    # What may be left out is "this or null" in the schema.
+    nodes = [option for node in nodes for option in node.get("anyOf", [node])]
     keys = [key for node in nodes for key in _resolve(node, schema).get("properties", {})]
     return sorted(set(keys))
 

@@ -6,26 +6,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from transforms.contract.augment import AlignedGeometry
+from transforms.contract.checks import CHECKS
 from transforms.contract.decoders import UpsamplingDecoder
-from transforms.contract.features import Categorical, FeatureSpec, Image, Noise, RawColumn, Text
+from transforms.contract.encoders import BagOfWordsEncoder, Encoder, SharedEncoder, encoders_of
+from transforms.contract.features import FeatureSpec, Image, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.kinds import Feature, is_user_kind
-from transforms.contract.model import (
-    BackboneEncoder,
-    BagOfWordsEncoder,
-    CnnEncoder,
-    CustomEncoder,
-    DiscriminatorSpec,
-    Encoder,
-    Gate,
-    GateSpec,
-    ModelSpec,
-    RegistrySpec,
-    SharedEncoder,
-    TrainingSpec,
-    encoders_of,
-)
+from transforms.contract.model import Gate, GateSpec, ModelSpec, RegistrySpec, TrainingSpec
 from transforms.contract.source import (
     SPLITS,
     WINDOW_SPLIT_COLUMN,
@@ -34,22 +21,18 @@ from transforms.contract.source import (
     HashSplit,
     SourceSpec,
     Split,
-    TimeSplit,
     TransformSpec,
 )
 from transforms.contract.spec import Spec
-from transforms.contract.targets import BinaryMask, ContinuousImage, ImageTarget, Target
+from transforms.contract.targets import ImageTarget, Target
 
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 
 # Raised whenever the same declaration and rows would give other shards than before.
 TRANSFORM_VERSION = 1
 
-SMALLEST_BACKBONE_SIDE = 32  # pixels; these networks halve a picture five times
-
 # Fields of a target that shape the training but not the shards.
 _TRAINING_FIELDS = {"loss", "loss_weight", "metrics", "class_weights", "activation"}
-ERROR_COLUMN = "error"  # of predictions: why a row could not be scored
 LOWER_IS_BETTER = {"mae", "mse", "rmse", "loss"}
 
 
@@ -69,221 +52,9 @@ class PipelineSpec(Spec):
     beam: BeamSpec = BeamSpec()
 
     @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
-        shared = sorted(set(self.features) & set(self.targets))
-        if shared:
-            raise ValueError(
-                f"@targets.{shared[0]} a name that no feature has, received {shared[0]!r} twice"
-            )
-        for group, names in (("features", self.features), ("targets", self.targets)):
-            for name in names:
-                if "__" in name:  # what Braid derives from a name: its weight, its indicator
-                    raise ValueError(f"@{group}.{name} a name without '__', received {name!r}")
-        for name in (ERROR_COLUMN, self.source.key):
-            if name in self.targets:
-                raise ValueError(
-                    f"@targets.{name} another name, as predictions have a column of this one, "
-                    f"received {name!r}; name the target's column with `column:`"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _windows_do_not_leak(self) -> Self:
-        windows = self.source.windows
-        if windows is None:
-            return self
-        if self.source.partition_by is not None:
-            raise ValueError(
-                "@source.partition_by no partitions, as a window may reach over their borders, "
-                f"received {self.source.partition_by!r}"
-            )
-        if not isinstance(self.split, TimeSplit) or self.split.column != windows.time:
-            raise ValueError(
-                f"@split {{by: time, column: {windows.time}, validation_from: ..., test_from: "
-                f"...}}, as windows of one split must not reach into another, "
-                f"received {self.split.model_dump(exclude_defaults=True) or 'none'}"
-            )
-        made = (self.source.key, WINDOW_SPLIT_COLUMN, *windows.next_columns())
-        names = [*made, *windows.values, *windows.keep]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(
-                f"@source.windows a name of its own for every column of a window's row, "
-                f"received {twice[0]!r} twice"
-            )
-        for name, raw in self.raw_features().items():
-            later = set(raw.columns).intersection(windows.next_columns())
-            if later:
-                raise ValueError(
-                    f"@features.{name} a column that is known at a window's last step, "
-                    f"received {min(later)!r}"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _noise_stands_beside_columns(self) -> Self:
-        columns = {column for raw in self.raw_features().values() for column in raw.columns}
-        for name, feature in self.modelled().features.items():
-            if not isinstance(feature, Noise):
-                continue
-            if not self.modelled().column_features():
-                raise ValueError(
-                    f"@features.{name} a feature with a column beside it, received noise alone"
-                )
-            if name in columns:  # the exported model takes both, by these names
-                raise ValueError(
-                    f"@features.{name} a name that no feature's column has, received {name!r}"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _class_weights_name_labels(self) -> Self:
-        for name, target in self.targets.items():
-            weights = getattr(target, "class_weights", None)
-            if target.kind == "binary" and isinstance(weights, dict) and set(weights) - {"0", "1"}:
-                raise ValueError(
-                    f"@targets.{name}.class_weights weights for the labels '0' and '1', "
-                    f"received {sorted(weights)}"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _the_model_takes_what_is_declared(self) -> Self:
-        for group, declared in (("features", self.features), ("targets", self.targets)):
-            for name in getattr(self.model, group) or ():
-                if name not in declared:
-                    raise ValueError(
-                        f"@model.{group} some of {', '.join(declared)}, received {name!r}"
-                    )
-        used = self.modelled()
-        for name in self.model.encoders:
-            if name in self.features and name not in used.features:
-                raise ValueError(
-                    f"@model.encoders.{name} one of model.features "
-                    f"({', '.join(used.features)}), received {name!r}"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _a_column_has_one_type(self) -> Self:
-        seen: dict[str, RawColumn] = {}
-        for raw in (*self.raw_features().values(), *self.raw_targets().values()):
-            if seen.setdefault(raw.name, raw) != raw:
-                raise ValueError(
-                    f"@features one type for column {raw.name!r}, "
-                    f"received {seen[raw.name].in_words()} and {raw.in_words()} "
-                    "by two declarations"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _encoders_fit_their_features(self) -> Self:
-        for name, encoder in self.model.encoders.items():
-            if name not in self.features:
-                raise ValueError(f"@model.encoders.{name} the name of a feature, received {name!r}")
-            if isinstance(encoder, SharedEncoder):
-                self._refuse_to_share(name, encoder)
-                continue
-            kind = self.features[name].kind
-            allowed = encoders_of(kind)
-            if type(encoder) not in allowed:
-                kinds = ", ".join(cls.model_fields["kind"].default for cls in allowed)
-                raise ValueError(
-                    f"@model.encoders.{name}.kind one of {kinds} for the {kind} feature, "
-                    f"received {encoder.kind!r}"
-                )
-        return self
-
-    def _refuse_to_share(self, name: str, encoder: SharedEncoder) -> None:
-        place = f"@model.encoders.{name}.with"
-        other = self.modelled().features.get(encoder.with_)
-        own = self.features[name]
-        if other is None or encoder.with_ == name:
-            raise ValueError(f"{place} the name of another feature, received {encoder.with_!r}")
-        if isinstance(self.model.encoders.get(encoder.with_), SharedEncoder):
-            raise ValueError(
-                f"{place} a feature with an encoder of its own, received {encoder.with_!r}, "
-                "which shares one"
-            )
-        if own.kind != other.kind:
-            raise ValueError(f"{place} another {own.kind} feature, received the kind {other.kind}")
-        if own.layout() != other.layout():
-            (dtype, shape), (other_dtype, other_shape) = own.layout(), other.layout()
-            raise ValueError(
-                f"{place} a feature of {dtype} {list(shape)} as this one, "
-                f"received {other_dtype} {list(other_shape)}"
-            )
-        if not _ids_mean_the_same(own, other):
-            raise ValueError(
-                f"{place} features without a vocabulary, hashed alike or both with identity, as "
-                f"the same id is another word in each, received two of kind {own.kind}"
-            )
-
-    @model_validator(mode="after")
-    def _weights_of_terms_are_used(self) -> Self:
-        if self.model.builder is not None:
-            return self  # it finds them in the manifest
-        for name, feature in self.modelled().features.items():
-            encoder = self.encoder_of(name)
-            weighted = isinstance(feature, Text) and feature.weights is not None
-            if weighted and not isinstance(encoder, (BagOfWordsEncoder, CustomEncoder)):
-                raise ValueError(
-                    f"@model.encoders.{name}.kind bag_of_words or custom, as "
-                    f"features.{name}.weights is for these, received {encoder.kind!r}"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _augmentations_fit_their_features(self) -> Self:
-        moved: set[str] = set()
-        for name, spec in self.model.augment.items():
-            several = isinstance(spec, AlignedGeometry)
-            columns = spec.columns if isinstance(spec, AlignedGeometry) else (name,)
-            images = [image for image in map(self._picture, columns) if image is not None]
-            if several and len(images) < len(columns):
-                raise ValueError(
-                    f"@model.augment.{name}.columns image features and targets, received {columns}"
-                )
-            if not several and not isinstance(self.modelled().features.get(name), Image):
-                raise ValueError(f"@model.augment.{name} an image feature, received {name!r}")
-            sizes = {(image.height, image.width) for image in images}
-            if len(sizes) > 1:
-                raise ValueError(
-                    f"@model.augment.{name}.columns pictures of one size, received {sorted(sizes)}"
-                )
-            twice = moved.intersection(columns) if spec.moves_pixels else set()
-            if twice or len(set(columns)) < len(columns):
-                raise ValueError(
-                    f"@model.augment.{name} one geometry for each picture, "
-                    f"received several for {columns}"
-                )
-            moved.update(columns if spec.moves_pixels else ())
-        return self
-
-    def _picture(self, name: str) -> Image | ImageTarget | None:
-        used = self.modelled()
-        found = used.features.get(name) or used.targets.get(name)
-        return found if isinstance(found, Image | ImageTarget) else None
-
-    @model_validator(mode="after")
-    def _decoders_fit_their_targets(self) -> Self:
-        used = self.modelled()
-        for name, decoder in self.model.decoders.items():
-            target = used.targets.get(name)
-            if not isinstance(target, ImageTarget):
-                raise ValueError(
-                    f"@model.decoders.{name} the name of an image target, received {name!r}"
-                )
-            poolings = [
-                len(encoder.filters)
-                for encoder in map(used.encoder_of, used.pictures_like(target))
-                if isinstance(encoder, CnnEncoder)
-            ]
-            if poolings and decoder.filters and len(decoder.filters) != max(poolings):
-                raise ValueError(
-                    f"@model.decoders.{name}.filters {max(poolings)} entries, as many as the "
-                    f"encoders have, received {len(decoder.filters)}"
-                )
+    def _fits_together(self) -> Self:
+        for check in CHECKS:
+            check(self)
         return self
 
     def pictures_like(self, target: ImageTarget) -> list[str]:
@@ -294,73 +65,6 @@ class PipelineSpec(Spec):
             for name, feature in self.features.items()
             if isinstance(feature, Image) and (feature.height, feature.width) == size
         ]
-
-    @model_validator(mode="after")
-    def _pictures_are_large_enough(self) -> Self:
-        for name, encoder in self.model.encoders.items():
-            feature = self.features[name]
-            if not isinstance(encoder, BackboneEncoder) or not isinstance(feature, Image):
-                continue
-            if min(feature.height, feature.width) < SMALLEST_BACKBONE_SIDE:
-                raise ValueError(
-                    f"@features.{name} at least {SMALLEST_BACKBONE_SIDE}x"
-                    f"{SMALLEST_BACKBONE_SIDE} pixels for the encoder {encoder.kind}, "
-                    f"received {feature.height}x{feature.width}"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _balance_has_something_to_balance(self) -> Self:
-        if self.training.loss_balance == "uncertainty" and len(self.modelled().targets) < 2:
-            raise ValueError(
-                "@training.loss_balance fixed for a single target, received 'uncertainty'"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _an_adversary_has_a_picture_to_judge(self) -> Self:
-        training = self.training
-        if training.objective == "supervised":
-            if training.discriminator != DiscriminatorSpec():
-                raise ValueError(
-                    "@training.discriminator objective: adversarial beside it, received "
-                    "'supervised'"
-                )
-            return self
-        used = self.modelled()
-        pictures = [t for t in used.targets.values() if isinstance(t, BinaryMask | ContinuousImage)]
-        if len(pictures) != 1 or len(used.targets) != 1:
-            kinds = ", ".join(f"{name} of kind {t.kind}" for name, t in used.targets.items())
-            raise ValueError(
-                "@training.objective a single image target, with values and no classes, for "
-                f"'adversarial', received {kinds}"
-            )
-        if len(used.column_features()) == len(used.features):
-            raise ValueError(
-                "@training.objective a feature of kind noise for 'adversarial', received "
-                f"{', '.join(used.features)}"
-            )
-        if training.early_stopping_patience is not None:
-            raise ValueError(
-                "@training.early_stopping_patience null for objective 'adversarial', as no loss "
-                f"says which epoch is best, received {training.early_stopping_patience}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _gate_metrics_exist(self) -> Self:
-        for gate in self.gates():
-            if gate.metric not in self.metric_names():
-                raise ValueError(
-                    f"@gate.metric one of {', '.join(self.metric_names())}, "
-                    f"received {gate.metric!r}"
-                )
-            split = str(gate.metric).partition("_")[0]
-            if isinstance(self.split, HashSplit) and getattr(self.split, split) == 0:
-                raise ValueError(
-                    f"@split.{split} rows to judge {gate.metric} on, received 0 percent"
-                )
-        return self
 
     def column_features(self) -> dict[str, FeatureSpec]:
         """Returns the features that a column feeds: all but noise."""
@@ -475,13 +179,6 @@ class PipelineSpec(Spec):
                 "training": self.training.model_dump(mode="json"),
             }
         )
-
-
-def _ids_mean_the_same(left: Feature, right: Feature) -> bool:
-    """Returns whether an id stands for the same value in both: learnt ids never do."""
-    if isinstance(left, Categorical) and isinstance(right, Categorical):
-        return left.encoding == right.encoding != "vocabulary"
-    return not hasattr(left, "vocabulary_size")
 
 
 def is_better(metric: str, value: float, reference: float) -> bool:

@@ -26,7 +26,7 @@ _KINDS = {  # (red, stands out)
 _PICTURES = ("rgb", "depth", "mask", "surface", "red", "near")
 
 
-def write_table(folder: Path, rows: int = 600, seed: int = 7, side: int = 64) -> None:
+def write_table(folder: Path, rows: int = 480, seed: int = 7, side: int = 64) -> None:
     """Writes `scenes.parquet`; the same bytes for the same seed.
 
     The columns `red` and `near`, which nothing reads, are masks of all that is red and of all that

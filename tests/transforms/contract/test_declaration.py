@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from transforms.contract.declaration import load, parse
+from transforms.contract.decoders import UpsamplingDecoder
+from transforms.contract.encoders import CnnEncoder, LstmEncoder, ResnetEncoder
 from transforms.contract.errors import DeclarationError
 from transforms.contract.features import Image
 from transforms.contract.fusions import ConcatenateFusion
-from transforms.contract.model import CnnEncoder, GateSpec, LstmEncoder, ResnetEncoder
-from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.model import GateSpec
+from transforms.contract.pipeline import PipelineSpec, is_better
 from transforms.contract.source import HashSplit
 
 MINIMAL = """
@@ -101,6 +103,91 @@ def test_an_encoder_that_cannot_be_shared_is_refused(
     assert message in found
 
 
+MASK = "targets.mask={kind: image, content: binary_mask, height: 96, width: 96}"
+
+
+def test_a_picture_is_a_target_by_its_content(declaration: Path) -> None:
+    depth = "targets.depth={kind: image, content: continuous, height: 9, width: 8, channels: 3}"
+    pipeline = load(declaration, [MASK, depth])
+    assert pipeline.targets["mask"].layout() == ("uint8", (96, 96, 1))
+    assert pipeline.targets["depth"].layout() == ("uint8", (9, 8, 3))
+    assert {"test_mask_iou", "test_depth_psnr"} <= set(pipeline.metric_names())
+    assert pipeline.pictures_like(pipeline.targets["mask"]) == ["photo"]
+    assert pipeline.decoder_of("mask") == UpsamplingDecoder()
+    assert PipelineSpec.model_validate_json(pipeline.model_dump_json()) == pipeline
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["targets.mask.content=heat"],
+            "targets.mask: expected content to be one of 'binary_mask'",
+        ),
+        (["targets.mask={kind: image, height: 9, width: 9}"], "targets.mask: expected a 'content'"),
+        (["targets.mask.los=dice"], "(did you mean 'loss'?), received the unknown key 'los'"),
+        (["targets.mask.loss=mse"], "targets.mask.loss: expected 'binary_crossentropy', 'dice'"),
+        (["targets.mask.metrics=[psnr]"], "targets.mask.metrics.0: expected 'iou', 'dice' or"),
+        (["targets.mask.content=class_mask"], "targets.mask.classes: expected a value, as this"),
+        (
+            [
+                "targets.mask={kind: image, content: continuous, height: 9, width: 9, "
+                "channels: 3, source_channel: alpha}"
+            ],
+            "targets.mask: expected 1 channel, as alpha has no more, received 3",
+        ),
+        (["model.decoders.sold={skips: false}"], "model.decoders.sold: expected the name of an im"),
+        (
+            ["model.decoders.mask={filters: [4, 2]}"],
+            "model.decoders.mask.filters: expected 3 entries, as many as the encoders have, "
+            "received 2",
+        ),
+        (
+            ["model.decoders.mask={}", "model.builder='own:f'"],
+            "either a builder or encoders and decoders",
+        ),
+        (
+            ["model.augment.mask={zoom: 0.1}"],
+            "model.augment.mask: expected an image feature, received 'mask'",
+        ),
+        (
+            ["targets.mask.height=95", "model.augment.all={columns: [photo, mask], zoom: 0.1}"],
+            "model.augment.all.columns: expected pictures of one size, received [(95, 96), (9",
+        ),
+        (
+            ["model.targets=[sold]", "model.augment.all={columns: [photo, mask], zoom: 0.1}"],
+            "model.augment.all.columns: expected image features and targets",
+        ),
+        (["model.targets=[sold]", "model.decoders.mask={}"], "the name of an image target"),
+    ],
+)
+def test_a_picture_that_cannot_be_a_target_is_refused(
+    declaration: Path, overrides: list[str], message: str
+) -> None:
+    assert message in error_of(declaration, MASK, *overrides)
+
+
+def test_a_target_moves_with_its_picture(declaration: Path) -> None:
+    both = "model.augment.all={columns: [photo, mask], zoom: 0.1}"
+    assert load(declaration, [MASK, both]).model.augment["all"].columns == ("photo", "mask")
+
+
+def test_how_a_picture_is_learnt_does_not_change_its_shards(declaration: Path) -> None:
+    depth = "targets.depth={kind: image, content: continuous, height: 9, width: 8}"
+    plain = load(declaration, [depth]).data_fingerprint()
+    for change in ("activation=relu", "loss=mae", "metrics=[psnr]", "loss_weight=2"):
+        assert load(declaration, [depth, f"targets.depth.{change}"]).data_fingerprint() == plain
+    assert load(declaration, [depth, "targets.depth.height=8"]).data_fingerprint() != plain
+
+
+@pytest.mark.parametrize(
+    ("metric", "lower"),
+    [("iou", False), ("dice", False), ("mean_iou", False), ("psnr", False), ("mse", True)],
+)
+def test_every_metric_of_a_picture_has_a_direction(metric: str, lower: bool) -> None:
+    assert is_better(f"test_mask_{metric}", 0.1, 0.2) == lower
+
+
 def test_vocabularies_are_not_shared(declaration: Path) -> None:
     found = error_of(
         declaration,
@@ -135,6 +222,9 @@ def test_aligned_pictures_have_one_size_and_one_geometry(declaration: Path) -> N
 
 def test_weights_of_terms_are_for_what_can_use_them(declaration: Path) -> None:
     weighted = "features.review={kind: text, weights: tf_idf}"
+    message = error_of(declaration, weighted, "model.encoders.review={kind: lstm}")
+    assert "model.encoders.review.kind: expected bag_of_words or custom" in message
+    assert load(declaration, [weighted]).encoder_of("review").kind == "bag_of_words"
     bag = "model.encoders.review={kind: bag_of_words}"
     assert load(declaration, [weighted, bag]).features["review"].weights == "tf_idf"
     custom = "model.encoders.review={kind: custom, builder: 'own:encode'}"
@@ -245,11 +335,6 @@ def test_override_replaces_one_value(declaration: Path) -> None:
         ),
         ("features.x={kind: numeric, clip: 0}", "features.x.clip: expected greater than 0"),
         ("features.x={kind: text, weights: bm25}", "features.x.weights: expected 'tf_idf'"),
-        (
-            "features.x={kind: text, weights: tf_idf}",
-            "model.encoders.x.kind: expected bag_of_words or custom, as features.x.weights is for "
-            "these, received 'embedding'",
-        ),
         ("model.fusion={kind: sum}", "model.fusion: expected kind to be one of 'concatenate'"),
         ("model.fusion={kind: gated, hiden: [3]}", "(did you mean 'hidden'?)"),
         (

@@ -1,0 +1,337 @@
+"""Rules that join several places of a declaration.
+
+Each is a function that raises `ValueError("@path rule, received X")`, where the path names the one
+place to correct.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from transforms.contract.augment import AlignedGeometry
+from transforms.contract.encoders import (
+    BackboneEncoder,
+    BagOfWordsEncoder,
+    CnnEncoder,
+    CustomEncoder,
+    SharedEncoder,
+    encoders_of,
+)
+from transforms.contract.features import Categorical, Image, Noise, RawColumn, Text
+from transforms.contract.kinds import Feature
+from transforms.contract.model import DiscriminatorSpec
+from transforms.contract.source import WINDOW_SPLIT_COLUMN, HashSplit, TimeSplit
+from transforms.contract.targets import BinaryMask, ContinuousImage, ImageTarget
+
+ERROR_COLUMN = "error"  # of predictions: why a row could not be scored
+SMALLEST_BACKBONE_SIDE = 32  # pixels; these networks halve a picture five times
+
+if TYPE_CHECKING:
+    from transforms.contract.pipeline import PipelineSpec
+
+
+def _names_are_unique(pipeline: PipelineSpec) -> None:
+    """Refuses names that clash with one another or with what is derived from them."""
+    shared = sorted(set(pipeline.features) & set(pipeline.targets))
+    if shared:
+        raise ValueError(
+            f"@targets.{shared[0]} a name that no feature has, received {shared[0]!r} twice"
+        )
+    for group, names in (("features", pipeline.features), ("targets", pipeline.targets)):
+        for name in names:
+            if "__" in name:  # what Braid derives from a name: its weight, its indicator
+                raise ValueError(f"@{group}.{name} a name without '__', received {name!r}")
+    for name in (ERROR_COLUMN, pipeline.source.key):
+        if name in pipeline.targets:
+            raise ValueError(
+                f"@targets.{name} another name, as predictions have a column of this one, "
+                f"received {name!r}; name the target's column with `column:`"
+            )
+
+
+def _windows_do_not_leak(pipeline: PipelineSpec) -> None:
+    """Refuses windows that could show one split what another has to predict."""
+    windows = pipeline.source.windows
+    if windows is None:
+        return
+    if pipeline.source.partition_by is not None:
+        raise ValueError(
+            "@source.partition_by no partitions, as a window may reach over their borders, "
+            f"received {pipeline.source.partition_by!r}"
+        )
+    if not isinstance(pipeline.split, TimeSplit) or pipeline.split.column != windows.time:
+        raise ValueError(
+            f"@split {{by: time, column: {windows.time}, validation_from: ..., test_from: "
+            f"...}}, as windows of one split must not reach into another, "
+            f"received {pipeline.split.model_dump(exclude_defaults=True) or 'none'}"
+        )
+    made = (pipeline.source.key, WINDOW_SPLIT_COLUMN, *windows.next_columns())
+    names = [*made, *windows.values, *windows.keep]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"@source.windows a name of its own for every column of a window's row, "
+            f"received {twice[0]!r} twice"
+        )
+    for name, raw in pipeline.raw_features().items():
+        later = set(raw.columns).intersection(windows.next_columns())
+        if later:
+            raise ValueError(
+                f"@features.{name} a column that is known at a window's last step, "
+                f"received {min(later)!r}"
+            )
+
+
+def _noise_stands_beside_columns(pipeline: PipelineSpec) -> None:
+    """Refuses a model that takes nothing but noise."""
+    columns = {column for raw in pipeline.raw_features().values() for column in raw.columns}
+    for name, feature in pipeline.modelled().features.items():
+        if not isinstance(feature, Noise):
+            continue
+        if not pipeline.modelled().column_features():
+            raise ValueError(
+                f"@features.{name} a feature with a column beside it, received noise alone"
+            )
+        if name in columns:  # the exported model takes both, by these names
+            raise ValueError(
+                f"@features.{name} a name that no feature's column has, received {name!r}"
+            )
+
+
+def _class_weights_name_labels(pipeline: PipelineSpec) -> None:
+    """Refuses weights of classes that a yes-or-no target does not have."""
+    for name, target in pipeline.targets.items():
+        weights = getattr(target, "class_weights", None)
+        if target.kind == "binary" and isinstance(weights, dict) and set(weights) - {"0", "1"}:
+            raise ValueError(
+                f"@targets.{name}.class_weights weights for the labels '0' and '1', "
+                f"received {sorted(weights)}"
+            )
+
+
+def _the_model_takes_what_is_declared(pipeline: PipelineSpec) -> None:
+    """Refuses a model of features and targets that are not declared."""
+    for group, declared in (("features", pipeline.features), ("targets", pipeline.targets)):
+        for name in getattr(pipeline.model, group) or ():
+            if name not in declared:
+                raise ValueError(f"@model.{group} some of {', '.join(declared)}, received {name!r}")
+    used = pipeline.modelled()
+    for name in pipeline.model.encoders:
+        if name in pipeline.features and name not in used.features:
+            raise ValueError(
+                f"@model.encoders.{name} one of model.features "
+                f"({', '.join(used.features)}), received {name!r}"
+            )
+
+
+def _a_column_has_one_type(pipeline: PipelineSpec) -> None:
+    """Refuses a column that two declarations read in two ways."""
+    seen: dict[str, RawColumn] = {}
+    for raw in (*pipeline.raw_features().values(), *pipeline.raw_targets().values()):
+        if seen.setdefault(raw.name, raw) != raw:
+            raise ValueError(
+                f"@features one type for column {raw.name!r}, "
+                f"received {seen[raw.name].in_words()} and {raw.in_words()} "
+                "by two declarations"
+            )
+
+
+def _encoders_fit_their_features(pipeline: PipelineSpec) -> None:
+    """Refuses encoders that cannot read their feature."""
+    for name, encoder in pipeline.model.encoders.items():
+        if name not in pipeline.features:
+            raise ValueError(f"@model.encoders.{name} the name of a feature, received {name!r}")
+        if isinstance(encoder, SharedEncoder):
+            _refuse_to_share(pipeline, name, encoder)
+            continue
+        kind = pipeline.features[name].kind
+        allowed = encoders_of(kind)
+        if type(encoder) not in allowed:
+            kinds = ", ".join(cls.model_fields["kind"].default for cls in allowed)
+            raise ValueError(
+                f"@model.encoders.{name}.kind one of {kinds} for the {kind} feature, "
+                f"received {encoder.kind!r}"
+            )
+
+
+def _refuse_to_share(pipeline: PipelineSpec, name: str, encoder: SharedEncoder) -> None:
+    place = f"@model.encoders.{name}.with"
+    other = pipeline.modelled().features.get(encoder.with_)
+    own = pipeline.features[name]
+    if other is None or encoder.with_ == name:
+        raise ValueError(f"{place} the name of another feature, received {encoder.with_!r}")
+    if isinstance(pipeline.model.encoders.get(encoder.with_), SharedEncoder):
+        raise ValueError(
+            f"{place} a feature with an encoder of its own, received {encoder.with_!r}, "
+            "which shares one"
+        )
+    if own.kind != other.kind:
+        raise ValueError(f"{place} another {own.kind} feature, received the kind {other.kind}")
+    if own.layout() != other.layout():
+        (dtype, shape), (other_dtype, other_shape) = own.layout(), other.layout()
+        raise ValueError(
+            f"{place} a feature of {dtype} {list(shape)} as this one, "
+            f"received {other_dtype} {list(other_shape)}"
+        )
+    if not _ids_mean_the_same(own, other):
+        raise ValueError(
+            f"{place} features without a vocabulary, hashed alike or both with identity, as "
+            f"the same id is another word in each, received two of kind {own.kind}"
+        )
+
+
+def _weights_of_terms_are_used(pipeline: PipelineSpec) -> None:
+    """Refuses weights of terms that no encoder looks at."""
+    if pipeline.model.builder is not None:
+        return  # it finds them in the manifest
+    for name, feature in pipeline.modelled().features.items():
+        encoder = pipeline.encoder_of(name)
+        weighted = isinstance(feature, Text) and feature.weights is not None
+        if weighted and not isinstance(encoder, (BagOfWordsEncoder, CustomEncoder)):
+            raise ValueError(
+                f"@model.encoders.{name}.kind bag_of_words or custom, as "
+                f"features.{name}.weights is for these, received {encoder.kind!r}"
+            )
+
+
+def _augmentations_fit_their_features(pipeline: PipelineSpec) -> None:
+    """Refuses changes to what is no picture, or to pictures of different sizes."""
+    moved: set[str] = set()
+    for name, spec in pipeline.model.augment.items():
+        several = isinstance(spec, AlignedGeometry)
+        columns = spec.columns if isinstance(spec, AlignedGeometry) else (name,)
+        found = [_picture(pipeline, column) for column in columns]
+        images = [image for image in found if image is not None]
+        if several and len(images) < len(columns):
+            raise ValueError(
+                f"@model.augment.{name}.columns image features and targets, received {columns}"
+            )
+        if not several and not isinstance(pipeline.modelled().features.get(name), Image):
+            raise ValueError(f"@model.augment.{name} an image feature, received {name!r}")
+        sizes = {(image.height, image.width) for image in images}
+        if len(sizes) > 1:
+            raise ValueError(
+                f"@model.augment.{name}.columns pictures of one size, received {sorted(sizes)}"
+            )
+        twice = moved.intersection(columns) if spec.moves_pixels else set()
+        if twice or len(set(columns)) < len(columns):
+            raise ValueError(
+                f"@model.augment.{name} one geometry for each picture, "
+                f"received several for {columns}"
+            )
+        moved.update(columns if spec.moves_pixels else ())
+
+
+def _picture(pipeline: PipelineSpec, name: str) -> Image | ImageTarget | None:
+    used = pipeline.modelled()
+    found = used.features.get(name) or used.targets.get(name)
+    return found if isinstance(found, Image | ImageTarget) else None
+
+
+def _decoders_fit_their_targets(pipeline: PipelineSpec) -> None:
+    """Refuses decoders of what is no picture, or that end at another size."""
+    used = pipeline.modelled()
+    for name, decoder in pipeline.model.decoders.items():
+        target = used.targets.get(name)
+        if not isinstance(target, ImageTarget):
+            raise ValueError(
+                f"@model.decoders.{name} the name of an image target, received {name!r}"
+            )
+        poolings = [
+            len(encoder.filters)
+            for encoder in map(used.encoder_of, used.pictures_like(target))
+            if isinstance(encoder, CnnEncoder)
+        ]
+        if poolings and decoder.filters and len(decoder.filters) != max(poolings):
+            raise ValueError(
+                f"@model.decoders.{name}.filters {max(poolings)} entries, as many as the "
+                f"encoders have, received {len(decoder.filters)}"
+            )
+
+
+def _pictures_are_large_enough(pipeline: PipelineSpec) -> None:
+    """Refuses pictures that a deep network would shrink to nothing."""
+    for name, encoder in pipeline.model.encoders.items():
+        feature = pipeline.features[name]
+        if not isinstance(encoder, BackboneEncoder) or not isinstance(feature, Image):
+            continue
+        if min(feature.height, feature.width) < SMALLEST_BACKBONE_SIDE:
+            raise ValueError(
+                f"@features.{name} at least {SMALLEST_BACKBONE_SIDE}x"
+                f"{SMALLEST_BACKBONE_SIDE} pixels for the encoder {encoder.kind}, "
+                f"received {feature.height}x{feature.width}"
+            )
+
+
+def _balance_has_something_to_balance(pipeline: PipelineSpec) -> None:
+    """Refuses to balance a single loss."""
+    if pipeline.training.loss_balance == "uncertainty" and len(pipeline.modelled().targets) < 2:
+        raise ValueError("@training.loss_balance fixed for a single target, received 'uncertainty'")
+
+
+def _an_adversary_has_a_picture_to_judge(pipeline: PipelineSpec) -> None:
+    """Refuses adversarial training without a picture, noise or conditions."""
+    training = pipeline.training
+    if training.objective == "supervised":
+        if training.discriminator != DiscriminatorSpec():
+            raise ValueError(
+                "@training.discriminator objective: adversarial beside it, received 'supervised'"
+            )
+        return
+    used = pipeline.modelled()
+    pictures = [t for t in used.targets.values() if isinstance(t, BinaryMask | ContinuousImage)]
+    if len(pictures) != 1 or len(used.targets) != 1:
+        kinds = ", ".join(f"{name} of kind {t.kind}" for name, t in used.targets.items())
+        raise ValueError(
+            "@training.objective a single image target, with values and no classes, for "
+            f"'adversarial', received {kinds}"
+        )
+    if len(used.column_features()) == len(used.features):
+        raise ValueError(
+            "@training.objective a feature of kind noise for 'adversarial', received "
+            f"{', '.join(used.features)}"
+        )
+    if training.early_stopping_patience is not None:
+        raise ValueError(
+            "@training.early_stopping_patience null for objective 'adversarial', as no loss "
+            f"says which epoch is best, received {training.early_stopping_patience}"
+        )
+
+
+def _gate_metrics_exist(pipeline: PipelineSpec) -> None:
+    """Refuses a gate on a metric that no evaluation gives."""
+    for gate in pipeline.gates():
+        if gate.metric not in pipeline.metric_names():
+            raise ValueError(
+                f"@gate.metric one of {', '.join(pipeline.metric_names())}, "
+                f"received {gate.metric!r}"
+            )
+        split = str(gate.metric).partition("_")[0]
+        if isinstance(pipeline.split, HashSplit) and getattr(pipeline.split, split) == 0:
+            raise ValueError(f"@split.{split} rows to judge {gate.metric} on, received 0 percent")
+
+
+def _ids_mean_the_same(left: Feature, right: Feature) -> bool:
+    """Returns whether an id stands for the same value in both: learnt ids never do."""
+    if isinstance(left, Categorical) and isinstance(right, Categorical):
+        return left.encoding == right.encoding != "vocabulary"
+    return not hasattr(left, "vocabulary_size")
+
+
+CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
+    _names_are_unique,
+    _windows_do_not_leak,
+    _noise_stands_beside_columns,
+    _class_weights_name_labels,
+    _the_model_takes_what_is_declared,
+    _a_column_has_one_type,
+    _encoders_fit_their_features,
+    _weights_of_terms_are_used,
+    _augmentations_fit_their_features,
+    _decoders_fit_their_targets,
+    _pictures_are_large_enough,
+    _balance_has_something_to_balance,
+    _an_adversary_has_a_picture_to_judge,
+    _gate_metrics_exist,
+)
