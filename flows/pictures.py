@@ -32,6 +32,13 @@ _MOST_LABELS = 25
 _NAME_LENGTH = 34
 _LEAST_SECONDS = 0.05
 
+# Curves of losses: name, color, label.
+_SUPERVISED = (("loss", _BLUE, "train"), ("validation_loss", _ORANGE, "validation"))
+_ADVERSARIAL = (
+    ("generator_loss", _BLUE, "generator"),
+    ("discriminator_loss", _ORANGE, "discriminator"),
+)
+
 Panel = Callable[[Axes], None]
 
 
@@ -79,10 +86,12 @@ def _panels(history: Any, evaluation: Any, record: RunRecord) -> list[Panel]:
 
 
 def _loss(axes: Axes, epochs: list[Any], record: RunRecord) -> None:
-    curves = (("loss", _BLUE, "train"), ("validation_loss", _ORANGE, "validation"))
+    # The two losses of an adversarial training say something; their sum does not.
+    curves = _ADVERSARIAL if "discriminator_loss" in epochs[0]["losses"] else _SUPERVISED
     for name, color, label in curves:
+        losses = [(e["epoch"] + 1, (e | e["losses"])[name]) for e in epochs]
         # Without validation rows there is no such loss.
-        points = [(e["epoch"] + 1, e[name]) for e in epochs if e[name] is not None]
+        points = [(epoch, loss) for epoch, loss in losses if loss is not None]
         if points:
             axes.plot(*zip(*points, strict=True), color=color, marker="o", ms=3, label=label)
     best = record.training.get("best_epoch")

@@ -6,6 +6,7 @@ All cases are the columns of one small table, which is analyzed and transformed 
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
+from pydantic import TypeAdapter
 
 from transforms.contract.declaration import parse
 from transforms.contract.jobs import PartitionRef, TrainJob, TransformJob
-from transforms.contract.manifest import ShardManifest
+from transforms.contract.manifest import ShardManifest, TransformManifest
+from transforms.contract.model import Encoder
 from transforms.contract.pipeline import PipelineSpec
 
 ROWS = 40  # usable ones: the first 28 train, then 6 of each other split
@@ -128,6 +131,37 @@ def write_table(cases: Sequence[Case], targets: Sequence[Case], folder: Path) ->
     table = {name: pa.array(values, types[name]) for name, values in columns.items()}
     folder.mkdir(parents=True)
     pq.write_table(pa.table({"id": keys, "fold": folds, **table}), folder / "rows.parquet")
+
+
+def branches_of(cases: Sequence[Case]) -> dict[str, tuple[str, dict[str, Any] | None]]:
+    """Returns (feature, encoder) by the name of a branch; no encoder is the kind's default."""
+    return {
+        f"{case.name}_{index}": (case.name, encoder)
+        for case in cases
+        for index, encoder in enumerate((None, *case.encoders))
+    }
+
+
+def joint_network(
+    pipeline: PipelineSpec,
+    manifest: TransformManifest,
+    branches: dict[str, tuple[str, dict[str, Any] | None]],
+) -> Any:
+    """Returns a model with an output [B, 1] for every branch; no branch sees another."""
+    import keras
+
+    from trainer.encoders import encode
+
+    stored = {s.name: s for s in manifest.inputs() if s.role == "feature"}
+    inputs = {s.name: keras.Input(s.shape, dtype=s.dtype, name=s.name) for s in stored.values()}
+    outputs = {}
+    for name, (feature, declared) in branches.items():
+        spec = pipeline.encoder_of(feature)
+        if declared is not None:
+            spec = TypeAdapter(Encoder).validate_json(json.dumps(declared))
+        encoded = encode(name, spec, stored[feature], inputs[feature])
+        outputs[name] = keras.layers.Dense(1, name=name)(encoded.vector)
+    return keras.Model(inputs, outputs)
 
 
 def picture(seed: int, size: int = 8, mode: str = "RGB", kind: str = "PNG") -> bytes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,11 +15,17 @@ import pytest
 import tensorflow as tf
 
 from tests.cases import FEATURES, TARGETS
-from tests.conformance import ROWS, Case, Transformed, transform_cases
+from tests.conformance import (
+    ROWS,
+    Case,
+    Transformed,
+    branches_of,
+    joint_network,
+    transform_cases,
+)
 from trainer.evaluation import evaluate
 from trainer.export import export, forward, parse_examples
 from trainer.layout import EXPORT_FOLDER
-from trainer.model import build_model
 from trainer.serving import check, load
 from trainer.shards import shard_files
 from trainer.stream import BatchLayout, evaluation_batches, raw_batches
@@ -31,12 +36,7 @@ from transforms.features import FEATURE_KINDS
 from transforms.targets import TARGET_KINDS
 
 COLUMNS = [case for case in FEATURES if case.values]
-# None is the kind's default encoder.
-BRANCHES = [
-    pytest.param(case, encoder, id=f"{case.name}-{'default' if encoder is None else i}")
-    for case in FEATURES
-    for i, encoder in enumerate((None, *case.encoders))
-]
+BRANCHES = branches_of(FEATURES)
 
 
 @pytest.fixture(scope="module")
@@ -109,23 +109,32 @@ def test_a_value_that_cannot_be_used_costs_its_row_and_says_why(transformed) -> 
     assert sum(reject.rows for reject in transformed.manifest.rejects) == rows
 
 
-@pytest.mark.parametrize(("case", "encoder"), BRANCHES)
-def test_a_branch_is_finite_for_any_rows_and_is_saved(
-    case: Case, encoder: Any, transformed, test_rows, tmp_path
-) -> None:
-    names = [case.name] if case.values else [case.name, "z_score"]
-    model = _network(transformed, tmp_path, names, {} if encoder is None else {case.name: encoder})
+@pytest.fixture(scope="module")
+def answers(transformed: Transformed, test_rows: Any, tmp_path_factory) -> dict[str, Any]:
+    """What every branch gives for the test rows, for the last one alone, for none, and saved."""
+    folder = tmp_path_factory.mktemp("branches")
+    job = transformed.train_job(folder)
+    keras.utils.set_random_seed(1)
+    model = joint_network(job.pipeline, job.manifest(), BRANCHES)
     inputs = {name: test_rows[0][name] for name in model.input}
-    outputs = model(inputs, training=False)["sold"].numpy()
-    assert outputs.shape == (7, 1)
-    assert np.isfinite(outputs).all()
-    empty = forward(model, {name: tensor[:0] for name, tensor in inputs.items()})
-    assert empty["sold"].shape == (0, 1)
-    alone = model({name: tensor[-1:] for name, tensor in inputs.items()}, training=False)
-    np.testing.assert_allclose(alone["sold"], outputs[-1:], rtol=1e-4, atol=1e-5)
-    model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(again(inputs)["sold"], outputs, rtol=1e-5, atol=1e-6)
+    model.save(folder / "model.keras")
+    again = keras.models.load_model(folder / "model.keras")
+    return {
+        "all": model(inputs, training=False),
+        "last": model({name: tensor[-1:] for name, tensor in inputs.items()}, training=False),
+        "none": forward(model, {name: tensor[:0] for name, tensor in inputs.items()}),
+        "saved": again(inputs, training=False),
+    }
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_a_branch_is_finite_for_any_rows_and_is_saved(branch: str, answers: Any) -> None:
+    found = answers["all"][branch].numpy()
+    assert found.shape == (7, 1)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(answers["last"][branch], found[-1:], rtol=1e-4, atol=1e-5)
+    assert answers["none"][branch].shape == (0, 1)
+    np.testing.assert_allclose(answers["saved"][branch], found, rtol=1e-5, atol=1e-6)
 
 
 def test_all_kinds_together_train_export_and_answer_alike(transformed, tmp_path) -> None:
@@ -156,15 +165,4 @@ def test_two_devices_learn_what_one_does(transformed, tmp_path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
-    branches = {case.name for case in FEATURES}
-    assert {line.split()[0] for line in done.stdout.splitlines()} >= branches
-
-
-def _network(
-    transformed: Transformed, folder: Path, features: list[str], encoders: dict[str, Any]
-) -> keras.Model:
-    job = transformed.train_job(
-        folder, features=features, targets=["sold"], encoders=encoders, fusion={"hidden": [4]}
-    )
-    keras.utils.set_random_seed(1)
-    return build_model(job.pipeline, job.manifest())
+    assert {line.split()[0] for line in done.stdout.splitlines()} >= set(BRANCHES)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from trainer.heads import head_of
 from trainer.metrics import Arrays
-from transforms.contract.features import Image
+from transforms.contract.features import Categorical, Image
 from transforms.contract.manifest import TargetStatistics, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import (
@@ -30,6 +30,7 @@ from transforms.contract.targets import (
 _MOST_CLASSES = 20
 _MOST_POINTS = 500
 _MOST_PICTURES = 4  # rows
+_MOST_CONDITIONS, _MADE = 10, 7  # rows, and pictures made in each
 _PICTURE_SIDE = 96  # pixels at most
 _ROC_POINTS = 50
 _ROC_BINS = 10_000  # of the probability; the curve is as fine as a picture can show
@@ -39,7 +40,10 @@ class Figure(Protocol):
     """Collects one target's data, in memory that does not grow with the rows."""
 
     def update(self, prediction: np.ndarray, truth: np.ndarray, pictures: Arrays) -> None:
-        """Adds rows with a label; prediction and truth as metrics take them."""
+        """Adds rows with a label; prediction and truth as metrics take them.
+
+        What is shown beside them is the pictures that go in, or the values of a condition.
+        """
         ...
 
     def result(self) -> dict[str, Any] | None:
@@ -55,21 +59,25 @@ class Figures:
         self._targets = dict(pipeline.targets)
         is_dense = any(isinstance(target, ImageTarget) for target in self._targets.values())
         images = [n for n, f in pipeline.features.items() if isinstance(f, Image)]
-        self._pictures = images if is_dense else []
+        condition = _condition(pipeline, manifest) if is_dense else None
+        self._beside = [condition] if condition else images if is_dense else []
         self._figures = {
             name: FIGURES[type(target)](manifest.targets[name])
             for name, target in self._targets.items()
             if type(target) in FIGURES
         }
+        if condition:
+            made = (n for n, t in self._targets.items() if isinstance(t, ImageTarget))
+            self._figures |= {name: Made() for name in made}
 
     def update(self, predictions: Arrays, truths: Arrays, weights: Arrays, inputs: Arrays) -> None:
         """Adds one batch: what `SplitScores.update` takes, and the rows' inputs."""
-        pictures = {name: np.asarray(inputs[name]) for name in self._pictures}
+        beside = {name: np.asarray(inputs[name]) for name in self._beside}
         for name, figure in self._figures.items():
             kept = weights[name] > 0
             head = head_of(self._targets[name])
             truth = head.in_unit(self._manifest.targets[name], truths[name][kept])
-            own = {feature: pixels[kept] for feature, pixels in pictures.items()}
+            own = {feature: values[kept] for feature, values in beside.items()}
             figure.update(predictions[name][kept], truth, own)
 
     def results(self) -> dict[str, Any]:
@@ -175,6 +183,39 @@ class Pictures:
         if not self._rows:
             return None
         return {"kind": "pictures", "columns": self._columns, "rows": self._rows}
+
+
+class Made:
+    """What a model with noise makes of each value of a condition, after a real picture of it."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, list[str]] = {}
+
+    def update(self, prediction: np.ndarray, truth: np.ndarray, pictures: Arrays) -> None:
+        """Adds rows."""
+        (values,) = pictures.values()
+        for value, made, real in zip(values.tolist(), prediction, truth, strict=True):
+            if value not in self._rows and len(self._rows) < _MOST_CONDITIONS:
+                self._rows[value] = [_png(real)]
+            row = self._rows.get(value)
+            if row is not None and len(row) <= _MADE:
+                row.append(_png(made))
+
+    def result(self) -> dict[str, Any] | None:
+        """Returns rows of PNG files in base64; None without any."""
+        if not self._rows:
+            return None
+        rows = [row for _, row in sorted(self._rows.items())]
+        return {"kind": "pictures", "columns": ["real", *["made"] * _MADE], "rows": rows}
+
+
+def _condition(pipeline: PipelineSpec, manifest: TransformManifest) -> str | None:
+    """Returns the category by which to show what is made with noise; None without noise."""
+    if not manifest.noise():
+        return None
+    inputs = {stored.name: stored for stored in manifest.inputs()}
+    categories = (n for n, f in pipeline.features.items() if isinstance(f, Categorical))
+    return next((name for name in categories if inputs[name].shape == ()), None)
 
 
 def _png(pixels: np.ndarray) -> str:

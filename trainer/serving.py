@@ -152,7 +152,7 @@ def _as_input(raw: RawColumn, values: Any, rows: int) -> np.ndarray:
         filled[:] = values if is_number else [_as_bytes(value) for value in values]
         return filled
     for row, value in enumerate(values):
-        if value is not None:
+        if value is not None and len(value):
             entries = np.asarray(value, np.float32 if is_number else object)
             if entries.ndim == 1 and raw.shape[1:] == (1,):  # a series of one channel
                 entries = entries[:, None]

@@ -98,10 +98,11 @@ def test_a_refused_model_is_the_challenger(record):
     assert "alias challenger" in _shown(record)
 
 
-def test_report_files_are_written_from_what_the_steps_left(record, tmp_path):
+@pytest.mark.parametrize("losses", [{}, {"generator_loss": 0.7, "discriminator_loss": 1.3}])
+def test_report_files_are_written_from_what_the_steps_left(record, tmp_path, losses):
     epochs = [
-        {"epoch": 0, "loss": 1.0, "validation_loss": 0.9},
-        {"epoch": 1, "loss": 0.5, "validation_loss": None},
+        {"epoch": 0, "loss": 1.0, "losses": losses, "validation_loss": 0.9},
+        {"epoch": 1, "loss": 0.5, "losses": losses, "validation_loss": None},
     ]
     (tmp_path / "history.json").write_text(json.dumps({"epochs": epochs}))
     write_report(tmp_path, record)

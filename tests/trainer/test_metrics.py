@@ -155,3 +155,17 @@ def test_a_vector_is_measured_in_its_unit_over_all_its_numbers():
     assert found["test_cost_mae"] == pytest.approx((10 + 0 + 0 + 3) / 4)
     assert found["test_cost_rmse"] == pytest.approx(math.sqrt((100 + 9) / 4))
     assert found["test_loss"] == pytest.approx((1 + 0 + 0 + 9) / 4)
+
+
+def test_what_is_made_with_noise_is_shown_by_condition():
+    from trainer.figures import Made
+
+    figure = Made()
+    real, made = np.zeros((20, 4, 4, 1)), np.ones((20, 4, 4, 1))
+    assert figure.result() is None
+    figure.update(made, real, {"shape": np.array([2, 1] * 10)})
+    result = figure.result()
+    assert result["columns"] == ["real", *["made"] * 7]
+    assert [len(row) for row in result["rows"]] == [8, 8]
+    assert len(set(result["rows"][0][1:])) == 1
+    assert result["rows"][0][0] != result["rows"][0][1]

@@ -264,3 +264,43 @@ def test_rows_to_predict_need_no_labels_and_none_is_rejected(tmp_path: Path) -> 
     np.testing.assert_array_equal(batch.columns["area"], np.array([3, np.nan], np.float32))
     assert batch.replaced == {("area", "not_a_number"): 1}
     assert batch.rejects == []
+
+
+def test_rows_to_predict_are_the_windows_of_a_long_table(tmp_path: Path) -> None:
+    rows = {"day": [3, 1, 2, 1, 2], "shop": ["a", "a", "a", "b", "b"], "sales": [3, 1, 2, 7, 8]}
+    write(rows, tmp_path, "csv")
+    windows = {"time": "day", "entity": "shop", "length": 2, "horizon": 5}
+    declared = pipeline(
+        tmp_path / "elsewhere",
+        source={"format": "csv", "windows": windows | {"values": ["sales", "visitors"]}},
+        split={"by": "time", "column": "day", "validation_from": 10, "test_from": 20},
+        features={"sales": {"kind": "sequence", "length": 2}},
+        targets={"later": {"kind": "numeric", "column": "visitors_next_5"}},
+    )
+    (batch,) = read_features(declared, str(tmp_path / "a.csv"), 100)
+    assert batch.keys.tolist() == [b"a/2", b"a/3", b"b/2"]
+    assert batch.columns["sales"][..., 0].tolist() == [[1, 2], [2, 3], [7, 8]]
+
+
+@pytest.mark.parametrize("format_", ["parquet", "jsonl", "arrow"])
+def test_series_are_read_from_every_format_that_has_lists(tmp_path: Path, format_: str) -> None:
+    steps = [[[1, 2], [3, 4.5]], [[5, 6]], None]
+    write(ROWS | {"track": steps}, tmp_path, format_)
+    track = {"kind": "sequence", "length": 2, "channels": 2, "variable": True}
+    features = {"track": track}
+    batches = read(pipeline(tmp_path, source={"format": format_}, features=features))
+    found = np.concatenate([batch.columns["track"] for batch in batches])
+    np.testing.assert_array_equal(
+        found, [[[1, 2], [3, 4.5]], [[5, 6], [np.nan] * 2], [[np.nan] * 2] * 2]
+    )
+
+
+def test_rows_of_a_series_from_several_columns_are_rejected_by_reason(tmp_path: Path) -> None:
+    rows = ROWS | {"x": [[1, 2], [3], [1, 2]], "y": [[3, 4], [3, 4], [3.5, None]]}
+    write(rows, tmp_path, "parquet")
+    features = {"walk": {"kind": "sequence", "length": 2, "columns": ["x", "y"]}}
+    (batch,) = read(pipeline(tmp_path, features=features))
+    assert [(r.key, r.column, r.reason) for r in batch.rejects] == [("b", "x", "lengths_differ")]
+    np.testing.assert_array_equal(
+        batch.columns["walk"], [[[1, 3], [2, 4]], [[1, 3.5], [2, np.nan]]]
+    )

@@ -9,13 +9,19 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from tests.transforms.conftest import MIXED, Table, mixed_rows, picture
+from tests.transforms.conftest import MIXED, Table, mixed_rows, picture, write_rows
 from trainer.export import parse_examples
 from trainer.stream import parse_records
 from transforms.analysis import analyze
+from transforms.contract.declaration import parse
+from transforms.contract.jobs import TransformJob
 from transforms.contract.manifest import RAW_TARGET_PREFIX, ShardManifest
+from transforms.contract.workspace import Workspace
+from transforms.cutting import write_windows_of_run
 from transforms.scoring import read_features
+from transforms.source import scan
 from transforms.transform import transform
+from transforms.windows import windows_partition
 
 Json = dict[str, Any]
 PHOTO = {"photo": {"kind": "image", "height": 8, "width": 8}}
@@ -295,3 +301,39 @@ def test_one_bad_picture_in_a_batch_costs_one_row() -> None:
     assert [reject.key for reject in batch.rejects] == ["r37"]
     assert len(outputs["photo"]) == len(batch.keys) == 63
     assert len(calls) < 20  # halving, not one call a row
+
+
+def test_windows_become_shards_of_their_own_splits(tmp_path: Path) -> None:
+    write_rows({"day": list(range(20)), "sales": [float(i) for i in range(20)]}, tmp_path / "a.pq")
+    pipeline = parse(
+        {
+            "name": "p",
+            "source": {
+                "path": str(tmp_path / "a.pq"),
+                "key": "window",
+                "windows": {"time": "day", "length": 3, "values": ["sales"]},
+            },
+            "split": {"by": "time", "column": "day", "validation_from": 10, "test_from": 15},
+            "features": {"sales": {"kind": "sequence", "length": 3, "scale": "none"}},
+            "targets": {"next": {"kind": "numeric", "column": "sales_next_1", "scale": "none"}},
+        }
+    )
+    workspace = Workspace(tmp_path / "workspace")
+    partition = windows_partition(pipeline, scan(pipeline.source).partitions)
+    cut, _ = write_windows_of_run(pipeline, workspace, partition, lambda *_: None)
+    job = TransformJob(
+        pipeline=pipeline, workspace=str(workspace.root), transform="t", partitions=(cut,)
+    )
+    analyze(job.model_dump_json())
+    transform(job.model_dump_json())
+    frozen = workspace.read_transform("t")
+    assert frozen is not None
+    assert frozen.declaration == pipeline.data_fingerprint(), "what `refit: never` looks for"
+    manifest = workspace.read_shards("t", "all", partition.fingerprint)
+    assert manifest is not None
+    assert [manifest.rows_in(s) for s in ("train", "validation", "test")] == [7, 5, 5]
+    folder = workspace.shards("t", "all", partition.fingerprint)
+    for record in records(folder, manifest, "test"):
+        steps = list(record["sales"].float_list.value)
+        assert record["next"].float_list.value[0] == steps[-1] + 1
+        assert steps == [steps[0], steps[0] + 1, steps[0] + 2]

@@ -29,13 +29,15 @@ class Adversarial(keras.Model):  # type: ignore[misc]
     """A generator and its conditional discriminator, stepped in turn.
 
     The discriminator learns to tell a row's real picture from the one that the generator makes of
-    the row's features; then the generator learns to have its pictures called real, by the
-    non-saturating loss.
+    the row's features, and from the real picture of another row; then the generator learns to have
+    its pictures called real, by the non-saturating loss.
 
     Goodfellow et al., "Generative Adversarial Nets", 2014; Mirza and Osindero, "Conditional
     Generative Adversarial Nets", 2014; Radford, Metz and Chintala, "Unsupervised Representation
     Learning with Deep Convolutional Generative Adversarial Networks", 2016; the smoothed label from
-    Salimans et al., "Improved Techniques for Training GANs", 2016.
+    Salimans et al., "Improved Techniques for Training GANs", 2016; the pictures of other rows, by
+    which the conditions are learnt twice as fast, from Reed et al., "Generative Adversarial Text to
+    Image Synthesis", 2016.
 
     Args:
         network: The generator; its one output is a picture [B, H, W, C] with values from 0 to 1.
@@ -56,6 +58,7 @@ class Adversarial(keras.Model):  # type: ignore[misc]
         self.discriminator_optimizer = discriminator_optimizer
         discriminator_optimizer.build(discriminator.trainable_variables)
         (self._target,) = network.output
+        self._conditions = [name for name in discriminator.input if name != self._target]
         self._means = {
             name: keras.metrics.Mean(name=f"{name}_loss") for name in ("generator", "discriminator")
         }
@@ -102,11 +105,14 @@ class Adversarial(keras.Model):  # type: ignore[misc]
         self, inputs: Any, real_BHWC: tf.Tensor, made_BHWC: tf.Tensor, weight_B: tf.Tensor
     ) -> tf.Tensor:
         """Returns its loss before the step; a masked row has no real picture and does not count."""
+        others = {name: tf.roll(values, 1, axis=0) for name, values in inputs.items()}
         with tf.GradientTape() as tape:
-            # Each half in a call of its own: they must not share a batch's statistics.
-            real = _cross_entropy(self._judge(tf.cast(real_BHWC, tf.float32), inputs), _REAL)
-            made = _cross_entropy(self._judge(made_BHWC, inputs), 0.0)
-            loss = tf.reduce_mean(weight_B * (real + made))
+            real_B = _cross_entropy(self._judge(real_BHWC, inputs), _REAL)
+            made_B = _cross_entropy(self._judge(made_BHWC, inputs), 0.0)
+            # Where the row beside has the same conditions, its picture is no wrong one.
+            wrong_B = _cross_entropy(self._judge(real_BHWC, others), 0.0)
+            wrong_B *= self._differ(inputs, others)
+            loss = tf.reduce_mean(weight_B * (real_B + (made_B + wrong_B) / 2))
             total = loss + tf.add_n([tf.constant(0.0), *self.discriminator.losses])
         variables = self.discriminator.trainable_variables
         gradients = tape.gradient(total, variables)
@@ -114,9 +120,18 @@ class Adversarial(keras.Model):  # type: ignore[misc]
         return loss
 
     def _judge(self, pictures_BHWC: tf.Tensor, inputs: Any) -> tf.Tensor:
-        names = self.discriminator.input
-        given = {name: inputs[name] for name in names if name != self._target}
+        given = {name: inputs[name] for name in self._conditions}
         return self.discriminator({self._target: pictures_BHWC, **given}, training=True)
+
+    def _differ(self, inputs: Any, others: Any) -> tf.Tensor:
+        """Returns 1 for a row some of whose conditions differ, 0 for another, float32 [B]."""
+        unequal = [
+            tf.reduce_any(
+                tf.reshape(inputs[name] != others[name], (tf.shape(inputs[name])[0], -1)), 1
+            )
+            for name in self._conditions
+        ]
+        return tf.cast(tf.reduce_any(tf.stack(unequal), axis=0), tf.float32)
 
 
 def compiled(

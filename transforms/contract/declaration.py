@@ -242,6 +242,8 @@ def _keys_at(loc: list[str]) -> list[str]:
     nodes = [schema]
     for part in loc:
         nodes = [child for node in nodes for child in _children(node, part, schema)]
+    # What may be left out is "this or null" in the schema.
+    nodes = [option for node in nodes for option in node.get("anyOf", [node])]
     keys = [key for node in nodes for key in _resolve(node, schema).get("properties", {})]
     return sorted(set(keys))
 

@@ -185,7 +185,7 @@ class CustomEncoder(Spec):
     Attributes:
         builder: "package.module:function"; it is called with the `StoredFeature` and the tensor
             [B, *its shape], and returns a floating tensor [B, D]. A module of the declaration's
-            folder is found. The tensor is of the stored dtype.
+            folder is found. The tensor is of the stored dtype; a padded series ends in NaN.
     """
 
     kind: Literal["custom"] = "custom"

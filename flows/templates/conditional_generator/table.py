@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 
 SIDE = 28  # pixels
 ROWS = 3_000
+WANTED = 40  # pictures of each shape
 _FINER = 4  # drawn so many times larger, so that lines have soft edges
 _TURN = 0.25  # radians at most, either way
 _ROWS_IN_GROUP = 500
@@ -57,8 +58,11 @@ def draw(shape: str, random: np.random.Generator) -> Image.Image:
     return image.resize((SIDE, SIDE), Image.Resampling.BOX)
 
 
-def write_table(folder: Path, *, rows: int = ROWS, seed: int = 11) -> None:
-    """Writes `drawings.parquet` with the columns id, shape and picture (PNG bytes)."""
+def write_table(folder: Path, rows: int = ROWS, seed: int = 11) -> None:
+    """Writes `drawings.parquet` with the columns id, shape and picture (PNG bytes).
+
+    Beside it goes `names.parquet`, without pictures: what to make pictures of.
+    """
     random = np.random.default_rng(seed)
     shapes = [str(shape) for shape in random.choice(list(SHAPES), rows)]
     table = pa.table(
@@ -68,8 +72,11 @@ def write_table(folder: Path, *, rows: int = ROWS, seed: int = 11) -> None:
             "picture": [_png(draw(shape, random)) for shape in shapes],
         }
     )
+    wanted = [(f"{shape}-{number:02d}", shape) for shape in SHAPES for number in range(WANTED)]
+    names = pa.table(dict(zip(("id", "shape"), map(list, zip(*wanted, strict=True)), strict=True)))
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, folder / "drawings.parquet", row_group_size=_ROWS_IN_GROUP)
+    pq.write_table(names, folder / "names.parquet")
 
 
 def _png(image: Image.Image) -> bytes:

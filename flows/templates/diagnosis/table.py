@@ -23,9 +23,9 @@ _STEPS = 256
 _BEAT = 40.0  # steps from one beat to the next
 _UNEVEN = 11.0  # steps by which an uneven beat is early or late
 _NOISE = 0.08
-_RISK = {"normal": -2.0, "arrhythmia": 0.0, "ischemia": 2.0}  # log odds
+_RISK = {"normal": -4.0, "arrhythmia": 0.0, "ischemia": 4.0}  # log odds
 _PRESSURE_MEAN, _PRESSURE_DEVIATION = 135.0, 18.0
-_PRESSURE_RISK = 2.0  # log odds for each standard deviation
+_PRESSURE_RISK = 4.0  # log odds for each standard deviation
 _ROWS_IN_GROUP = 500
 
 
