@@ -6,15 +6,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from transforms.contract.augment import AlignedGeometry
 from transforms.contract.decoders import UpsamplingDecoder
 from transforms.contract.features import Categorical, FeatureSpec, Image, Noise, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.kinds import Feature, is_user_kind
 from transforms.contract.model import (
-    BackboneEncoder,
     BagOfWordsEncoder,
-    CnnEncoder,
     CustomEncoder,
     DiscriminatorSpec,
     Encoder,
@@ -26,6 +23,7 @@ from transforms.contract.model import (
     TrainingSpec,
     encoders_of,
 )
+from transforms.contract.pictures import check_augmentations, check_backbones, check_decoders
 from transforms.contract.source import (
     SPLITS,
     WINDOW_SPLIT_COLUMN,
@@ -44,8 +42,6 @@ ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length
 
 # Raised whenever the same declaration and rows would give other shards than before.
 TRANSFORM_VERSION = 1
-
-SMALLEST_BACKBONE_SIDE = 32  # pixels; these networks halve a picture five times
 
 # Fields of a target that shape the training but not the shards.
 _TRAINING_FIELDS = {"loss", "loss_weight", "metrics", "class_weights", "activation"}
@@ -234,56 +230,10 @@ class PipelineSpec(Spec):
         return self
 
     @model_validator(mode="after")
-    def _augmentations_fit_their_features(self) -> Self:
-        moved: set[str] = set()
-        for name, spec in self.model.augment.items():
-            several = isinstance(spec, AlignedGeometry)
-            columns = spec.columns if isinstance(spec, AlignedGeometry) else (name,)
-            images = [image for image in map(self._picture, columns) if image is not None]
-            if several and len(images) < len(columns):
-                raise ValueError(
-                    f"@model.augment.{name}.columns image features and targets, received {columns}"
-                )
-            if not several and not isinstance(self.modelled().features.get(name), Image):
-                raise ValueError(f"@model.augment.{name} an image feature, received {name!r}")
-            sizes = {(image.height, image.width) for image in images}
-            if len(sizes) > 1:
-                raise ValueError(
-                    f"@model.augment.{name}.columns pictures of one size, received {sorted(sizes)}"
-                )
-            twice = moved.intersection(columns) if spec.moves_pixels else set()
-            if twice or len(set(columns)) < len(columns):
-                raise ValueError(
-                    f"@model.augment.{name} one geometry for each picture, "
-                    f"received several for {columns}"
-                )
-            moved.update(columns if spec.moves_pixels else ())
-        return self
-
-    def _picture(self, name: str) -> Image | ImageTarget | None:
-        used = self.modelled()
-        found = used.features.get(name) or used.targets.get(name)
-        return found if isinstance(found, Image | ImageTarget) else None
-
-    @model_validator(mode="after")
-    def _decoders_fit_their_targets(self) -> Self:
-        used = self.modelled()
-        for name, decoder in self.model.decoders.items():
-            target = used.targets.get(name)
-            if not isinstance(target, ImageTarget):
-                raise ValueError(
-                    f"@model.decoders.{name} the name of an image target, received {name!r}"
-                )
-            poolings = [
-                len(encoder.filters)
-                for encoder in map(used.encoder_of, used.pictures_like(target))
-                if isinstance(encoder, CnnEncoder)
-            ]
-            if poolings and decoder.filters and len(decoder.filters) != max(poolings):
-                raise ValueError(
-                    f"@model.decoders.{name}.filters {max(poolings)} entries, as many as the "
-                    f"encoders have, received {len(decoder.filters)}"
-                )
+    def _pictures_can_be_used_so(self) -> Self:
+        check_augmentations(self)
+        check_decoders(self)
+        check_backbones(self)
         return self
 
     def pictures_like(self, target: ImageTarget) -> list[str]:
@@ -294,20 +244,6 @@ class PipelineSpec(Spec):
             for name, feature in self.features.items()
             if isinstance(feature, Image) and (feature.height, feature.width) == size
         ]
-
-    @model_validator(mode="after")
-    def _pictures_are_large_enough(self) -> Self:
-        for name, encoder in self.model.encoders.items():
-            feature = self.features[name]
-            if not isinstance(encoder, BackboneEncoder) or not isinstance(feature, Image):
-                continue
-            if min(feature.height, feature.width) < SMALLEST_BACKBONE_SIDE:
-                raise ValueError(
-                    f"@features.{name} at least {SMALLEST_BACKBONE_SIDE}x"
-                    f"{SMALLEST_BACKBONE_SIDE} pixels for the encoder {encoder.kind}, "
-                    f"received {feature.height}x{feature.width}"
-                )
-        return self
 
     @model_validator(mode="after")
     def _balance_has_something_to_balance(self) -> Self:
