@@ -19,9 +19,9 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from transforms.contract.declaration import parse
+from transforms.contract.encoders import Encoder
 from transforms.contract.jobs import PartitionRef, TrainJob, TransformJob
 from transforms.contract.manifest import ShardManifest, TransformManifest
-from transforms.contract.model import Encoder
 from transforms.contract.pipeline import PipelineSpec
 
 ROWS = 40  # usable ones: the first 28 train, then 6 of each other split

@@ -30,8 +30,8 @@ from trainer.serving import check, load
 from trainer.shards import shard_files
 from trainer.stream import BatchLayout, evaluation_batches, raw_batches
 from trainer.training import train
+from transforms.contract.encoders import ENCODERS_BY_FEATURE_KIND
 from transforms.contract.kinds import is_user_kind
-from transforms.contract.model import ENCODERS_BY_FEATURE_KIND
 from transforms.features import FEATURE_KINDS
 from transforms.targets import TARGET_KINDS
 

@@ -72,25 +72,14 @@ def read_long_table(
             received="none",
             action="Put rows into the table, or correct source.path.",
         )
-    try:
-        table = pa.concat_tables([b.table for b in batches], promote_options="permissive")
-        moment = pa.chunked_array([b.moment for b in batches])
-        text = table[windows.time].cast(pa.large_string()).combine_chunks()
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise BraidError(
-            f"source.windows of {pipeline.source.path}",
-            expected="columns of one type in all files",
-            received=" ".join(str(error).split()),
-            action="Write the files with one schema.",
-        ) from None
-    entity = codes = None
+    table, moment = _joined(pipeline, batches)
+    ticks, codes, entity = _ticks(moment), np.zeros(len(moment), np.int64), None
     if windows.entity is not None:
         entity = table[windows.entity].cast(pa.large_string()).combine_chunks()
         codes = _codes(entity)
-    order = _order(codes, _ticks(moment))
-    ticks = _ticks(moment)[order]
-    codes = np.zeros(len(ticks), np.int64) if codes is None else codes[order]
-    text = text.take(pa.array(order))
+    order = np.lexsort((ticks, codes))
+    ticks, codes = ticks[order], codes[order]
+    text = table[windows.time].cast(pa.large_string()).combine_chunks().take(pa.array(order))
     entity = None if entity is None else entity.take(pa.array(order))
     _refuse_shared_times(pipeline, codes, ticks, entity, text)
     begins = np.flatnonzero(np.diff(codes, prepend=-1))
@@ -115,6 +104,20 @@ class _Batch:
     table: pa.Table
     moment: pa.Array
     values: dict[str, np.ndarray]
+
+
+def _joined(pipeline: PipelineSpec, batches: list[_Batch]) -> tuple[pa.Table, pa.ChunkedArray]:
+    """Returns the rows of all batches, and their times as they are compared."""
+    try:
+        table = pa.concat_tables([b.table for b in batches], promote_options="permissive")
+        return table, pa.chunked_array([b.moment for b in batches])
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise BraidError(
+            f"source.windows of {pipeline.source.path}",
+            expected="columns of one type in all files",
+            received=" ".join(str(error).split()),
+            action="Write the files with one schema.",
+        ) from None
 
 
 def _read_batches(pipeline: PipelineSpec, files: tuple[SourceFile, ...]) -> Iterator[_Batch]:
@@ -226,10 +229,6 @@ def _codes(entity: pa.Array) -> np.ndarray:
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     return np.asarray(rank[encoded.indices.to_numpy()])
-
-
-def _order(codes: np.ndarray | None, ticks: np.ndarray) -> np.ndarray:
-    return np.lexsort((ticks,) if codes is None else (ticks, codes))
 
 
 def _refuse_shared_times(

@@ -7,8 +7,8 @@ import pytest
 from trainer.decoders import DECODERS, decode
 from trainer.encoders import encode
 from transforms.contract.decoders import UpsamplingDecoder
+from transforms.contract.encoders import CnnEncoder
 from transforms.contract.manifest import StoredFeature
-from transforms.contract.model import CnnEncoder
 
 
 def decoder(size, *filters, spec=None):

@@ -287,3 +287,43 @@ def test_declarations_that_would_leak_are_refused(
     source = document["source"] | changes.pop("source", {})
     with pytest.raises(BraidError, match=message):
         parse(document | {"source": source} | changes)
+
+
+def test_files_of_several_types_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, days(10))
+    dates = [datetime.date(2026, 1, 1 + i) for i in range(10)]
+    pq.write_table(pa.table({"day": dates, "sales": [1.0] * 10}), tmp_path / "more.parquet")
+    declared = pipeline(tmp_path)
+    with pytest.raises(BraidError, match="columns of one type in all files"):
+        write_windows(declared, scan(declared.source).files(), tmp_path / "windows.pq")
+
+
+def test_files_of_a_long_table_are_one_series(tmp_path: Path) -> None:
+    path = write(tmp_path, {name: values[::2] for name, values in days(20).items()})
+    odd = {name: values[1::2] for name, values in days(20).items()}
+    pq.write_table(pa.table(odd), tmp_path / "odd.parquet")
+    declared = pipeline(path.parent)
+    out = tmp_path / "windows.pq"
+    counts = write_windows(declared, scan(declared.source).files(), out)
+    assert (counts.rows, counts.entities) == (20, 1)
+    assert pq.read_table(out)["sales"].to_pylist() == [[i, i + 1, i + 2] for i in range(17)]
+
+
+def test_time_and_entity_may_be_kept_and_a_path_of_a_picture_may_not(tmp_path: Path) -> None:
+    rows = days(20) | {"shop": ["a"] * 20, "photo": ["a.png"] * 20}
+    path = write(tmp_path, rows)
+    table, _ = cut(pipeline(path, entity="shop", keep=["shop", "day"]), tmp_path)
+    assert table.to_pylist()[0] == {
+        "id": "a/2",
+        "sales": [0, 1, 2],
+        "shop": "a",
+        "day": 2,
+        "sales_next": [3],
+        "sales_next_1": 3,
+        "split": "train",
+    }
+    declared = pipeline(path, keep=["photo"])
+    photo = {"kind": "image", "height": 8, "width": 8}
+    declared = parse(declared.model_dump(mode="json") | {"features": {"photo": photo}})
+    with pytest.raises(BraidError, match=r"features\.photo.*paths are lost with windows"):
+        check_schema(declared, scan(declared.source).files())

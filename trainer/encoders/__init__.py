@@ -21,9 +21,7 @@ from trainer.encoders import (
     text,
 )
 from trainer.encoders.encoded import Encoded
-from transforms.contract.errors import DeclarationError
-from transforms.contract.manifest import StoredFeature
-from transforms.contract.model import (
+from transforms.contract.encoders import (
     BagOfWordsEncoder,
     CnnEncoder,
     Conv1dEncoder,
@@ -39,6 +37,8 @@ from transforms.contract.model import (
     SharedEncoder,
     TransformerEncoder,
 )
+from transforms.contract.errors import DeclarationError
+from transforms.contract.manifest import StoredFeature
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.spec import Spec
 

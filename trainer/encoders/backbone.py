@@ -11,9 +11,9 @@ from typing import Any
 
 import keras
 
+from transforms.contract.encoders import BackboneEncoder, MobilenetEncoder, ResnetEncoder
 from transforms.contract.errors import DeclarationError
 from transforms.contract.manifest import StoredFeature
-from transforms.contract.model import BackboneEncoder, MobilenetEncoder, ResnetEncoder
 
 # As in the small CNN: with Keras's 0.99 and 0.999 a short training evaluates on the initial values.
 _NORM_MOMENTUM = 0.9

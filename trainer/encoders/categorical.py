@@ -6,8 +6,8 @@ import keras
 
 from trainer.encoders.embedding import cardinality_of
 from trainer.encoders.pooling import IdCounts
+from transforms.contract.encoders import OneHotEncoder
 from transforms.contract.manifest import StoredFeature
-from transforms.contract.model import OneHotEncoder
 
 
 def one_hot(

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 
 from trainer.builder import find
+from transforms.contract.encoders import CustomEncoder
 from transforms.contract.errors import DeclarationError
 from transforms.contract.manifest import StoredFeature
-from transforms.contract.model import CustomEncoder
 
 
 def call(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 
 from trainer.encoders.pooling import KnownIds, PresentMean
+from transforms.contract.encoders import EmbeddingEncoder
 from transforms.contract.manifest import StoredFeature
-from transforms.contract.model import EmbeddingEncoder
 
 _WIDEST = 64
 

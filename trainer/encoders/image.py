@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 
 from trainer.encoders.encoded import Encoded
+from transforms.contract.encoders import CnnEncoder
 from transforms.contract.manifest import StoredFeature
-from transforms.contract.model import CnnEncoder
 
 # Keras's 0.99 needs hundreds of steps until evaluation sees usable statistics; a small table's
 # whole training has fewer.

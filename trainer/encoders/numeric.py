@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 
 from trainer.encoders.embedding import cardinality_of
+from transforms.contract.encoders import DenseEncoder
 from transforms.contract.manifest import StoredFeature
-from transforms.contract.model import DenseEncoder
 
 
 def dense(

@@ -11,12 +11,7 @@ from typing import Any
 import keras
 
 from trainer.encoders.pooling import PresentMean
-from transforms.contract.model import (
-    Conv1dEncoder,
-    GruEncoder,
-    LstmEncoder,
-    TransformerEncoder,
-)
+from transforms.contract.encoders import Conv1dEncoder, GruEncoder, LstmEncoder, TransformerEncoder
 
 
 @keras.saving.register_keras_serializable(package="braid")

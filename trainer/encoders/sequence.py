@@ -7,13 +7,8 @@ from typing import Any
 import keras
 
 from trainer.encoders import ordered
+from transforms.contract.encoders import Conv1dEncoder, GruEncoder, LstmEncoder, TransformerEncoder
 from transforms.contract.manifest import StoredFeature
-from transforms.contract.model import (
-    Conv1dEncoder,
-    GruEncoder,
-    LstmEncoder,
-    TransformerEncoder,
-)
 
 
 @keras.saving.register_keras_serializable(package="braid")

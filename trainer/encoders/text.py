@@ -7,15 +7,15 @@ import keras
 from trainer.encoders import ordered
 from trainer.encoders.embedding import cardinality_of
 from trainer.encoders.pooling import IdCounts, KnownIds, Weighted
-from transforms.contract.features import FIRST_TERM
-from transforms.contract.manifest import StoredFeature
-from transforms.contract.model import (
+from transforms.contract.encoders import (
     BagOfWordsEncoder,
     Conv1dEncoder,
     GruEncoder,
     LstmEncoder,
     TransformerEncoder,
 )
+from transforms.contract.features import FIRST_TERM
+from transforms.contract.manifest import StoredFeature
 
 _DIMENSION = 64  # of a word's vector, where the declaration names none
 

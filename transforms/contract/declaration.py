@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from transforms.contract.encoders import BackboneEncoder
 from transforms.contract.errors import DeclarationError
 from transforms.contract.imports import search
 from transforms.contract.kinds import USER_KIND
-from transforms.contract.model import BackboneEncoder
 from transforms.contract.pipeline import PipelineSpec
 
 _ACTION = "Correct the declaration; `braid schema` prints every key with its type and default."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from transforms.contract.augment import AlignedGeometry
+from transforms.contract.encoders import BackboneEncoder, CnnEncoder
 from transforms.contract.features import Image
-from transforms.contract.model import BackboneEncoder, CnnEncoder
 from transforms.contract.targets import ImageTarget
 
 if TYPE_CHECKING:

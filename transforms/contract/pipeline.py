@@ -7,21 +7,23 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from transforms.contract.decoders import UpsamplingDecoder
+from transforms.contract.encoders import (
+    BagOfWordsEncoder,
+    CustomEncoder,
+    Encoder,
+    SharedEncoder,
+    encoders_of,
+)
 from transforms.contract.features import Categorical, FeatureSpec, Image, Noise, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.kinds import Feature, is_user_kind
 from transforms.contract.model import (
-    BagOfWordsEncoder,
-    CustomEncoder,
     DiscriminatorSpec,
-    Encoder,
     Gate,
     GateSpec,
     ModelSpec,
     RegistrySpec,
-    SharedEncoder,
     TrainingSpec,
-    encoders_of,
 )
 from transforms.contract.pictures import check_augmentations, check_backbones, check_decoders
 from transforms.contract.source import (

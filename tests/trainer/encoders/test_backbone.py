@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from trainer.encoders import encode
+from transforms.contract.encoders import MobilenetEncoder, ResnetEncoder
 from transforms.contract.errors import DeclarationError
 from transforms.contract.manifest import StoredFeature
-from transforms.contract.model import MobilenetEncoder, ResnetEncoder
 
 
 def branch(spec, channels=3, side=32):

@@ -6,9 +6,7 @@ import pytest
 
 from trainer.encoders import ENCODERS, encode, encode_features
 from transforms.contract.declaration import parse
-from transforms.contract.errors import DeclarationError
-from transforms.contract.manifest import StoredFeature
-from transforms.contract.model import (
+from transforms.contract.encoders import (
     ENCODERS_BY_FEATURE_KIND,
     BagOfWordsEncoder,
     CnnEncoder,
@@ -20,6 +18,8 @@ from transforms.contract.model import (
     OneHotEncoder,
     TransformerEncoder,
 )
+from transforms.contract.errors import DeclarationError
+from transforms.contract.manifest import StoredFeature
 
 IDS = StoredFeature(
     name="f", role="feature", kind="categorical", dtype="int64", shape=(), cardinality=4

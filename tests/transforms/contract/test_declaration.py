@@ -6,10 +6,11 @@ import pytest
 
 from transforms.contract.declaration import load, parse
 from transforms.contract.decoders import UpsamplingDecoder
+from transforms.contract.encoders import CnnEncoder, LstmEncoder, ResnetEncoder
 from transforms.contract.errors import DeclarationError
 from transforms.contract.features import Image
 from transforms.contract.fusions import ConcatenateFusion
-from transforms.contract.model import CnnEncoder, GateSpec, LstmEncoder, ResnetEncoder
+from transforms.contract.model import GateSpec
 from transforms.contract.pipeline import PipelineSpec, is_better
 from transforms.contract.source import HashSplit
 
