@@ -15,6 +15,8 @@ from tests.trainer.world import example, write_shard
 from trainer.checkpoint import Checkpoints, TrainingState
 from trainer.epoch import EpochRunner
 from trainer.losses import RowLoss
+from trainer.model import build_model
+from trainer.objectives import trainable
 from trainer.objectives.adversarial import Adversarial
 from trainer.training import train
 from transforms.contract.declaration import parse
@@ -208,10 +210,10 @@ def make_job(tmp_path_factory):
     )
     (folder / "manifest.json").write_text(shard_manifest.model_dump_json())
 
-    def make(name):
+    def make(name, **training):
         (root / "runs" / name).mkdir(parents=True)
         return TrainJob(
-            pipeline=pipeline,
+            pipeline=parse(DECLARATION | {"training": DECLARATION["training"] | training}),
             workspace=str(root),
             transform="f00d",
             partitions=(PartitionRef(name="all", fingerprint="p0"),),
@@ -253,3 +255,20 @@ def test_what_is_saved_is_the_generator_alone(make_job):
     assert result["parameters"] == saved.count_params()
     assert set(saved.input) == {"side", "z"}
     assert saved.output["picture"].shape == (None, SIDE, SIDE, 1)
+
+
+def test_mixed_precision_scales_the_loss_of_the_generator_only(make_job):
+    job = make_job("mixed", mixed_precision=True, epochs=2)
+    train(job)
+    saved = keras.models.load_model(Path(job.run_folder) / "model.keras")
+    assert all(np.isfinite(values).all() for values in saved.get_weights())
+    history = json.loads((Path(job.run_folder) / "history.json").read_text())["epochs"]
+    assert all(0 < loss < 5 for loss in history[-1]["losses"].values())
+    model = trainable(
+        build_model(job.pipeline, job.manifest(), mixed_precision=True),
+        job.pipeline,
+        job.manifest(),
+        steps=8,
+    )
+    assert hasattr(model.optimizer, "inner_optimizer")
+    assert not hasattr(model.discriminator_optimizer, "inner_optimizer")
