@@ -18,6 +18,7 @@ from transforms.contract.encoders import (
 from transforms.contract.features import Categorical, Noise, RawColumn, Text
 from transforms.contract.kinds import Feature
 from transforms.contract.model import DiscriminatorSpec
+from transforms.contract.pictures import check_augmentations, check_backbones, check_decoders
 from transforms.contract.source import WINDOW_SPLIT_COLUMN, HashSplit, TimeSplit
 from transforms.contract.targets import BinaryMask, ContinuousImage
 
