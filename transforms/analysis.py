@@ -219,17 +219,23 @@ def _stored(
 ) -> Iterator[StoredFeature]:
     for name, feature in pipeline.features.items():
         if isinstance(feature, Noise):
-            yield noise.drawn(name, feature)
-            continue
-        learnt = _learnt(statistics, name, moments)
-        yield feature_kind(feature.kind).stored(name, feature, learnt)
+            details = noise.drawn(feature)
+        else:
+            learnt = _learnt(statistics, name, moments)
+            details = feature_kind(feature.kind).stored(feature, learnt)
+        yield _stored_feature(name, "feature", feature, details)
         if feature.has_indicator:
             yield _flag(name + MISSING_SUFFIX, "indicator", feature.kind)
     for name, target in pipeline.targets.items():
-        learnt = _learnt(statistics, name, moments)
-        yield TARGET_KINDS[target.kind].stored(name, target, learnt)
+        details = TARGET_KINDS[target.kind].stored(target, _learnt(statistics, name, moments))
+        yield _stored_feature(name, "target", target, details)
         if "mask" in (target.missing, target.invalid):
             yield _flag(name + WEIGHT_SUFFIX, "weight", target.kind)
+
+
+def _stored_feature(name: str, role: Any, spec: Any, details: dict[str, Any]) -> StoredFeature:
+    dtype, shape = spec.layout()
+    return StoredFeature(name=name, role=role, kind=spec.kind, dtype=dtype, shape=shape, **details)
 
 
 def _flag(name: str, role: Any, kind: str) -> StoredFeature:

@@ -9,23 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from transforms.contract.augment import AlignedGeometry
 from transforms.contract.encoders import (
-    BackboneEncoder,
     BagOfWordsEncoder,
-    CnnEncoder,
     CustomEncoder,
     SharedEncoder,
     encoders_of,
 )
-from transforms.contract.features import Categorical, Image, Noise, RawColumn, Text
+from transforms.contract.features import Categorical, Noise, RawColumn, Text
 from transforms.contract.kinds import Feature
 from transforms.contract.model import DiscriminatorSpec
+from transforms.contract.pictures import check_augmentations, check_backbones, check_decoders
 from transforms.contract.source import WINDOW_SPLIT_COLUMN, HashSplit, TimeSplit
-from transforms.contract.targets import BinaryMask, ContinuousImage, ImageTarget
+from transforms.contract.targets import BinaryMask, ContinuousImage
 
 ERROR_COLUMN = "error"  # of predictions: why a row could not be scored
-SMALLEST_BACKBONE_SIDE = 32  # pixels; these networks halve a picture five times
 
 if TYPE_CHECKING:
     from transforms.contract.pipeline import PipelineSpec
@@ -195,75 +192,6 @@ def _weights_of_terms_are_used(pipeline: PipelineSpec) -> None:
             )
 
 
-def _augmentations_fit_their_features(pipeline: PipelineSpec) -> None:
-    """Refuses changes to what is no picture, or to pictures of different sizes."""
-    moved: set[str] = set()
-    for name, spec in pipeline.model.augment.items():
-        several = isinstance(spec, AlignedGeometry)
-        columns = spec.columns if isinstance(spec, AlignedGeometry) else (name,)
-        found = [_picture(pipeline, column) for column in columns]
-        images = [image for image in found if image is not None]
-        if several and len(images) < len(columns):
-            raise ValueError(
-                f"@model.augment.{name}.columns image features and targets, received {columns}"
-            )
-        if not several and not isinstance(pipeline.modelled().features.get(name), Image):
-            raise ValueError(f"@model.augment.{name} an image feature, received {name!r}")
-        sizes = {(image.height, image.width) for image in images}
-        if len(sizes) > 1:
-            raise ValueError(
-                f"@model.augment.{name}.columns pictures of one size, received {sorted(sizes)}"
-            )
-        twice = moved.intersection(columns) if spec.moves_pixels else set()
-        if twice or len(set(columns)) < len(columns):
-            raise ValueError(
-                f"@model.augment.{name} one geometry for each picture, "
-                f"received several for {columns}"
-            )
-        moved.update(columns if spec.moves_pixels else ())
-
-
-def _picture(pipeline: PipelineSpec, name: str) -> Image | ImageTarget | None:
-    used = pipeline.modelled()
-    found = used.features.get(name) or used.targets.get(name)
-    return found if isinstance(found, Image | ImageTarget) else None
-
-
-def _decoders_fit_their_targets(pipeline: PipelineSpec) -> None:
-    """Refuses decoders of what is no picture, or that end at another size."""
-    used = pipeline.modelled()
-    for name, decoder in pipeline.model.decoders.items():
-        target = used.targets.get(name)
-        if not isinstance(target, ImageTarget):
-            raise ValueError(
-                f"@model.decoders.{name} the name of an image target, received {name!r}"
-            )
-        poolings = [
-            len(encoder.filters)
-            for encoder in map(used.encoder_of, used.pictures_like(target))
-            if isinstance(encoder, CnnEncoder)
-        ]
-        if poolings and decoder.filters and len(decoder.filters) != max(poolings):
-            raise ValueError(
-                f"@model.decoders.{name}.filters {max(poolings)} entries, as many as the "
-                f"encoders have, received {len(decoder.filters)}"
-            )
-
-
-def _pictures_are_large_enough(pipeline: PipelineSpec) -> None:
-    """Refuses pictures that a deep network would shrink to nothing."""
-    for name, encoder in pipeline.model.encoders.items():
-        feature = pipeline.features[name]
-        if not isinstance(encoder, BackboneEncoder) or not isinstance(feature, Image):
-            continue
-        if min(feature.height, feature.width) < SMALLEST_BACKBONE_SIDE:
-            raise ValueError(
-                f"@features.{name} at least {SMALLEST_BACKBONE_SIDE}x"
-                f"{SMALLEST_BACKBONE_SIDE} pixels for the encoder {encoder.kind}, "
-                f"received {feature.height}x{feature.width}"
-            )
-
-
 def _balance_has_something_to_balance(pipeline: PipelineSpec) -> None:
     """Refuses to balance a single loss."""
     if pipeline.training.loss_balance == "uncertainty" and len(pipeline.modelled().targets) < 2:
@@ -328,9 +256,9 @@ CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
     _a_column_has_one_type,
     _encoders_fit_their_features,
     _weights_of_terms_are_used,
-    _augmentations_fit_their_features,
-    _decoders_fit_their_targets,
-    _pictures_are_large_enough,
+    check_augmentations,
+    check_decoders,
+    check_backbones,
     _balance_has_something_to_balance,
     _an_adversary_has_a_picture_to_judge,
     _gate_metrics_exist,

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from transforms.contract.kinds import is_user_kind, user_module
-from transforms.contract.manifest import StoredFeature
 from transforms.features import categorical, image, numeric, sequence, text
 from transforms.requests import Fitted, Learnt, Request
 
@@ -23,8 +22,8 @@ class FeatureKind(Protocol):
         """Returns what is stored, as TFT can carry it: string, int64 or float32 [batch, ...]."""
         ...
 
-    def stored(self, name: str, spec: Any, learnt: Learnt) -> StoredFeature:
-        """Returns how it lies in a shard, given what the analysis learnt."""
+    def stored(self, spec: Any, learnt: Learnt) -> dict[str, Any]:
+        """Returns what `StoredFeature` says of it beside name, role, kind, dtype and shape."""
         ...
 
 

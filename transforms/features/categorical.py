@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from transforms.contract.features import ID_PATTERN, Categorical
-from transforms.contract.manifest import StoredFeature
 from transforms.requests import Fitted, Learnt, Request, VocabularyRequest
 
 _MISSING = 0
@@ -53,16 +54,9 @@ def encode(name: str, spec: Categorical, raw: tf.Tensor, fitted: Fitted) -> tf.T
     return present.to_tensor(_MISSING, shape=[None, spec.length])
 
 
-def stored(name: str, spec: Categorical, learnt: Learnt) -> StoredFeature:
-    """Returns the stored ids; their cardinality counts the missing value and the buckets."""
-    return StoredFeature(
-        name=name,
-        role="feature",
-        kind=spec.kind,
-        dtype="int64",
-        shape=() if spec.length is None else (spec.length,),
-        cardinality=1 + (spec.buckets or len(learnt.terms) + spec.oov_buckets),
-    )
+def stored(spec: Categorical, learnt: Learnt) -> dict[str, Any]:
+    """Returns the number of ids, the missing value and the buckets among them."""
+    return {"cardinality": 1 + (spec.buckets or len(learnt.terms) + spec.oov_buckets)}
 
 
 def _with_default(spec: Categorical, raw: tf.Tensor) -> tf.Tensor:

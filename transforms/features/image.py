@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from transforms.contract.features import Image
-from transforms.contract.manifest import StoredFeature
 from transforms.pictures import Wanted, decode, store
 from transforms.requests import Fitted, Learnt, Request
 
@@ -43,13 +44,6 @@ def decode_stored(spec: Image, stored_pixels: tf.Tensor) -> tf.Tensor:
     )
 
 
-def stored(name: str, spec: Image, learnt: Learnt) -> StoredFeature:
-    """Returns the stored pixels."""
-    return StoredFeature(
-        name=name,
-        role="feature",
-        kind=spec.kind,
-        dtype="uint8",
-        shape=(spec.height, spec.width, spec.channels),
-        storage=spec.storage,
-    )
+def stored(spec: Image, learnt: Learnt) -> dict[str, Any]:
+    """Returns how the pixels lie in the record."""
+    return {"storage": spec.storage}

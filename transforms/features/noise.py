@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from transforms.contract.features import Noise
-from transforms.contract.manifest import StoredFeature
 
 
-def drawn(name: str, spec: Noise) -> StoredFeature:
-    """Returns how the trainer draws it."""
-    return StoredFeature(
-        name=name,
-        role="feature",
-        kind=spec.kind,
-        dtype="float32",
-        shape=(spec.dimension,),
-        storage="drawn",
-        distribution=spec.distribution,
-    )
+def drawn(spec: Noise) -> dict[str, Any]:
+    """Returns what `StoredFeature` says of how the trainer draws it."""
+    return {"storage": "drawn", "distribution": spec.distribution}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from transforms.contract.features import Numeric
-from transforms.contract.manifest import StoredFeature
 from transforms.requests import Fitted, Learnt, Moments, MomentsRequest, Request
 
 _QUANTILE_ERROR = 0.001  # of the rank, so that a boundary is off by a thousandth of the rows
@@ -41,17 +42,9 @@ def encode(name: str, spec: Numeric, raw: tf.Tensor, fitted: Fitted) -> tf.Tenso
     return tf.squeeze(scaled, axis=1) if spec.length is None else scaled
 
 
-def stored(name: str, spec: Numeric, learnt: Learnt) -> StoredFeature:
-    """Returns the stored number or bucket id."""
-    bucketized = spec.scale == "bucketize"
-    return StoredFeature(
-        name=name,
-        role="feature",
-        kind=spec.kind,
-        dtype="int64" if bucketized else "float32",
-        shape=() if spec.length is None else (spec.length,),
-        cardinality=spec.buckets if bucketized else None,
-    )
+def stored(spec: Numeric, learnt: Learnt) -> dict[str, Any]:
+    """Returns the number of buckets, of ids."""
+    return {"cardinality": spec.buckets if spec.scale == "bucketize" else None}
 
 
 def _matrix(spec: Numeric, raw: tf.Tensor) -> tf.Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from transforms.contract.features import Sequence
-from transforms.contract.manifest import StoredFeature
 from transforms.requests import Fitted, Learnt, MomentsRequest, Request
 
 _NAN = float("nan")
@@ -36,16 +37,9 @@ def encode(name: str, spec: Sequence, raw: tf.Tensor, fitted: Fitted) -> tf.Tens
     return tf.where(numbers_to_come[..., tf.newaxis] > 0, filled, _NAN)
 
 
-def stored(name: str, spec: Sequence, learnt: Learnt) -> StoredFeature:
-    """Returns the stored series."""
-    return StoredFeature(
-        name=name,
-        role="feature",
-        kind=spec.kind,
-        dtype="float32",
-        shape=(spec.length, spec.width),
-        padded=spec.variable,
-    )
+def stored(spec: Sequence, learnt: Learnt) -> dict[str, Any]:
+    """Returns whether a row may end in padding."""
+    return {"padded": spec.variable}
 
 
 def _known(raw: tf.Tensor) -> tf.Tensor:

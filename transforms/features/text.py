@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from transforms.contract.features import FIRST_TERM, Text
-from transforms.contract.manifest import StoredFeature
 from transforms.requests import Fitted, Learnt, MomentsRequest, Request, VocabularyRequest
 
 _PADDING, _UNKNOWN = 0, 1
@@ -38,17 +38,12 @@ def encode(name: str, spec: Text, raw: tf.Tensor, fitted: Fitted) -> tf.Tensor:
     return terms.with_flat_values(ids).to_tensor(_PADDING, shape=[None, spec.length])
 
 
-def stored(name: str, spec: Text, learnt: Learnt) -> StoredFeature:
-    """Returns the stored ids; their cardinality counts padding and the unknown term."""
-    return StoredFeature(
-        name=name,
-        role="feature",
-        kind=spec.kind,
-        dtype="int64",
-        shape=(spec.length,),
-        cardinality=FIRST_TERM + len(learnt.terms),
-        term_weights=() if spec.weights is None else _inverse_frequencies(learnt),
-    )
+def stored(spec: Text, learnt: Learnt) -> dict[str, Any]:
+    """Returns the number of ids, padding and the unknown term among them, and their weights."""
+    return {
+        "cardinality": FIRST_TERM + len(learnt.terms),
+        "term_weights": () if spec.weights is None else _inverse_frequencies(learnt),
+    }
 
 
 def _inverse_frequencies(learnt: Learnt) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from transforms.contract.manifest import StoredFeature, TargetStatistics
+from transforms.contract.manifest import TargetStatistics
 from transforms.requests import Fitted, Learnt, Request
 from transforms.targets import binary, image, multiclass, multilabel, numeric, sequence
 
@@ -32,8 +32,8 @@ class TargetKind(Protocol):
         """Returns how many training rows have a label, all of `rows` where nothing was counted."""
         ...
 
-    def stored(self, name: str, spec: Any, learnt: Learnt) -> StoredFeature:
-        """Returns how the label lies in a shard, given what the analysis learnt."""
+    def stored(self, spec: Any, learnt: Learnt) -> dict[str, Any]:
+        """Returns what `StoredFeature` says of it beside name, role, kind, dtype and shape."""
         ...
 
 

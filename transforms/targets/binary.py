@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
-from transforms.contract.manifest import StoredFeature, TargetStatistics
+from transforms.contract.manifest import TargetStatistics
 from transforms.contract.targets import Binary
 from transforms.requests import Fitted, Learnt, Request, VocabularyRequest
 from transforms.unusable import TRUE_TEXTS
@@ -39,9 +41,9 @@ def labelled(learnt: Learnt, rows: int) -> int:
     return sum(learnt.counts)
 
 
-def stored(name: str, spec: Binary, learnt: Learnt) -> StoredFeature:
-    """Returns the stored 0 or 1."""
-    return StoredFeature(name=name, role="target", kind=spec.kind, dtype="float32", shape=())
+def stored(spec: Binary, learnt: Learnt) -> dict[str, Any]:
+    """Returns nothing."""
+    return {}
 
 
 def _label(spec: Binary, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

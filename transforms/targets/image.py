@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
-from transforms.contract.manifest import StoredFeature, TargetStatistics
+from transforms.contract.manifest import TargetStatistics
 from transforms.contract.targets import BinaryMask, ClassMask, ImageTarget
 from transforms.pictures import Wanted, decode, store
 from transforms.requests import Fitted, Learnt, Request
@@ -62,15 +64,7 @@ def labelled(learnt: Learnt, rows: int) -> int:
     return rows
 
 
-def stored(name: str, spec: ImageTarget, learnt: Learnt) -> StoredFeature:
-    """Returns the stored pixels; of a class mask their cardinality is the number of classes."""
-    dtype, shape = spec.layout()
-    return StoredFeature(
-        name=name,
-        role="target",
-        kind=spec.kind,
-        dtype=dtype,
-        shape=shape,
-        storage=spec.storage,
-        cardinality=spec.classes if isinstance(spec, ClassMask) else None,
-    )
+def stored(spec: ImageTarget, learnt: Learnt) -> dict[str, Any]:
+    """Returns how the pixels lie in the record, and the number of classes of a class mask."""
+    classes = spec.classes if isinstance(spec, ClassMask) else None
+    return {"storage": spec.storage, "cardinality": classes}

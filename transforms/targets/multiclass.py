@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from transforms.contract.manifest import StoredFeature, TargetStatistics
+from transforms.contract.manifest import TargetStatistics
 from transforms.contract.targets import Multiclass
 from transforms.requests import Fitted, Learnt, Request, VocabularyRequest
 
@@ -36,13 +38,6 @@ def labelled(learnt: Learnt, rows: int) -> int:
     return sum(learnt.counts)
 
 
-def stored(name: str, spec: Multiclass, learnt: Learnt) -> StoredFeature:
-    """Returns the stored class id."""
-    return StoredFeature(
-        name=name,
-        role="target",
-        kind=spec.kind,
-        dtype="int64",
-        shape=(),
-        cardinality=len(learnt.terms),
-    )
+def stored(spec: Multiclass, learnt: Learnt) -> dict[str, Any]:
+    """Returns the number of classes."""
+    return {"cardinality": len(learnt.terms)}

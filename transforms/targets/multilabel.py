@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from transforms.contract.manifest import StoredFeature, TargetStatistics
+from transforms.contract.manifest import TargetStatistics
 from transforms.contract.targets import Multilabel
 from transforms.requests import Fitted, Learnt, Request, VocabularyRequest
 from transforms.unusable import NO_LABEL
@@ -39,14 +41,6 @@ def labelled(learnt: Learnt, rows: int) -> int:
     return rows
 
 
-def stored(name: str, spec: Multilabel, learnt: Learnt) -> StoredFeature:
-    """Returns the stored class ids."""
-    dtype, shape = spec.layout()
-    return StoredFeature(
-        name=name,
-        role="target",
-        kind=spec.kind,
-        dtype=dtype,
-        shape=shape,
-        cardinality=len(learnt.terms),
-    )
+def stored(spec: Multilabel, learnt: Learnt) -> dict[str, Any]:
+    """Returns the number of classes."""
+    return {"cardinality": len(learnt.terms)}

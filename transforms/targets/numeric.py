@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
-from transforms.contract.manifest import StoredFeature, TargetStatistics
+from transforms.contract.manifest import TargetStatistics
 from transforms.contract.targets import NumericTarget
 from transforms.requests import Fitted, Learnt, MomentsRequest, Request
 
@@ -47,7 +49,6 @@ def labelled(learnt: Learnt, rows: int) -> int:
     return learnt.rows
 
 
-def stored(name: str, spec: NumericTarget, learnt: Learnt) -> StoredFeature:
-    """Returns the stored numbers."""
-    shape = () if spec.length is None else (spec.length,)
-    return StoredFeature(name=name, role="target", kind=spec.kind, dtype="float32", shape=shape)
+def stored(spec: NumericTarget, learnt: Learnt) -> dict[str, Any]:
+    """Returns nothing."""
+    return {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
-from transforms.contract.manifest import StoredFeature, TargetStatistics
+from transforms.contract.manifest import TargetStatistics
 from transforms.contract.targets import SequenceTarget
 from transforms.requests import Fitted, Learnt, MomentsRequest, Request
 
@@ -41,7 +43,6 @@ def labelled(learnt: Learnt, rows: int) -> int:
     return min(rows, learnt.rows)
 
 
-def stored(name: str, spec: SequenceTarget, learnt: Learnt) -> StoredFeature:
-    """Returns the stored series."""
-    dtype, shape = spec.layout()
-    return StoredFeature(name=name, role="target", kind=spec.kind, dtype=dtype, shape=shape)
+def stored(spec: SequenceTarget, learnt: Learnt) -> dict[str, Any]:
+    """Returns nothing."""
+    return {}
