@@ -26,7 +26,7 @@ def png(pixels: np.ndarray) -> bytes:
 def encoded(spec: ImageTarget, *pictures: bytes) -> tuple[np.ndarray, list[bool]]:
     """Returns the pixels that are stored, and which are known."""
     column = tf.constant(np.array(pictures, object))
-    values, known = tf.function(lambda raw: encode("m", spec, raw, Fitted({}, {})))(column)
+    values, known = tf.function(lambda raw: encode("m", spec, raw, Fitted({}, {}, {})))(column)
     own = stored("m", spec, 0)
     assert own.storage == spec.storage
     if spec.storage == "png":
