@@ -1,0 +1,93 @@
+"""What a refit after one more partition costs, by how many there are.
+
+`python -m tests.benchmarks.refit` takes a minute.
+
+A refit reads the new partition, merges the statistics of all, and freezes a graph. What it costs
+more with 365 partitions than with 3 is the merge.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms.analysis import analyze
+from transforms.contract.declaration import parse
+from transforms.contract.jobs import TransformJob
+from transforms.identity import transform_fingerprint
+from transforms.source import scan
+
+_COUNTS = (3, 365)
+_ROWS = 200  # a partition
+_RUNS = 3
+
+
+def main() -> None:
+    """Prints the seconds of a refit after one new partition, a line for each number of them."""
+    medians = {}
+    for count in _COUNTS:
+        with tempfile.TemporaryDirectory() as folder:
+            found = [_refit(Path(folder), count + run) for run in range(_RUNS + 1)][1:]
+        medians[count] = statistics.median(result["seconds"] for result in found)
+        read = {result["partitions"] for result in found}
+        sys.stdout.write(
+            f"{count:4d} partitions and a new one: {medians[count]:5.2f} s, "
+            f"partitions read: {', '.join(map(str, sorted(read)))}\n"
+        )
+    few, many = (medians[count] for count in _COUNTS)
+    sys.stdout.write(f"{many - few:.2f} s more, {many / few:.2f} times\n")
+
+
+def _refit(folder: Path, count: int) -> dict[str, Any]:
+    """Makes sure that there are `count` partitions, and analyzes them."""
+    for day in range(count):
+        _write_partition(folder / "data" / f"day={day:04d}" / "rows.parquet", day)
+    pipeline = parse(
+        {
+            "name": "refit",
+            "source": {"path": str(folder / "data"), "key": "id", "partition_by": "day"},
+            "features": {
+                "city": {"kind": "categorical"},
+                "price": {"kind": "numeric"},
+                "rank": {"kind": "numeric", "scale": "quantile"},
+                "review": {"kind": "text"},
+            },
+            "targets": {"sold": {"kind": "binary"}},
+        }
+    )
+    partitions = scan(pipeline.source).partitions
+    job = TransformJob(
+        pipeline=pipeline,
+        workspace=str(folder / "workspace"),
+        transform=transform_fingerprint(pipeline, partitions),
+        partitions=partitions,
+    )
+    return analyze(job.model_dump_json())
+
+
+def _write_partition(path: Path, day: int) -> None:
+    if path.exists():
+        return
+    random = np.random.default_rng(day)
+    words = [f"word{number}" for number in range(2_000)]
+    path.parent.mkdir(parents=True)
+    table = {
+        "id": [f"{day}-{row}" for row in range(_ROWS)],
+        "city": random.choice(words[:50], _ROWS),
+        "price": random.normal(size=_ROWS),
+        "rank": random.normal(size=_ROWS),
+        "review": [" ".join(random.choice(words, 10)) for _ in range(_ROWS)],
+        "sold": random.random(_ROWS) < 0.5,
+    }
+    pq.write_table(pa.table(table), path)
+
+
+if __name__ == "__main__":
+    main()
