@@ -24,13 +24,11 @@ from flows.run import (
     run_to_resume,
     up_to_date_run,
 )
-from flows.windows import windows_text
 from transforms.contract.jobs import Partition
 from transforms.contract.manifest import ShardManifest
 from transforms.contract.model import PartitionChoice
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace
-from transforms.cutting import committed_windows
 from transforms.identity import transform_of_run
 from transforms.partitions import choose
 from transforms.source import scan
@@ -138,7 +136,7 @@ def _states(
         return tuple(PartitionStatus(part.name, "new") for part in partitions)
     earlier = {
         name: fingerprint
-        for name, fingerprint in partitions_of_runs(records, transform)
+        for name, fingerprint in sorted(partitions_of_runs(records, transform))
         if workspace.is_committed(transform, name, fingerprint)
     }
     budget = pipeline.transform.max_reject_fraction
@@ -175,6 +173,10 @@ def _committed(name: str, manifest: ShardManifest, budget: float) -> PartitionSt
 
 
 def _windows(workspace: Workspace, partition: Partition) -> str:
+    # Here, as what cuts windows takes longer to load than all else of the command.
+    from flows.windows import windows_text
+    from transforms.cutting import committed_windows
+
     cut = committed_windows(workspace, partition)
     if cut is None:
         return f"Windows are yet to be cut from {len(partition.files)} file(s)."
@@ -213,11 +215,15 @@ def _analysis(
     kept = workspace.read_transform(name)
     if kept is not None:
         same = kept.partitions == {part.name: part.fingerprint for part in partitions}
-        why = "same rows, same features and targets" if same else "refit is never"
+        why = (
+            "same rows, same features and targets"
+            if same
+            else f"refit is {pipeline.transform.refit}"
+        )
         return f"reuses transform {name[:4]}: {why}"
     if _committed_transform(pipeline, workspace, partitions) is None:
         return f"computes the first transform of these features and targets, {name[:4]}"
-    why = _counted(states, ("new", "changed", "gone from the source"))
+    why = _counted(states, ("new", "changed", "gone from the source")) or "the rows are others"
     return f"computes transform {name[:4]}: refit is {pipeline.transform.refit}, and {why}"
 
 

@@ -9,7 +9,7 @@ from flows.budget import check_budget, rows_per_split
 from flows.leftovers import remove_leftovers, remove_leftovers_of_others, remove_superseded
 from flows.record import StepRecord
 from flows.run import pending_partitions
-from flows.session import Session, Stopwatch, rows_step, rows_text
+from flows.session import Session, Stopwatch, rows_step, rows_text, span
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, declaration_of_table
 from transforms.contract.manifest import ShardManifest, total_rejects, total_replaced
@@ -82,6 +82,8 @@ def count_rows(session: Session) -> None:
     session.save()
     share = record.rejected() / max(record.source_rows, 1)
     splits = ", ".join(f"{rows:,} {split}" for split, rows in record.rows.items())
+    if len(session.trained) < len(session.partitions):
+        splits += f" · of {span(session.trained)}, which train"
     session.reporter.done(
         "rows", f"{splits} · {record.rejected():,} rejected ({share:.1%}), kept with their reason"
     )

@@ -213,6 +213,10 @@ def test_only_the_chosen_partitions_train_and_are_counted(workspace):
         count_rows(session)
     assert session.record.rows == {"train": 1, "validation": 0, "test": 0}
     assert session.record.source_rows == 1
+    assert (
+        "1 train, 0 validation, 0 test · of day=2, which"
+        in session.reporter.console.file.getvalue()
+    )
 
 
 def test_the_names_of_tasks_tell_the_partitions_in_the_order_of_the_source(workspace):
