@@ -1,4 +1,4 @@
-"""Days that are added, corrected and taken away between two runs of the command: about two minutes."""
+"""Days that are added, corrected and taken away between two runs: about two minutes."""
 
 from __future__ import annotations
 
