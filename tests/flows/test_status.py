@@ -6,7 +6,6 @@ import io
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,6 +23,7 @@ from transforms.contract.jobs import Partition
 from transforms.contract.manifest import RejectCount, Shard, ShardManifest, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, exclusive_lock, write_atomic
+from transforms.cutting import write_windows_of_run
 from transforms.identity import transform_of_run
 from transforms.source import scan
 from transforms.windows import windows_partition
@@ -229,7 +229,12 @@ def test_windows_are_one_partition_of_which_is_said_whether_it_is_cut(tmp_path):
     assert _states(status) == {"all": "new"}
     assert status.lines[0] == "Windows are yet to be cut from 1 file(s)."
     _run(tmp_path)
-    assert _states(_status(tmp_path)) == {"all": "committed"}
+    pipeline, workspace = _open(tmp_path)
+    partition = windows_partition(pipeline, scan(pipeline.source).partitions)
+    write_windows_of_run(pipeline, workspace, partition, lambda *_: None)
+    status = _status(tmp_path)
+    assert _states(status) == {"all": "committed"}
+    assert status.lines[0].startswith("2 windows of 1 series")
 
 
 def _shown(status: PipelineStatus, *, every: bool) -> list[str]:
@@ -261,18 +266,15 @@ def test_the_command_is_quick_with_hundreds_of_partitions_and_loads_no_framework
     heavy = ("tensorflow", "prefect", "apache_beam", "keras", "mlflow", "matplotlib")
     code = (
         "import sys, time\n"
-        "started = time.monotonic()\n"
         "from flows.cli import cli\n"
         f"cli(['status', {str(project / 'pipeline.yaml')!r}], standalone_mode=False)\n"
-        f"print(round(time.monotonic() - started, 2), "
+        f"print(round(time.process_time(), 2), "
         f"[name for name in {heavy} if name in sys.modules])"
     )
-    started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "transforms 1 new of 369 partitions; trains on all of 369" in done.stdout.replace(
         "\n", " "
     )
     assert done.stdout.splitlines()[-1].endswith("[]")
-    # About 1 s on an idle machine; a step that reads rows or traces a graph takes far longer.
-    assert time.monotonic() - started < 10
-    assert float(done.stdout.splitlines()[-1].split()[0]) < 5
+    # 0.6 s of the processor, and 0.1 s without the imports; wall time would tell of its neighbours.
+    assert float(done.stdout.splitlines()[-1].split()[0]) < 2
