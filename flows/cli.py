@@ -70,10 +70,12 @@ def templates() -> None:
 def validate(declaration: Path, overrides: tuple[str, ...]) -> None:
     """Check a declaration, and the source's schema against it, in seconds."""
     from transforms.contract.declaration import load
+    from transforms.partitions import choose
     from transforms.source import check_schema, scan
 
     pipeline = load(declaration, overrides)
     found = scan(pipeline.source)
+    choose(found.partitions, pipeline.training)
     check_schema(pipeline, found.files())
     click.echo(
         f"{declaration} is valid: {len(pipeline.features)} features, {len(pipeline.targets)} "
@@ -87,6 +89,24 @@ def schema() -> None:
     from transforms.contract.pipeline import PipelineSpec
 
     click.echo(json.dumps(PipelineSpec.model_json_schema(), indent=2))
+
+
+@cli.command()
+@_DECLARATION
+@_WORKSPACE
+@_SET
+@click.option("--all", "every", is_flag=True, help="A line for every partition, however many.")
+def status(
+    declaration: Path, workspace: Path | None, overrides: tuple[str, ...], every: bool
+) -> None:
+    """List the source's partitions with their state, and say what a run would do and why."""
+    from flows.progress import console
+    from flows.status import status_of, status_table
+
+    found = status_of(*_open(declaration, workspace, overrides))
+    console().print(status_table(found, every=every))
+    for line in found.lines:
+        click.echo(line)
 
 
 @cli.command()

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from flows.engine import configure, temporary_server
 from flows.record import RunRecord, read_record
-from flows.run import finished_run, identity_of
+from flows.run import up_to_date_run
 from flows.steps import scan_source
 from transforms.contract.errors import BraidError
 from transforms.contract.pipeline import PipelineSpec
@@ -35,7 +35,7 @@ def launch(
     partitions = scan_source(pipeline)
     if not retrain:
         name = transform_of_run(pipeline, partitions, workspace)
-        finished = finished_run(workspace, pipeline, identity_of(pipeline, name, partitions))
+        finished = up_to_date_run(workspace, pipeline, name, partitions)
         if finished is not None:
             console.print(
                 f"Nothing is new since run {finished[1].run_id}: same declaration, same rows. "

@@ -1,10 +1,11 @@
-"""What killed steps left in a workspace. Nothing else would ever remove it."""
+"""What killed steps and changed sources left in a workspace. Nothing else would remove it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 
+from flows.record import RunRecord, pipelines, read_records
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.workspace import Workspace, exclusive_lock, remove, remove_temporaries
@@ -45,6 +46,50 @@ def remove_leftovers_of_others(workspace: Workspace, transform: str) -> None:
             exclusive_lock(workspace.lock("transform", other), holder=f"transform {other}"),
         ):
             _sweep(workspace, other, ())
+
+
+def remove_superseded(
+    workspace: Workspace, pipeline: str, transform: str, partitions: Collection[Partition]
+) -> list[str]:
+    """Removes the shards of files that a pipeline's source had once and has no more.
+
+    Shards that another pipeline's newest run works with stay. The caller holds the transform's
+    lock.
+
+    Args:
+        workspace: Where everything lies.
+        pipeline: The pipeline's name.
+        transform: The transform's fingerprint.
+        partitions: What the source has now.
+
+    Returns:
+        The names of the partitions.
+    """
+    kept = {(part.name, part.fingerprint) for part in partitions}
+    for other in pipelines(workspace):
+        records = [record for _, record in read_records(workspace, other)]
+        newest = [r for r in records if r.status != "abandoned"][-1:] if other != pipeline else []
+        kept |= {item for r in newest if r.transform == transform for item in r.partitions.items()}
+    own = [record for _, record in read_records(workspace, pipeline)]
+    removed = []
+    for name, fingerprint in sorted(partitions_of_runs(own, transform) - kept):
+        if workspace.is_committed(transform, name, fingerprint):
+            remove(workspace.rejects(transform, name, fingerprint))
+            folder = workspace.shards(transform, name, fingerprint)
+            remove(folder / _MANIFEST)  # first, so that half a partition is none
+            remove(folder)
+            removed.append(name)
+    return removed
+
+
+def partitions_of_runs(records: Iterable[RunRecord], transform: str) -> set[tuple[str, str]]:
+    """Returns name and fingerprint of all that runs with a transform found in their source."""
+    return {
+        item
+        for record in records
+        if record.transform == transform
+        for item in (*record.partitions.items(), *record.past_partitions)
+    }
 
 
 def _transforms(workspace: Workspace) -> set[str]:

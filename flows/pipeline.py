@@ -23,7 +23,7 @@ from flows.process import StepDied
 from flows.progress import Reporter, console
 from flows.record import now, write_record
 from flows.report import PICTURE_FILE, SUMMARY_FILE, write_report
-from flows.run import CHECKPOINT_FOLDER, OpenedRun, finished_run, identity_of, open_run
+from flows.run import CHECKPOINT_FOLDER, OpenedRun, identity_of, open_run, up_to_date_run
 from flows.session import Session, span
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
@@ -111,11 +111,11 @@ def refresh_model(
         partitions = scan_source(pipeline)
         _name_flow_run(f"{pipeline.name}, {span(partitions)}, {now():%Y-%m-%d %H:%M:%S}")
         name = transform_of_run(pipeline, partitions, folders)
-        identity = identity_of(pipeline, name, partitions)
-        finished = None if retrain else finished_run(folders, pipeline, identity)
+        finished = None if retrain else up_to_date_run(folders, pipeline, name, partitions)
         if finished is not None:
             reporter.note(f"Nothing is new since run {finished[1].run_id}.")
             return str(finished[0])
+        identity = identity_of(pipeline, name, partitions)
         run = open_run(
             folders, pipeline, identity, transform=name, partitions=partitions, retrain=retrain
         )

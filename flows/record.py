@@ -64,8 +64,10 @@ class RunRecord(_Record):
         judgement: The fingerprint of gate, registry and budget of rejected rows: they change no
             model, but its fate.
         partitions: The fingerprint of every partition's source files, by the partition's name.
-        rows: Usable rows per split.
-        source_rows: Rows that the source has, unusable ones included.
+        past_partitions: Those, with their fingerprints, that the source had when the run was begun
+            or resumed before, and no longer has.
+        rows: Usable rows per split, of the partitions that train.
+        source_rows: Rows that these have in the source, unusable ones included.
         champion_problem: Why the champion could not be scored, if there is one.
         compared_with: The version of the champion that was scored beside the new model.
         training: What the training step told: epochs, seconds, parameters and the like.
@@ -86,6 +88,7 @@ class RunRecord(_Record):
     data_fingerprint: str
     training_fingerprint: str
     partitions: dict[str, str]
+    past_partitions: list[tuple[str, str]] = []
     rows: dict[str, int] = {}
     source_rows: int = 0
     rejects: list[RejectCount] = []
@@ -109,6 +112,12 @@ class RunRecord(_Record):
     def put_step(self, step: StepRecord) -> None:
         """Adds a step's record in the place of an earlier one of the same name."""
         self.steps = [s for s in self.steps if s.name != step.name] + [step]
+
+    def found(self, partitions: dict[str, str]) -> None:
+        """Notes what the source has now, and what it had when an earlier attempt looked."""
+        past = {*self.past_partitions, *self.partitions.items()}
+        self.past_partitions = sorted(past - set(partitions.items()))
+        self.partitions = partitions
 
     def forget_steps(self, *names: str) -> None:
         """Removes steps that have to be done again."""

@@ -10,6 +10,7 @@ from flows.record import RunRecord
 from flows.session import Session
 from trainer.registry import ModelRegistry, RegisteredVersion
 from transforms.contract.errors import BraidError
+from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace
@@ -28,7 +29,7 @@ def register_run(session: Session) -> str:
         run_id=f"{session.record.pipeline}/{session.record.run_id}",
         metrics=session.record.metrics,
         parameters=_parameters(session.pipeline),
-        tags=_tags(session.record, session.partitions),
+        tags=_tags(session.record, session.trained),
         texts={"declaration.json": session.pipeline.model_dump_json(indent=2)},
     )
 
@@ -70,9 +71,10 @@ def _tags(record: RunRecord, partitions: Sequence[Partition]) -> dict[str, str]:
         "braid.transform": record.transform,
         "braid.data_fingerprint": record.data_fingerprint,
         "braid.training_fingerprint": record.training_fingerprint,
-        # Names alone could be thousands of days; what they hold is what matters.
+        # Names alone could be thousands of days; the fingerprint is of these and of their files.
         "braid.partitions": str(len(partitions)),
         "braid.first_partition": partitions[0].name,
         "braid.last_partition": partitions[-1].name,
+        "braid.partitions_fingerprint": fingerprint([[p.name, p.fingerprint] for p in partitions]),
         "braid.identity": record.identity,
     }

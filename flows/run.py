@@ -21,6 +21,7 @@ from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, remove, remove_temporaries
+from transforms.partitions import choose
 
 EXIT_CODES = {"promoted": 0, "refused": 3}
 # What a run that will not be resumed gives back: checkpoints are its bulk.
@@ -60,12 +61,19 @@ class OpenedRun:
 def identity_of(
     pipeline: PipelineSpec, transform: str, partitions: Sequence[Partition]
 ) -> Identity:
-    """Returns what makes a run of this declaration on these rows the same as another."""
+    """Returns what makes a run of this declaration on these rows the same as another.
+
+    Of the source's partitions those count that train: a run is no other for the rest.
+
+    Raises:
+        BraidError: `training.partitions` chooses none of them.
+    """
+    chosen = choose(partitions, pipeline.training)
     run = fingerprint(
         {
             "training": pipeline.training_fingerprint(),
             "transform": transform,
-            "partitions": [[part.name, part.fingerprint] for part in partitions],
+            "partitions": [[part.name, part.fingerprint] for part in chosen],
         }
     )
     judgement = fingerprint(
@@ -92,6 +100,26 @@ def finished_run(
     return None
 
 
+def up_to_date_run(
+    workspace: Workspace, pipeline: PipelineSpec, transform: str, partitions: Sequence[Partition]
+) -> tuple[Path, RunRecord] | None:
+    """Returns the finished run that leaves a run over these partitions nothing to do, if any."""
+    if pending_partitions(workspace, transform, partitions):
+        return None  # also one that does not train: its shards are there when it is to
+    return finished_run(workspace, pipeline, identity_of(pipeline, transform, partitions))
+
+
+def pending_partitions(
+    workspace: Workspace, transform: str, partitions: Sequence[Partition]
+) -> list[Partition]:
+    """Returns the partitions that have no committed shards for a transform."""
+    return [
+        part
+        for part in partitions
+        if not workspace.is_committed(transform, part.name, part.fingerprint)
+    ]
+
+
 def open_run(
     workspace: Workspace,
     pipeline: PipelineSpec,
@@ -105,27 +133,34 @@ def open_run(
 
     The caller holds the pipeline's lock, so a run that is recorded as running was killed.
     """
-    unfinished, judged = None, None
-    for folder, record in read_records(workspace, pipeline.name):
-        if record.status in FINISHED:
-            judged = (folder, record) if _is_same(record, identity) else judged
-        elif record.status == "abandoned":
-            continue
-        elif _is_same(record, identity):
-            unfinished = folder, record
-        else:
+    records = read_records(workspace, pipeline.name)
+    for folder, record in records:
+        if record.status not in (*FINISHED, "abandoned") and not _is_same(record, identity):
             _abandon(folder, record)
-    if unfinished is not None:
-        folder, record = unfinished
-        why = "was killed" if record.status == "running" else _how_it_failed(record)
-        opened = OpenedRun(folder, record, f"it {why} before its end")
-    elif judged is not None and not retrain:
-        folder, record = judged
-        opened = OpenedRun(folder, record, "how it is judged changed, and nothing else")
-    else:
-        opened = _new_run(workspace, pipeline, identity, transform, partitions)
+    opened = run_to_resume(records, identity, retrain=retrain)
+    if opened is None:
+        opened = _new_run(workspace, pipeline, identity, transform)
+    # Those that do not train may be others than when a resumed run began.
+    opened.record.found({part.name: part.fingerprint for part in partitions})
     _prepare(opened, identity)
     return opened
+
+
+def run_to_resume(
+    records: Sequence[tuple[Path, RunRecord]], identity: Identity, *, retrain: bool = False
+) -> OpenedRun | None:
+    """Returns the run that a run of this identity would go on with, and why; None for a new one."""
+    same = [(folder, record) for folder, record in records if _is_same(record, identity)]
+    for folder, record in reversed(same):
+        if record.status not in (*FINISHED, "abandoned"):
+            why = "was killed" if record.status == "running" else _how_it_failed(record)
+            return OpenedRun(folder, record, f"it {why} before its end")
+    for folder, record in reversed(same):
+        if record.status in FINISHED and not retrain:
+            judged = record.judgement != identity.judgement
+            why = "how it is judged changed, and nothing else"
+            return OpenedRun(folder, record, why if judged else "what it trained on is the same")
+    return None
 
 
 def _how_it_failed(record: RunRecord) -> str:
@@ -160,7 +195,6 @@ def _new_run(
     pipeline: PipelineSpec,
     identity: Identity,
     transform: str,
-    partitions: Sequence[Partition],
 ) -> OpenedRun:
     started = now()
     run_id = _free_name(workspace, pipeline.name, f"{started:%Y%m%dT%H%M%SZ}-{identity.run[:6]}")
@@ -175,7 +209,7 @@ def _new_run(
         transform=transform,
         data_fingerprint=pipeline.data_fingerprint(),
         training_fingerprint=pipeline.training_fingerprint(),
-        partitions={part.name: part.fingerprint for part in partitions},
+        partitions={},
     )
     return OpenedRun(workspace.run(pipeline.name, run_id), record)
 

@@ -16,6 +16,7 @@ from trainer.layout import EXPORT_FOLDER
 from transforms.contract.jobs import Partition, PartitionRef, TrainJob, TransformJob
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, write_atomic
+from transforms.partitions import choose
 
 
 class Session:
@@ -26,7 +27,7 @@ class Session:
         workspace: Where everything lies.
         run: The run and what is known of it.
         transform: The transform's fingerprint.
-        partitions: The source's partitions.
+        partitions: The source's partitions; some of them train.
         reporter: Who is told about progress.
         search_path: Where a user's own functions are imported from, if the declaration names any.
     """
@@ -56,6 +57,11 @@ class Session:
     def title(self) -> str:
         """The pipeline and the partitions that it works on, for the names of tasks."""
         return f"{self.pipeline.name}, {span(self.partitions)}"
+
+    @property
+    def trained(self) -> tuple[Partition, ...]:
+        """The partitions whose rows train, validate and test: `training.partitions`."""
+        return choose(self.partitions, self.pipeline.training)
 
     @property
     def export_folder(self) -> Path:
@@ -112,8 +118,7 @@ class Session:
             workspace=str(self.workspace.root),
             transform=self.transform,
             partitions=tuple(
-                PartitionRef(name=part.name, fingerprint=part.fingerprint)
-                for part in self.partitions
+                PartitionRef(name=part.name, fingerprint=part.fingerprint) for part in self.trained
             ),
             run_folder=str(self.folder),
             champion=None if champion is None else str(champion),

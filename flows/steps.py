@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from flows.budget import check_budget, rows_per_split
-from flows.leftovers import remove_leftovers, remove_leftovers_of_others
+from flows.leftovers import remove_leftovers, remove_leftovers_of_others, remove_superseded
 from flows.record import StepRecord
-from flows.session import Session, Stopwatch, rows_step, rows_text
+from flows.run import pending_partitions
+from flows.session import Session, Stopwatch, rows_step, rows_text, span
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, declaration_of_table
 from transforms.contract.manifest import ShardManifest, total_rejects, total_replaced
@@ -60,7 +61,7 @@ def analyze(session: Session) -> None:
 
 def transform(session: Session) -> None:
     """Writes the shards of every partition that is not committed yet."""
-    pending = pending_partitions(session)
+    pending = _pending(session)
     total = len(session.partitions)
     note = f"reuses {total - len(pending)} of {total} partitions"
     if not pending:
@@ -73,8 +74,8 @@ def transform(session: Session) -> None:
 
 
 def count_rows(session: Session) -> None:
-    """Records what the shards hold, and refuses a run that lost too many rows."""
-    manifests = _manifests(session)
+    """Records what the shards hold that train, and refuses a run that lost too many rows."""
+    manifests = [found for part in session.trained if (found := _manifest(session, part))]
     record = session.record
     record.rows = rows_per_split(manifests)
     record.source_rows = sum(manifest.rows for manifest in manifests)
@@ -83,6 +84,8 @@ def count_rows(session: Session) -> None:
     session.save()
     share = record.rejected() / max(record.source_rows, 1)
     splits = ", ".join(f"{rows:,} {split}" for split, rows in record.rows.items())
+    if len(session.trained) < len(session.partitions):
+        splits += f" · of {span(session.trained)}, which train"
     session.reporter.done(
         "rows", f"{splits} · {record.rejected():,} rejected ({share:.1%}), kept with their reason"
     )
@@ -92,9 +95,8 @@ def count_rows(session: Session) -> None:
     )
 
 
-def pending_partitions(session: Session) -> list[Partition]:
-    """Returns the partitions that have no committed shards for the run's transform."""
-    return [part for part in session.partitions if _manifest(session, part) is None]
+def _pending(session: Session) -> list[Partition]:
+    return pending_partitions(session.workspace, session.transform, session.partitions)
 
 
 @contextmanager
@@ -102,16 +104,18 @@ def transform_lock(session: Session) -> Iterator[None]:
     """Keeps other pipelines' runs from writing the same shards; cleans up after killed ones.
 
     Shards are named by their content, so two pipelines with the same features write the same
-    files. The second one waits, and then finds them committed.
+    files. The second one waits, and then finds them committed. When all shards are there, those
+    go that were made of files which the source no longer has.
     """
     workspace, transform = session.workspace, session.transform
     remove_leftovers_of_others(workspace, transform)
     path, holder = workspace.lock("transform", transform), f"transform {transform}"
     committed = workspace.read_transform(transform) is not None
-    if committed and not pending_partitions(session):
+    if committed and not _pending(session):
         # Nothing to write, so nothing to wait for: whoever holds the lock has cleaned up.
         with suppress(BraidError), exclusive_lock(path, holder=holder):
             remove_leftovers(workspace, transform, session.partitions)
+            _remove_superseded(session)
         yield
         return
 
@@ -125,12 +129,20 @@ def transform_lock(session: Session) -> Iterator[None]:
         stack.enter_context(session.child_locks(descriptor))
         remove_leftovers(workspace, transform, session.partitions)
         yield
+        _remove_superseded(session)
+
+
+def _remove_superseded(session: Session) -> None:
+    removed = remove_superseded(
+        session.workspace, session.record.pipeline, session.transform, session.partitions
+    )
+    if removed:
+        names = ", ".join(removed[:3]) + (" ..." if len(removed) > 3 else "")
+        session.reporter.note(
+            f"  removed the shards of {len(removed)} partition(s) that changed or are gone "
+            f"from the source: {names}"
+        )
 
 
 def _manifest(session: Session, partition: Partition) -> ShardManifest | None:
     return session.workspace.read_shards(session.transform, partition.name, partition.fingerprint)
-
-
-def _manifests(session: Session) -> list[ShardManifest]:
-    found = [_manifest(session, partition) for partition in session.partitions]
-    return [manifest for manifest in found if manifest is not None]

@@ -29,7 +29,7 @@ def cut_windows(session: Session) -> None:
         found = committed_windows(workspace, partition)
         if found is not None:
             session.partitions = (found[0],)
-            session.skip(STEP, f"{_text(found[1])}; they are cut already")
+            session.skip(STEP, f"{windows_text(found[1])}; they are cut already")
             return
         with session.reporter.step(STEP) as view:
 
@@ -39,11 +39,12 @@ def cut_windows(session: Session) -> None:
             cut, counts = write_windows_of_run(session.pipeline, workspace, partition, show)
     session.partitions = (cut,)
     seconds = round(watch.seconds(), 3)
-    step = StepRecord(name=STEP, seconds=seconds, rows=counts.rows, note=_text(counts))
+    step = StepRecord(name=STEP, seconds=seconds, rows=counts.rows, note=windows_text(counts))
     session.finish(step, rows_text(step))
 
 
-def _text(counts: WindowCounts) -> str:
+def windows_text(counts: WindowCounts) -> str:
+    """Returns how many windows were cut, and how many were not."""
     text = (
         f"{counts.windows:,} windows of {counts.entities:,} series; "
         f"{counts.straddling:,} left out, as their next steps lie in two splits"

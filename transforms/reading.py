@@ -106,7 +106,7 @@ class BatchReader:
         names.add(self._pipeline.source.key)
         if not self._features_only:
             names |= {c for place, c in column_names(self._pipeline) if place == "split.column"}
-        return sorted(names - {self._pipeline.source.partition_by})
+        return sorted(names - {self._pipeline.source.partition_column})
 
     def read(self, unit: WorkUnit, batch_rows: int) -> Iterator[RawBatch]:
         """Yields a unit's rows, `batch_rows` source rows at a time, in a fixed order.
@@ -136,9 +136,9 @@ class BatchReader:
 
     def _conform(self, batch: pa.RecordBatch, unit: WorkUnit, file: str) -> RawBatch:
         table = {name: batch.column(name) for name in batch.schema.names}
-        key_name, partition_by = self._pipeline.source.key, self._pipeline.source.partition_by
-        if partition_by is not None and partition_by not in table:
-            table[partition_by] = pa.repeat(pa.scalar(unit.value), batch.num_rows)
+        key_name, folder = self._pipeline.source.key, self._pipeline.source.partition_column
+        if folder is not None and folder not in table:
+            table[folder] = pa.repeat(pa.scalar(unit.value), batch.num_rows)
         keys = key_bytes(table[key_name])
         rejected: dict[int, Reject] = {}
         result = RawBatch(keys, np.zeros(0), {}, batch.num_rows, file)

@@ -24,9 +24,11 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import SourceSpec, TimeSplit
 from transforms.contract.targets import TargetSpec
 from transforms.formats import SUFFIXES, read_schema
+from transforms.partitions import PartitionOrder
 from transforms.splits import time_bounds
 from transforms.windows import check_long_table, window_schema
 
+WHOLE_TABLE = "all"  # the name of the only partition of a table that has none
 _HIVE = pa.string()  # what a folder's name is
 _FOOTER_THREADS = 16  # footers are small and, in a bucket, far away
 
@@ -36,7 +38,7 @@ class Scan:
     """What a source has at one moment.
 
     Attributes:
-        partitions: In the order of their values: numbers as numbers, everything else as text.
+        partitions: In their order, which `PartitionOrder` says.
     """
 
     partitions: tuple[Partition, ...]
@@ -77,12 +79,14 @@ def scan(source: SourceSpec) -> Scan:
             received="none",
             action="Correct source.path or source.format.",
         )
-    groups: dict[str | None, list[SourceFile]] = {}
+    groups: dict[str, list[SourceFile]] = {}
     for info in sorted(infos, key=lambda i: i.path):
         file = SourceFile(path=info.path, size=info.size, modified_ns=info.mtime_ns or 0)
-        groups.setdefault(_partition_value(source, info.path), []).append(file)
-    values = sorted(groups, key=_partition_order)
-    return Scan(tuple(_partition(source, value, groups[value]) for value in values))
+        groups.setdefault(_partition_name(source, info.path), []).append(file)
+    partitions = [_partition(source, name, files) for name, files in groups.items()]
+    order = PartitionOrder(part.value or "" for part in partitions)
+    # Files that differ in their suffix alone have equal values.
+    return Scan(tuple(sorted(partitions, key=lambda p: (order.key(p.value or ""), p.name))))
 
 
 def check_schema(
@@ -119,7 +123,7 @@ def _check_columns(
         check_long_table(pipeline, schema, path, labelled=not features_only)
         schema = window_schema(pipeline, schema, labelled=not features_only)
         pipeline, path = pipeline.of_windows(path), f"the windows of {path}"
-    present = set(schema.names) | {pipeline.source.partition_by}
+    present = set(schema.names) | {pipeline.source.partition_column}
     for place, column in column_names(pipeline, features_only=features_only):
         if column not in present:
             raise BraidError(
@@ -203,34 +207,52 @@ def _list(source: SourceSpec) -> list[pafs.FileInfo]:
     ]
 
 
-def _partition_value(source: SourceSpec, path: str) -> str | None:
-    """Returns the hive value that a file's path has for the partition key."""
-    if source.partition_by is None:
-        return None
-    prefix = f"{source.partition_by}="
-    for part in reversed(posixpath.dirname(path).split("/")):
-        if part.startswith(prefix):
-            return part.removeprefix(prefix)
-    raise BraidError(
-        path,
-        expected=f"a folder '{prefix}VALUE' in the path, as source.partition_by declares",
-        received="none",
-        action="Move the file into such a folder, or leave source.partition_by out.",
-    )
+def _partition_name(source: SourceSpec, path: str) -> str:
+    """Returns the name of the partition that a file belongs to."""
+    rule = source.partition_by
+    if rule is None:
+        return WHOLE_TABLE
+    if isinstance(rule, str):
+        name = _hive_folder(rule, path)
+        expected = f"a folder '{rule}=VALUE' in the path"
+    else:
+        _, folder = open_filesystem(source_folder(source))
+        below = posixpath.relpath(path, folder)
+        name = below if rule.file else rule.date_in(below)
+        expected = f"a date like {rule.path_date} in the path below {folder}"
+    if name is None:
+        raise BraidError(
+            path,
+            expected=f"{expected}, as source.partition_by declares",
+            received="none",
+            action="Move the file to such a place, or correct source.partition_by.",
+        )
+    return name
 
 
-def _partition_order(value: str | None) -> tuple[int, float, str]:
-    try:
-        return 0, float(value or 0), value or ""
-    except ValueError:
-        return 1, 0.0, value or ""
+def _hive_folder(key: str, path: str) -> str | None:
+    folders = reversed(posixpath.dirname(path).split("/"))
+    return next((folder for folder in folders if folder.startswith(f"{key}=")), None)
 
 
-def _partition(source: SourceSpec, value: str | None, files: list[SourceFile]) -> Partition:
+def _partition(source: SourceSpec, name: str, files: list[SourceFile]) -> Partition:
     # The folder's own path is left out, so that a table that moves as a whole stays the same.
     content = [
         [file.path.rpartition("/")[2], file.size, file.modified_ns]
         for file in sorted(files, key=lambda f: f.path)
     ]
-    name = "all" if value is None else f"{source.partition_by}={value}"
+    value = _partition_value(source, name)
     return Partition(name=name, value=value, fingerprint=fingerprint(content), files=tuple(files))
+
+
+def _partition_value(source: SourceSpec, name: str) -> str | None:
+    """Returns what a partition compares by; of a file, its name without the format's suffix."""
+    rule = source.partition_by
+    if rule is None:
+        return None
+    if isinstance(rule, str):
+        return name.removeprefix(f"{rule}=")
+    if rule.file:
+        suffix = max((s for s in SUFFIXES[source.format] if name.endswith(s)), key=len, default="")
+        return name.removesuffix(suffix)
+    return name

@@ -1,30 +1,37 @@
 from __future__ import annotations
 
+import io
 import json
 from types import SimpleNamespace
 
+from rich.console import Console
+
 from flows import registration
+from flows.progress import Reporter
 from flows.registration import register_run
 from flows.run import Identity, open_run
+from flows.session import Session
 from transforms.contract.declaration import parse
+from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition
 from transforms.contract.workspace import Workspace
 
 
-def test_a_version_tells_its_partitions_in_source_order_and_its_whole_declaration(
+def test_a_version_tells_what_it_saw_in_source_order_and_its_whole_declaration(
     tmp_path, monkeypatch
 ):
     labels = {f"label {n}": 1.0 for n in range(1000)}
     pipeline = parse(
         {
             "name": "flats",
-            "source": {"path": "/data", "key": "id"},
+            "source": {"path": "/data", "key": "id", "partition_by": "day"},
+            "training": {"partitions": {"last": 3}},
             "features": {"area": {"kind": "numeric"}},
             "targets": {"group": {"kind": "multiclass", "class_weights": labels}},
         }
     )
     partitions = tuple(
-        Partition(name=f"day={n}", value=str(n), fingerprint="f", files=()) for n in (9, 10, 11)
+        Partition(name=f"day={n}", value=str(n), fingerprint="f", files=()) for n in (8, 9, 10, 11)
     )
     workspace = Workspace(tmp_path)
     run = open_run(workspace, pipeline, Identity("i", "j"), transform="t", partitions=partitions)
@@ -36,16 +43,19 @@ def test_a_version_tells_its_partitions_in_source_order_and_its_whole_declaratio
 
     registry = SimpleNamespace(register=register)
     monkeypatch.setattr(registration, "open_registry", lambda *_: registry)
-    session = SimpleNamespace(
-        pipeline=pipeline,
-        workspace=workspace,
-        record=run.record,
+    session = Session(
+        pipeline,
+        workspace,
+        run,
+        transform="t",
         partitions=partitions,
-        export_folder=tmp_path / "export",
+        reporter=Reporter(Console(file=io.StringIO())),
     )
     assert register_run(session) == "1"
     assert given["tags"]["braid.first_partition"] == "day=9"
     assert given["tags"]["braid.last_partition"] == "day=11"
     assert given["tags"]["braid.partitions"] == "3"
+    seen = [["day=9", "f"], ["day=10", "f"], ["day=11", "f"]]
+    assert given["tags"]["braid.partitions_fingerprint"] == fingerprint(seen)
     whole = json.loads(given["texts"]["declaration.json"])
     assert len(whole["targets"]["group"]["class_weights"]) == 1000

@@ -7,8 +7,9 @@ import os
 import pytest
 
 from flows.record import RunRecord, StepRecord, read_record, read_records, write_record
-from flows.run import Identity, finished_run, identity_of, is_going_on, open_run
+from flows.run import Identity, finished_run, identity_of, is_going_on, open_run, up_to_date_run
 from transforms.contract.declaration import parse
+from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.workspace import Workspace, exclusive_lock
 
@@ -58,6 +59,50 @@ def test_rows_declaration_and_training_make_the_identity_and_the_gate_does_not()
     judged = identity(gate={"at_least": 0.9})
     assert judged.run == identity().run
     assert judged.judgement != identity().judgement
+
+
+def test_partitions_that_do_not_train_are_no_part_of_the_identity():
+    def identity(choice, *days):
+        pipeline = _pipeline(
+            source={"path": "/data", "key": "id", "partition_by": "day"},
+            training={"partitions": choice},
+        )
+        return identity_of(pipeline, "t", [_partition(f"{day}", fp) for day, fp in days]).run
+
+    early = {"to": 2}
+    assert identity(early, (1, "a"), (2, "b")) == identity(early, (1, "a"), (2, "b"), (3, "c"))
+    assert identity(early, (1, "a"), (2, "b")) != identity(early, (1, "x"), (2, "b"))
+    assert identity("all", (1, "a"), (2, "b")) != identity("all", (1, "a"), (2, "b"), (3, "c"))
+    assert identity("all", (1, "a"), (2, "b")) != identity(early, (1, "a"), (2, "b"))
+    with pytest.raises(BraidError, match=r"training\.partitions: expected a range with some"):
+        identity({"from": 4}, (1, "a"))
+
+
+def test_a_run_is_up_to_date_once_all_shards_are_there(workspace):
+    pipeline = _pipeline(
+        source={"path": "/data", "key": "id", "partition_by": "day"},
+        training={"partitions": {"to": 1}},
+    )
+    partitions = [_partition("1"), _partition("2")]
+    identity = identity_of(pipeline, "t", partitions)
+    run = open_run(workspace, pipeline, identity, transform="t", partitions=partitions[:1])
+    _end(run, "promoted", "train")
+    _commit(workspace, partitions[0])
+    assert up_to_date_run(workspace, pipeline, "t", partitions[:1]) is not None
+    assert up_to_date_run(workspace, pipeline, "t", partitions) is None
+    again = open_run(workspace, pipeline, identity, transform="t", partitions=partitions)
+    assert (again.folder, again.resumed) == (run.folder, "what it trained on is the same")
+    assert again.record.partitions == {"1": "f1", "2": "f1"}
+    assert again.record.step("train") is not None
+    _end(again, "promoted", "train")
+    _commit(workspace, partitions[1])
+    assert up_to_date_run(workspace, pipeline, "t", partitions) is not None
+
+
+def _commit(workspace, part) -> None:
+    path = workspace.shards("t", part.name, part.fingerprint) / "manifest.json"
+    path.parent.mkdir(parents=True)
+    path.touch()
 
 
 def test_another_budget_of_rejected_rows_judges_the_same_model_again():

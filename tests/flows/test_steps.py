@@ -12,8 +12,9 @@ from rich.console import Console
 from flows.progress import Reporter
 from flows.run import Identity, open_run
 from flows.session import Session
-from flows.steps import transform_lock
+from flows.steps import count_rows, transform_lock
 from transforms.contract.declaration import parse
+from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.manifest import Shard, ShardManifest, TransformManifest
 from transforms.contract.workspace import Workspace, exclusive_lock
@@ -28,14 +29,15 @@ def workspace(tmp_path) -> Workspace:
     return Workspace(tmp_path / "workspace")
 
 
-def _session(workspace: Workspace, *partitions: Partition) -> Session:
+def _session(workspace: Workspace, *partitions: Partition, **changes) -> Session:
     pipeline = parse(
         {
             "name": "flats",
-            "source": {"path": "/data", "key": "id"},
+            "source": {"path": "/data", "key": "id", "partition_by": "day"},
             "features": {"area": {"kind": "numeric"}},
             "targets": {"sold": {"kind": "binary"}},
         }
+        | changes
     )
     run = open_run(
         workspace, pipeline, Identity("i", "j"), transform=OURS, partitions=list(partitions)
@@ -150,6 +152,71 @@ def test_a_run_with_nothing_to_write_does_not_wait_for_another(workspace):
         transform_lock(_session(workspace, DAY_1)),
     ):
         assert (folder / "units").exists()
+
+
+@pytest.mark.parametrize("pending", [False, True])
+def test_shards_of_files_that_the_source_has_no_more_are_removed(workspace, pending):
+    _transform(workspace, OURS)
+    _session(workspace, DAY_1, DAY_2)  # an earlier run
+    old, gone = _commit(workspace, OURS, DAY_1), _commit(workspace, OURS, DAY_2)
+    unknown = _commit(workspace, OURS, DAY_1.model_copy(update={"fingerprint": "f9"}))
+    corrected = DAY_1.model_copy(update={"fingerprint": "f1b"})
+    session = _session(workspace, corrected)
+    if not pending:
+        _commit(workspace, OURS, corrected)
+    with transform_lock(session):
+        assert old.exists() == gone.exists() == pending, "they stay until the new ones are there"
+        if pending:
+            _commit(workspace, OURS, corrected)
+    assert not old.exists()
+    assert not gone.exists()
+    assert not workspace.rejects(OURS, "day=1", "f1").exists()
+    assert unknown.exists(), "no run of this pipeline made it"
+    assert workspace.is_committed(OURS, "day=1", "f1b")
+    (trained,) = session.train_job().shard_folders()
+    assert trained[0].name == "day=1@f1b"
+    assert "of 2 partition(s) that changed or are gone" in session.reporter.console.file.getvalue()
+
+
+def test_shards_that_another_pipelines_newest_run_has_stay(workspace):
+    _transform(workspace, OURS)
+    _session(workspace, DAY_1)
+    _session(workspace, DAY_1, name="other")
+    shared = _commit(workspace, OURS, DAY_1)
+    corrected = DAY_1.model_copy(update={"fingerprint": "f1b"})
+    _commit(workspace, OURS, corrected)
+    with transform_lock(_session(workspace, corrected)):
+        pass
+    assert shared.exists()
+    with transform_lock(_session(workspace, corrected, name="other")):
+        pass
+    assert not shared.exists()
+
+
+def test_a_step_that_fails_keeps_the_shards_that_it_was_to_replace(workspace):
+    _transform(workspace, OURS)
+    _session(workspace, DAY_1)
+    old = _commit(workspace, OURS, DAY_1)
+    session = _session(workspace, DAY_1.model_copy(update={"fingerprint": "f1b"}))
+    with pytest.raises(RuntimeError), transform_lock(session):
+        raise RuntimeError
+    assert old.exists()
+
+
+def test_only_the_chosen_partitions_train_and_are_counted(workspace):
+    for part in (DAY_1, DAY_2):
+        _commit(workspace, OURS, part)
+    session = _session(workspace, DAY_1, DAY_2, training={"partitions": {"last": 1}})
+    assert [part.name for part in session.train_job().partitions] == ["day=2"]
+    assert len(session.transform_job(session.partitions).partitions) == 2
+    with pytest.raises(BraidError, match="expected test rows"):
+        count_rows(session)
+    assert session.record.rows == {"train": 1, "validation": 0, "test": 0}
+    assert session.record.source_rows == 1
+    assert (
+        "1 train, 0 validation, 0 test · of day=2, which"
+        in session.reporter.console.file.getvalue()
+    )
 
 
 def test_the_names_of_tasks_tell_the_partitions_in_the_order_of_the_source(workspace):

@@ -51,14 +51,66 @@ def test_file_uri_is_read_like_a_path(tmp_path: Path) -> None:
 
 
 def test_partitions_are_in_the_order_of_their_values(tmp_path: Path) -> None:
-    for release in ("11.0", "2.0", "draft", "0.6"):
+    for release in ("11.0", "2.0", "0.6"):
         write_rows(ROWS, tmp_path / f"release={release}" / "a.parquet")
     assert partitions(tmp_path, partition_by="release") == [
         "release=0.6",
         "release=2.0",
         "release=11.0",
-        "release=draft",
     ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "paths", "expected"),
+    [
+        (
+            "%Y/%m/%d",
+            ["2026/01/31/a", "2025/12/01/a", "2025/12/01/b"],
+            ["2025-12-01", "2026-01-31"],
+        ),
+        ("%Y/%m", ["2026/01/x/a"], ["2026-01"]),
+        ("%d.%m.%Y", ["01.02.2026", "02.01.2026"], ["2026-01-02", "2026-02-01"]),
+        ("day %Y%m%d, %H", ["a/day 20260131, 05"], ["2026-01-31T05"]),
+        ("%Y%m%d", ["20269931-of-20260131"], ["2026-01-31"]),
+    ],
+)
+def test_a_date_in_the_path_is_a_partition(
+    tmp_path: Path, pattern: str, paths: list[str], expected: list[str]
+) -> None:
+    folder = tmp_path / "20200101" / "2020" / "01" / "01"  # what leads to the table is no part
+    for path in paths:
+        write_rows(ROWS, folder / f"{path}.parquet")
+    by = {"path_date": pattern}
+    assert partitions(folder, partition_by=by) == expected
+    assert partitions(folder / "*.parquet", partition_by=by) == expected
+
+
+@pytest.mark.parametrize("path", ["2026/31/01/a", "12026/01/310/a", "a"])
+def test_a_path_without_a_date_is_refused(tmp_path: Path, path: str) -> None:
+    write_rows(ROWS, tmp_path / f"{path}.parquet")
+    with pytest.raises(BraidError, match="expected a date like %Y/%m/%d in the path below"):
+        partitions(tmp_path, partition_by={"path_date": "%Y/%m/%d"})
+
+
+def test_each_file_is_a_partition_in_the_order_of_what_it_is_called(tmp_path: Path) -> None:
+    for release in ("11.0", "2.0"):
+        write_rows(ROWS, tmp_path / f"{release}.parquet")
+    assert partitions(tmp_path, partition_by={"file": True}) == ["2.0.parquet", "11.0.parquet"]
+    write_rows(ROWS, tmp_path / "old" / "2.0.parquet")
+    found = scan(pipeline(tmp_path, partition_by={"file": True}).source).partitions
+    assert [(part.name, len(part.files)) for part in found] == [
+        ("11.0.parquet", 1),
+        ("2.0.parquet", 1),
+        ("old/2.0.parquet", 1),
+    ]
+    assert partitions(tmp_path / "2.0.parquet", partition_by={"file": True}) == ["2.0.parquet"]
+
+
+def test_a_date_in_the_path_is_no_column(tmp_path: Path) -> None:
+    write_rows(ROWS, tmp_path / "2026" / "01" / "a.parquet")
+    declared = pipeline(tmp_path, partition_by={"path_date": "%Y/%m"})
+    check_schema(declared, scan(declared.source).files())
+    assert declared.source.partition_column is None
 
 
 def test_fingerprint_follows_the_files_and_not_their_place(tmp_path: Path) -> None:

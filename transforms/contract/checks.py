@@ -17,7 +17,7 @@ from transforms.contract.encoders import (
 )
 from transforms.contract.features import Categorical, Noise, RawColumn, Text
 from transforms.contract.kinds import Feature
-from transforms.contract.model import DiscriminatorSpec
+from transforms.contract.model import DiscriminatorSpec, PartitionChoice
 from transforms.contract.pictures import check_augmentations, check_backbones, check_decoders
 from transforms.contract.source import WINDOW_SPLIT_COLUMN, HashSplit, TimeSplit
 from transforms.contract.targets import BinaryMask, ContinuousImage
@@ -78,6 +78,16 @@ def _windows_do_not_leak(pipeline: PipelineSpec) -> None:
                 f"@features.{name} a column that is known at a window's last step, "
                 f"received {min(later)!r}"
             )
+
+
+def _there_are_partitions_to_choose_from(pipeline: PipelineSpec) -> None:
+    """Refuses to choose among the partitions of a table that is one."""
+    choice = pipeline.training.partitions
+    if isinstance(choice, PartitionChoice) and pipeline.source.partition_by is None:
+        raise ValueError(
+            "@training.partitions all where source.partition_by is not declared, "
+            f"received {choice.in_words()}"
+        )
 
 
 def _noise_stands_beside_columns(pipeline: PipelineSpec) -> None:
@@ -250,6 +260,7 @@ def _ids_mean_the_same(left: Feature, right: Feature) -> bool:
 CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
     _names_are_unique,
     _windows_do_not_leak,
+    _there_are_partitions_to_choose_from,
     _noise_stands_beside_columns,
     _class_weights_name_labels,
     _the_model_takes_what_is_declared,

@@ -203,6 +203,10 @@ def _is_tag(part: int | str, place: dict[str, Any]) -> bool:
         "many",
         "single",
         "several",
+        "hive",
+        "every",
+        "some",
+        "in_path",
         "[key]",
         USER_KIND,
     )
@@ -275,4 +279,4 @@ def _children(node: dict[str, Any], part: str, schema: dict[str, Any]) -> list[d
         return [node["items"]]
     if part in ("single", "several"):  # one of these has `columns`, and by that alone is known
         return [node] if ("columns" in node.get("properties", {})) == (part == "several") else []
-    return [node] if part in ("one", "many", "hash", "column", "time") else []
+    return [node] if part in ("one", "many", "hash", "column", "time", "in_path", "some") else []

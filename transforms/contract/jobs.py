@@ -23,8 +23,9 @@ class Partition(Spec):
     """What new data arrives in.
 
     Attributes:
-        name: "all", or the hive directory's name such as "day=2026-01-31".
-        value: The hive directory's value; None for "all".
+        name: "all", the hive directory's name such as "day=2026-01-31", a date in the path such as
+            "2026-01-31", or a file's path below the source's folder.
+        value: What it compares by, such as "2026-01-31"; None for "all".
         fingerprint: The fingerprint of its files' names, sizes and modification times.
     """
 

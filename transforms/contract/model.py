@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    ConfigDict,
     Discriminator,
     Field,
     NonNegativeInt,
@@ -101,10 +102,61 @@ class DiscriminatorSpec(Spec):
     dropout: DropoutRate = 0.3
 
 
+class PartitionChoice(Spec):
+    """Some partitions of the source: the newest, or a range.
+
+    Attributes:
+        last: So many of the last, in the order of the partitions.
+        from_: The first, `from` in the declaration; without it there is no lower bound.
+        to: The last, itself included; a month or a day is meant to its end.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    last: PositiveInt | None = None
+    from_: Annotated[str | int | float | None, Field(alias="from")] = None
+    to: str | int | float | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        ranged = self.from_ is not None or self.to is not None
+        if ranged == (self.last is not None):
+            given = self.model_dump(exclude_none=True) or "none of them"
+            raise ValueError(f"either last, or from and to or one of these, received {given}")
+        return self
+
+    def first(self) -> str | None:
+        """Returns the lower bound as partitions spell their values."""
+        return None if self.from_ is None else str(self.from_)
+
+    def final(self) -> str | None:
+        """Returns the upper bound as partitions spell their values."""
+        return None if self.to is None else str(self.to)
+
+    def in_words(self) -> str:
+        """Returns the choice as a person would say it."""
+        if self.last is not None:
+            return f"the last {self.last}"
+        bounds = (("from", self.from_), ("to", self.to))
+        return " ".join(f"{word} {value}" for word, value in bounds if value is not None)
+
+
+def _every_or_some(value: Any) -> str:
+    return "every" if isinstance(value, str) else "some"
+
+
+Partitions = Annotated[
+    Annotated[Literal["all"], Tag("every")] | Annotated[PartitionChoice, Tag("some")],
+    Discriminator(_every_or_some),
+]
+
+
 class TrainingSpec(Spec):
     """What to train for, how long and how fast.
 
     Attributes:
+        partitions: Which of the source's partitions train, validate and test: "all", `{last: 30}`,
+            or a range `{from: 2026-01-01, to: 2026-03-31}`. The shards of the others stay.
         objective: "supervised" lowers the targets' losses. "adversarial" trains the network to
             make pictures that a discriminator takes for real ones; it is for exactly one image
             target, and wants a noise feature and no early stopping.
@@ -117,6 +169,7 @@ class TrainingSpec(Spec):
         shuffle_bytes: The shuffle buffer's size; what it holds is the trainer's memory for data.
     """
 
+    partitions: Partitions = "all"
     objective: Literal["supervised", "adversarial"] = "supervised"
     loss_balance: Literal["fixed", "uncertainty"] = "fixed"
     discriminator: DiscriminatorSpec = DiscriminatorSpec()

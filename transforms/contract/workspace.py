@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from transforms.contract.errors import BraidError
+from transforms.contract.fingerprint import fingerprint
 from transforms.contract.manifest import ShardManifest, TransformManifest
 
 _TEMPORARY = ".tmp-"
+_LONGEST_NAME = 200  # bytes, of the 255 that file systems allow; a path of folders may be longer
 _LOCK_RETRY_SECONDS = 0.2
 
 LockKind = Literal["run", "server", "transform", "registry", "windows"]
@@ -86,12 +88,22 @@ class Workspace:
         self, transform: str, partition: str, partition_fingerprint: str
     ) -> ShardManifest | None:
         """Returns a partition's manifest, or None if its shards are not committed."""
-        path = self.shards(transform, partition, partition_fingerprint) / "manifest.json"
+        path = self._shard_manifest(transform, partition, partition_fingerprint)
         return ShardManifest.model_validate_json(path.read_text()) if path.exists() else None
+
+    def is_committed(self, transform: str, partition: str, partition_fingerprint: str) -> bool:
+        """Returns whether a partition's shards are committed."""
+        return self._shard_manifest(transform, partition, partition_fingerprint).exists()
+
+    def _shard_manifest(self, transform: str, partition: str, partition_fingerprint: str) -> Path:
+        return self.shards(transform, partition, partition_fingerprint) / "manifest.json"
 
 
 def _address(partition: str, partition_fingerprint: str) -> str:
-    return f"{partition.replace('/', ',')}@{partition_fingerprint}"
+    name = partition.replace("/", ",")
+    if len(name.encode()) > _LONGEST_NAME:
+        name = fingerprint(partition)
+    return f"{name}@{partition_fingerprint}"
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -521,3 +521,61 @@ def test_adversarial_training_wants_one_picture_noise_and_every_epoch(
     message = error_of(declaration, override)
     assert place in message
     assert f"received {received}" in message
+
+
+@pytest.mark.parametrize("by", ["day", "{path_date: '%Y/%m/%d'}", "{file: true}"])
+@pytest.mark.parametrize("choice", ["all", "{last: 30}", "{from: 2026-01-01, to: 2026-03-31}"])
+def test_partitions_and_their_choice_are_read_and_written(
+    declaration: Path, by: str, choice: str
+) -> None:
+    pipeline = load(declaration, [f"source.partition_by={by}", f"training.partitions={choice}"])
+    assert PipelineSpec.model_validate_json(pipeline.model_dump_json()) == pipeline
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["source.partition_by={path_date: '%m/%d'}"],
+            "source.partition_by: expected path_date to have %Y, then as many of %m",
+        ),
+        (["source.partition_by={path_date: '%Y/%Y'}"], "received '%Y/%Y'"),
+        (["source.partition_by={path_date: '%Y/%m%'}"], "received '%Y/%m%'"),
+        (["source.partition_by={path_date: '%Y', file: true}"], "expected either path_date or"),
+        (["source.partition_by={}"], "expected either path_date or file: true, received neither"),
+        (
+            ["source.partition_by={path: '%Y'}"],
+            "source.partition_by.path: expected one of the keys file, path_date",
+        ),
+        (["source.partition_by=[day]"], "source.partition_by: expected"),
+        (
+            ["source.partition_by=day", "training.partitions={last: 0}"],
+            "training.partitions.last: expected greater than",
+        ),
+        (
+            ["source.partition_by=day", "training.partitions={last: 3, to: 5}"],
+            "training.partitions: expected either last, or from and to",
+        ),
+        (
+            ["source.partition_by=day", "training.partitions={lats: 3}"],
+            "training.partitions.lats: expected one of the keys from, last, to (did you mean 'last",
+        ),
+        (["source.partition_by=day", "training.partitions=some"], "expected 'all'"),
+        (
+            ["training.partitions={last: 3}"],
+            "training.partitions: expected all where source.partition_by is not declared, "
+            "received the last 3",
+        ),
+    ],
+)
+def test_partitions_that_cannot_be_are_refused(
+    declaration: Path, overrides: list[str], message: str
+) -> None:
+    assert message in error_of(declaration, *overrides)
+
+
+def test_which_partitions_train_is_a_matter_of_training() -> None:
+    by_day = {"source": {"path": "/data", "key": "id", "partition_by": "day"}}
+    chosen = spec(**by_day, training={"partitions": {"last": 3}})
+    assert chosen.data_fingerprint() == spec(**by_day).data_fingerprint()
+    assert chosen.training_fingerprint() != spec(**by_day).training_fingerprint()

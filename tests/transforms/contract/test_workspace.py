@@ -10,6 +10,7 @@ import pytest
 
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace import (
+    Workspace,
     exclusive_lock,
     remove_temporaries,
     replacing,
@@ -104,3 +105,12 @@ def test_a_free_lock_is_taken_at_once(tmp_path: Path) -> None:
     seen: list[BraidError] = []
     with waiting_lock(tmp_path / "a.lock", holder="x", on_wait=seen.append):
         assert seen == []
+
+
+def test_a_partition_with_a_long_name_has_a_folder_that_file_systems_take(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    long = "/".join(["é" * 60] * 4)
+    folder = workspace.shards("t", long, "f1")
+    folder.mkdir(parents=True)
+    assert folder != workspace.shards("t", long + "x", "f1")
+    assert workspace.shards("t", "2026/a.csv", "f1").name == "2026,a.csv@f1"

@@ -1,0 +1,260 @@
+"""What `braid status` shows: the state of every partition, and what a run would do and why.
+
+Names and manifests tell all of it; no row is read and nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from rich.markup import escape
+from rich.table import Table
+
+from flows.leftovers import partitions_of_runs
+from flows.record import RunRecord, read_records
+from flows.run import (
+    OpenedRun,
+    identity_of,
+    is_going_on,
+    pending_partitions,
+    run_to_resume,
+    up_to_date_run,
+)
+from transforms.contract.jobs import Partition
+from transforms.contract.manifest import ShardManifest
+from transforms.contract.model import PartitionChoice
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.workspace import Workspace
+from transforms.identity import transform_of_run
+from transforms.partitions import choose
+from transforms.source import scan
+from transforms.windows import windows_partition
+
+State = Literal["new", "changed", "committed", "rejected above budget", "gone from the source"]
+
+_STYLES: dict[State, str] = {
+    "new": "cyan",
+    "changed": "yellow",
+    "committed": "green",
+    "rejected above budget": "red",
+    "gone from the source": "dim",
+}
+
+
+@dataclass(frozen=True)
+class PartitionStatus:
+    """What is known of one partition.
+
+    Attributes:
+        name: The partition's name.
+        state: "changed" if other files of it are committed than those that are there now.
+        rows: Its source rows, if they were read.
+        rejected: How many of them cannot be used.
+    """
+
+    name: str
+    state: State
+    rows: int | None = None
+    rejected: int | None = None
+
+
+@dataclass(frozen=True)
+class PipelineStatus:
+    """The state of a pipeline.
+
+    Attributes:
+        partitions: In the order of the source; what is gone from it comes last.
+        lines: What is there beside the partitions, and what a run would do and why.
+    """
+
+    partitions: tuple[PartitionStatus, ...]
+    lines: tuple[str, ...]
+
+
+def status_of(pipeline: PipelineSpec, workspace: Workspace) -> PipelineStatus:
+    """Compares the source with what is committed.
+
+    Raises:
+        BraidError: The source cannot be listed, or `training.partitions` chooses nothing of it.
+    """
+    partitions = scan(pipeline.source).partitions
+    lines = []
+    if pipeline.source.windows is not None:
+        partitions = (windows_partition(pipeline, partitions),)
+        lines.append(_windows(workspace, partitions[0]))
+    records = [record for _, record in read_records(workspace, pipeline.name)]
+    found = _states(pipeline, workspace, partitions, records)
+    lines += [
+        f"Run {record.run_id} is under way."
+        for record in records
+        if record.status == "running" and is_going_on(workspace, record)
+    ]
+    lines.append(_plan(pipeline, workspace, partitions, found))
+    return PipelineStatus(found, tuple(lines))
+
+
+def status_table(status: PipelineStatus, *, every: bool = False) -> Table:
+    """Returns the partitions with their states.
+
+    Args:
+        status: What to show.
+        every: Whether neighbours that share their state have a line each.
+    """
+    table = Table(box=None)
+    for name in ("partition", "state", "rows", "rejected"):
+        numeric = name in ("rows", "rejected")
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for state, neighbours in groupby(status.partitions, key=lambda part: part.state):
+        group = list(neighbours)
+        for shown in [[part] for part in group] if every else [group]:
+            names = [part.name for part in shown]
+            span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} ({len(names)})"
+            rows = _sum([part.rows for part in shown])
+            rejected = _sum([part.rejected for part in shown])
+            table.add_row(escape(span), f"[{_STYLES[state]}]{state}[/]", rows, rejected)
+    return table
+
+
+def _sum(counts: Sequence[int | None]) -> str:
+    known = [count for count in counts if count is not None]
+    return f"{sum(known):,}" if known else "-"
+
+
+def _states(
+    pipeline: PipelineSpec,
+    workspace: Workspace,
+    partitions: Sequence[Partition],
+    records: Sequence[RunRecord],
+) -> tuple[PartitionStatus, ...]:
+    """Returns every partition's state under the transform that is committed."""
+    transform = _committed_transform(pipeline, workspace, partitions)
+    if transform is None:
+        return tuple(PartitionStatus(part.name, "new") for part in partitions)
+    earlier = {
+        name: fingerprint
+        for name, fingerprint in sorted(partitions_of_runs(records, transform))
+        if workspace.is_committed(transform, name, fingerprint)
+    }
+    budget = pipeline.transform.max_reject_fraction
+    found = []
+    for part in partitions:
+        manifest = workspace.read_shards(transform, part.name, part.fingerprint)
+        if manifest is not None:
+            found.append(_committed(part.name, manifest, budget))
+        else:
+            found.append(PartitionStatus(part.name, "changed" if part.name in earlier else "new"))
+    gone = sorted(set(earlier) - {part.name for part in partitions})
+    for name in gone:
+        manifest = workspace.read_shards(transform, name, earlier[name])
+        rows = (manifest.rows, manifest.rejected()) if manifest else (None, None)
+        found.append(PartitionStatus(name, "gone from the source", *rows))
+    return tuple(found)
+
+
+def _committed_transform(
+    pipeline: PipelineSpec, workspace: Workspace, partitions: Sequence[Partition]
+) -> str | None:
+    """Returns the transform that a run would use, or else the newest that it would replace."""
+    name = transform_of_run(pipeline, partitions, workspace)
+    if workspace.read_transform(name) is not None:
+        return name
+    newest = workspace.newest_transform(pipeline.data_fingerprint())
+    return None if newest is None else newest.fingerprint
+
+
+def _committed(name: str, manifest: ShardManifest, budget: float) -> PartitionStatus:
+    above = manifest.rejected() > budget * manifest.rows
+    state: State = "rejected above budget" if above else "committed"
+    return PartitionStatus(name, state, manifest.rows, manifest.rejected())
+
+
+def _windows(workspace: Workspace, partition: Partition) -> str:
+    # Here, as what cuts windows takes longer to load than all else of the command.
+    from flows.windows import windows_text
+    from transforms.cutting import committed_windows
+
+    cut = committed_windows(workspace, partition)
+    if cut is None:
+        return f"Windows are yet to be cut from {len(partition.files)} file(s)."
+    return f"{windows_text(cut[1])}."
+
+
+def _plan(
+    pipeline: PipelineSpec,
+    workspace: Workspace,
+    partitions: Sequence[Partition],
+    states: Sequence[PartitionStatus],
+) -> str:
+    """Returns what a run would do and why, in one sentence."""
+    name = transform_of_run(pipeline, partitions, workspace)
+    done = up_to_date_run(workspace, pipeline, name, partitions)
+    if done is not None:
+        return f"A run does nothing: nothing is new since run {done[1].run_id}."
+    identity = identity_of(pipeline, name, partitions)
+    resumed = run_to_resume(read_records(workspace, pipeline.name), identity)
+    parts = [
+        *([f"goes on with run {resumed.record.run_id}, as {resumed.resumed}"] if resumed else []),
+        _analysis(pipeline, workspace, partitions, states),
+        _shards(workspace, name, partitions, states),
+        _training(pipeline, partitions, resumed),
+    ]
+    return f"A run {'; '.join(parts)}."
+
+
+def _analysis(
+    pipeline: PipelineSpec,
+    workspace: Workspace,
+    partitions: Sequence[Partition],
+    states: Sequence[PartitionStatus],
+) -> str:
+    name = transform_of_run(pipeline, partitions, workspace)
+    kept = workspace.read_transform(name)
+    if kept is not None:
+        same = kept.partitions == {part.name: part.fingerprint for part in partitions}
+        why = (
+            "same rows, same features and targets"
+            if same
+            else f"refit is {pipeline.transform.refit}"
+        )
+        return f"reuses transform {name[:4]}: {why}"
+    if _committed_transform(pipeline, workspace, partitions) is None:
+        return f"computes the first transform of these features and targets, {name[:4]}"
+    why = _counted(states, ("new", "changed", "gone from the source")) or "the rows are others"
+    return f"computes transform {name[:4]}: refit is {pipeline.transform.refit}, and {why}"
+
+
+def _shards(
+    workspace: Workspace,
+    transform: str,
+    partitions: Sequence[Partition],
+    states: Sequence[PartitionStatus],
+) -> str:
+    total = f"{len(partitions):,}"
+    pending = {part.name for part in pending_partitions(workspace, transform, partitions)}
+    if not pending:
+        return f"transforms nothing, as shards of all {total} are committed"
+    if len(pending) == len(partitions):
+        return f"transforms all of {total} partition(s)"
+    waiting = [state for state in states if state.name in pending]
+    return f"transforms {_counted(waiting, ('new', 'changed'))} of {total} partitions"
+
+
+def _counted(states: Sequence[PartitionStatus], wanted: Sequence[State]) -> str:
+    counts = Counter(state.state for state in states)
+    return ", ".join(f"{counts[state]:,} {state}" for state in wanted if counts[state])
+
+
+def _training(
+    pipeline: PipelineSpec, partitions: Sequence[Partition], resumed: OpenedRun | None
+) -> str:
+    chosen = choose(partitions, pipeline.training)
+    if resumed is not None and resumed.record.step("train") is not None:
+        return "keeps the trained model"
+    choice = pipeline.training.partitions
+    if not isinstance(choice, PartitionChoice):
+        return f"trains on all of {len(chosen):,} partition(s)"
+    return f"trains on {choice.in_words()}: {chosen[0].name} to {chosen[-1].name} ({len(chosen):,})"
