@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from flows.budget import check_budget, rows_per_split
 from flows.leftovers import remove_leftovers, remove_leftovers_of_others
+from flows.progress import Reporter
 from flows.record import StepRecord
 from flows.session import Session, Stopwatch, rows_step, rows_text
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, declaration_of_table
 from transforms.contract.manifest import ShardManifest, total_rejects, total_replaced
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.workspace import exclusive_lock, waiting_lock
+from transforms.contract.workspace import Workspace, exclusive_lock, waiting_lock
 from transforms.keys import check_unique
 from transforms.source import check_schema, scan
 from transforms.windows import windows_partition
@@ -102,27 +103,40 @@ def transform_lock(session: Session) -> Iterator[None]:
     Shards are named by their content, so two pipelines with the same features write the same
     files. The second one waits, and then finds them committed.
     """
-    workspace, transform = session.workspace, session.transform
+    lock = shards_lock(session.workspace, session.transform, session.partitions, session.reporter)
+    with lock as descriptors, session.child_locks(*descriptors):
+        yield
+
+
+@contextmanager
+def shards_lock(
+    workspace: Workspace, transform: str, partitions: Sequence[Partition], reporter: Reporter
+) -> Iterator[tuple[int, ...]]:
+    """Holds the lock of a transform's shards for work on some partitions.
+
+    Gives the descriptors of what is held, for child processes to inherit: none if every partition
+    is committed, as then nothing is written.
+    """
     remove_leftovers_of_others(workspace, transform)
     path, holder = workspace.lock("transform", transform), f"transform {transform}"
-    committed = workspace.read_transform(transform) is not None
-    if committed and not pending_partitions(session):
+    frozen = workspace.read_transform(transform) is not None
+    if frozen and all(
+        workspace.read_shards(transform, part.name, part.fingerprint) for part in partitions
+    ):
         # Nothing to write, so nothing to wait for: whoever holds the lock has cleaned up.
         with suppress(BraidError), exclusive_lock(path, holder=holder):
-            remove_leftovers(workspace, transform, session.partitions)
-        yield
+            remove_leftovers(workspace, transform, partitions)
+        yield ()
         return
 
     def waiting(held: BraidError) -> None:
-        session.reporter.note(
+        reporter.note(
             f"  another pipeline's run writes the same shards ({held.received}); waiting for it"
         )
 
-    with ExitStack() as stack:
-        descriptor = stack.enter_context(waiting_lock(path, holder=holder, on_wait=waiting))
-        stack.enter_context(session.child_locks(descriptor))
-        remove_leftovers(workspace, transform, session.partitions)
-        yield
+    with waiting_lock(path, holder=holder, on_wait=waiting) as descriptor:
+        remove_leftovers(workspace, transform, partitions)
+        yield (descriptor,)
 
 
 def _manifest(session: Session, partition: Partition) -> ShardManifest | None:

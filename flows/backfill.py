@@ -1,0 +1,431 @@
+"""The steps of a backfill, as plain functions: which partitions, one transform, each on its own.
+
+A partition that fails does not stop the others; what is committed is never done again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.backfill_record import (
+    BackfillRecord,
+    PartitionRecord,
+    Training,
+    write_backfill,
+)
+from flows.process import Progress, run_child
+from flows.progress import Reporter, Steps
+from flows.record import now, own_process
+from flows.session import Stopwatch, rows_step, rows_text
+from flows.steps import shards_lock
+from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.jobs import Partition, TransformJob
+from transforms.contract.manifest import ShardManifest
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.workspace import Workspace, write_atomic
+from transforms.identity import transform_fingerprint
+from transforms.keys import check_no_shared
+from transforms.source import check_schema, scan
+
+_CHECKING_THREADS = 4
+
+
+class BackfillStopped(BraidError):  # noqa: N818 - it names what happened, as BraidError's others do
+    """A partition was given up because the whole backfill is being stopped."""
+
+
+class Backfill:
+    """One backfill under way. Holds locations and the record, never data.
+
+    Args:
+        pipeline: The declaration.
+        workspace: Where everything lies.
+        partitions: The range, in the order of the source.
+        record: What is known so far.
+        reporter: Who is told about progress.
+        lock: The descriptor of the pipeline's held lock, which steps inherit.
+        search_path: Where a user's own functions are imported from, if the declaration names any.
+    """
+
+    def __init__(
+        self,
+        pipeline: PipelineSpec,
+        workspace: Workspace,
+        partitions: tuple[Partition, ...],
+        record: BackfillRecord,
+        *,
+        reporter: Reporter,
+        lock: int,
+        search_path: Path | None = None,
+    ) -> None:
+        self.pipeline = pipeline
+        self.workspace = workspace
+        self.partitions = partitions
+        self.record = record
+        self.reporter = reporter
+        self.search_path = search_path
+        self.folder = workspace.backfills(pipeline.name) / record.backfill_id
+        self.stopping = threading.Event()
+        self._locks = [lock]
+        self._saving = threading.Lock()
+        self.save()
+
+    @property
+    def title(self) -> str:
+        """The pipeline, for the names of tasks."""
+        return self.pipeline.name
+
+    @property
+    def transform(self) -> str:
+        """The fingerprint of the transform, which is known once it is frozen."""
+        if self.record.transform is None:
+            raise ValueError("a transform is frozen before partitions are transformed")
+        return self.record.transform
+
+    def pending(self) -> list[Partition]:
+        """Returns the partitions that are neither committed nor failed."""
+        return [p for p in self.partitions if self.record.partition(p.name).status == "pending"]
+
+    def save(self) -> None:
+        """Writes the record."""
+        write_backfill(self.folder, self.record)
+
+    def put(self, changed: PartitionRecord) -> None:
+        """Records what became of a partition; several threads may do so at once."""
+        with self._saving:
+            self.record.put(changed)
+            self.save()
+
+    def fail(self, partition: Partition, error: Exception) -> None:
+        """Records and tells that a partition failed."""
+        raw = error.to_dict() if isinstance(error, BraidError) else _bug(error)
+        record = self.record.partition(partition.name)
+        self.put(record.model_copy(update={"status": "failed", "error": raw}))
+        received = raw["received"].splitlines()[0]
+        self.reporter.failed(partition.name, f"{raw['place']}: {received}")
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Keeps other pipelines' runs from writing the same shards while the block runs."""
+        lock = shards_lock(self.workspace, self.transform, self.pending(), self.reporter)
+        with lock as descriptors:
+            self._locks.extend(descriptors)
+            try:
+                yield
+            finally:
+                for descriptor in descriptors:
+                    self._locks.remove(descriptor)
+
+    def run_child(
+        self,
+        step: str,
+        name: str,
+        job: TransformJob,
+        on_progress: Callable[[Progress], None],
+    ) -> dict[str, object]:
+        """Runs a step in a process of its own; `name` tells its job and log from the others'."""
+        path = self.folder / "jobs" / f"{name}.json"
+        write_atomic(path, job.model_dump_json(indent=2))
+
+        def progress(event: Progress) -> None:
+            self.check_stopping()
+            on_progress(event)
+
+        return run_child(
+            "transforms",
+            step,
+            path,
+            log=self.folder / "logs" / f"{name}.log",
+            on_progress=progress,
+            inherit=self._locks,
+            search_path=self.search_path,
+        )
+
+    def check_stopping(self) -> None:
+        """Raises `BackfillStopped` if the backfill is being stopped."""
+        if self.stopping.is_set():
+            raise BackfillStopped(
+                "the backfill",
+                expected="to go on",
+                received="a stop",
+                action="Run the same command again: finished work is kept.",
+            )
+
+
+@dataclass(frozen=True)
+class PartitionWork:
+    """One partition to transform.
+
+    Attributes:
+        backfill: What it is part of.
+        partition: The partition.
+        steps: Where its progress is shown, beside the others'.
+    """
+
+    backfill: Backfill
+    partition: Partition
+    steps: Steps
+
+    @property
+    def title(self) -> str:
+        """The pipeline and the partition, for the name of the task."""
+        return f"{self.backfill.title}, {self.partition.name}"
+
+
+def default_workers() -> int:
+    """Returns how many partitions are worked on at once unless the user says so."""
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
+def partitions_between(
+    pipeline: PipelineSpec, first: str | None, last: str | None
+) -> tuple[tuple[Partition, ...], tuple[Partition, ...]]:
+    """Lists the source without opening its files.
+
+    Args:
+        pipeline: The declaration.
+        first: The value of the range's first partition; None begins with the source's first.
+        last: The value of the range's last partition, which belongs to the range.
+
+    Returns:
+        The partitions of the range, and all partitions of the source.
+
+    Raises:
+        DeclarationError: The source has no such partitions, or is cut into windows.
+    """
+    if pipeline.source.windows is not None:
+        raise DeclarationError(
+            "source.windows",
+            expected="a table of partitions for a backfill",
+            received="windows, which are cut from the whole table",
+            action="Use `braid run`, which cuts and transforms them all.",
+        )
+    everything = scan(pipeline.source).partitions
+    start = 0 if first is None else _position(everything, "--from", first)
+    end = len(everything) - 1 if last is None else _position(everything, "--to", last)
+    if start > end:
+        raise DeclarationError(
+            "--from and --to",
+            expected="a first partition that does not come after the last one",
+            received=f"{first} and {last}, in the source's order",
+            action="Swap them.",
+        )
+    return everything[start : end + 1], everything
+
+
+def _position(partitions: Sequence[Partition], option: str, value: str) -> int:
+    for index, partition in enumerate(partitions):
+        if value in (partition.value, partition.name):
+            return index
+    raise DeclarationError(
+        option,
+        expected=f"one of the source's {len(partitions)} partitions, from "
+        f"{partitions[0].name} to {partitions[-1].name}",
+        received=value,
+        action="Name a partition that is there, by its value, or leave the bound out.",
+    )
+
+
+def open_record(
+    pipeline: PipelineSpec,
+    workspace: Workspace,
+    partitions: Sequence[Partition],
+    *,
+    workers: int,
+    train: Training,
+) -> BackfillRecord:
+    """Returns the record of a new backfill, which knows what earlier ones committed."""
+    kept = workspace.newest_transform(pipeline.data_fingerprint())
+    transform = None if kept is None else kept.fingerprint
+    started = now()
+    return BackfillRecord(
+        backfill_id=_free_name(workspace, pipeline.name, f"{started:%Y%m%dT%H%M%SZ}"),
+        pipeline=pipeline.name,
+        pid=own_process(),
+        started=started,
+        workers=workers,
+        train=train,
+        transform=transform,
+        partitions=[_known(workspace, transform, partition) for partition in partitions],
+    )
+
+
+def _free_name(workspace: Workspace, pipeline: str, name: str) -> str:
+    """Returns the name, or one that sorts after it: two short backfills may start in a second."""
+    taken, number = name, 1
+    while (workspace.backfills(pipeline) / taken).exists():
+        number += 1
+        taken = f"{name}-{number}"
+    return taken
+
+
+def _known(workspace: Workspace, transform: str | None, partition: Partition) -> PartitionRecord:
+    record = PartitionRecord(name=partition.name, fingerprint=partition.fingerprint)
+    manifest = _manifest(workspace, transform, partition)
+    if manifest is None:
+        return record
+    changes = {"status": "skipped", "note": "its shards are committed and its files the same"}
+    return record.model_copy(update=changes | _counts(manifest))
+
+
+def check_partitions(backfill: Backfill) -> None:
+    """Holds the declaration against the files of pending partitions, and looks for shared keys."""
+
+    def problem(partition: Partition) -> BraidError | None:
+        try:
+            check_schema(backfill.pipeline, partition.files)
+            check_no_shared(backfill.pipeline, [partition])
+        except BraidError as error:
+            return error
+        return None
+
+    pending = backfill.pending()
+    with ThreadPoolExecutor(_CHECKING_THREADS) as threads:
+        for partition, error in zip(pending, threads.map(problem, pending), strict=True):
+            if error is not None:
+                backfill.fail(partition, error)
+
+
+def freeze(backfill: Backfill) -> None:
+    """Freezes one transform for all partitions, unless one of this declaration is frozen already.
+
+    A partition whose files turn out to be unreadable is left out of the statistics, and failed.
+    """
+    if backfill.record.transform is not None:
+        backfill.reporter.skipped(
+            "analyze", f"keeps transform {backfill.transform} of the same features and targets"
+        )
+        return
+    while backfill.record.transform is None and backfill.pending():
+        pending = backfill.pending()
+        backfill.record.transform = transform_fingerprint(backfill.pipeline, pending)
+        try:
+            with backfill.holding():
+                _analyze(backfill, pending)
+        except BraidError as error:
+            backfill.record.transform = None
+            culprits = [p for p in pending if error.place in {f.path for f in p.files}]
+            if not culprits:
+                raise
+            for partition in culprits:
+                backfill.fail(partition, error)
+    backfill.save()
+
+
+def _analyze(backfill: Backfill, partitions: Sequence[Partition]) -> None:
+    if backfill.workspace.read_transform(backfill.transform) is not None:
+        return  # another pipeline with the same features did it while this one waited
+    watch = Stopwatch()
+    job = _job(backfill, partitions, backfill.pipeline)
+    with backfill.reporter.step("analyze") as view:
+        result = backfill.run_child("analyze", "analyze", job, view.update)
+    note = f"{len(partitions)} partitions, training rows only"
+    backfill.reporter.done("analyze", rows_text(rows_step("analyze", watch, result, note)))
+
+
+def transform_partition(work: PartitionWork) -> None:
+    """Writes and commits one partition's shards; records how that went.
+
+    Raises:
+        BraidError: The partition cannot be transformed.
+    """
+    backfill, partition = work.backfill, work.partition
+    backfill.check_stopping()
+    watch = Stopwatch()
+    job = _job(backfill, [partition], _shared_out(backfill))
+    name = partition.name.replace("/", ",")
+    try:
+        with work.steps.step(partition.name) as view:
+            result = backfill.run_child("transform", name, job, view.update)
+    except BackfillStopped:
+        raise
+    except Exception as error:
+        backfill.fail(partition, error)
+        raise
+    manifest = _manifest(backfill.workspace, backfill.transform, partition)
+    if manifest is None:
+        raise FileNotFoundError(partition.name)
+    step = rows_step(partition.name, watch, result, f"{manifest.rejected():,} rejected")
+    changes = {"status": "done", "seconds": step.seconds, "error": None} | _counts(manifest)
+    backfill.put(backfill.record.partition(partition.name).model_copy(update=changes))
+    backfill.reporter.done(partition.name, rows_text(step))
+
+
+def committed(backfill: Backfill, partitions: Sequence[Partition]) -> tuple[Partition, ...]:
+    """Returns the partitions whose shards are committed under the backfill's transform."""
+    return tuple(
+        partition
+        for partition in partitions
+        if _manifest(backfill.workspace, backfill.transform, partition) is not None
+    )
+
+
+def training_sets(
+    backfill: Backfill, everything: Sequence[Partition]
+) -> list[tuple[Partition, ...]]:
+    """Returns the partitions of each training that is due, in order.
+
+    A model learns from all that is committed and still in the source. With `each`, the model after
+    a partition has not seen the later ones of the range.
+    """
+    if backfill.record.train == "none":
+        return []
+    found = committed(backfill, everything)
+    if backfill.record.train == "once":
+        return [found]
+    names = [partition.name for partition in backfill.partitions]
+    return [
+        tuple(part for part in found if part.name not in names[index + 1 :])
+        for index in range(len(names))
+    ]
+
+
+def _job(
+    backfill: Backfill, partitions: Sequence[Partition], pipeline: PipelineSpec
+) -> TransformJob:
+    return TransformJob(
+        pipeline=pipeline,
+        workspace=str(backfill.workspace.root),
+        transform=backfill.transform,
+        partitions=tuple(partitions),
+    )
+
+
+def _shared_out(backfill: Backfill) -> PipelineSpec:
+    """Returns the declaration with one partition's share of the cores and of the shards."""
+    pipeline, record = backfill.pipeline, backfill.record
+    beam = pipeline.beam
+    if beam.runner == "DirectRunner" and "direct_num_workers" not in beam.options:
+        cores = max(1, (os.cpu_count() or 1) // record.workers)
+        beam = beam.model_copy(update={"options": beam.options | {"direct_num_workers": cores}})
+    shards = -(-pipeline.transform.min_shards // len(backfill.partitions))
+    transform = pipeline.transform.model_copy(update={"min_shards": shards})
+    return pipeline.model_copy(update={"beam": beam, "transform": transform})
+
+
+def _manifest(
+    workspace: Workspace, transform: str | None, partition: Partition
+) -> ShardManifest | None:
+    if transform is None:
+        return None
+    return workspace.read_shards(transform, partition.name, partition.fingerprint)
+
+
+def _counts(manifest: ShardManifest) -> dict[str, int]:
+    return {"rows": manifest.rows, "rejected": manifest.rejected()}
+
+
+def _bug(error: Exception) -> dict[str, str]:
+    return {
+        "type": type(error).__name__,
+        "place": "this partition",
+        "expected": "a step without a bug",
+        "received": str(error) or type(error).__name__,
+        "action": "Run again with BRAID_DEBUG=1 and report what it shows.",
+    }
