@@ -144,7 +144,8 @@ def test_one_transform_for_all_is_kept_when_what_failed_is_repaired(tmp_path):
     column = pq.read_metadata(damaged).row_group(0).column(1)
     start = column.dictionary_page_offset or column.data_page_offset
     damaged.write_bytes(
-        content[:start] + b"\xff" * column.total_compressed_size
+        content[:start]
+        + b"\xff" * column.total_compressed_size
         + content[start + column.total_compressed_size :]
     )
     pipeline, workspace = _pipeline(tmp_path / "data"), Workspace(tmp_path / "workspace")
@@ -208,9 +209,7 @@ def _record(**changes) -> BackfillRecord:
         "train": "once",
         "partitions": [
             PartitionRecord(name="day=1", fingerprint="f", status="done", rows=1234, rejected=5),
-            PartitionRecord(
-                name="day=2", fingerprint="f", status="failed", error=error.to_dict()
-            ),
+            PartitionRecord(name="day=2", fingerprint="f", status="failed", error=error.to_dict()),
         ],
     }
     return BackfillRecord.model_validate(values | changes)
