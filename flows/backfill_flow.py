@@ -16,9 +16,9 @@ from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import backfill as steps
-from flows.backfill import Backfill, BackfillStopped, PartitionWork
 from flows.backfill_record import Training
 from flows.backfill_report import markdown
+from flows.backfill_session import Backfill, BackfillStopped, PartitionWork
 from flows.pipeline import (
     RETRY_DELAY_SECONDS,
     RunOrder,

@@ -12,9 +12,10 @@ import pytest
 from rich.console import Console
 
 from flows import backfill as steps
-from flows.backfill import Backfill, BackfillStopped, PartitionWork, partitions_between
+from flows.backfill import partitions_between
 from flows.backfill_record import BackfillRecord, PartitionRecord, read_backfill, read_backfills
 from flows.backfill_report import backfills_table, markdown, show_backfill
+from flows.backfill_session import Backfill, BackfillStopped, PartitionWork
 from flows.progress import Reporter
 from flows.record import now, pipelines
 from transforms.contract.declaration import parse
