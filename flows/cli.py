@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from flows.backfill_record import BackfillRecord, Training
     from flows.record import RunRecord
     from transforms.contract.pipeline import PipelineSpec
     from transforms.contract.workspace import Workspace
@@ -140,6 +141,71 @@ def run(
 
 @cli.command()
 @_DECLARATION
+@click.option("--from", "first", metavar="VALUE", help="The first partition, by its value.")
+@click.option("--to", "last", metavar="VALUE", help="The last partition; it is done too.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="How many partitions at the same time; by default half as many as there are cores.",
+)
+@click.option(
+    "--train",
+    type=click.Choice(["once", "each", "none"]),
+    default="once",
+    show_default=True,
+    help="When to train: once at the end, after each partition in order, or not at all.",
+)
+@_WORKSPACE
+@_SET
+@click.pass_context
+def backfill(
+    context: click.Context,
+    declaration: Path,
+    first: str | None,
+    last: str | None,
+    workers: int | None,
+    train: Training,
+    workspace: Path | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Transform a range of partitions, each on its own, then train on all that is committed.
+
+    What is committed is skipped, and a partition that fails does not stop the others: it is
+    reported, nothing is trained, and the exit code is 1. The same command again does only what is
+    missing. All partitions get the transform that is frozen already, or else one that is frozen on
+    the whole range.
+    """
+    from flows.backfill_report import show_backfill
+    from flows.launch import launch_backfill
+    from flows.progress import console
+    from flows.record import read_record
+    from flows.report import show
+    from flows.run import EXIT_CODES
+
+    pipeline, folders = _open(declaration, workspace, overrides)
+    screen = console()
+    folder, record = launch_backfill(
+        screen,
+        declaration,
+        pipeline,
+        folders,
+        overrides,
+        first=first,
+        last=last,
+        workers=workers,
+        train=train,
+    )
+    run = read_record(folders.run(pipeline.name, record.runs[-1])) if record.runs else None
+    if run is not None:
+        show(screen, run)
+    show_backfill(screen, record)
+    click.echo(f"{folder / 'backfill.json'}")
+    failed = 1 if record.failed() else 0
+    context.exit(failed or (EXIT_CODES[record.trained] if record.trained else 0))
+
+
+@cli.command()
+@_DECLARATION
 @click.option(
     "--input",
     "source",
@@ -192,6 +258,8 @@ def predict(
 @_WORKSPACE
 def runs(declaration: Path | None, workspace: Path | None) -> None:
     """List what ran and how it ended: one pipeline's runs, or all of a workspace."""
+    from flows.backfill_record import read_backfills
+    from flows.backfill_report import backfills_table
     from flows.listing import runs_table
     from flows.progress import console
     from flows.record import pipelines, read_records
@@ -200,9 +268,14 @@ def runs(declaration: Path | None, workspace: Path | None) -> None:
     records: list[RunRecord] = []
     for name in names or pipelines(folders):
         records += [record for _, record in read_records(folders, name)]
+    backfills: list[BackfillRecord] = []
+    for name in names or pipelines(folders):
+        backfills += [record for _, record in read_backfills(folders, name)]
     if records:
         console().print(runs_table(folders, records))
-    else:
+    if backfills:
+        console().print(backfills_table(folders, backfills))
+    if not records and not backfills:
         click.echo(f"No runs in {folders.root} yet.")
 
 

@@ -1,4 +1,4 @@
-"""From the command `braid run` to the flow: quick checks first, Prefect only if there is work."""
+"""From the commands to their flows: quick checks first, Prefect only if there is work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from flows.backfill import partitions_between
+from flows.backfill_record import BackfillRecord, Training, read_backfill
 from flows.engine import configure, temporary_server
 from flows.record import RunRecord, read_record
 from flows.run import up_to_date_run
@@ -52,6 +54,51 @@ def launch(
         return _run(refresh_model, declaration, workspace, overrides, retrain=retrain)
 
 
+def launch_backfill(
+    console: Console,
+    declaration: Path,
+    pipeline: PipelineSpec,
+    workspace: Workspace,
+    overrides: tuple[str, ...],
+    *,
+    first: str | None,
+    last: str | None,
+    workers: int | None,
+    train: Training,
+) -> tuple[Path, BackfillRecord]:
+    """Runs the flow of a backfill, and returns its folder with its record.
+
+    Raises:
+        BraidError: The range is wrong, the pipeline runs already, or the training failed. Failed
+            partitions are told by the record.
+    """
+    partitions_between(pipeline, first, last)
+    configure()
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        with console.status("starting Prefect"):
+            stack.enter_context(temporary_server(workspace, pipeline.name))
+            from flows.backfill_flow import PartitionsFailed, backfill_partitions
+        try:
+            folder = Path(
+                backfill_partitions(
+                    declaration=str(declaration.absolute()),
+                    workspace=str(workspace.root),
+                    overrides=overrides,
+                    first=first,
+                    last=last,
+                    workers=workers,
+                    train=train,
+                )
+            )
+        except PartitionsFailed as failed:
+            folder = failed.folder
+    record = read_backfill(folder)
+    if record is None:
+        raise _lost(folder)
+    return folder, record
+
+
 def _run(
     flow: Callable[..., str],
     declaration: Path,
@@ -70,10 +117,14 @@ def _run(
     )
     record = read_record(folder)
     if record is None:
-        raise BraidError(
-            str(folder),
-            expected="the record of the run that just ended",
-            received="none",
-            action="Run again; if it stays away, the workspace's storage loses files.",
-        )
+        raise _lost(folder)
     return folder, record
+
+
+def _lost(folder: Path) -> BraidError:
+    return BraidError(
+        str(folder),
+        expected="the record of the run that just ended",
+        received="none",
+        action="Run again; if it stays away, the workspace's storage loses files.",
+    )

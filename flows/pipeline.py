@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -32,26 +33,29 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, exclusive_lock, remove
 from transforms.identity import transform_of_run
 
-_RETRY_DELAY_SECONDS = 5
+RETRY_DELAY_SECONDS = 5
 
 _Given = TypeVar("_Given")
 _R = TypeVar("_R")
 
 
-def _may_heal(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+def may_heal(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Returns whether trying again can help: what the user has to mend stays as it is."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, StepDied) or not isinstance(error, BraidError)
 
 
-def _task(name: str, function: Callable[[_Given], _R], **options: Any) -> Callable[[_Given], _R]:
+def made_task(
+    name: str, function: Callable[[_Given], _R], **options: Any
+) -> Callable[[_Given], _R]:
+    """Returns a function as a Prefect task of a name."""
     # Manifests say what is done, by looking at what is there; Prefect's cache cannot.
     made = task(name=name, cache_policy=NO_CACHE, persist_result=False, **options)(function)
     return cast("Callable[[_Given], _R]", made)
 
 
 def _named(name: str, function: Callable[[Session], _R], **options: Any) -> Callable[[Session], _R]:
-    return _task(name, function, task_run_name=f"{name}: {{session.title}}", **options)
+    return made_task(name, function, task_run_name=f"{name}: {{session.title}}", **options)
 
 
 def _retried(name: str, function: Callable[[Session], _R]) -> Callable[[Session], _R]:
@@ -59,12 +63,12 @@ def _retried(name: str, function: Callable[[Session], _R]) -> Callable[[Session]
         name,
         function,
         retries=1,
-        retry_delay_seconds=_RETRY_DELAY_SECONDS,
-        retry_condition_fn=_may_heal,
+        retry_delay_seconds=RETRY_DELAY_SECONDS,
+        retry_condition_fn=may_heal,
     )
 
 
-scan_source = _task("scan", steps.scan_source, task_run_name="scan: {pipeline.name}")
+scan_source = made_task("scan", steps.scan_source, task_run_name="scan: {pipeline.name}")
 cut_windows = _named("windows", windows.cut_windows)
 check_source = _named("check keys", steps.check_source)
 analyze = _named("analyze", steps.analyze)
@@ -86,7 +90,8 @@ def _flow_run_name() -> str:
     return f"{pipeline.name} {now():%Y-%m-%d %H:%M:%S}"
 
 
-def _name_flow_run(name: str) -> None:
+def name_flow_run(name: str) -> None:
+    """Gives the flow run that calls this another name."""
     with get_client(sync_client=True) as client:
         client.update_flow_run(UUID(flow_run.id), name=name)
 
@@ -109,39 +114,83 @@ def refresh_model(
     holder = f"pipeline '{pipeline.name}'"
     with exclusive_lock(folders.lock("run", pipeline.name), holder=holder) as lock:
         partitions = scan_source(pipeline)
-        _name_flow_run(f"{pipeline.name}, {span(partitions)}, {now():%Y-%m-%d %H:%M:%S}")
+        name_flow_run(f"{pipeline.name}, {span(partitions)}, {now():%Y-%m-%d %H:%M:%S}")
         name = transform_of_run(pipeline, partitions, folders)
-        finished = None if retrain else up_to_date_run(folders, pipeline, name, partitions)
-        if finished is not None:
-            reporter.note(f"Nothing is new since run {finished[1].run_id}.")
-            return str(finished[0])
-        identity = identity_of(pipeline, name, partitions)
-        run = open_run(
-            folders, pipeline, identity, transform=name, partitions=partitions, retrain=retrain
-        )
-        _announce(reporter, run, partitions, folders)
-        session = Session(
-            pipeline,
-            folders,
-            run,
-            transform=name,
-            partitions=partitions,
-            reporter=reporter,
-            search_path=_search_path(pipeline, Path(declaration)),
-        )
-        with session.child_locks(lock):
-            _work(session)
-        return str(session.folder)
+        order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
+        return str(carry_out(order, name, partitions, _steps, retrain=retrain))
 
 
-def _search_path(pipeline: PipelineSpec, declaration: Path) -> Path | None:
+@dataclass(frozen=True)
+class RunOrder:
+    """What runs of one pipeline have in common.
+
+    Attributes:
+        pipeline: The declaration.
+        workspace: Where everything lies.
+        declaration: The path of the pipeline.yaml.
+        reporter: Who is told about progress.
+        lock: The descriptor of the pipeline's held lock.
+    """
+
+    pipeline: PipelineSpec
+    workspace: Workspace
+    declaration: Path
+    reporter: Reporter
+    lock: int
+
+
+def carry_out(
+    order: RunOrder,
+    transform: str,
+    partitions: tuple[Partition, ...],
+    work: Callable[[Session], None],
+    *,
+    retrain: bool = False,
+) -> Path:
+    """Opens the run on these partitions and works on it, unless a finished one did all this.
+
+    Args:
+        order: What to run.
+        transform: The transform's fingerprint.
+        partitions: What the model is to be trained on.
+        work: The steps of the run.
+        retrain: Train a new model even if nothing is new.
+
+    Returns:
+        The run's folder.
+    """
+    pipeline, workspace, reporter = order.pipeline, order.workspace, order.reporter
+    finished = None if retrain else up_to_date_run(workspace, pipeline, transform, partitions)
+    if finished is not None:
+        reporter.note(f"Nothing is new since run {finished[1].run_id}.")
+        return finished[0]
+    identity = identity_of(pipeline, transform, partitions)
+    run = open_run(
+        workspace, pipeline, identity, transform=transform, partitions=partitions, retrain=retrain
+    )
+    _announce(reporter, run, partitions, workspace)
+    session = Session(
+        pipeline,
+        workspace,
+        run,
+        transform=transform,
+        partitions=partitions,
+        reporter=reporter,
+        search_path=search_path(pipeline, order.declaration),
+    )
+    with session.child_locks(order.lock):
+        _work(session, work)
+    return session.folder
+
+
+def search_path(pipeline: PipelineSpec, declaration: Path) -> Path | None:
     """Returns where the user's own modules lie; None if the declaration names none."""
     return declaration.absolute().parent if pipeline.has_user_code() else None
 
 
-def _work(session: Session) -> None:
+def _work(session: Session, work: Callable[[Session], None]) -> None:
     try:
-        _steps(session)
+        work(session)
     except BaseException as error:
         _record_failure(session, error)
         raise
@@ -156,6 +205,16 @@ def _steps(session: Session) -> None:
     with steps.transform_lock(session):
         analyze(session)
         transform(session)
+    _model_steps(session)
+
+
+def steps_on_committed(session: Session) -> None:
+    """The steps of a run whose partitions are all committed."""
+    check_source(session)
+    _model_steps(session)
+
+
+def _model_steps(session: Session) -> None:
     count_rows(session)
     train(session)
     export(session)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from flows.process import Progress
@@ -31,6 +31,13 @@ class StepView(Protocol):
 
     def update(self, progress: Progress) -> None:
         """Shows how far the step is."""
+
+
+class Steps(Protocol):
+    """Shows several steps that run at the same time."""
+
+    def step(self, name: str) -> AbstractContextManager[StepView]:
+        """Shows one step's progress until the block ends; any thread may call it."""
 
 
 class Reporter:
@@ -61,11 +68,23 @@ class Reporter:
             soft_wrap=True,
         )
 
+    def failed(self, step: str, why: str) -> None:
+        """Prints that a step failed and others go on."""
+        self.console.print(
+            f"  [red]✗[/red] {step:<{_NAME_WIDTH}} {escape(why)}", highlight=False, soft_wrap=True
+        )
+
     @contextmanager
     def step(self, name: str) -> Iterator[StepView]:
         """Shows a step's progress until the block ends."""
+        with self.steps() as steps, steps.step(name) as view:
+            yield view
+
+    @contextmanager
+    def steps(self) -> Iterator[Steps]:
+        """Shows the progress of several steps at the same time until the block ends."""
         if not self.console.is_terminal:
-            yield _Lines(self.console, name)
+            yield _ManyLines(self.console)
             return
         bars = Bars(
             SpinnerColumn(finished_text=" "),
@@ -77,13 +96,35 @@ class Reporter:
             transient=True,  # the step's last line takes its place
         )
         with bars:
-            yield _Bar(bars, name)
+            yield _ManyBars(bars)
+
+
+class _ManyBars:
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[StepView]:
+        task = self._bars.add_task(name, total=None, figures="starting")
+        try:
+            yield _Bar(self._bars, task)
+        finally:
+            self._bars.remove_task(task)
+
+
+class _ManyLines:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[StepView]:
+        yield _Lines(self._console, name)
 
 
 class _Bar:
-    def __init__(self, bars: Bars, name: str) -> None:
+    def __init__(self, bars: Bars, task: TaskID) -> None:
         self._bars = bars
-        self._task = bars.add_task(name, total=None, figures="starting")
+        self._task = task
         self._rate = _Rate()
 
     def update(self, progress: Progress) -> None:

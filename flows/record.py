@@ -164,9 +164,10 @@ def read_records(workspace: Workspace, pipeline: str) -> list[tuple[Path, RunRec
 
 
 def pipelines(workspace: Workspace) -> list[str]:
-    """Returns the names of the pipelines that ran in a workspace."""
-    runs = workspace.root / "runs"
-    return sorted(path.name for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else []
+    """Returns the names of the pipelines that ran in a workspace, or were backfilled."""
+    parents = [workspace.runs("any").parent, workspace.backfills("any").parent]
+    folders = [path for parent in parents if parent.is_dir() for path in parent.iterdir()]
+    return sorted({path.name for path in folders if path.is_dir()})
 
 
 def own_process() -> int:

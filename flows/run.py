@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from flows.record import (
     FINISHED,
@@ -223,8 +224,15 @@ def _free_name(workspace: Workspace, pipeline: str, name: str) -> str:
     return taken
 
 
-def is_going_on(workspace: Workspace, record: RunRecord) -> bool:
-    """Returns whether a run that is recorded as running still does."""
+class Recorded(Protocol):
+    """A run or a backfill, as far as it tells who works on it."""
+
+    pipeline: str
+    pid: int
+
+
+def is_going_on(workspace: Workspace, record: Recorded) -> bool:
+    """Returns whether a run or a backfill that is recorded as running still does."""
     path = workspace.lock("run", record.pipeline)
     # The lock is tried only if the process seems to be there, as the number may be another's by
     # now: trying a free lock could refuse a run that starts at the same moment.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from flows.budget import check_budget, rows_per_split
 from flows.leftovers import remove_leftovers, remove_leftovers_of_others, remove_superseded
+from flows.progress import Reporter
 from flows.record import StepRecord
 from flows.run import pending_partitions
 from flows.session import Session, Stopwatch, rows_step, rows_text, span
@@ -14,7 +15,7 @@ from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, declaration_of_table
 from transforms.contract.manifest import ShardManifest, total_rejects, total_replaced
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.workspace import exclusive_lock, waiting_lock
+from transforms.contract.workspace import Workspace, exclusive_lock, waiting_lock
 from transforms.keys import check_unique
 from transforms.source import check_schema, scan
 from transforms.windows import windows_partition
@@ -108,28 +109,44 @@ def transform_lock(session: Session) -> Iterator[None]:
     go that were made of files which the source no longer has.
     """
     workspace, transform = session.workspace, session.transform
+    lock = shards_lock(workspace, transform, session.partitions, session.reporter)
+    with lock as descriptors, session.child_locks(*descriptors):
+        yield
+        if descriptors:
+            _remove_superseded(session)
+            return
+    path, holder = workspace.lock("transform", transform), f"transform {transform}"
+    with suppress(BraidError), exclusive_lock(path, holder=holder):
+        _remove_superseded(session)
+
+
+@contextmanager
+def shards_lock(
+    workspace: Workspace, transform: str, partitions: Sequence[Partition], reporter: Reporter
+) -> Iterator[tuple[int, ...]]:
+    """Holds the lock of a transform's shards for work on some partitions.
+
+    Gives the descriptors of what is held, for child processes to inherit: none if every partition
+    is committed, as then nothing is written.
+    """
     remove_leftovers_of_others(workspace, transform)
     path, holder = workspace.lock("transform", transform), f"transform {transform}"
-    committed = workspace.read_transform(transform) is not None
-    if committed and not _pending(session):
+    frozen = workspace.read_transform(transform) is not None
+    if frozen and not pending_partitions(workspace, transform, partitions):
         # Nothing to write, so nothing to wait for: whoever holds the lock has cleaned up.
         with suppress(BraidError), exclusive_lock(path, holder=holder):
-            remove_leftovers(workspace, transform, session.partitions)
-            _remove_superseded(session)
-        yield
+            remove_leftovers(workspace, transform, partitions)
+        yield ()
         return
 
     def waiting(held: BraidError) -> None:
-        session.reporter.note(
+        reporter.note(
             f"  another pipeline's run writes the same shards ({held.received}); waiting for it"
         )
 
-    with ExitStack() as stack:
-        descriptor = stack.enter_context(waiting_lock(path, holder=holder, on_wait=waiting))
-        stack.enter_context(session.child_locks(descriptor))
-        remove_leftovers(workspace, transform, session.partitions)
-        yield
-        _remove_superseded(session)
+    with waiting_lock(path, holder=holder, on_wait=waiting) as descriptor:
+        remove_leftovers(workspace, transform, partitions)
+        yield (descriptor,)
 
 
 def _remove_superseded(session: Session) -> None:

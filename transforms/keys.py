@@ -30,12 +30,8 @@ def check_unique(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int
         BraidError: Two rows share a key, which is named with its files; or no row has a key.
     """
     partitions = tuple(partitions)
-    found = [key_hashes(keys) for _, keys in _keys(pipeline, partitions)]
-    hashes = np.sort(np.concatenate(found)) if found else np.zeros(0, np.uint64)
-    shared = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
-    if len(shared):
-        _refuse_shared(pipeline, partitions, shared)
-    if len(hashes) == 0:
+    rows = check_no_shared(pipeline, partitions)
+    if rows == 0:
         files = sum(len(partition.files) for partition in partitions)
         raise BraidError(
             f"source.path {pipeline.source.path}",
@@ -43,6 +39,17 @@ def check_unique(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int
             received=f"none in {files} file{'s' if files != 1 else ''}",
             action=f"Fill the table, or correct source.key '{pipeline.source.key}'.",
         )
+    return rows
+
+
+def check_no_shared(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int:
+    """Looks for a key that two rows share, and returns the number of rows that have a key."""
+    partitions = tuple(partitions)
+    found = [key_hashes(keys) for _, keys in _keys(pipeline, partitions)]
+    hashes = np.sort(np.concatenate(found)) if found else np.zeros(0, np.uint64)
+    shared = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    if len(shared):
+        _refuse_shared(pipeline, partitions, shared)
     return len(hashes)
 
 

@@ -59,6 +59,10 @@ class Workspace:
         """Returns the folder of a pipeline's runs."""
         return self.root / "runs" / pipeline
 
+    def backfills(self, pipeline: str) -> Path:
+        """Returns the folder of a pipeline's backfills."""
+        return self.root / "backfills" / pipeline
+
     def lock(self, kind: LockKind, name: str) -> Path:
         """Returns the file of a lock; equal names of different kinds are different locks."""
         return self.root / "locks" / kind / f"{name}.lock"

@@ -1,0 +1,213 @@
+"""The Prefect flow of a backfill: a task a partition, some at the same time, then the training.
+
+Import this after `flows.engine.configure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prefect import Task, flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import flow_run
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows import backfill as steps
+from flows.backfill_record import Training
+from flows.backfill_report import markdown
+from flows.backfill_session import Backfill, BackfillStopped, PartitionWork
+from flows.pipeline import (
+    RETRY_DELAY_SECONDS,
+    RunOrder,
+    carry_out,
+    made_task,
+    may_heal,
+    name_flow_run,
+    search_path,
+    steps_on_committed,
+)
+from flows.progress import Reporter, console
+from flows.record import now, read_record
+from flows.session import span
+from transforms.contract import declaration as declarations
+from transforms.contract.errors import BraidError
+from transforms.contract.jobs import Partition
+from transforms.contract.workspace import Workspace, exclusive_lock
+
+
+class PartitionsFailed(BraidError):  # noqa: N818 - it names what happened
+    """Some partitions failed; the others are committed.
+
+    Args:
+        backfill: The backfill, whose record has every failed partition with its error.
+    """
+
+    def __init__(self, backfill: Backfill) -> None:
+        failed = [part.name for part in backfill.record.failed()]
+        self.folder = backfill.folder
+        super().__init__(
+            backfill.title,
+            expected="every partition to be committed",
+            received=f"{backfill.record.counts()}: {', '.join(failed)}",
+            action="Mend them and run the same command again: it does only what is missing.",
+        )
+
+
+def _may_heal(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    error = state.result(raise_on_failure=False)
+    return not isinstance(error, BackfillStopped) and may_heal(task, run, state)
+
+
+def _named(name: str, function: Callable[[Backfill], None]) -> Callable[[Backfill], None]:
+    return made_task(name, function, task_run_name=f"{name}: {{backfill.title}}")
+
+
+check_partitions = _named("check", steps.check_partitions)
+freeze = _named("analyze", steps.freeze)
+transform_partition: Any = made_task(
+    "transform",
+    steps.transform_partition,
+    task_run_name="transform: {work.title}",
+    retries=1,
+    retry_delay_seconds=RETRY_DELAY_SECONDS,
+    retry_condition_fn=_may_heal,
+)
+
+
+def _flow_run_name() -> str:
+    """Returns the flow run's name until its partitions are known."""
+    parameters = flow_run.parameters
+    pipeline = declarations.load(Path(parameters["declaration"]), parameters["overrides"])
+    return f"{pipeline.name} backfill {now():%Y-%m-%d %H:%M:%S}"
+
+
+@flow(name="braid-backfill", flow_run_name=_flow_run_name, persist_result=False)
+def backfill_partitions(
+    declaration: str,
+    workspace: str,
+    overrides: tuple[str, ...] = (),
+    first: str | None = None,
+    last: str | None = None,
+    workers: int | None = None,
+    train: Training = "once",
+) -> str:
+    """Transforms a range of partitions, each on its own, and trains; returns the record's folder.
+
+    Args:
+        declaration: The path of the pipeline.yaml.
+        workspace: The folder of everything that pipelines make.
+        overrides: "training.epochs=3" and the like.
+        first: The value of the first partition; None begins with the source's first.
+        last: The value of the last partition, which belongs to the range.
+        workers: How many partitions at once; None takes half of the cores.
+        train: Once at the end, after each partition in order, or not at all.
+
+    Raises:
+        PartitionsFailed: Some partitions failed; nothing was trained.
+        BraidError: Another run of the pipeline is going on, or the training failed.
+    """
+    pipeline = declarations.load(Path(declaration), overrides)
+    folders = Workspace(Path(workspace).absolute())
+    reporter = Reporter(console())
+    holder = f"pipeline '{pipeline.name}'"
+    with exclusive_lock(folders.lock("run", pipeline.name), holder=holder) as lock:
+        chosen, everything = steps.partitions_between(pipeline, first, last)
+        name_flow_run(f"{pipeline.name} backfill, {span(chosen)}, {now():%Y-%m-%d %H:%M:%S}")
+        record = steps.open_record(
+            pipeline, folders, chosen, workers=workers or steps.default_workers(), train=train
+        )
+        backfill = Backfill(
+            pipeline,
+            folders,
+            chosen,
+            record,
+            reporter=reporter,
+            lock=lock,
+            search_path=search_path(pipeline, Path(declaration)),
+        )
+        order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
+        reporter.note(
+            f"{pipeline.name} · backfill {record.backfill_id} · {span(chosen)} · {folders.root}"
+        )
+        try:
+            _transform_all(backfill)
+            if not record.failed():
+                _train(backfill, order, everything)
+        except BaseException as error:
+            _end(backfill, error)
+            raise
+        _end(backfill)
+        _publish(backfill)
+        if record.failed():
+            raise PartitionsFailed(backfill)
+        return str(backfill.folder)
+
+
+def _transform_all(backfill: Backfill) -> None:
+    for part in backfill.record.partitions:
+        if part.status == "skipped":
+            backfill.reporter.skipped(part.name, part.note)
+    if not backfill.pending():
+        return
+    check_partitions(backfill)
+    if not backfill.pending():
+        return  # every one of them failed
+    freeze(backfill)
+    pending = backfill.pending()
+    if not pending:
+        return
+    runner: ThreadPoolTaskRunner[None] = ThreadPoolTaskRunner(max_workers=backfill.record.workers)
+    with backfill.holding(), backfill.reporter.steps() as shown, runner:
+        try:
+            futures = [
+                runner.submit(
+                    transform_partition, {"work": PartitionWork(backfill, partition, shown)}
+                )
+                for partition in pending
+            ]
+            for future in futures:
+                future.wait()
+        except BaseException:
+            backfill.stopping.set()  # leaving the runner waits for what its threads do
+            raise
+    for partition in backfill.pending():
+        backfill.fail(partition, RuntimeError("its task ended without a result"))
+
+
+def _train(backfill: Backfill, order: RunOrder, everything: tuple[Partition, ...]) -> None:
+    backfill.reporter.note(f"  partitions: {backfill.record.counts()}")
+    for partitions in steps.training_sets(backfill, everything):
+        folder = carry_out(order, backfill.transform, partitions, steps_on_committed)
+        run = read_record(folder)
+        if run is not None and run.status in ("promoted", "refused"):
+            backfill.record.runs.append(run.run_id)
+            backfill.record.trained = "promoted" if run.status == "promoted" else "refused"
+            backfill.save()
+
+
+def _end(backfill: Backfill, error: BaseException | None = None) -> None:
+    record = backfill.record
+    record.status, record.ended = "done", now()
+    if isinstance(error, BraidError):
+        record.error = error.to_dict()
+    elif error is not None:
+        record.error = {"type": type(error).__name__, "received": str(error)}
+    if error is not None or record.failed():
+        record.status = "failed"
+    try:
+        backfill.save()
+    except OSError as second:
+        # A full disk, most likely, and what failed the backfill too.
+        backfill.reporter.note(f"  backfill.json could not be written: {second.strerror}")
+
+
+def _publish(backfill: Backfill) -> None:
+    """Shows the summary in Prefect's UI."""
+    create_markdown_artifact(
+        key=f"braid-backfill-{backfill.pipeline.name.replace('_', '-')}",
+        markdown=markdown(backfill.record),
+        description=f"Backfill {backfill.record.backfill_id}: {backfill.record.counts()}",
+    )
