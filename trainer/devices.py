@@ -37,13 +37,18 @@ def strategy_for(
     return tf.distribute.MirroredStrategy(list(devices)), ()
 
 
-def batch_step(model: keras.Model, kind: Literal["train", "test"]) -> Step:
+def batch_step(model: keras.Model, kind: Literal["train", "test"], element_spec: Any) -> Step:
     """Returns Keras's own step as a function of one batch, to be called in a `tf.function`.
 
     `fit` draws the batch inside its compiled function; out here, the wait for data can be told
     from the work. The step returns the means of this batch alone.
+
+    Args:
+        model: The compiled model.
+        kind: Whether the step learns.
+        element_spec: Of the batches.
     """
-    whole = _replicated(model, kind) if _devices(model) > 1 else _single(model, kind)
+    whole = _replicated(model, kind, element_spec) if _devices(model) > 1 else _single(model, kind)
 
     def step(batch: Batch) -> Mapping[str, tf.Tensor]:
         means = whole(batch)
@@ -61,13 +66,17 @@ def _devices(model: keras.Model) -> int:
 def _single(model: keras.Model, kind: str) -> Step:
     if kind == "train":
         model.make_train_function()
-        return lambda batch: model.train_function([batch])  # type: ignore[no-any-return]
+        return lambda batch: model.train_function([batch])
     model.make_test_function()
-    return lambda batch: model.test_function([batch])  # type: ignore[no-any-return]
+    return lambda batch: model.test_function([batch])
 
 
-def _replicated(model: keras.Model, kind: str) -> Step:
+def _replicated(model: keras.Model, kind: str, element_spec: Any) -> Step:
     strategy, own = model.distribute_strategy, getattr(model, f"{kind}_step")
+    with strategy.scope():
+        # As `fit` does: the loss makes variables at its first call, and a device must not.
+        row = tf.nest.map_structure(lambda s: tf.zeros([1, *s.shape[1:]], s.dtype), element_spec)
+        model._symbolic_build(data_batch=row)
 
     def step(batch: Batch) -> Mapping[str, tf.Tensor]:
         parts = strategy.experimental_distribute_values_from_function(

@@ -195,7 +195,7 @@ def traced(
         batches: What it will be called with.
         change: Applied to the whole batch before.
     """
-    step = batch_step(model, kind)
+    step = batch_step(model, kind, batches.element_spec)
 
     def run(batch: Batch) -> dict[str, tf.Tensor]:
         means = step(change(batch))
