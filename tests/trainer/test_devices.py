@@ -58,8 +58,8 @@ def on_two_devices(job, folder):
 
 @pytest.mark.parametrize("balance", ["fixed", "uncertainty"])
 def test_two_devices_learn_what_one_does(trainer_world, tmp_path, balance):
-    # Every device draws its own dropout, and normalizes a batch of pictures by its own rows. Without
-    # both, parts of 15 and of 11 rows have to give what the batches do.
+    # Every device draws its own dropout, and normalizes pictures by its own rows. Without both,
+    # the parts of batches of 15 and of 11 rows have to give what the batches do.
     features = {n: f for n, f in DECLARATION["features"].items() if n != "photo"}
     pipeline = pipeline_of(
         features=features,

@@ -75,7 +75,7 @@ def test_the_same_training_gives_the_same_model(trainer_world, long_pipeline, un
     assert_same(outcome(job), undisturbed)
 
 
-def test_a_training_that_is_killed_within_an_epoch_starts_that_epoch_again(
+def test_a_training_that_is_killed_before_a_checkpoint_within_the_epoch_starts_it_again(
     trainer_world, long_pipeline, undisturbed, monkeypatch
 ):
     job = trainer_world.job("interrupted", long_pipeline)
