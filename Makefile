@@ -35,8 +35,9 @@ demo: $(STAMP) ## make a table of listings, run the pipeline on it, show the res
 	$(BIN)/braid run $(DEMO)/pipeline.yaml
 	$(BIN)/braid models $(DEMO)/pipeline.yaml
 
-test: $(STAMP) ## run every test
-	$(BIN)/python -m pytest
+# A file's tests stay in one process, as they share what is slow to make. Each process takes 2 GB.
+test: $(STAMP) ## run every test, on up to four cores
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP) ## run every static check
 	$(BIN)/ruff check .

@@ -52,7 +52,9 @@ def analyze(session: Session) -> None:
         return
     watch = Stopwatch()
     result = session.run_child("transforms", "analyze", session.transform_job(session.partitions))
-    step = rows_step("analyze", watch, result, "training rows only")
+    read, parts = int(result["partitions"]), len(session.partitions)
+    note = f"training rows only; reads {read} of {parts} partitions"
+    step = rows_step("analyze", watch, result, note)
     session.finish(step, rows_text(step))
 
 

@@ -210,8 +210,14 @@ class Made:
 
 
 def _condition(pipeline: PipelineSpec, manifest: TransformManifest) -> str | None:
-    """Returns the category by which to show what is made with noise; None without noise."""
-    if not manifest.noise():
+    """Returns the category by which to show what is made with noise.
+
+    None without noise, and where pictures go in or classes of pixels come out: these are shown row
+    by row.
+    """
+    by_row = any(isinstance(feature, Image) for feature in pipeline.features.values())
+    by_row |= any(isinstance(target, ClassMask) for target in pipeline.targets.values())
+    if by_row or not manifest.noise():
         return None
     inputs = {stored.name: stored for stored in manifest.inputs()}
     categories = (n for n, f in pipeline.features.items() if isinstance(f, Categorical))

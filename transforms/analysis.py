@@ -1,15 +1,16 @@
-"""The analysis: statistics of the training rows, frozen into a transform graph."""
+"""The analysis: statistics of the training rows, frozen into a transform graph.
+
+Every partition's statistics are a file of their own, so that only partitions without one are read.
+"""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -17,10 +18,10 @@ import tensorflow_transform.beam as tft_beam
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.public.tfxio import TensorAdapterConfig
 
-from transforms.analyzers import counts_path, moments_path, vocabulary_path
+from transforms.accumulators import Accumulated, merged
 from transforms.contract.errors import BraidError
 from transforms.contract.features import Noise, RawColumn
-from transforms.contract.jobs import TransformJob
+from transforms.contract.jobs import Partition, TransformJob
 from transforms.contract.manifest import (
     MISSING_SUFFIX,
     WEIGHT_SUFFIX,
@@ -31,122 +32,139 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import SPLITS
 from transforms.contract.targets import Binary, Multiclass, Multilabel
 from transforms.contract.workspace import remove, replacing, write_atomic
+from transforms.counting import RequestCounter
 from transforms.features import feature_kind, noise
 from transforms.graph import TransformGraph, preprocessing_fn, raw_columns, tensor_spec
 from transforms.reading import BatchReader
-from transforms.requests import Learnt
 from transforms.running import COUNTER, known_rows, marked_errors, run_pipeline, workers
 from transforms.source import open_filesystem
+from transforms.statistics import freeze, read_learnt
 from transforms.targets import TARGET_KINDS
 from transforms.units import WorkUnit, plan_units
 
 _BATCH_ROWS = 8_192  # numbers and short texts: a few MB
 _UNITS_PER_WORKER = 2
-_REJECTS, _ROWS = "rejects", "rows"
 
 
 def analyze(text: str) -> dict[str, Any]:
     """Runs a `TransformJob` given as JSON: analyzes its partitions and commits the transform.
 
     Returns:
-        The analyzed training rows and the seconds that it took.
+        The analyzed training rows, the number of partitions that were read for it, and the seconds
+        that it took.
 
     Raises:
         BraidError: A file cannot be read, or the training rows cannot make a model.
     """
     started = time.monotonic()
     job = TransformJob.model_validate_json(text)
+    todo = [part for part in job.partitions if not _statistics_path(job, part).exists()]
+    _count(job, todo)
+    total = merged(Accumulated.read(_statistics_path(job, part)) for part in job.partitions)
     with replacing(job.folders().transform(job.transform)) as folder:
         statistics = folder / "statistics"
         statistics.mkdir(parents=True)
-        rows, rejects = _run_analysis(job, folder, statistics)
-        manifest = _manifest(job, statistics, rows)
-        _check_rows(manifest, rejects)
+        freeze(RequestCounter.shared(job.pipeline).requests, total, statistics)
+        manifest = _manifest(job, statistics, total.rows)
+        _check_rows(manifest, total.rejects)
         _check_targets(job.pipeline, manifest)
+        _freeze_graph(job.pipeline, folder, statistics)
         tf.saved_model.save(TransformGraph(job.pipeline, folder / "tft"), str(folder / "graph"))
         write_atomic(folder / "transform.json", manifest.model_dump_json(indent=1))
-    return {"rows": manifest.rows, "seconds": time.monotonic() - started}
+    seconds = time.monotonic() - started
+    return {"rows": manifest.rows, "partitions": len(todo), "seconds": seconds}
 
 
-def _run_analysis(job: TransformJob, folder: Path, statistics: Path) -> tuple[int, dict[str, int]]:
-    """Writes the statistics and the frozen TFT graph.
+def _statistics_path(job: TransformJob, partition: Partition) -> Path:
+    declaration = job.pipeline.data_fingerprint()
+    return job.folders().statistics(declaration, partition.name, partition.fingerprint)
 
-    Returns:
-        The training rows, and the rejected rows of all splits by their reason.
-    """
-    pipeline = job.pipeline
-    preprocess = preprocessing_fn(pipeline, statistics)
-    raws = raw_columns(pipeline, with_targets=True)
-    specs = {name: tensor_spec(raw) for name, raw in raws.items()}
-    read = set(tft.get_analyze_input_columns(preprocess, specs))
-    config = _adapter_config({n: r for n, r in raws.items() if n in read}, specs)
-    units = _units(job)
+
+def _count(job: TransformJob, partitions: list[Partition]) -> None:
+    """Reads partitions and writes the statistics of each."""
+    units = _units(job, partitions)
+    paths = {part.name: _statistics_path(job, part) for part in partitions}
 
     def build(p: beam.Pipeline) -> None:
-        batches = (
+        _ = (
             p
             | "Units" >> beam.Create(units)
             | "SpreadUnits" >> beam.Reshuffle()
-            | "ReadTrainingRows" >> beam.ParDo(_ReadTrainingRows(job.table(), read))
+            | "CountTrainingRows" >> beam.ParDo(_CountTrainingRows(job))
+            | "MergePartitions" >> beam.GroupByKey()
+            | "WriteStatistics" >> beam.Map(_write, paths)
         )
-        transform_fn = (batches, config) | tft_beam.AnalyzeDataset(preprocess)
-        _ = transform_fn | tft_beam.WriteTransformFn(str(folder / "tft"))
 
-    scratch = folder / "scratch"
-    with COUNTER.reporting(known_rows(units)), tft_beam.Context(temp_dir=str(scratch)):
-        counted = run_pipeline(pipeline.beam, build)
-    remove(scratch)
-    rejects = {name: rows for (group, name), rows in counted.items() if group == _REJECTS}
-    return counted.get((_ROWS, "train"), 0), rejects
+    with COUNTER.reporting(known_rows(units)):
+        if units:
+            run_pipeline(job.pipeline.beam, build)
+    for part in partitions:  # without a row there is no unit to write it
+        if not paths[part.name].exists():
+            Accumulated().write(paths[part.name])
 
 
-def _units(job: TransformJob) -> list[WorkUnit]:
+def _write(counted: tuple[str, Iterable[Accumulated]], paths: dict[str, Path]) -> None:
+    partition, parts = counted
+    with marked_errors("analyze"):
+        merged(parts).write(paths[partition])
+
+
+def _units(job: TransformJob, partitions: list[Partition]) -> list[WorkUnit]:
     source = job.table().source
     filesystem, _ = open_filesystem(source.path)
-    wanted = -(-_UNITS_PER_WORKER * workers(job.pipeline.beam) // len(job.partitions))
+    wanted = -(-_UNITS_PER_WORKER * workers(job.pipeline.beam) // max(len(partitions), 1))
     return [
         unit
-        for partition in job.partitions
+        for partition in partitions
         for unit in plan_units(
             partition, format_=source.format, filesystem=filesystem, at_least=wanted
         )
     ]
 
 
-class _ReadTrainingRows(beam.DoFn):  # type: ignore[misc]
-    """Reads a unit's training rows as TFT takes them: a batch of list columns."""
+class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
+    """Reads a unit's training rows and gives what they add up to, under its partition's name."""
 
-    def __init__(self, pipeline: PipelineSpec, columns: set[str]) -> None:
-        self._pipeline = pipeline
-        self._columns = columns
+    def __init__(self, job: TransformJob) -> None:
+        self._job = job
 
     def setup(self) -> None:
         """Opens the source once a worker."""
-        self._reader = BatchReader(self._pipeline, self._columns)
+        self._counter = RequestCounter.shared(self._job.pipeline)
+        self._reader = BatchReader(self._job.table(), self._counter.columns)
 
-    def process(self, unit: WorkUnit) -> Iterator[pa.RecordBatch]:
-        """Yields the unit's batches."""
+    def process(self, unit: WorkUnit) -> Iterator[tuple[str, Accumulated]]:
+        """Yields the unit's statistics."""
+        total = Accumulated()
         with marked_errors("analyze"):
             for batch in self._reader.read(unit, _BATCH_ROWS):
-                for reject in batch.rejects:
-                    name = f"{reject.column}: {reject.reason}"
-                    beam.metrics.Metrics.counter(_REJECTS, name).inc()
+                total.rejects.update(f"{r.column}: {r.reason}" for r in batch.rejects)
                 rows = batch.splits == SPLITS.index("train")
-                beam.metrics.Metrics.counter(_ROWS, "train").inc(int(rows.sum()))
                 COUNTER.add(batch.rows)
-                if rows.any() and batch.columns:
-                    yield _record_batch(batch.select(rows))
+                if rows.any():
+                    total.rows += int(rows.sum())
+                    self._counter.add(batch.select(rows), total)
+            total.terms = [total.counts()]  # merged, before it travels
+        yield unit.partition, total
 
 
-def _record_batch(columns: dict[str, np.ndarray]) -> pa.RecordBatch:
-    arrays = {}
-    for name in sorted(columns):
-        values = columns[name]
-        length = values.size // max(len(values), 1)
-        type_ = pa.float32() if values.dtype == np.float32 else pa.large_binary()
-        offsets = np.arange(len(values) + 1, dtype=np.int64) * length
-        arrays[name] = pa.LargeListArray.from_arrays(offsets, pa.array(values.ravel(), type_))
-    return pa.RecordBatch.from_pydict(arrays)
+def _freeze_graph(pipeline: PipelineSpec, folder: Path, statistics: Path) -> None:
+    """Writes the TFT graph; the statistics are known, so it is traced on no rows at all."""
+    preprocess = preprocessing_fn(pipeline, statistics)
+    raws = raw_columns(pipeline, with_targets=True)
+    specs = {name: tensor_spec(raw) for name, raw in raws.items()}
+    read = set(tft.get_analyze_input_columns(preprocess, specs))
+    config = _adapter_config({n: r for n, r in raws.items() if n in read}, specs)
+
+    def build(p: beam.Pipeline) -> None:
+        nothing = p | "NoRows" >> beam.Create([], reshuffle=False)
+        transform_fn = (nothing, config) | tft_beam.AnalyzeDataset(preprocess)
+        _ = transform_fn | tft_beam.WriteTransformFn(str(folder / "tft"))
+
+    scratch = folder / "scratch"
+    with tft_beam.Context(temp_dir=str(scratch)):
+        run_pipeline(pipeline.beam, build)
+    remove(scratch)
 
 
 def _adapter_config(
@@ -169,14 +187,14 @@ def _adapter_config(
 
 
 def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> TransformManifest:
-    pipeline, moments = job.pipeline, _moments(statistics)
-    learnt = {name: _learnt(statistics, name, moments) for name in pipeline.targets}
+    pipeline = job.pipeline
+    learnt = {name: read_learnt(statistics, name) for name in pipeline.targets}
     return TransformManifest(
         fingerprint=job.transform,
         declaration=pipeline.data_fingerprint(),
         raw_features=pipeline.raw_features(),
         raw_targets=pipeline.raw_targets(),
-        stored=tuple(_stored(pipeline, statistics, moments)),
+        stored=tuple(_stored(pipeline, statistics)),
         targets={
             name: TARGET_KINDS[target.kind].statistics(target, learnt[name])
             for name, target in pipeline.targets.items()
@@ -189,45 +207,18 @@ def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> Transf
     )
 
 
-def _moments(statistics: Path) -> dict[str, Any]:
-    path = moments_path(statistics)
-    return dict(json.loads(path.read_text())) if path.exists() else {}
-
-
-def _learnt(statistics: Path, name: str, moments: dict[str, Any]) -> Learnt:
-    terms: tuple[str, ...] = ()
-    counts: tuple[int, ...] = ()
-    path = vocabulary_path(statistics, name)
-    if path.exists():
-        # Lines end in "\n" alone: a label may have one of Unicode's other line breaks in it.
-        terms = tuple(path.read_bytes().decode().split("\n")[:-1])
-        counts = tuple(json.loads(counts_path(statistics, name).read_text()))
-    if name not in moments:
-        return Learnt(terms, counts)
-    column = moments[name]
-    return Learnt(
-        terms,
-        counts,
-        rows=int(max(column["count"])),
-        mean=tuple(column["mean"]),
-        deviation=tuple(column["deviation"]),
-    )
-
-
-def _stored(
-    pipeline: PipelineSpec, statistics: Path, moments: dict[str, Any]
-) -> Iterator[StoredFeature]:
+def _stored(pipeline: PipelineSpec, statistics: Path) -> Iterator[StoredFeature]:
     for name, feature in pipeline.features.items():
         if isinstance(feature, Noise):
             details = noise.drawn(feature)
         else:
-            learnt = _learnt(statistics, name, moments)
+            learnt = read_learnt(statistics, name)
             details = feature_kind(feature.kind).stored(feature, learnt)
         yield _stored_feature(name, "feature", feature, details)
         if feature.has_indicator:
             yield _flag(name + MISSING_SUFFIX, "indicator", feature.kind)
     for name, target in pipeline.targets.items():
-        details = TARGET_KINDS[target.kind].stored(target, _learnt(statistics, name, moments))
+        details = TARGET_KINDS[target.kind].stored(target, read_learnt(statistics, name))
         yield _stored_feature(name, "target", target, details)
         if "mask" in (target.missing, target.invalid):
             yield _flag(name + WEIGHT_SUFFIX, "weight", target.kind)
@@ -242,7 +233,7 @@ def _flag(name: str, role: Any, kind: str) -> StoredFeature:
     return StoredFeature(name=name, role=role, kind=kind, dtype="float32", shape=())
 
 
-def _check_rows(manifest: TransformManifest, rejects: dict[str, int]) -> None:
+def _check_rows(manifest: TransformManifest, rejects: Mapping[str, int]) -> None:
     """Refuses to go on without training rows, and says where they went."""
     if manifest.rows:
         return

@@ -34,6 +34,31 @@ def raw_columns(pipeline: PipelineSpec, *, with_targets: bool) -> dict[str, RawC
     return {raw.name: raw for raw in raws}
 
 
+def requests_of(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> list[Request]:
+    """Returns what the kinds ask of the training rows, with the tensors to ask it of.
+
+    Args:
+        pipeline: The declaration.
+        inputs: Every raw column.
+    """
+    requests: list[Request] = []
+    raws = _usable_features(pipeline, inputs)
+    for name, feature in pipeline.column_features().items():
+        requests += feature_kind(feature.kind).requests(name, feature, raws[name])
+    for name, target in pipeline.targets.items():
+        raw = inputs[pipeline.raw_targets()[name].name]
+        requests += TARGET_KINDS[target.kind].requests(name, target, raw)
+    return requests
+
+
+def _usable_features(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> Tensors:
+    raws = pipeline.raw_features()
+    return {
+        name: _usable(feature, inputs[raws[name].name])
+        for name, feature in pipeline.column_features().items()
+    }
+
+
 def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tensors], Tensors]:
     """Returns the TFT preprocessing function of a declaration.
 
@@ -41,22 +66,13 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
 
     Args:
         pipeline: The declaration.
-        statistics: The folder that the analysis writes vocabularies and moments to.
+        statistics: The folder of the frozen statistics.
     """
     features, targets = pipeline.raw_features(), pipeline.raw_targets()
 
     def preprocess(inputs: Tensors) -> Tensors:
-        requests: list[Request] = []
-        raws = {
-            name: _usable(feature, inputs[features[name].name])
-            for name, feature in pipeline.column_features().items()
-        }
-        for name, feature in pipeline.column_features().items():
-            requests += feature_kind(feature.kind).requests(name, feature, raws[name])
-        for name, target in pipeline.targets.items():
-            goal = TARGET_KINDS[target.kind]
-            requests += goal.requests(name, target, inputs[targets[name].name])
-        fitted = fit(requests, statistics)
+        raws = _usable_features(pipeline, inputs)
+        fitted = fit(requests_of(pipeline, inputs), statistics)
         outputs: Tensors = {}
         for name, feature in pipeline.column_features().items():
             outputs[name] = feature_kind(feature.kind).encode(name, feature, raws[name], fitted)

@@ -39,7 +39,22 @@ class MomentsRequest:
     values: tf.Tensor
 
 
-Request = VocabularyRequest | MomentsRequest
+@dataclass(frozen=True)
+class QuantilesRequest:
+    """What cuts the training rows of every column into equal parts.
+
+    Attributes:
+        name: The feature or target.
+        values: float32 [batch, width]; a row with NaN does not count.
+        parts: The number of parts.
+    """
+
+    name: str
+    values: tf.Tensor
+    parts: int
+
+
+Request = VocabularyRequest | MomentsRequest | QuantilesRequest
 
 
 @dataclass(frozen=True)
@@ -78,7 +93,9 @@ class Fitted:
     Attributes:
         vocabularies: The path of the vocabulary file, string [].
         moments: The moments.
+        quantiles: The boundaries between the parts, float32 [width, parts - 1].
     """
 
     vocabularies: Mapping[str, tf.Tensor]
     moments: Mapping[str, Moments]
+    quantiles: Mapping[str, tf.Tensor]

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow_transform as tft
 
-from tests.transforms.conftest import Table, mixed_rows
+from tests.transforms.conftest import MIXED, Table, mixed_rows, write_rows
 from transforms.analysis import analyze
+from transforms.contract.declaration import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.manifest import StoredFeature, TargetStatistics
-from transforms.graph import preprocessing_fn, raw_columns, tensor_spec
+from transforms.counting import RequestCounter
+from transforms.graph import raw_columns
 
 Transform = Callable[..., dict[str, np.ndarray]]
 
@@ -55,10 +57,42 @@ def test_labels_become_classes_and_missing_ones_weigh_nothing(transform_rows: Tr
 
 
 def test_analysis_reads_no_picture(mixed: Table) -> None:
-    preprocess = preprocessing_fn(mixed.pipeline, mixed.workspace)
     columns = raw_columns(mixed.pipeline, with_targets=True)
-    specs = {name: tensor_spec(raw) for name, raw in columns.items()}
-    assert set(tft.get_analyze_input_columns(preprocess, specs)) == set(columns) - {"photo"}
+    assert RequestCounter.shared(mixed.pipeline).columns == set(columns) - {"photo"}
+
+
+def test_a_new_partition_is_all_that_is_read_for_statistics_of_the_whole(tmp_path: Path) -> None:
+    declaration = MIXED | {
+        "source": {"path": str(tmp_path / "data"), "key": "id", "partition_by": "day"}
+    }
+    for day in range(3):
+        write_day(tmp_path, day)
+    table = Table(parse(declaration), tmp_path / "data", tmp_path / "workspace")
+    assert analyze(table.job().model_dump_json())["partitions"] == 3
+    write_day(tmp_path, 3)
+    assert analyze(table.job().model_dump_json())["partitions"] == 1
+    fresh = Table(table.pipeline, table.folder, tmp_path / "fresh")
+    assert analyze(fresh.job().model_dump_json())["partitions"] == 4
+    found, expected = (
+        t.job().folders().transform(t.job().transform) / "statistics" for t in (table, fresh)
+    )
+    files = sorted(path.relative_to(expected) for path in expected.rglob("*") if path.is_file())
+    assert len(files) > 10
+    for file in files:
+        if file.suffix == ".txt" or file.name.endswith(".counts.json"):
+            assert (found / file).read_bytes() == (expected / file).read_bytes()
+    moments, wanted = (json.loads((f / "moments.json").read_text()) for f in (found, expected))
+    assert moments.keys() == wanted.keys()
+    for name, column in wanted.items():
+        for what, values in column.items():
+            assert moments[name][what] == pytest.approx(values, rel=1e-12), (name, what)
+
+
+def write_day(folder: Path, day: int) -> None:
+    rows = mixed_rows(30)
+    rows["id"] = [f"{day}-{key}" for key in rows["id"]]
+    rows["area"] = [value + 100.0 * day for value in rows["area"]]
+    write_rows(rows, folder / "data" / f"day={day}" / "rows.parquet")
 
 
 def test_committed_transform_has_no_scratch_files(mixed: Table) -> None:

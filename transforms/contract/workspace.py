@@ -36,6 +36,11 @@ class Workspace:
         """Returns the folder of a frozen transform."""
         return self.root / "transforms" / fingerprint
 
+    def statistics(self, declaration: str, partition: str, partition_fingerprint: str) -> Path:
+        """Returns the file of what a partition's training rows add up to."""
+        folder = self.root / "statistics" / declaration
+        return folder / f"{_address(partition, partition_fingerprint)}.arrow"
+
     def shards(self, transform: str, partition: str, partition_fingerprint: str) -> Path:
         """Returns the folder of a partition's shards."""
         return self.root / "shards" / transform / _address(partition, partition_fingerprint)

@@ -5,17 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_transform as tft
 
 from transforms.contract.features import Numeric
-from transforms.requests import Fitted, Learnt, Moments, MomentsRequest, Request
-
-_QUANTILE_ERROR = 0.001  # of the rank, so that a boundary is off by a thousandth of the rows
+from transforms.requests import (
+    Fitted,
+    Learnt,
+    Moments,
+    MomentsRequest,
+    QuantilesRequest,
+    Request,
+)
 
 
 def requests(name: str, spec: Numeric, raw: tf.Tensor) -> tuple[Request, ...]:
-    """Asks for the moments of each position, float32 [batch, length]."""
-    return (MomentsRequest(name, _matrix(spec, raw)),)
+    """Asks for the moments of each position, float32 [batch, length], and for what cuts it."""
+    values = _matrix(spec, raw)
+    moments = MomentsRequest(name, values)
+    parts = {"bucketize": spec.buckets, "quantile": spec.quantiles}.get(spec.scale)
+    return (moments,) if parts is None else (moments, QuantilesRequest(name, values, parts))
 
 
 def encode(name: str, spec: Numeric, raw: tf.Tensor, fitted: Fitted) -> tf.Tensor:
@@ -27,9 +34,9 @@ def encode(name: str, spec: Numeric, raw: tf.Tensor, fitted: Fitted) -> tf.Tenso
         default = _curve(spec, tf.fill(tf.shape(values), tf.constant(spec.default, tf.float32)))
     filled = tf.where(tf.math.is_nan(values), default, values)
     if spec.scale == "bucketize":
-        scaled = _buckets(_boundaries(values, spec.buckets), filled)
+        scaled = _buckets(fitted.quantiles[name], filled)
     elif spec.scale == "quantile":
-        scaled = _ranks(_boundaries(values, spec.quantiles), moments, filled)
+        scaled = _ranks(fitted.quantiles[name], moments, filled)
     elif spec.scale == "min_max":
         span = moments.maximum - moments.minimum
         scaled = tf.math.divide_no_nan(filled - moments.minimum, span)
@@ -60,14 +67,6 @@ def _curve(spec: Numeric, values: tf.Tensor) -> tf.Tensor:
     if spec.scale == "log":
         return tf.sign(values) * tf.math.log1p(tf.abs(values))
     return values
-
-
-def _boundaries(values: tf.Tensor, parts: int) -> tf.Tensor:
-    """Returns what cuts the training rows into equal parts, float32 [length, parts - 1].
-
-    NaN does not count: a list that is missing is so at every position.
-    """
-    return tft.quantiles(values, parts, _QUANTILE_ERROR, reduce_instance_dims=False)
 
 
 def _buckets(boundaries: tf.Tensor, filled: tf.Tensor) -> tf.Tensor:

@@ -76,7 +76,7 @@ def test_list_is_missing_if_all_of_it_is(transform_kinds: Transform) -> None:
 
 HASHED = Categorical(kind="categorical", encoding="hash", buckets=7)
 IDS = Categorical(kind="categorical", encoding="identity", buckets=7)
-NOTHING_FITTED = Fitted({}, {})
+NOTHING_FITTED = Fitted({}, {}, {})
 
 
 def ids_of(spec: Categorical, values: list[str]) -> list[int]:

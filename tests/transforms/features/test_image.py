@@ -15,7 +15,7 @@ from transforms.features.image import decode_stored, encode
 from transforms.pictures import TOO_LARGE
 from transforms.requests import Fitted
 
-NOTHING_FITTED = Fitted({}, {})
+NOTHING_FITTED = Fitted({}, {}, {})
 
 
 def encoded(pixels: np.ndarray, kind: str, **options: Any) -> bytes:

@@ -106,9 +106,9 @@ def test_pairs_of_words_have_ids_of_their_own(transform_kinds: Transform) -> Non
 def test_weights_are_the_smooth_inverse_document_frequency() -> None:
     # Of the three texts "red flat", "red red house" and "blue house".
     learnt = Learnt(terms=("house", "red", "blue", "flat"), counts=(2, 2, 1, 1), rows=3)
-    feature = stored("f", Text(kind="text", weights="tf_idf"), learnt)
-    assert feature.cardinality == 6
-    assert feature.term_weights == pytest.approx(
+    found = stored(Text(kind="text", weights="tf_idf"), learnt)
+    assert found["cardinality"] == 6
+    assert found["term_weights"] == pytest.approx(
         [
             0.0,
             2.386294361119891,  # ln(4 / 1) + 1

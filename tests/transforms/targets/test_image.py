@@ -10,7 +10,7 @@ from PIL import Image as Picture
 
 from transforms.contract.targets import BinaryMask, ClassMask, ContinuousImage, ImageTarget
 from transforms.pictures import TOO_LARGE
-from transforms.requests import Fitted
+from transforms.requests import Fitted, Learnt
 from transforms.targets.image import encode, stored
 
 SIZE = {"kind": "image", "height": 4, "width": 6}
@@ -26,13 +26,13 @@ def png(pixels: np.ndarray) -> bytes:
 def encoded(spec: ImageTarget, *pictures: bytes) -> tuple[np.ndarray, list[bool]]:
     """Returns the pixels that are stored, and which are known."""
     column = tf.constant(np.array(pictures, object))
-    values, known = tf.function(lambda raw: encode("m", spec, raw, Fitted({}, {})))(column)
-    own = stored("m", spec, 0)
-    assert own.storage == spec.storage
+    values, known = tf.function(lambda raw: encode("m", spec, raw, Fitted({}, {}, {})))(column)
+    _, shape = spec.layout()
+    assert stored(spec, Learnt())["storage"] == spec.storage
     if spec.storage == "png":
-        pixels = [tf.io.decode_png(value, own.shape[-1]).numpy() for value in values]
+        pixels = [tf.io.decode_png(value, shape[-1]).numpy() for value in values]
     else:
-        pixels = [np.frombuffer(value, np.uint8).reshape(own.shape) for value in values.numpy()]
+        pixels = [np.frombuffer(value, np.uint8).reshape(shape) for value in values.numpy()]
     return np.stack(pixels), known.numpy().tolist()
 
 

@@ -1,0 +1,78 @@
+"""From raw rows to what a partition adds up to."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from transforms.accumulators import Accumulated
+from transforms.contract.pipeline import PipelineSpec
+from transforms.graph import raw_columns, requests_of, tensor_spec
+from transforms.requests import MomentsRequest, QuantilesRequest, Request, VocabularyRequest
+
+_trace_lock = threading.Lock()
+
+
+class RequestCounter:
+    """Counts what the kinds of one pipeline ask for.
+
+    Attributes:
+        columns: The raw columns that it looks at; pictures are not among them.
+        requests: What is asked for.
+    """
+
+    def __init__(self, pipeline: PipelineSpec) -> None:
+        self.requests: tuple[Request, ...] = ()
+        specs = {n: tensor_spec(raw) for n, raw in raw_columns(pipeline, with_targets=True).items()}
+
+        def values(raw: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+            self.requests = tuple(requests_of(pipeline, raw))
+            return [request.values for request in self.requests]
+
+        traced = tf.function(values, input_signature=[specs], autograph=False)
+        self._graph = traced.get_concrete_function()
+        inputs = dict(zip(sorted(specs), self._graph.inputs, strict=False))
+        self.columns = {name for name, tensor in inputs.items() if tensor.consumers()}
+        self._unread = {
+            name: np.zeros((0, *spec.shape[1:]), spec.dtype.as_numpy_dtype)
+            for name, spec in specs.items()
+            if name not in self.columns
+        }
+
+    @classmethod
+    def shared(cls, pipeline: PipelineSpec) -> RequestCounter:
+        """Returns a counter that is traced once for all workers of this process."""
+        with _trace_lock:
+            return _traced(pipeline.model_dump_json())
+
+    def add(self, columns: dict[str, np.ndarray], total: Accumulated) -> None:
+        """Adds the rows of a batch.
+
+        Args:
+            columns: Those of `columns`, as `RawBatch` has them.
+            total: What they are added to.
+        """
+        given = {name: tf.constant(values) for name, values in (self._unread | columns).items()}
+        for request, tensor in zip(self.requests, self._call(given), strict=True):
+            values = tensor.numpy()
+            match request:
+                case VocabularyRequest():
+                    total.add_terms(request.name, values)
+                case MomentsRequest():
+                    # A series has a row for every step.
+                    total.add_moments(request.name, values.reshape(-1, values.shape[-1]))
+                case QuantilesRequest():
+                    total.add_quantiles(request.name, values)
+
+    def _call(self, given: dict[str, Any]) -> list[tf.Tensor]:
+        found: list[tf.Tensor] = self._graph(given)
+        return found
+
+
+@cache
+def _traced(pipeline: str) -> RequestCounter:
+    return RequestCounter(PipelineSpec.model_validate_json(pipeline))
