@@ -50,8 +50,13 @@ class Augmenter:
     def start(self, epoch: int) -> None:
         """Sets the random states to those of an epoch's first step."""
         random = np.random.default_rng((self._seed, epoch, _CHANGES))
-        for layer in (layer for change in self._changes for layer in change.layers):
-            layer.generator.state.assign([random.integers(2**31), 0])
+        for state in self.states():
+            state.assign([random.integers(2**31), 0])
+
+    def states(self) -> list[keras.Variable]:
+        """Returns the random states, which move on with every step."""
+        layers = (layer for change in self._changes for layer in change.layers)
+        return [layer.generator.state for layer in layers]
 
     def __call__(self, batch: Batch) -> Batch:
         """Returns the batch with other pictures, each of the dtype that it had.

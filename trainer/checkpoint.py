@@ -1,11 +1,13 @@
-"""The state of a training after an epoch, as it lies on disk.
+"""The state of a training after an epoch and within one, as it lies on disk.
 
-`state.json` names the weights that belong to it and is renamed into place after them. A process
-that is killed at any moment leaves the state of the last whole epoch.
+`state.json` names the weights that belong to it and is renamed into place after them. The position
+within the epoch that runs lies in one file with its weights. A process that is killed at any moment
+leaves the state of the last whole epoch, and a position that belongs to the next one or is ignored.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,26 @@ class EpochRecord(Spec):
     seconds: float
     rows_per_second: float
     input_wait_share: float
+
+
+class Position(Spec):
+    """How far an epoch is.
+
+    Attributes:
+        epoch: Its number, from 0.
+        batches: Those that have been learnt.
+        rows: The rows in them.
+        sums: Every reported loss of a batch times its rows, added up.
+        seconds: As in the epoch's record, so far.
+        waited: Those of the seconds that the model waited for data.
+    """
+
+    epoch: int
+    batches: int = 0
+    rows: int = 0
+    sums: dict[str, float] = {}
+    seconds: float = 0.0
+    waited: float = 0.0
 
 
 class TrainingState(Spec):
@@ -82,7 +104,10 @@ class TrainingState(Spec):
 
 
 class Checkpoints:
-    """The checkpoints of one training: the last epoch's and the best epoch's."""
+    """The checkpoints of one training: the last epoch's, the best epoch's, one of the next epoch.
+
+    The methods' `states` are variables beside the model's that a step changes.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -98,26 +123,55 @@ class Checkpoints:
         """Commits the model as it is after the state's last epoch."""
         remove_temporaries(self._folder)
         with replacing(self._weights(state.epochs - 1)) as temporary, temporary.open("wb") as file:
-            np.savez(file, *[np.asarray(variable) for variable in _variables(model)])
+            np.savez(file, *_values(_variables(model)))
         write_atomic(self._folder / "state.json", state.model_dump_json(indent=1))
         kept = {self._weights(state.epochs - 1), self._weights(state.best_epoch or 0)}
         for path in self._folder.glob("epoch-*.npz"):
             if path not in kept:
                 path.unlink()
+        self._within.unlink(missing_ok=True)
 
     def restore(self, model: keras.Model, epoch: int) -> None:
-        """Sets weights, random states and optimizer to what they were after an epoch.
+        """Brings back the model as it was after an epoch.
 
         Raises:
             BraidError: The checkpoint is from another model.
         """
-        variables = _variables(model)
-        with np.load(self._weights(epoch)) as arrays:
-            values = [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
+        self._assign(self._weights(epoch), _variables(model))
+
+    def save_within(
+        self, model: keras.Model, states: Sequence[keras.Variable], position: Position
+    ) -> None:
+        """Commits the model as it is within an epoch, in place of an earlier such checkpoint."""
+        with replacing(self._within) as temporary, temporary.open("wb") as file:
+            text = np.array(position.model_dump_json())
+            np.savez(file, *_values([*_variables(model), *states]), position=text)
+
+    def position(self, epoch: int) -> Position | None:
+        """Returns the committed position within an epoch, or None if it is to be begun."""
+        if not self._within.exists():
+            return None
+        with np.load(self._within) as arrays:
+            position = Position.model_validate_json(arrays["position"].item())
+        # A process that is killed while it commits an epoch leaves a position within that one.
+        return position if position.epoch == epoch else None
+
+    def restore_within(self, model: keras.Model, states: Sequence[keras.Variable]) -> None:
+        """Brings back the model and the states as they were at the committed position.
+
+        Raises:
+            BraidError: The checkpoint is from another model.
+        """
+        self._assign(self._within, [*_variables(model), *states])
+
+    def _assign(self, path: Path, variables: Sequence[Any]) -> None:
+        with np.load(path) as arrays:
+            count = sum(name.startswith("arr_") for name in arrays.files)
+            values = [arrays[f"arr_{index}"] for index in range(count)]
         shapes = [tuple(variable.shape) for variable in variables]
         if [value.shape for value in values] != shapes:
             raise BraidError(
-                str(self._weights(epoch)),
+                str(path),
                 expected=f"the {len(shapes)} variables of the declared model",
                 received=f"{len(values)} variables of other shapes",
                 action=f"The model has changed since; delete {self._folder} and run again.",
@@ -125,8 +179,16 @@ class Checkpoints:
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
 
+    @property
+    def _within(self) -> Path:
+        return self._folder / "within-epoch.npz"
+
     def _weights(self, epoch: int) -> Path:
         return self._folder / f"epoch-{epoch:04d}.npz"
+
+
+def _values(variables: Sequence[Any]) -> list[np.ndarray]:
+    return [np.asarray(variable) for variable in variables]
 
 
 def _variables(model: keras.Model) -> list[Any]:

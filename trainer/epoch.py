@@ -1,17 +1,19 @@
-"""One epoch's steps: run, timed, watched and told of."""
+"""One epoch's steps: run, timed, watched, told of, and gone on with where they were cut."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Literal
 
 import keras
 import tensorflow as tf
 
 from trainer.augment import Augmenter
-from trainer.checkpoint import EpochRecord
+from trainer.checkpoint import EpochRecord, Position
+from trainer.devices import batch_step
+from trainer.stream import Batch
 from transforms.contract.errors import BraidError
 from transforms.contract.model import TrainingSpec
 from transforms.contract.progress import report
@@ -19,87 +21,140 @@ from transforms.contract.progress import report
 _REPORT_SECONDS = 0.2  # reading the loss waits for the device, so not at every step
 
 
+class _Running:
+    """An epoch as far as it is: its position, and what has not been read from the device yet."""
+
+    def __init__(self, start: Position) -> None:
+        self.epoch = start.epoch
+        self.batches = start.batches
+        self.rows = start.rows
+        self.waited = start.waited
+        self.began = time.perf_counter() - start.seconds
+        self._names = tuple(start.sums)
+        self._sums = tf.constant(list(start.sums.values()), tf.float64) if start.sums else None
+
+    def add(self, means: dict[str, tf.Tensor], rows: int) -> None:
+        """Adds the mean losses of one batch, float64 each, without a wait for the device."""
+        self._names = tuple(means)
+        products = tf.stack(list(means.values())) * rows
+        self._sums = products if self._sums is None else self._sums + products
+        self.rows += rows
+        self.batches += 1
+
+    def losses(self) -> dict[str, float]:
+        """Returns the mean losses of the rows so far."""
+        return {name: total / self.rows for name, total in self._read().items()}
+
+    def position(self, now: float) -> Position:
+        return Position(
+            epoch=self.epoch,
+            batches=self.batches,
+            rows=self.rows,
+            sums=self._read(),
+            seconds=now - self.began,
+            waited=self.waited,
+        )
+
+    def _read(self) -> dict[str, float]:
+        if self._sums is None:
+            return {}
+        return dict(zip(self._names, self._sums.numpy().tolist(), strict=True))
+
+
 class EpochRunner:
     """Runs epochs of one compiled model; the step is traced once for all of them.
 
     Args:
         model: The compiled model.
-        training: The number of epochs and the size of a batch.
+        training: The number of epochs, the size of a batch, the time between checkpoints.
         rows: Training rows.
         augmenter: Changes a batch before the model learns from it.
+        save: Commits a position within an epoch.
     """
 
     def __init__(
-        self, model: keras.Model, training: TrainingSpec, rows: int, augmenter: Augmenter
+        self,
+        model: keras.Model,
+        training: TrainingSpec,
+        rows: int,
+        augmenter: Augmenter,
+        save: Callable[[Position], None],
     ) -> None:
         self._model = model
         self._augmenter = augmenter
+        self._save = save
+        self._save_seconds = training.checkpoint_seconds or math.inf
         self._rows = rows
         self._epochs = training.epochs
         self._steps = math.ceil(rows / training.batch_size)
-        self._step: Callable[[Any], Mapping[str, Any]] | None = None
+        self._step: Callable[[Batch], dict[str, tf.Tensor]] | None = None
         self._reported = 0.0
+        self._saved = 0.0
 
-    def run(self, batches: tf.data.Dataset, epoch: int) -> EpochRecord:
-        """Trains on every batch once.
+    def run(self, batches: tf.data.Dataset, start: Position) -> EpochRecord:
+        """Trains on the batches of an epoch, once each.
 
         Args:
-            batches: Of (inputs, targets, sample weights).
-            epoch: Its number, from 0.
+            batches: Of (inputs, targets, sample weights): those that `start` leaves to be learnt.
+            start: How far the epoch is. If some of it is done, the model and the augmenter are as
+                they were then.
 
         Returns:
-            The epoch's figures, without a validation loss.
+            The figures of the whole epoch, without a validation loss.
 
         Raises:
             BraidError: The loss is not a number.
         """
-        step = self._step = self._step or self._trace(batches)
-        self._model.reset_metrics()
-        self._augmenter.start(epoch)
+        step = self._step = self._step or traced(self._model, "train", batches, self._augmenter)
+        if start.batches == 0:
+            self._augmenter.start(start.epoch)
         iterator = iter(batches)
-        logs: Mapping[str, Any] = {}
-        began = time.perf_counter()
-        waited, done = 0.0, 0
+        running = _Running(start)
+        self._saved = time.perf_counter()
         while True:
             asked = time.perf_counter()
             batch = next(iterator, None)
-            waited += time.perf_counter() - asked
+            running.waited += time.perf_counter() - asked
             if batch is None:
                 break
-            logs = step(batch)
-            done += 1
-            self._tell(epoch, done, logs, began)
-        losses = {name: float(value) for name, value in logs.items()}
-        refuse_non_finite(losses["loss"], f"the loss of epoch {epoch + 1}")
-        seconds = time.perf_counter() - began
+            running.add(step(batch), _rows_of(batch))
+            self._tell(running.epoch, running.batches, running, running.began)
+            self._keep(running)
+        return self._record(running)
+
+    def _record(self, running: _Running) -> EpochRecord:
+        losses = running.losses()
+        refuse_non_finite(losses["loss"], f"the loss of epoch {running.epoch + 1}")
+        seconds = time.perf_counter() - running.began
         return EpochRecord(
-            epoch=epoch,
+            epoch=running.epoch,
             loss=losses.pop("loss"),
             losses=losses,
             validation_loss=None,
             seconds=seconds,
             rows_per_second=self._rows / seconds,
-            input_wait_share=waited / seconds,
+            input_wait_share=running.waited / seconds,
         )
 
-    def _trace(self, batches: tf.data.Dataset) -> Callable[[Any], Mapping[str, Any]]:
-        """Returns Keras's own training step as a function of one batch.
-
-        `fit` draws the batch inside its compiled function; out here, the wait for data can be told
-        from the work. The signature fixes no batch size: a shorter last batch costs no new trace.
-        """
-        self._model.make_train_function()
-        return tf.function(  # type: ignore[no-any-return]
-            lambda batch: self._model.train_function([self._augmenter(batch)]),
-            input_signature=[batches.element_spec],
+    def _keep(self, running: _Running) -> None:
+        """Commits the position when it is time; the epoch's seconds do not count that."""
+        now = time.perf_counter()
+        if now - self._saved < self._save_seconds or running.batches == self._steps:
+            return
+        position = running.position(now)
+        refuse_non_finite(
+            position.sums["loss"], f"the loss in epoch {running.epoch + 1}, step {running.batches}"
         )
+        self._save(position)
+        self._saved = time.perf_counter()
+        running.began += self._saved - now
 
-    def _tell(self, epoch: int, done: int, logs: Mapping[str, Any], began: float) -> None:
+    def _tell(self, epoch: int, done: int, running: _Running, began: float) -> None:
         now = time.perf_counter()
         if now - self._reported < _REPORT_SECONDS and done < self._steps:
             return
         self._reported = now
-        loss = float(logs["loss"])
+        loss = running.losses()["loss"]
         refuse_non_finite(loss, f"the loss in epoch {epoch + 1}, step {done}")
         report(
             epoch * self._steps + done,
@@ -107,8 +162,50 @@ class EpochRunner:
             unit="steps",
             loss=loss,
             epoch=epoch + 1,
-            rows_per_second=done / self._steps * self._rows / (now - began),
+            rows_per_second=running.rows / (now - began),
         )
+
+
+def evaluate_loss(step: Callable[[Batch], dict[str, tf.Tensor]], batches: Iterable[Batch]) -> float:
+    """Returns the mean loss of all rows.
+
+    Args:
+        step: What `traced` gives for "test".
+        batches: At least one.
+    """
+    running = _Running(Position(epoch=0))
+    for batch in batches:
+        running.add(step(batch), _rows_of(batch))
+    return running.losses()["loss"]
+
+
+def traced(
+    model: keras.Model,
+    kind: Literal["train", "test"],
+    batches: tf.data.Dataset,
+    change: Callable[[Batch], Batch] = lambda batch: batch,
+) -> Callable[[Batch], dict[str, tf.Tensor]]:
+    """Returns a compiled step: a batch in, its mean losses by name out, float64.
+
+    The signature fixes no batch size: a shorter last batch costs no new trace.
+
+    Args:
+        model: The compiled model.
+        kind: Whether the step learns.
+        batches: What it will be called with.
+        change: Applied to the whole batch before.
+    """
+    step = batch_step(model, kind, batches.element_spec)
+
+    def run(batch: Batch) -> dict[str, tf.Tensor]:
+        means = step(change(batch))
+        return {name: tf.cast(mean, tf.float64) for name, mean in means.items()}
+
+    return tf.function(run, input_signature=[batches.element_spec])  # type: ignore[no-any-return]
+
+
+def _rows_of(batch: Batch) -> int:
+    return int(next(iter(batch[2].values())).shape[0])
 
 
 def refuse_non_finite(loss: float, what: str) -> None:

@@ -56,7 +56,12 @@ class BatchLayout:
 
 
 def training_batches(
-    files: Sequence[ShardFile], layout: BatchLayout, training: TrainingSpec, *, epoch: int
+    files: Sequence[ShardFile],
+    layout: BatchLayout,
+    training: TrainingSpec,
+    *,
+    epoch: int,
+    first_batch: int = 0,
 ) -> tf.data.Dataset:
     """Yields one epoch: every row once, in an order that only seed and epoch decide.
 
@@ -67,6 +72,7 @@ def training_batches(
         layout: What the records hold.
         training: Batch size, shuffle buffer and seed.
         epoch: The epoch, from 0.
+        first_batch: How many batches to leave out because they have been learnt.
 
     Returns:
         A dataset of (inputs, targets, sample weights); each leaf is [B, ...], the last batch may
@@ -87,7 +93,10 @@ def training_batches(
         seed=int(random.integers(2**31)),
         reshuffle_each_iteration=False,
     )
-    return _parsed(records.batch(training.batch_size), layout, epoch)
+    # Skip after shuffle and before parse: the rest is as in the whole epoch, and nothing is parsed
+    # in vain.
+    records = records.skip(first_batch * training.batch_size)
+    return _parsed(records.batch(training.batch_size), layout, epoch, first_batch)
 
 
 def evaluation_batches(
@@ -183,7 +192,9 @@ def _records(paths: Any) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(paths, buffer_size=_READ_BUFFER)
 
 
-def _parsed(batches: tf.data.Dataset, layout: BatchLayout, epoch: int | None) -> tf.data.Dataset:
+def _parsed(
+    batches: tf.data.Dataset, layout: BatchLayout, epoch: int | None, first_batch: int = 0
+) -> tf.data.Dataset:
     noise = tuple(s for s in layout.stored if s.storage == "drawn")
     seed = stream_seed(layout.seed, epoch)
 
@@ -191,7 +202,7 @@ def _parsed(batches: tf.data.Dataset, layout: BatchLayout, epoch: int | None) ->
         inputs, targets, weights = model_batch(records, layout)
         return inputs | draw(noise, tf.shape(records)[0], seed, number), targets, weights
 
-    batches = batches.enumerate().map(batch, tf.data.AUTOTUNE, deterministic=True)
+    batches = batches.enumerate(first_batch).map(batch, tf.data.AUTOTUNE, deterministic=True)
     return batches.prefetch(tf.data.AUTOTUNE)
 
 

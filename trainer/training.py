@@ -1,19 +1,21 @@
-"""Training, an epoch at a time: whoever kills it loses at most the epoch that was running."""
+"""Training: whoever kills it loses at most what came after the last checkpoint."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from trainer.augment import Augmenter
-from trainer.checkpoint import Checkpoints, TrainingState
-from trainer.epoch import EpochRunner, refuse_non_finite
+from trainer.checkpoint import Checkpoints, Position, TrainingState
+from trainer.devices import strategy_for
+from trainer.epoch import EpochRunner, evaluate_loss, refuse_non_finite, traced
 from trainer.model import build_model
 from trainer.objectives import learnt_loss_weights, trainable
 from trainer.seam import check_seam
@@ -43,8 +45,12 @@ class TrainingData:
         return count_rows(self.train)
 
 
-def train(job: TrainJob) -> dict[str, Any]:
+def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, Any]:
     """Trains a model, or goes on where a killed training was, and commits `model.keras`.
+
+    Args:
+        job: The run.
+        devices: What to train on, as TensorFlow names it; None is every GPU, or else the CPU.
 
     Returns:
         What the run's record keeps of it: epochs, seconds, rows per second, the best epoch (from
@@ -64,16 +70,19 @@ def train(job: TrainJob) -> dict[str, Any]:
     data = _data(job)
     # Before the model is built: its initial weights and dropout's states come from this seed.
     keras.utils.set_random_seed(pipeline.training.seed)
-    network = build_model(pipeline, manifest, mixed_precision=pipeline.training.mixed_precision)
     steps = math.ceil(data.rows / pipeline.training.batch_size) * pipeline.training.epochs
-    model = trainable(network, pipeline, manifest, steps)
+    strategy, warnings = strategy_for(pipeline.training, devices)
+    with strategy.scope():
+        network = build_model(pipeline, manifest, mixed_precision=pipeline.training.mixed_precision)
+        model = trainable(network, pipeline, manifest, steps)
     checkpoints = Checkpoints(folder / "training")
     with readable_errors((*data.train, *data.validation)):
         state = _run_epochs(model, pipeline, manifest, data, checkpoints)
     if state.best_epoch is None:
         raise ValueError("a training has at least one epoch")
     checkpoints.restore(model, state.best_epoch)
-    result = _result(state, model, network, data)
+    result = _result(state, model, network, data) | {"devices": strategy.num_replicas_in_sync}
+    result["warnings"] += warnings
     history = {"result": result, "epochs": [r.model_dump() for r in state.history]}
     write_atomic(folder / HISTORY_FILE, json.dumps(history, indent=1))
     with replacing(folder / MODEL_FILE) as temporary:
@@ -103,17 +112,30 @@ def _run_epochs(
 ) -> TrainingState:
     training = pipeline.training
     state = checkpoints.state()
-    if state.epochs:
-        checkpoints.restore(model, state.epochs - 1)
     layout = BatchLayout.for_training(pipeline, manifest)
     masks = [n for n, t in pipeline.targets.items() if isinstance(t, ImageTarget) and t.is_mask]
     augmenter = Augmenter(pipeline.model.augment, masks=masks, seed=training.seed)
-    runner = EpochRunner(model, training, data.rows, augmenter)
+    states = augmenter.states()
+    position = checkpoints.position(state.epochs)
+    if position is not None:
+        checkpoints.restore_within(model, states)
+    elif state.epochs:
+        checkpoints.restore(model, state.epochs - 1)
+    runner = EpochRunner(
+        model, training, data.rows, augmenter, partial(checkpoints.save_within, model, states)
+    )
+    validation_loss = _validation_loss(model, pipeline, manifest, data.validation)
     while not state.stopped:
-        batches = training_batches(data.train, layout, training, epoch=state.epochs)
-        record = runner.run(batches, state.epochs)
-        loss = _validation_loss(model, pipeline, manifest, data.validation)
-        record = record.model_copy(update={"validation_loss": loss})
+        start = position or Position(epoch=state.epochs)
+        position = None
+        batches = training_batches(
+            data.train, layout, training, epoch=state.epochs, first_batch=start.batches
+        )
+        record = runner.run(batches, start)
+        learnt = {f"{name}_weight": w for name, w in learnt_loss_weights(model).items()}
+        record = record.model_copy(
+            update={"validation_loss": validation_loss(), "losses": record.losses | learnt}
+        )
         state = state.after(
             record, patience=training.early_stopping_patience, epochs=training.epochs
         )
@@ -126,17 +148,23 @@ def _validation_loss(
     pipeline: PipelineSpec,
     manifest: TransformManifest,
     files: Sequence[ShardFile],
-) -> float | None:
-    """Returns the loss on the validation rows, without class weights; None without rows."""
+) -> Callable[[], float | None]:
+    """Returns a function that gives the present loss on the validation rows.
+
+    It counts no class weights, and is None without rows.
+    """
     if count_rows(files) == 0:
-        return None
-    batch_size = pipeline.training.batch_size
+        return lambda: None
     layout = BatchLayout.for_evaluation(pipeline, manifest)
-    batches = evaluation_batches(files, layout, batch_size)
-    steps = math.ceil(count_rows(files) / batch_size)
-    loss = float(model.evaluate(batches, steps=steps, verbose=0, return_dict=True)["loss"])
-    refuse_non_finite(loss, "the validation loss")
-    return loss
+    batches = evaluation_batches(files, layout, pipeline.training.batch_size)
+    step = traced(model, "test", batches)
+
+    def found() -> float:
+        loss = evaluate_loss(step, batches)
+        refuse_non_finite(loss, "the validation loss")
+        return loss
+
+    return found
 
 
 def _result(

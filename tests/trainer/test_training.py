@@ -15,7 +15,7 @@ import pytest
 
 from tests.trainer.world import pipeline_of, training_with
 from trainer.augment import Augmenter
-from trainer.checkpoint import Checkpoints
+from trainer.checkpoint import Checkpoints, Position
 from trainer.epoch import EpochRunner
 from trainer.objectives import trainable
 from trainer.shards import shard_files
@@ -75,7 +75,7 @@ def test_the_same_training_gives_the_same_model(trainer_world, long_pipeline, un
     assert_same(outcome(job), undisturbed)
 
 
-def test_a_training_that_is_killed_within_an_epoch_starts_that_epoch_again(
+def test_a_training_that_is_killed_before_a_checkpoint_within_the_epoch_starts_it_again(
     trainer_world, long_pipeline, undisturbed, monkeypatch
 ):
     job = trainer_world.job("interrupted", long_pipeline)
@@ -150,11 +150,12 @@ def test_the_step_is_traced_once_for_all_epochs(trainer_world):
     job = trainer_world.job("traces", pipeline)
     model = build_model(pipeline, job.manifest())
     trainable(model, pipeline, job.manifest(), 18)
-    runner = EpochRunner(model, pipeline.training, 86, Augmenter({}, seed=1))
+    runner = EpochRunner(model, pipeline.training, 86, Augmenter({}, seed=1), lambda _: None)
     layout = BatchLayout.for_training(pipeline, job.manifest())
     for epoch in range(3):  # 86 rows in batches of 16: the last has 6
         files = shard_files(job, "train")
-        runner.run(training_batches(files, layout, pipeline.training, epoch=epoch), epoch)
+        batches = training_batches(files, layout, pipeline.training, epoch=epoch)
+        runner.run(batches, Position(epoch=epoch))
     assert runner._step.experimental_get_tracing_count() == 1
 
 

@@ -62,17 +62,15 @@ class UncertaintyBalanced(keras.Model):  # type: ignore[misc]
         """Returns the balanced loss, a mean over all rows, masked ones included."""
         del x, training
         weights, total = self.learnt_weights(), tf.add_n([tf.constant(0.0), *self.losses])
+        # Keras divides a loss by the number of devices, because their gradients are added up.
+        devices = tf.distribute.get_strategy().num_replicas_in_sync
         for name, target in self._targets.items():
             loss = self._losses_by_target[name](y[name], y_pred[name], sample_weight[name])
+            loss *= devices
             self._means[name].update_state(loss, sample_weight=tf.shape(y[name])[0])
             total += weights[name] * loss
             total += target.loss_weight * self._log_variances[name] / 2
-        return total
-
-    def get_metrics_result(self) -> dict[str, Any]:
-        """Returns the losses, and every target's weight as it is now."""
-        weights = {f"{name}_weight": value for name, value in self.learnt_weights().items()}
-        return {**super().get_metrics_result(), **weights}
+        return total / devices
 
     def _share(self, name: str) -> float:
         return 0.5 if self._losses_by_target[name].loss in REGRESSION_LOSSES else 1.0

@@ -167,6 +167,8 @@ class TrainingSpec(Spec):
             keep the best epoch's weights; None trains all epochs and keeps the last.
         mixed_precision: Compute in float16 with float32 weights; worth it on a GPU only.
         shuffle_bytes: The shuffle buffer's size; what it holds is the trainer's memory for data.
+        checkpoint_seconds: How often a checkpoint within the epoch is written, so that a killed
+            training goes on from there; None writes one per epoch only.
     """
 
     partitions: Partitions = "all"
@@ -181,6 +183,7 @@ class TrainingSpec(Spec):
     early_stopping_patience: PositiveInt | None = 3
     mixed_precision: bool = False
     shuffle_bytes: PositiveInt = 256 * 1024 * 1024
+    checkpoint_seconds: PositiveFloat | None = 60.0
     seed: NonNegativeInt = 17
 
 

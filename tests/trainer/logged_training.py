@@ -1,0 +1,41 @@
+"""Trains a job slowly, and writes down the rows of every batch before it is learnt.
+
+`python -m tests.trainer.logged_training JOB.json LOG`, to be killed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from trainer import epoch
+from trainer.training import train
+from transforms.contract.jobs import TrainJob
+
+_SECONDS = 0.02  # so that a batch outlasts the look at the checkpoint of the one before
+
+
+def log_batches(path: Path) -> None:
+    """Makes every later training of this process write a line for a batch: its rows' keys."""
+    traced = epoch.traced
+
+    def logging(model, kind, batches, change):
+        step = traced(model, kind, batches, change)
+
+        def logged(batch):
+            keys = batch[0]["photo"].numpy()[:, 0, 0, 0].tolist()  # no two rows' are equal
+            with path.open("a") as file:
+                file.write(json.dumps(keys) + "\n")
+            time.sleep(_SECONDS)
+            return step(batch)
+
+        return logged
+
+    epoch.traced = logging
+
+
+if __name__ == "__main__":
+    log_batches(Path(sys.argv[2]))
+    train(TrainJob.model_validate_json(Path(sys.argv[1]).read_text()))

@@ -1,0 +1,22 @@
+"""Trains a job on two logical devices: `python -m tests.trainer.two_devices JOB.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import tensorflow as tf
+
+from trainer.training import train
+from transforms.contract.jobs import TrainJob
+
+DEVICES = ("CPU:0", "CPU:1")
+
+if __name__ == "__main__":
+    (device,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(
+        device, [tf.config.LogicalDeviceConfiguration()] * len(DEVICES)
+    )
+    job = TrainJob.model_validate_json(Path(sys.argv[1]).read_text())
+    sys.stdout.write(json.dumps(train(job, devices=DEVICES)) + "\n")
