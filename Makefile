@@ -45,8 +45,9 @@ lint: $(STAMP) ## run every static check
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-bench: $(STAMP) ## time the ETL against the textbook script, some four minutes
+bench: $(STAMP) ## time the ETL against the textbook script, and refits; some five minutes
 	$(BIN)/python -m tests.benchmarks.etl
+	$(BIN)/python -m tests.benchmarks.refit
 
 format: $(STAMP) ## rewrite the sources in the one format
 	$(BIN)/ruff check --fix .
