@@ -56,6 +56,8 @@ def partitions_between(
             action="Use `braid run`, which cuts and transforms them all.",
         )
     everything = scan(pipeline.source).partitions
+    values = {part.name: part.value for part in everything}  # a bound may be a whole name
+    first, last = (values.get(bound, bound) if bound else None for bound in (first, last))
     chosen = between(everything, first, last, place="--from and --to")
     if not chosen:
         raise DeclarationError(

@@ -96,7 +96,7 @@ def test_both_bounds_belong_to_the_range_and_may_be_left_out(days, first, last, 
     [
         ("12", None, "day=2 to day=11, received 12 to the last, where there is none"),
         ("11", "2", "received 11 to 2, where there is none"),
-        ("May", None, "expected numbers, .* received 'May'"),
+        ("May", None, r"expected a number, .* received 'May'"),
     ],
 )
 def test_a_range_that_is_not_there_is_refused(days, first, last, message):
