@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.command import kill_tree, processes
+from tests.command import BRAID, kill_tree, processes
 
 _SCRIPTS = Path(sys.executable).parent
 _PROJECT = Path(__file__).parents[2]
@@ -75,6 +75,7 @@ class Cluster:
             "PREFECT_API_URL": self.prefect_api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",  # of 10: tests wait for every hop
             "DO_NOT_TRACK": "1",
         }
 
@@ -109,6 +110,25 @@ class Cluster:
                 *(f"--name={name}", "--install-policy=never"),
             ],
         )
+
+    def lose(self, *pools: str) -> None:
+        """Kills the workers of pools with all that they run, as when their hosts are lost."""
+        for service in self.services:
+            if service.name.rpartition("-")[0] in pools:
+                service.kill()
+
+    def braid(self, *arguments: str) -> str:
+        """Runs the public command as a client of the servers; returns what it printed."""
+        done = subprocess.run(
+            [*BRAID, *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def close(self) -> None:
         """Ends every process of the cluster, also those whose worker was killed."""
