@@ -27,6 +27,7 @@ from flows.pipeline import (
     made_task,
     may_heal,
     name_flow_run,
+    refuse_endless_restarts,
     search_path,
     steps_on_committed,
 )
@@ -110,6 +111,7 @@ def backfill_partitions(
         PartitionsFailed: Some partitions failed; nothing was trained.
         BraidError: Another run of the pipeline is going on, or the training failed.
     """
+    refuse_endless_restarts()
     pipeline = declarations.load(Path(declaration), overrides)
     folders = Workspace(Path(workspace).absolute())
     holder = f"pipeline '{pipeline.name}'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from flows.engine import configure, temporary_server
 from flows.record import RunRecord, read_record
 from flows.run import up_to_date_run
 from flows.steps import scan_source
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace
 from transforms.identity import transform_of_run
@@ -35,6 +36,7 @@ def launch(
     What Prefect's start would only delay is checked before: the source, its schema, and whether
     a finished run has done all this.
     """
+    _check_dispatch(pipeline)
     partitions = scan_source(pipeline)
     if not retrain:
         name = transform_of_run(pipeline, partitions, workspace)
@@ -77,6 +79,8 @@ def launch_backfill(
         BraidError: The range is wrong, the pipeline runs already, or the training failed. Failed
             partitions are told by the record.
     """
+    if train != "none":
+        _check_dispatch(pipeline)
     partitions_between(pipeline, first, last)
     configure()
     workspace.root.mkdir(parents=True, exist_ok=True)
@@ -101,6 +105,45 @@ def launch_backfill(
     if record is None:
         raise _lost(folder)
     return folder, record
+
+
+def launch_deployment(
+    declaration: Path,
+    pipeline: PipelineSpec,
+    workspace: Workspace,
+    overrides: tuple[str, ...],
+) -> list[str]:
+    """Puts the pipeline on the user's server and returns what is there then, a line for each.
+
+    Raises:
+        BraidError: There is no server, or it does not answer.
+    """
+    require_server("braid deploy")
+    configure()
+    from flows.deployments import deploy
+
+    return deploy(declaration, pipeline, workspace, overrides)
+
+
+def require_server(place: str) -> None:
+    """Refuses what only a Prefect server of the user's can do.
+
+    Raises:
+        DeclarationError: `PREFECT_API_URL` names none.
+    """
+    if not os.environ.get("PREFECT_API_URL"):
+        raise DeclarationError(
+            place,
+            expected="the address of a Prefect server in PREFECT_API_URL",
+            received="none",
+            action="Start one with `prefect server start`, and set "
+            "PREFECT_API_URL=http://127.0.0.1:4200/api or where it is.",
+        )
+
+
+def _check_dispatch(pipeline: PipelineSpec) -> None:
+    if pipeline.training.dispatch == "deployment":
+        require_server("training.dispatch: deployment")
 
 
 def _carry_out(

@@ -14,6 +14,7 @@ from transforms.contract.features import FeatureSpec, Image, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.kinds import Feature, is_user_kind, user_code
 from transforms.contract.model import Gate, GateSpec, ModelSpec, RegistrySpec, TrainingSpec
+from transforms.contract.schedule import ScheduleSpec
 from transforms.contract.source import (
     SPLITS,
     WINDOW_SPLIT_COLUMN,
@@ -34,6 +35,8 @@ TRANSFORM_VERSION = 1
 
 # Fields of a target that shape the training but not the shards.
 _TRAINING_FIELDS = {"loss", "loss_weight", "metrics", "class_weights", "activation"}
+# Fields of the training that say where it runs: moving it must not make another model.
+_PLACE_FIELDS = {"dispatch"}
 LOWER_IS_BETTER = {"mae", "mse", "rmse", "loss"}
 
 
@@ -51,6 +54,7 @@ class PipelineSpec(Spec):
     registry: RegistrySpec = RegistrySpec()
     transform: TransformSpec = TransformSpec()
     beam: BeamSpec = BeamSpec()
+    schedule: ScheduleSpec | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -178,7 +182,7 @@ class PipelineSpec(Spec):
                     for name, target in self.modelled().targets.items()
                 },
                 "model": self.model.model_dump(mode="json"),
-                "training": self.training.model_dump(mode="json"),
+                "training": self.training.model_dump(mode="json", exclude=_PLACE_FIELDS),
             }
             | _code(self.modelled().features, "encoder")
         )
