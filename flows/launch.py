@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -53,7 +54,11 @@ def launch(
         with console.status("starting Prefect"):
             stack.enter_context(temporary_server(workspace, pipeline.name))
             from flows.pipeline import refresh_model
-        return _run(refresh_model, declaration, workspace, overrides, retrain=retrain)
+        folder = _carry_out(refresh_model, declaration, workspace, overrides, retrain=retrain)
+    record = read_record(folder)
+    if record is None:
+        raise _lost(folder)
+    return folder, record
 
 
 def launch_backfill(
@@ -84,16 +89,15 @@ def launch_backfill(
             stack.enter_context(temporary_server(workspace, pipeline.name))
             from flows.backfill_flow import PartitionsFailed, backfill_partitions
         try:
-            folder = Path(
-                backfill_partitions(
-                    declaration=str(declaration.absolute()),
-                    workspace=str(workspace.root),
-                    overrides=overrides,
-                    first=first,
-                    last=last,
-                    workers=workers,
-                    train=train,
-                )
+            folder = _carry_out(
+                backfill_partitions,
+                declaration,
+                workspace,
+                overrides,
+                first=first,
+                last=last,
+                workers=workers,
+                train=train,
             )
         except PartitionsFailed as failed:
             folder = failed.folder
@@ -142,26 +146,22 @@ def _check_dispatch(pipeline: PipelineSpec) -> None:
         require_server("training.dispatch: deployment")
 
 
-def _run(
+def _carry_out(
     flow: Callable[..., str],
     declaration: Path,
     workspace: Workspace,
     overrides: tuple[str, ...],
-    *,
-    retrain: bool,
-) -> tuple[Path, RunRecord]:
-    folder = Path(
+    **parameters: Any,
+) -> Path:
+    """Calls a flow of the declaration and returns the folder that it names."""
+    return Path(
         flow(
             declaration=str(declaration.absolute()),
             workspace=str(workspace.root),
             overrides=overrides,
-            retrain=retrain,
+            **parameters,
         )
     )
-    record = read_record(folder)
-    if record is None:
-        raise _lost(folder)
-    return folder, record
 
 
 def _lost(folder: Path) -> BraidError:

@@ -77,12 +77,8 @@ class Session:
     @contextmanager
     def child_locks(self, *descriptors: int) -> Iterator[None]:
         """Lets every step of the block inherit descriptors of held locks."""
-        self._locks.extend(descriptors)
-        try:
+        with added(self._locks, descriptors):
             yield
-        finally:
-            for descriptor in descriptors:
-                self._locks.remove(descriptor)
 
     def save(self) -> None:
         """Writes the run's record."""
@@ -146,6 +142,17 @@ class Session:
                 inherit=self._locks,
                 search_path=self.search_path,
             )
+
+
+@contextmanager
+def added(locks: list[int], descriptors: Sequence[int]) -> Iterator[None]:
+    """Adds descriptors of held locks to those that steps inherit, while the block runs."""
+    locks.extend(descriptors)
+    try:
+        yield
+    finally:
+        for descriptor in descriptors:
+            locks.remove(descriptor)
 
 
 def title_of(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> str:

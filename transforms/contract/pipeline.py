@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -11,7 +12,7 @@ from transforms.contract.decoders import UpsamplingDecoder
 from transforms.contract.encoders import BagOfWordsEncoder, Encoder, SharedEncoder, encoders_of
 from transforms.contract.features import FeatureSpec, Image, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
-from transforms.contract.kinds import Feature, is_user_kind
+from transforms.contract.kinds import Feature, is_user_kind, user_code
 from transforms.contract.model import Gate, GateSpec, ModelSpec, RegistrySpec, TrainingSpec
 from transforms.contract.schedule import ScheduleSpec
 from transforms.contract.source import (
@@ -169,6 +170,7 @@ class PipelineSpec(Spec):
                     for name, target in self.targets.items()
                 },
             }
+            | _code(self.features, "declaration", "transform")
         )
 
     def training_fingerprint(self) -> str:
@@ -182,7 +184,14 @@ class PipelineSpec(Spec):
                 "model": self.model.model_dump(mode="json"),
                 "training": self.training.model_dump(mode="json", exclude=_PLACE_FIELDS),
             }
+            | _code(self.modelled().features, "encoder")
         )
+
+
+def _code(features: Mapping[str, Any], *parts: str) -> dict[str, Any]:
+    # Nothing where all kinds are Braid's own, whose versions tell of a change.
+    code = user_code(features, *parts)
+    return {"code": code} if code else {}
 
 
 def is_better(metric: str, value: float, reference: float) -> bool:
