@@ -12,7 +12,8 @@ from tests.data_set import data_set
 from tests.server.conftest import has_ended
 from tests.server.flats import BATCH, DAYS, EPOCHS, Flats
 
-_WINDOW_SECONDS = 45  # of 90: what a test waits for after a lost host; heartbeats come every 30
+# What the test waits for after every loss, of 90 and 60; heartbeats come every 30 seconds.
+_WINDOWS = {"braid: lost runs": 45, "braid: restart crashed runs": 20}
 _WAIT_SECONDS = 600.0
 
 
@@ -21,8 +22,8 @@ def test_a_run_whose_processes_and_hosts_are_lost_ends_as_the_undisturbed_one(
 ):
     killed = Flats(tmp_path, "killed", cluster.mlflow)
     cluster.braid("deploy", str(killed.declaration))
-    (lost,) = [a for a in prefect.everything("automations") if a["name"] == "braid: lost runs"]
-    prefect.change_automation(lost, within=_WINDOW_SECONDS)
+    for automation in prefect.everything("automations"):
+        prefect.change_automation(automation, within=_WINDOWS[automation["name"]])
     run = prefect.start("braid", "killed")
 
     def until_learnt(epoch: int, batches: int) -> None:
@@ -48,7 +49,7 @@ def test_a_run_whose_processes_and_hosts_are_lost_ends_as_the_undisturbed_one(
         flow = prefect.flow_run(run)
         steps = prefect.flow_runs("braid-train", "killed")
         running = [each["state_type"] == "RUNNING" for each in (flow, steps[-1])]
-        return flow["run_count"] == 2 and all(running)
+        return flow["run_count"] > 1 and all(running)
 
     until(both_work, seconds=_WAIT_SECONDS, step=0.5)
     cluster.lose("cpu", "gpu")
@@ -57,7 +58,7 @@ def test_a_run_whose_processes_and_hosts_are_lost_ends_as_the_undisturbed_one(
 
     until(lambda: has_ended(prefect.flow_run(run)), seconds=_WAIT_SECONDS, step=0.5)
     assert prefect.flow_run(run)["state_type"] == "COMPLETED"
-    assert prefect.flow_run(run)["run_count"] == 3
+    assert prefect.flow_run(run)["run_count"] > 2
     assert scheduled["state_type"] == "COMPLETED"
     undisturbed = data_set(flats.workspace)
     assert len(undisturbed) == DAYS
