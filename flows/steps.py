@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from flows.budget import check_budget, rows_per_split
+from flows.drift import why_kept
 from flows.leftovers import remove_leftovers, remove_leftovers_of_others, remove_superseded
 from flows.progress import Reporter
 from flows.record import StepRecord
@@ -48,8 +49,7 @@ def analyze(session: Session) -> None:
     """Freezes the transform's statistics, unless they are committed already."""
     kept = session.workspace.read_transform(session.transform)
     if kept is not None:
-        same = kept.partitions == {part.name: part.fingerprint for part in session.partitions}
-        why = "same rows, same features and targets" if same else "refit: never keeps it"
+        why = why_kept(session.pipeline, session.drift, kept, session.partitions)
         session.skip("analyze", f"transform {session.transform} is committed: {why}")
         return
     watch = Stopwatch()

@@ -9,7 +9,7 @@ from transforms.contract.declaration import parse
 from transforms.contract.jobs import TransformJob
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace
-from transforms.identity import transform_fingerprint, transform_of_run
+from transforms.identity import TransformChoice, choose_transform, transform_fingerprint
 from transforms.source import scan
 
 
@@ -27,7 +27,9 @@ def pipeline(folder: Path, **transform: Any) -> PipelineSpec:
 
 def chosen(declared: PipelineSpec, folder: Path) -> str:
     partitions = scan(declared.source).partitions
-    return transform_of_run(declared, partitions, Workspace(folder / "workspace"))
+    choice = choose_transform(declared, partitions, Workspace(folder / "workspace"))
+    assert isinstance(choice, TransformChoice)
+    return choice.name
 
 
 def test_new_day_keeps_the_transform_only_without_a_refit(tmp_path: Path) -> None:
