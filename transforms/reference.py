@@ -84,7 +84,7 @@ def _pairs(folder: Path, new: Accumulated) -> Iterator[tuple[str, _Pairs]]:
 
 def _distance(pairs: _Pairs) -> Distance:
     measured = [jensen_shannon(left.shares(), right.shares()) for left, right in pairs]
-    chance = [by_chance(left, right) for left, right in pairs]
+    chance = [by_chance(left, right, parts=len(pairs)) for left, right in pairs]
     total, explained = float(np.mean(measured)), float(np.mean(chance))
     return Distance(
         distance=math.sqrt(max(0.0, total - explained)),

@@ -44,8 +44,7 @@ class Distance(Spec):
     Attributes:
         distance: What chance does not explain of the measured distance.
         measured: The Jensen-Shannon distance of the two samples.
-        chance: The largest one of a hundred pairs of samples, of as many rows, from one and the
-            same distribution.
+        chance: The largest one of at least a hundred ways to deal the rows of both out again.
     """
 
     distance: float
