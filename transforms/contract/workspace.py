@@ -19,7 +19,7 @@ from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.manifest import ShardManifest, TransformManifest
 
-_TEMPORARY = ".tmp-"
+TEMPORARY = ".tmp-"  # of what is not whole yet
 _LONGEST_NAME = 200  # bytes, of the 255 that file systems allow; a path of folders may be longer
 _LOCK_RETRY_SECONDS = 0.2
 _STATISTICS_FORMAT = 2  # files of another one are not found, so that their partition is read again
@@ -138,7 +138,7 @@ def replacing(path: Path) -> Iterator[Path]:
     what a killed process left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield temporary
         if temporary.is_file():
@@ -168,7 +168,7 @@ def remove(path: Path) -> None:
 
 def remove_temporaries(folder: Path) -> None:
     """Removes what killed processes left under temporary names, in all subfolders too."""
-    for path in list(folder.rglob(f"{_TEMPORARY}*")):
+    for path in list(folder.rglob(f"{TEMPORARY}*")):
         remove(path)
 
 
