@@ -13,6 +13,7 @@ from flows.progress import Reporter, summary
 from flows.record import StepRecord, write_record
 from flows.run import OpenedRun
 from trainer.layout import EXPORT_FOLDER
+from transforms.contract.drift import JudgedDrift
 from transforms.contract.jobs import Partition, PartitionRef, TrainJob, TransformJob
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, write_atomic
@@ -34,6 +35,8 @@ class Session:
         reporter: Who is told about progress.
         search_path: Where a user's own functions are imported from, if the declaration names any.
         elsewhere: Runs the trainer's steps; without it they are child processes of this one.
+        base: The transform whose ids an analysis keeps.
+        drift: What decided on the transform, if drift did.
     """
 
     def __init__(
@@ -47,12 +50,16 @@ class Session:
         reporter: Reporter,
         search_path: Path | None = None,
         elsewhere: Elsewhere | None = None,
+        base: str | None = None,
+        drift: JudgedDrift | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.workspace = workspace
         self.folder = run.folder
         self.record = run.record
         self.transform = transform
+        self.base = base
+        self.drift = drift
         self.partitions = partitions
         self.reporter = reporter
         self.search_path = search_path
@@ -84,6 +91,14 @@ class Session:
         """Writes the run's record."""
         write_record(self.folder, self.record)
 
+    def note_drift(self, measured: StepRecord | None) -> None:
+        """Records what decided on the transform, if drift did, and the step that measured it."""
+        if self.drift is not None:
+            self.record.drift = self.drift
+        if measured is not None:
+            self.record.put_step(measured)
+        self.save()
+
     def skip(self, step: str, why: str) -> None:
         """Records that a step has nothing to do, unless an earlier attempt of the run did it."""
         if self.record.step(step) is None:
@@ -111,6 +126,7 @@ class Session:
             workspace=str(self.workspace.root),
             transform=self.transform,
             partitions=tuple(partitions),
+            base=self.base,
         )
 
     def train_job(self, champion: Path | None = None) -> TrainJob:
@@ -158,6 +174,11 @@ def added(locks: list[int], descriptors: Sequence[int]) -> Iterator[None]:
 def title_of(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> str:
     """Returns what a run works on, in a few words."""
     return f"{pipeline.name}, {span(partitions)}"
+
+
+def search_path(pipeline: PipelineSpec, declaration: Path) -> Path | None:
+    """Returns where the user's own modules lie; None if the declaration names none."""
+    return declaration.absolute().parent if pipeline.has_user_code() else None
 
 
 def span(partitions: Sequence[Partition]) -> str:
