@@ -13,7 +13,7 @@ from flows.progress import Reporter, summary
 from flows.record import StepRecord, write_record
 from flows.run import OpenedRun
 from trainer.layout import EXPORT_FOLDER
-from transforms.contract.jobs import Partition, PartitionRef, TrainJob, TransformJob
+from transforms.contract.jobs import Partition, PartitionRef, TrainJob, TransformJob, WarmStart
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, write_atomic
 from transforms.partitions import choose
@@ -111,7 +111,9 @@ class Session:
             partitions=tuple(partitions),
         )
 
-    def train_job(self, champion: Path | None = None) -> TrainJob:
+    def train_job(
+        self, champion: Path | None = None, *, warm_start: WarmStart | None = None
+    ) -> TrainJob:
         """Returns the job of every step after the shards."""
         return TrainJob(
             pipeline=self.pipeline.modelled(),
@@ -122,6 +124,7 @@ class Session:
             ),
             run_folder=str(self.folder),
             champion=None if champion is None else str(champion),
+            warm_start=warm_start,
         )
 
     def run_child(self, module: str, step: str, job: TransformJob | TrainJob) -> dict[str, Any]:
