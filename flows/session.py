@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.process import run_child
+from flows.process import Progress, run_child
 from flows.progress import Reporter, summary
 from flows.record import StepRecord, write_record
 from flows.run import OpenedRun
@@ -17,6 +17,9 @@ from transforms.contract.jobs import Partition, PartitionRef, TrainJob, Transfor
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, write_atomic
 from transforms.partitions import choose
+
+# Runs a step of the trainer on another machine, tells its progress, and returns its result.
+Elsewhere = Callable[[str, TrainJob, Callable[[Progress], None]], dict[str, Any]]
 
 
 class Session:
@@ -30,6 +33,7 @@ class Session:
         partitions: The source's partitions; some of them train.
         reporter: Who is told about progress.
         search_path: Where a user's own functions are imported from, if the declaration names any.
+        elsewhere: Runs the trainer's steps; without it they are child processes of this one.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Session:
         partitions: tuple[Partition, ...],
         reporter: Reporter,
         search_path: Path | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.workspace = workspace
@@ -51,12 +56,13 @@ class Session:
         self.partitions = partitions
         self.reporter = reporter
         self.search_path = search_path
+        self._elsewhere = elsewhere
         self._locks: list[int] = []
 
     @property
     def title(self) -> str:
         """The pipeline and the partitions that it works on, for the names of tasks."""
-        return f"{self.pipeline.name}, {span(self.partitions)}"
+        return title_of(self.pipeline, self.partitions)
 
     @property
     def trained(self) -> tuple[Partition, ...]:
@@ -71,12 +77,8 @@ class Session:
     @contextmanager
     def child_locks(self, *descriptors: int) -> Iterator[None]:
         """Lets every step of the block inherit descriptors of held locks."""
-        self._locks.extend(descriptors)
-        try:
+        with added(self._locks, descriptors):
             yield
-        finally:
-            for descriptor in descriptors:
-                self._locks.remove(descriptor)
 
     def save(self) -> None:
         """Writes the run's record."""
@@ -132,6 +134,8 @@ class Session:
         path = self.folder / "jobs" / f"{step}.json"
         write_atomic(path, job.model_dump_json(indent=2))
         with self.reporter.step(step) as view:
+            if self._elsewhere is not None and isinstance(job, TrainJob):
+                return self._elsewhere(step, job, view.update)
             return run_child(
                 module,
                 step,
@@ -141,6 +145,22 @@ class Session:
                 inherit=self._locks,
                 search_path=self.search_path,
             )
+
+
+@contextmanager
+def added(locks: list[int], descriptors: Sequence[int]) -> Iterator[None]:
+    """Adds descriptors of held locks to those that steps inherit, while the block runs."""
+    locks.extend(descriptors)
+    try:
+        yield
+    finally:
+        for descriptor in descriptors:
+            locks.remove(descriptor)
+
+
+def title_of(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> str:
+    """Returns what a run works on, in a few words."""
+    return f"{pipeline.name}, {span(partitions)}"
 
 
 def span(partitions: Sequence[Partition]) -> str:

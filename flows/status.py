@@ -198,7 +198,7 @@ def _plan(
     resumed = run_to_resume(read_records(workspace, pipeline.name), identity)
     parts = [
         *([f"goes on with run {resumed.record.run_id}, as {resumed.resumed}"] if resumed else []),
-        _analysis(pipeline, workspace, partitions, states),
+        _analysis(pipeline, workspace, name, partitions, states),
         _shards(workspace, name, partitions, states),
         _training(pipeline, partitions, resumed),
     ]
@@ -208,10 +208,10 @@ def _plan(
 def _analysis(
     pipeline: PipelineSpec,
     workspace: Workspace,
+    name: str,
     partitions: Sequence[Partition],
     states: Sequence[PartitionStatus],
 ) -> str:
-    name = transform_of_run(pipeline, partitions, workspace)
     kept = workspace.read_transform(name)
     if kept is not None:
         same = kept.partitions == {part.name: part.fingerprint for part in partitions}

@@ -158,13 +158,18 @@ def parse_examples(examples_B: tf.Tensor, columns: Iterable[RawColumn]) -> Tenso
     """Parses serialized `tf.Example` into raw columns; what is missing there is a missing value."""
     columns = tuple(columns)
     parsed = tf.io.parse_example(examples_B, {raw.name: _example_feature(raw) for raw in columns})
-    for raw in columns:
-        if raw.padded:
-            cut = parsed[raw.name][:, : raw.shape[0]]
-            room = [[0, 0], [0, raw.shape[0] - tf.shape(cut)[1]], *[[0, 0]] * (len(raw.shape) - 1)]
-            padded = tf.pad(cut, room, constant_values=_missing(raw))
-            parsed[raw.name] = tf.ensure_shape(padded, [None, *raw.shape])
-    return parsed  # type: ignore[no-any-return]
+    return parsed | {raw.name: _fitted(raw, parsed[raw.name]) for raw in columns if raw.padded}  # type: ignore[no-any-return]
+
+
+def _fitted(raw: RawColumn, lists: tf.Tensor) -> tf.Tensor:
+    """Returns lists of any length cut or padded as in the shards, [B, *raw.shape]."""
+    if raw.dtype == "string":  # a missing text does not count there
+        texts = tf.ragged.boolean_mask(lists, lists != "")
+        return texts.to_tensor("", shape=[None, *raw.shape])
+    cut = lists[:, : raw.shape[0]]
+    room = [[0, 0], [0, raw.shape[0] - tf.shape(cut)[1]], *[[0, 0]] * (len(raw.shape) - 1)]
+    padded = tf.pad(cut, room, constant_values=_missing(raw))
+    return tf.ensure_shape(padded, [None, *raw.shape])
 
 
 def _example_feature(raw: RawColumn) -> Any:

@@ -172,6 +172,8 @@ class TrainingSpec(Spec):
         warm_start: "champion" begins with the weights of the registry's present champion wherever
             they fit, embedding rows by their terms and outputs by their labels; None begins at
             random.
+        dispatch: Where training, export and evaluation run: "local", in processes of the machine
+            that the flow runs on, or "deployment", on a machine of the server's `gpu` pool.
     """
 
     partitions: Partitions = "all"
@@ -188,6 +190,7 @@ class TrainingSpec(Spec):
     shuffle_bytes: PositiveInt = 256 * 1024 * 1024
     checkpoint_seconds: PositiveFloat | None = 60.0
     warm_start: Literal["champion"] | None = None
+    dispatch: Literal["local", "deployment"] = "local"
     seed: NonNegativeInt = 17
 
 
