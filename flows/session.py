@@ -13,10 +13,10 @@ from flows.progress import Reporter, summary
 from flows.record import StepRecord, write_record
 from flows.run import OpenedRun
 from trainer.layout import EXPORT_FOLDER
-from transforms.contract.drift import JudgedDrift
-from transforms.contract.jobs import Partition, PartitionRef, TrainJob, TransformJob
+from transforms.contract.jobs import Partition, PartitionRef, TrainJob, TransformJob, WarmStart
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, write_atomic
+from transforms.identity import TransformChoice
 from transforms.partitions import choose
 
 # Runs a step of the trainer on another machine, tells its progress, and returns its result.
@@ -30,13 +30,11 @@ class Session:
         pipeline: The declaration.
         workspace: Where everything lies.
         run: The run and what is known of it.
-        transform: The transform's fingerprint.
+        choice: The transform.
         partitions: The source's partitions; some of them train.
         reporter: Who is told about progress.
         search_path: Where a user's own functions are imported from, if the declaration names any.
         elsewhere: Runs the trainer's steps; without it they are child processes of this one.
-        base: The transform whose ids an analysis keeps.
-        drift: What decided on the transform, if drift did.
     """
 
     def __init__(
@@ -45,21 +43,19 @@ class Session:
         workspace: Workspace,
         run: OpenedRun,
         *,
-        transform: str,
+        choice: TransformChoice,
         partitions: tuple[Partition, ...],
         reporter: Reporter,
         search_path: Path | None = None,
         elsewhere: Elsewhere | None = None,
-        base: str | None = None,
-        drift: JudgedDrift | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.workspace = workspace
         self.folder = run.folder
         self.record = run.record
-        self.transform = transform
-        self.base = base
-        self.drift = drift
+        self.transform = choice.name
+        self.drift = choice.drift
+        self._base = choice.base
         self.partitions = partitions
         self.reporter = reporter
         self.search_path = search_path
@@ -126,10 +122,12 @@ class Session:
             workspace=str(self.workspace.root),
             transform=self.transform,
             partitions=tuple(partitions),
-            base=self.base,
+            base=self._base,
         )
 
-    def train_job(self, champion: Path | None = None) -> TrainJob:
+    def train_job(
+        self, champion: Path | None = None, *, warm_start: WarmStart | None = None
+    ) -> TrainJob:
         """Returns the job of every step after the shards."""
         return TrainJob(
             pipeline=self.pipeline.modelled(),
@@ -140,6 +138,7 @@ class Session:
             ),
             run_folder=str(self.folder),
             champion=None if champion is None else str(champion),
+            warm_start=warm_start,
         )
 
     def run_child(self, module: str, step: str, job: TransformJob | TrainJob) -> dict[str, Any]:
