@@ -366,6 +366,19 @@ def test_override_replaces_one_value(declaration: Path) -> None:
         ("name", "expected a path in the declaration and a value"),
         ("name.first=3", "expected a path through mappings"),
         ("training.epochs=[", "expected a value in YAML"),
+        ("transform.drift.threshold=0", "transform.drift.threshold: expected"),
+        ("transform.drift.threshold=1.5", "transform.drift.threshold: expected"),
+        ("transform.drift.features={country: 2}", "transform.drift.features.country: expected"),
+        (
+            "transform.drift.features={prize: 0.2}",
+            "transform.drift.features.prize: expected a feature or target whose statistics a "
+            "transform freezes (country, ",
+        ),
+        ("transform.drift.features={prize: 0.2}", "received 'prize', which is not declared"),
+        (
+            "transform.drift.features={photo: 0.2}",
+            "received 'photo', which has no statistics",
+        ),
     ],
 )
 def test_wrong_value_is_named_with_its_place(
