@@ -217,6 +217,24 @@ def backfill(
 
 @cli.command()
 @_DECLARATION
+@_WORKSPACE
+@_SET
+def deploy(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]) -> None:
+    """Put the pipeline on the Prefect server of PREFECT_API_URL, with its schedule.
+
+    Deploys the pipeline and its backfill to the work pool `cpu` and its training to `gpu`. The same
+    again changes nothing; a schedule that is no longer declared is removed. Declaration and
+    workspace have to have the same paths on every machine with a worker.
+    """
+    from flows.launch import launch_deployment
+
+    pipeline, folders = _open(declaration, workspace, overrides)
+    for line in launch_deployment(declaration, pipeline, folders, overrides):
+        click.echo(line)
+
+
+@cli.command()
+@_DECLARATION
 @click.option(
     "--input",
     "source",

@@ -20,12 +20,13 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 
 from flows import drift, model_steps, steps, windows
+from flows.dispatch import GpuPool
 from flows.process import StepDied
 from flows.progress import Reporter, console
 from flows.record import StepRecord, now, write_record
 from flows.report import PICTURE_FILE, SUMMARY_FILE, write_report
 from flows.run import CHECKPOINT_FOLDER, OpenedRun, identity_of, open_run, up_to_date_run
-from flows.session import Session, search_path, span
+from flows.session import Session, search_path, span, title_of
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
@@ -34,6 +35,8 @@ from transforms.contract.workspace import Workspace, exclusive_lock, remove
 from transforms.identity import TransformChoice, Undecided
 
 RETRY_DELAY_SECONDS = 5
+# A flow run whose process is lost is started again by the server, but not for ever.
+MOST_STARTS = 5
 
 _Given = TypeVar("_Given")
 _R = TypeVar("_R")
@@ -99,6 +102,21 @@ def name_flow_run(name: str) -> None:
         client.update_flow_run(UUID(flow_run.id), name=name)
 
 
+def refuse_endless_restarts() -> None:
+    """Ends a flow run that the server has started again and again after a crash.
+
+    Raises:
+        BraidError: This is one start too many.
+    """
+    if flow_run.run_count > MOST_STARTS:
+        raise BraidError(
+            f"the flow run '{flow_run.name}'",
+            expected=f"to end within {MOST_STARTS} starts",
+            received=f"start {flow_run.run_count}, after as many crashes",
+            action="Look for what ends its process: memory, most likely, or the worker's machine.",
+        )
+
+
 @flow(name="braid", flow_run_name=_flow_run_name, persist_result=False)
 def refresh_model(
     declaration: str, workspace: str, overrides: tuple[str, ...] = (), retrain: bool = False
@@ -111,6 +129,7 @@ def refresh_model(
         overrides: "training.epochs=3" and the like.
         retrain: Train a new model even if nothing is new.
     """
+    refuse_endless_restarts()
     pipeline = declarations.load(Path(declaration), overrides)
     folders = Workspace(Path(workspace).absolute())
     reporter = Reporter(console())
@@ -187,16 +206,17 @@ def carry_out(
         workspace, pipeline, identity, transform=choice.name, partitions=partitions, retrain=retrain
     )
     _announce(reporter, run, partitions, workspace)
+    own_modules = search_path(pipeline, order.declaration)
+    pool = GpuPool(pipeline.name, run.folder, title_of(pipeline, partitions), own_modules, reporter)
     session = Session(
         pipeline,
         workspace,
         run,
-        transform=choice.name,
-        base=choice.base,
-        drift=choice.drift,
+        choice=choice,
         partitions=partitions,
         reporter=reporter,
-        search_path=search_path(pipeline, order.declaration),
+        search_path=own_modules,
+        elsewhere=pool if pipeline.training.dispatch == "deployment" else None,
     )
     session.note_drift(measured)
     with session.child_locks(order.lock):

@@ -146,23 +146,24 @@ def predict(
 
 def _refuse_format(output: Path) -> None:
     if output.suffix not in _OUTPUT_FORMATS:
-        raise DeclarationError(
-            f"--output {output}",
-            expected=f"a name that ends in {' or '.join(_OUTPUT_FORMATS)}",
-            received=repr(output.suffix),
-            action="Give another name.",
-        )
+        raise _other_output(output, f"a name that ends in {' or '.join(_OUTPUT_FORMATS)}")
 
 
 def _refuse_pictures(output: Path, pipeline: PipelineSpec) -> None:
     for name, target in pipeline.targets.items():
         if isinstance(target, ImageTarget) and output.suffix != ".parquet":
-            raise DeclarationError(
-                f"--output {output}",
-                expected=f"a name that ends in .parquet, as '{name}' is a picture in every row",
-                received=repr(output.suffix),
-                action="Give another name.",
+            raise _other_output(
+                output, f"a name that ends in .parquet, as '{name}' is a picture in every row"
             )
+
+
+def _other_output(output: Path, expected: str) -> DeclarationError:
+    return DeclarationError(
+        f"--output {output}",
+        expected=expected,
+        received=repr(output.suffix),
+        action="Give another name.",
+    )
 
 
 def _refuse_empty(source: Path, rows: int) -> None:

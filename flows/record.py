@@ -73,6 +73,7 @@ class RunRecord(_Record):
         source_rows: Rows that these have in the source, unusable ones included.
         champion_problem: Why the champion could not be scored, if there is one.
         compared_with: The version of the champion that was scored beside the new model.
+        warm_start: The version that the training was to begin with, whatever the champion is since.
         training: What the training step told: epochs, seconds, parameters and the like.
         warnings: What training and evaluation found odd, as sentences.
         parity: How far predictions from shards and from the exported model are apart.
@@ -98,6 +99,7 @@ class RunRecord(_Record):
     rejects: list[RejectCount] = []
     replaced: list[ReplacedCount] = []
     steps: list[StepRecord] = []
+    warm_start: str | None = None
     training: dict[str, Any] = {}
     metrics: dict[str, float] = {}
     champion_metrics: dict[str, float] | None = None

@@ -112,12 +112,22 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def beginning(self) -> Path:
+        """The file that says what the training began with, if that was a registered model."""
+        return self._folder / "warm_start.json"
+
     def state(self) -> TrainingState:
         """Returns the committed state, or that of a training that has not begun."""
         path = self._folder / "state.json"
         if not path.exists():
             return TrainingState()
         return TrainingState.model_validate_json(path.read_text())
+
+    def has_begun(self) -> bool:
+        """Returns whether there is anything to go on from."""
+        epochs = self.state().epochs
+        return epochs > 0 or self.position(epochs) is not None
 
     def save(self, model: keras.Model, state: TrainingState) -> None:
         """Commits the model as it is after the state's last epoch."""

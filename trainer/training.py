@@ -21,6 +21,7 @@ from trainer.objectives import learnt_loss_weights, trainable
 from trainer.seam import check_seam
 from trainer.shards import ShardFile, count_rows, shard_files, verify
 from trainer.stream import BatchLayout, evaluation_batches, readable_errors, training_batches
+from trainer.warm_start import begin
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
@@ -55,7 +56,8 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
     Returns:
         What the run's record keeps of it: epochs, seconds, rows per second, the best epoch (from
         1), the share of time that the model waited for data, the number of parameters, the loss
-        weights by target if they were learnt, warnings.
+        weights by target if they were learnt, what it began with if that was a registered model,
+        warnings.
 
     Raises:
         BraidError: There are no training rows, a shard is damaged, the shards do not fit the
@@ -76,6 +78,7 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
         network = build_model(pipeline, manifest, mixed_precision=pipeline.training.mixed_precision)
         model = trainable(network, pipeline, manifest, steps)
     checkpoints = Checkpoints(folder / "training")
+    started = begin(job, manifest, network, checkpoints)
     with readable_errors((*data.train, *data.validation)):
         state = _run_epochs(model, pipeline, manifest, data, checkpoints)
     if state.best_epoch is None:
@@ -83,6 +86,9 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
     checkpoints.restore(model, state.best_epoch)
     result = _result(state, model, network, data) | {"devices": strategy.num_replicas_in_sync}
     result["warnings"] += warnings
+    if started is not None:
+        result["warm_start"] = started.model_dump(mode="json", exclude={"problem"})
+        result["warnings"] += started.warnings()
     history = {"result": result, "epochs": [r.model_dump() for r in state.history]}
     write_atomic(folder / HISTORY_FILE, json.dumps(history, indent=1))
     with replacing(folder / MODEL_FILE) as temporary:

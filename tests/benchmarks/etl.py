@@ -22,11 +22,9 @@ from statistics import median
 
 from flows.process import STEP_ENVIRONMENT
 from tests.benchmarks.mixed_table import PIPELINE, write_mixed_table
+from tests.jobs import transform_job
 from transforms.contract.declaration import load
-from transforms.contract.jobs import TransformJob
 from transforms.contract.progress import EVENTS_VARIABLE
-from transforms.identity import transform_fingerprint
-from transforms.source import scan
 
 REPEATS = 3
 RESULTS = Path(__file__).parent / "results" / "etl.json"
@@ -86,14 +84,7 @@ def run_braid(table: Path, scratch: Path) -> Cost:
     """Analysis, then transform, as `braid run` starts them."""
     declaration = scratch / "pipeline.yaml"
     declaration.write_text(PIPELINE.format(path=table))
-    pipeline = load(declaration)
-    partitions = scan(pipeline.source).partitions
-    job = TransformJob(
-        pipeline=pipeline,
-        workspace=str(scratch / "workspace"),
-        transform=transform_fingerprint(pipeline, partitions),
-        partitions=partitions,
-    )
+    job = transform_job(load(declaration), scratch / "workspace")
     path = scratch / "job.json"
     path.write_text(job.model_dump_json())
     analysis = measured(["transforms", "analyze", str(path)])

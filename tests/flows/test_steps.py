@@ -21,6 +21,7 @@ from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.manifest import Shard, ShardManifest, TransformManifest
 from transforms.contract.workspace import Workspace, exclusive_lock
+from transforms.identity import TransformChoice
 
 OURS, OTHERS = "aaaa", "bbbb"
 DAY_1 = Partition(name="day=1", value="1", fingerprint="f1", files=())
@@ -47,7 +48,12 @@ def _session(workspace: Workspace, *partitions: Partition, **changes) -> Session
     )
     reporter = Reporter(Console(file=io.StringIO()))
     return Session(
-        pipeline, workspace, run, transform=OURS, partitions=partitions, reporter=reporter
+        pipeline,
+        workspace,
+        run,
+        choice=TransformChoice(OURS),
+        partitions=partitions,
+        reporter=reporter,
     )
 
 
