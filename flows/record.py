@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from transforms.contract.drift import JudgedDrift
 from transforms.contract.manifest import RejectCount, ReplacedCount
 from transforms.contract.workspace import Workspace, write_atomic
 
@@ -66,6 +67,8 @@ class RunRecord(_Record):
         partitions: The fingerprint of every partition's source files, by the partition's name.
         past_partitions: Those, with their fingerprints, that the source had when the run was begun
             or resumed before, and no longer has.
+        drift: How far new partitions are from those that the newest transform was frozen on, where
+            that decided on a refit.
         rows: Usable rows per split, of the partitions that train.
         source_rows: Rows that these have in the source, unusable ones included.
         champion_problem: Why the champion could not be scored, if there is one.
@@ -90,6 +93,7 @@ class RunRecord(_Record):
     training_fingerprint: str
     partitions: dict[str, str]
     past_partitions: list[tuple[str, str]] = []
+    drift: JudgedDrift | None = None
     rows: dict[str, int] = {}
     source_rows: int = 0
     rejects: list[RejectCount] = []

@@ -106,6 +106,15 @@ def _sections(record: RunRecord) -> Iterable[tuple[str, tuple[str, ...], Rows]]:
     """Yields (title, head, rows) of every table that has rows."""
     if record.steps:
         yield "Steps", ("step", "seconds", "rows", "rows/s", "note"), _step_rows(record)
+    if record.drift is not None:
+        yield (
+            "Drift",
+            ("feature", "distance", "threshold", "measured", "by chance"),
+            [
+                (n, *(f"{v:.3f}" for v in (f.distance, f.threshold, f.measured, f.chance)))
+                for n, f in record.drift.ranked()
+            ],
+        )
     if record.rows:
         rejected = f"{record.rejected():,}"
         splits = tuple(f"{record.rows.get(split, 0):,}" for split in SPLITS)

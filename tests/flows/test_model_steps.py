@@ -14,6 +14,7 @@ from trainer.registry import RegisteredVersion
 from transforms.contract.declaration import parse
 from transforms.contract.jobs import Partition, WarmStart
 from transforms.contract.workspace import Workspace
+from transforms.identity import TransformChoice
 
 
 def _session(workspace: Workspace, training=None, **gate) -> Session:
@@ -31,7 +32,12 @@ def _session(workspace: Workspace, training=None, **gate) -> Session:
     run = open_run(workspace, pipeline, Identity("i", "j"), transform="t", partitions=partitions)
     reporter = Reporter(Console(file=io.StringIO()))
     return Session(
-        pipeline, workspace, run, transform="t", partitions=partitions, reporter=reporter
+        pipeline,
+        workspace,
+        run,
+        choice=TransformChoice("t"),
+        partitions=partitions,
+        reporter=reporter,
     )
 
 

@@ -24,7 +24,7 @@ from transforms.contract.manifest import RejectCount, Shard, ShardManifest, Tran
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, exclusive_lock, write_atomic
 from transforms.cutting import write_windows_of_run
-from transforms.identity import transform_of_run
+from transforms.identity import TransformChoice, choose_transform
 from transforms.source import scan
 from transforms.windows import windows_partition
 
@@ -71,7 +71,9 @@ def _run(project: Path, *overrides: str, rejected: int = 0, end: str = "promoted
     partitions = scan(pipeline.source).partitions
     if pipeline.source.windows is not None:
         partitions = (windows_partition(pipeline, partitions),)
-    transform = transform_of_run(pipeline, partitions, workspace)
+    choice = choose_transform(pipeline, partitions, workspace)
+    assert isinstance(choice, TransformChoice)
+    transform = choice.name
     identity = identity_of(pipeline, transform, partitions)
     run = open_run(workspace, pipeline, identity, transform=transform, partitions=partitions)
     manifest = TransformManifest(

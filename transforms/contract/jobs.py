@@ -36,17 +36,19 @@ class Partition(Spec):
 
 
 class TransformJob(Spec):
-    """Analysis or transform of some partitions.
+    """Analysis or transform of some partitions, or how far they are from a transform's.
 
     Attributes:
         transform: The transform's fingerprint.
-        partitions: What to analyze, or what to transform.
+        partitions: What to analyze, to transform, or to measure.
+        base: The transform whose ids an analysis keeps.
     """
 
     pipeline: PipelineSpec
     workspace: str
     transform: str
     partitions: tuple[Partition, ...]
+    base: str | None = None
 
     def folders(self) -> Workspace:
         """Returns the workspace."""

@@ -93,6 +93,7 @@ class TransformManifest(Spec):
         rows: Training rows that were analyzed.
         partitions: The source partitions that were analyzed, with their fingerprints.
         unused: What the graph takes and the model does not.
+        base: The transform whose ids it keeps, if its vocabularies are stable.
     """
 
     fingerprint: str
@@ -104,6 +105,7 @@ class TransformManifest(Spec):
     rows: int
     partitions: dict[str, str]
     unused: tuple[RawColumn, ...] = ()
+    base: str | None = None
 
     def of_model(self, features: Container[str], targets: Container[str]) -> TransformManifest:
         """Returns the manifest as a model sees it that uses some features and targets."""
