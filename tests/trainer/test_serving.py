@@ -63,9 +63,7 @@ def test_lists_of_any_length_are_cut_as_in_the_shards():
     found = _as_input(series, [[1.0, 2.0, 3.0], [4.0]], 2)
     np.testing.assert_array_equal(found[..., 0], [[1.0, 2.0], [4.0, np.nan]])
     steps = RawColumn(name="c", dtype="float32", shape=(2, 2), padded=True)
-    with pytest.raises(
-        BraidError, match=r"expected \[any, 2\] entries .* received \[1, 3\]"
-    ):
+    with pytest.raises(BraidError, match=r"expected \[any, 2\] entries .* received \[1, 3\]"):
         _as_input(steps, [[[1.0, 2.0, 3.0]]], 1)
 
 
