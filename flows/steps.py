@@ -39,10 +39,14 @@ def check_source(session: Session) -> None:
     """Looks for keys that two rows share."""
     watch = Stopwatch()
     table = declaration_of_table(session.pipeline, session.partitions)
-    rows = check_unique(table, session.partitions)
+    found = check_unique(table, session.partitions, session.workspace)
     files = sum(len(partition.files) for partition in session.partitions)
-    note = f"{len(session.partitions)} partition(s), {files} file(s), every key once"
-    step = StepRecord(name="check keys", seconds=round(watch.seconds(), 3), rows=rows, note=note)
+    note = (
+        f"{len(session.partitions)} partition(s), {files} file(s), every key once; "
+        f"reads {found.partitions_read}"
+    )
+    seconds = round(watch.seconds(), 3)
+    step = StepRecord(name="check keys", seconds=seconds, rows=found.rows, note=note)
     session.finish(step, rows_text(step))
 
 

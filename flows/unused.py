@@ -51,7 +51,7 @@ def remove_unused(
         How many transforms went, with their shards.
     """
     removed = _remove_transforms(workspace, pipeline)
-    _remove_statistics(workspace, pipeline, partitions)
+    _remove_counted(workspace, pipeline, partitions)
     if pipeline.source.windows is not None:
         _remove_windows(workspace, pipeline.name, {part.fingerprint for part in partitions})
     return removed
@@ -84,18 +84,24 @@ def _remove_transform(workspace: Workspace, manifest: TransformManifest) -> None
     remove(gone)
 
 
-def _remove_statistics(
+def _remove_counted(
     workspace: Workspace, pipeline: PipelineSpec, partitions: Collection[Partition]
 ) -> None:
+    """Removes the statistics and the hashes of keys of partitions that changed or are gone."""
     declaration = pipeline.data_fingerprint()
     kept = {(part.name, part.fingerprint) for part in partitions}
     kept |= _needed(workspace, pipeline.name).partitions
+    _remove_others({workspace.keys(pipeline.source.key, *item) for item in kept})
     for manifest in workspace.transforms_of(declaration):
         kept |= set(manifest.partitions.items())
-    paths = {workspace.statistics(declaration, *item) for item in kept}
-    folder = workspace.statistics(declaration, "any", "").parent
+    _remove_others({workspace.statistics(declaration, *item) for item in kept})
+
+
+def _remove_others(kept: Collection[Path]) -> None:
+    """Removes all other files of the folder of some files."""
+    folder = next(iter(kept)).parent
     for path in list(folder.iterdir()) if folder.is_dir() else []:
-        if path not in paths and not _is_being_written(path):
+        if path not in kept and not _is_being_written(path):
             remove(path)
 
 

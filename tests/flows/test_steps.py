@@ -303,11 +303,13 @@ def test_statistics_of_partitions_that_changed_or_are_gone_go(workspace):
     writing = _write(now_.with_name(".tmp-5678-day=3"))
     os.utime(killed, (1, 1))
     foreign = _statistics(workspace, "d", DAY_1)
+    keys = [_write(workspace.keys("id", part.name, part.fingerprint)) for part in parts]
     with transform_lock(_session(workspace, DAY_1)):
         pass
     kept = [now_, of_the_transform, of_another_run, writing, foreign]
     assert [path.exists() for path in (*kept, old, killed)] == [True] * 5 + [False] * 2
     assert other.record.partitions == {"day=2": "f2"}
+    assert [path.exists() for path in keys] == [True, False, True, False]
 
 
 def test_windows_of_a_table_that_changed_go_unless_another_run_reads_them(workspace):

@@ -45,6 +45,11 @@ class Workspace:
         folder = self.root / "statistics" / declaration
         return folder / f"{_address(partition, partition_fingerprint)}.v{_STATISTICS_FORMAT}.arrow"
 
+    def keys(self, column: str, partition: str, partition_fingerprint: str) -> Path:
+        """Returns the file of the hashes of a partition's keys."""
+        folder = self.root / "keys" / fingerprint(column)
+        return folder / f"{_address(partition, partition_fingerprint)}.npy"
+
     def drift(self, transform: str, partitions: Mapping[str, str]) -> Path:
         """Returns the file of how far partitions are from those that a transform was frozen on."""
         return self.root / "drift" / transform / f"{fingerprint(dict(partitions))}.json"
