@@ -131,10 +131,9 @@ def is_missing(raw: RawColumn, tensor: tf.Tensor) -> tf.Tensor:
 def is_learnt(pipeline: PipelineSpec) -> bool:
     """Returns whether there is anything for TFT to transform, which refuses to give nothing."""
     features, targets = pipeline.column_features().values(), pipeline.targets.values()
-    return (
-        any(not isinstance(feature, Image) or feature.has_indicator for feature in features)
-        or any(not isinstance(target, ImageTarget) for target in targets)
-    )
+    return any(
+        not isinstance(feature, Image) or feature.has_indicator for feature in features
+    ) or any(not isinstance(target, ImageTarget) for target in targets)
 
 
 class TransformGraph(tf.Module):  # type: ignore[misc]
