@@ -27,16 +27,16 @@ from flows.pipeline import (
     made_task,
     may_heal,
     name_flow_run,
-    refuse_endless_restarts,
     steps_on_committed,
 )
 from flows.progress import Reporter, console
 from flows.record import now, read_record
+from flows.restarts import pipeline_lock, refuse_endless_restarts
 from flows.session import search_path, span
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
-from transforms.contract.workspace import Workspace, exclusive_lock
+from transforms.contract.workspace import Workspace
 from transforms.identity import TransformChoice
 
 
@@ -114,9 +114,9 @@ def backfill_partitions(
     refuse_endless_restarts()
     pipeline = declarations.load(Path(declaration), overrides)
     folders = Workspace(Path(workspace).absolute())
-    holder = f"pipeline '{pipeline.name}'"
-    with exclusive_lock(folders.lock("run", pipeline.name), holder=holder) as lock:
-        order = RunOrder(pipeline, folders, Path(declaration), Reporter(console()), lock)
+    reporter = Reporter(console())
+    with pipeline_lock(folders, pipeline.name, reporter) as lock:
+        order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
         chosen, everything = steps.partitions_between(pipeline, first, last)
         record = steps.open_record(
             pipeline, folders, chosen, workers=workers or steps.default_workers(), train=train

@@ -26,6 +26,7 @@ def train(session: Session) -> None:
     # A new model has yet to be exported and judged, whatever an earlier attempt had done.
     session.record.forget_steps("export", "evaluate", "check", "register", "gate", "promote")
     note = f"{result['epochs']} epochs, the best is {result['best_epoch']}"
+    note += f"; waited {result['input_wait_share']:.0%} of the time for data"
     if result["loss_weights"]:
         weights = (f"{name} {weight:.3g}" for name, weight in result["loss_weights"].items())
         note += f"; learnt loss weights: {', '.join(weights)}"

@@ -25,18 +25,17 @@ from flows.process import StepDied
 from flows.progress import Reporter, console
 from flows.record import StepRecord, now, write_record
 from flows.report import PICTURE_FILE, SUMMARY_FILE, write_report
+from flows.restarts import pipeline_lock, refuse_endless_restarts
 from flows.run import CHECKPOINT_FOLDER, OpenedRun, identity_of, open_run, up_to_date_run
 from flows.session import Session, search_path, span, title_of
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.workspace import Workspace, exclusive_lock, remove
+from transforms.contract.workspace import Workspace, remove
 from transforms.identity import TransformChoice, Undecided
 
 RETRY_DELAY_SECONDS = 5
-# A flow run whose process is lost is started again by the server, but not for ever.
-MOST_STARTS = 5
 
 _Given = TypeVar("_Given")
 _R = TypeVar("_R")
@@ -102,21 +101,6 @@ def name_flow_run(name: str) -> None:
         client.update_flow_run(UUID(flow_run.id), name=name)
 
 
-def refuse_endless_restarts() -> None:
-    """Ends a flow run that the server has started again and again after a crash.
-
-    Raises:
-        BraidError: This is one start too many.
-    """
-    if flow_run.run_count > MOST_STARTS:
-        raise BraidError(
-            f"the flow run '{flow_run.name}'",
-            expected=f"to end within {MOST_STARTS} starts",
-            received=f"start {flow_run.run_count}, after as many crashes",
-            action="Look for what ends its process: memory, most likely, or the worker's machine.",
-        )
-
-
 @flow(name="braid", flow_run_name=_flow_run_name, persist_result=False)
 def refresh_model(
     declaration: str, workspace: str, overrides: tuple[str, ...] = (), retrain: bool = False
@@ -133,8 +117,7 @@ def refresh_model(
     pipeline = declarations.load(Path(declaration), overrides)
     folders = Workspace(Path(workspace).absolute())
     reporter = Reporter(console())
-    holder = f"pipeline '{pipeline.name}'"
-    with exclusive_lock(folders.lock("run", pipeline.name), holder=holder) as lock:
+    with pipeline_lock(folders, pipeline.name, reporter) as lock:
         partitions = scan_source(pipeline)
         name_flow_run(f"{pipeline.name}, {span(partitions)}, {now():%Y-%m-%d %H:%M:%S}")
         order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)

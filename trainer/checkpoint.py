@@ -31,6 +31,8 @@ class EpochRecord(Spec):
         seconds: Time of its training steps, without validation and checkpoint.
         rows_per_second: Training rows by those seconds.
         input_wait_share: The share of those seconds that the model waited for data.
+        first_wait_share: The share of those seconds that it waited for the first batch.
+        cpu_seconds: What the process took of all cores meanwhile.
     """
 
     epoch: int
@@ -40,6 +42,8 @@ class EpochRecord(Spec):
     seconds: float
     rows_per_second: float
     input_wait_share: float
+    first_wait_share: float = 0.0
+    cpu_seconds: float = 0.0
 
 
 class Position(Spec):
@@ -52,6 +56,8 @@ class Position(Spec):
         sums: Every reported loss of a batch times its rows, added up.
         seconds: As in the epoch's record, so far.
         waited: Those of the seconds that the model waited for data.
+        first_waited: Those of them that it waited for the first batch.
+        cpu_seconds: As in the epoch's record, so far.
     """
 
     epoch: int
@@ -60,6 +66,8 @@ class Position(Spec):
     sums: dict[str, float] = {}
     seconds: float = 0.0
     waited: float = 0.0
+    first_waited: float = 0.0
+    cpu_seconds: float = 0.0
 
 
 class TrainingState(Spec):

@@ -32,7 +32,13 @@ from transforms.contract.targets import Binary, Multiclass, Multilabel
 from transforms.contract.workspace import remove, replacing, write_atomic
 from transforms.counting import RequestCounter
 from transforms.features import feature_kind, noise
-from transforms.graph import TransformGraph, preprocessing_fn, raw_columns, tensor_spec
+from transforms.graph import (
+    TransformGraph,
+    is_learnt,
+    preprocessing_fn,
+    raw_columns,
+    tensor_spec,
+)
 from transforms.partition_statistics import count_partitions, statistics_of
 from transforms.reference import write_reference
 from transforms.running import run_pipeline
@@ -62,7 +68,8 @@ def analyze(text: str) -> dict[str, Any]:
         manifest = _manifest(job, statistics, total.rows)
         _check_rows(manifest, total.rejects)
         _check_targets(job.pipeline, manifest)
-        _freeze_graph(job.pipeline, folder, statistics)
+        if is_learnt(job.pipeline):
+            _freeze_graph(job.pipeline, folder, statistics)
         tf.saved_model.save(TransformGraph(job.pipeline, folder / "tft"), str(folder / "graph"))
         write_atomic(folder / "transform.json", manifest.model_dump_json(indent=1))
     seconds = time.monotonic() - started

@@ -70,6 +70,7 @@ TOLD = {
     "best_epoch": 1,
     "loss_weights": {},
     "rows_per_second": 10.0,
+    "input_wait_share": 0.04,
     "warm_start": {
         "version": "3",
         "carried": 41,
@@ -100,8 +101,9 @@ def test_a_training_begins_with_the_champion_and_says_what_it_took(tmp_path, mon
     record = read_record(session.folder)
     assert record.warm_start == "3"
     assert record.step("train").note == (
-        "2 epochs, the best is 1; warm start from version 3: 41 of 44 variables; "
-        "812 of 830 terms of country; 4 of 5 terms of genre"
+        "2 epochs, the best is 1; waited 4% of the time for data; "
+        "warm start from version 3: 41 of 44 variables; 812 of 830 terms of country; "
+        "4 of 5 terms of genre"
     )
 
 
@@ -133,5 +135,8 @@ def test_no_registry_is_asked_where_no_warm_start_is_declared(tmp_path, monkeypa
     told = {name: value for name, value in TOLD.items() if name != "warm_start"}
     (job,), session = _training(tmp_path, monkeypatch, None, told)
     assert job.warm_start is None
-    assert session.record.step("train").note == "2 epochs, the best is 1"
+    assert (
+        session.record.step("train").note
+        == "2 epochs, the best is 1; waited 4% of the time for data"
+    )
     assert session.record.warm_start is None

@@ -17,11 +17,13 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
+
+from tests.command import BRAID, kill_tree, processes
 
 _SCRIPTS = Path(sys.executable).parent
 _PROJECT = Path(__file__).parents[2]
@@ -73,6 +75,7 @@ class Cluster:
             "PREFECT_API_URL": self.prefect_api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",  # of 10: tests wait for every hop
             "DO_NOT_TRACK": "1",
         }
 
@@ -107,6 +110,25 @@ class Cluster:
                 *(f"--name={name}", "--install-policy=never"),
             ],
         )
+
+    def lose(self, *pools: str) -> None:
+        """Kills the workers of pools with all that they run, as when their hosts are lost."""
+        for service in self.services:
+            if service.name.rpartition("-")[0] in pools:
+                service.kill()
+
+    def braid(self, *arguments: str) -> str:
+        """Runs the public command as a client of the servers; returns what it printed."""
+        done = subprocess.run(
+            [*BRAID, *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def close(self) -> None:
         """Ends every process of the cluster, also those whose worker was killed."""
@@ -170,25 +192,6 @@ class Cluster:
         return self.services[-1]
 
 
-def kill_tree(pid: int) -> None:
-    """Kills a process and its descendants, whatever process group they are in."""
-    parents = {child: _parent(child) for child in _processes()}
-    doomed = {pid}
-    while more := {child for child, parent in parents.items() if parent in doomed} - doomed:
-        doomed |= more
-    for each in doomed:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
-
-
-def until(reached: Callable[[], object], *, seconds: float, step: float = 0.5) -> None:
-    """Waits for something that has to come within some seconds."""
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, f"it did not come within {seconds:.0f} s"
-        time.sleep(step)
-
-
 def _wait_for(service: Service, ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not ready():
@@ -239,22 +242,10 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _processes() -> Iterator[int]:
-    return (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
-
-
-def _parent(pid: int) -> int | None:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    return int(stat.rpartition(")")[2].split()[1])
-
-
 def _marked(value: str) -> list[int]:
     """Returns the processes that inherited the cluster's mark."""
     wanted, found = f"{_MARK}={value}".encode(), []
-    for pid in _processes():
+    for pid in processes():
         with contextlib.suppress(OSError):
             if wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                 found.append(pid)
