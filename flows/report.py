@@ -107,12 +107,13 @@ def _sections(record: RunRecord) -> Iterable[tuple[str, tuple[str, ...], Rows]]:
     if record.steps:
         yield "Steps", ("step", "seconds", "rows", "rows/s", "note"), _step_rows(record)
     if record.drift is not None:
+        title = f"Drift of {record.drift.rows:,} new training rows"
         yield (
-            "Drift",
+            title,
             ("feature", "distance", "threshold", "measured", "by chance"),
             [
-                (n, *(f"{v:.3f}" for v in (f.distance, f.threshold, f.measured, f.chance)))
-                for n, f in record.drift.ranked()
+                (name, *(f"{v:.3f}" for v in (d.distance, d.threshold, d.measured, d.chance)))
+                for name, d in record.drift.ranked()
             ],
         )
     if record.rows:

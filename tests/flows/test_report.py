@@ -153,6 +153,7 @@ def test_drift_is_told_with_its_thresholds_the_worst_first(record, tmp_path):
         record.drift = _drifted()
     write_report(tmp_path, record)
     text = (tmp_path / "summary.md").read_text()
+    assert "## Drift of 1,200 new training rows" in text
     assert "| area | 0.312 | 0.100 | 0.340 | 0.130 |" in text
     assert text.index("| area |") < text.index("| city | 0.020 | 0.200 |") < text.index("| price |")
     assert "Drift" not in (without / "summary.md").read_text()
