@@ -27,17 +27,17 @@ from flows.pipeline import (
     made_task,
     may_heal,
     name_flow_run,
-    search_path,
     steps_on_committed,
 )
 from flows.progress import Reporter, console
 from flows.record import now, read_record
 from flows.restarts import pipeline_lock, refuse_endless_restarts
-from flows.session import span
+from flows.session import search_path, span
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.workspace import Workspace
+from transforms.identity import TransformChoice
 
 
 class PartitionsFailed(BraidError):  # noqa: N818 - it names what happened
@@ -196,7 +196,8 @@ def _transform_all(backfill: Backfill) -> None:
 def _train(backfill: Backfill, order: RunOrder, everything: tuple[Partition, ...]) -> None:
     backfill.reporter.note(f"  partitions: {backfill.record.counts()}")
     for partitions in steps.training_sets(backfill, everything):
-        folder = carry_out(order, backfill.transform, partitions, steps_on_committed)
+        choice = TransformChoice(backfill.transform)
+        folder = carry_out(order, choice, partitions, steps_on_committed)
         run = read_record(folder)
         if run is not None and run.status in ("promoted", "refused"):
             backfill.record.runs.append(run.run_id)

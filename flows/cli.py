@@ -97,14 +97,25 @@ def schema() -> None:
 @_WORKSPACE
 @_SET
 @click.option("--all", "every", is_flag=True, help="A line for every partition, however many.")
+@click.option(
+    "--measure", is_flag=True, help="Measure the drift of new partitions, if a refit depends on it."
+)
 def status(
-    declaration: Path, workspace: Path | None, overrides: tuple[str, ...], every: bool
+    declaration: Path,
+    workspace: Path | None,
+    overrides: tuple[str, ...],
+    every: bool,
+    measure: bool,
 ) -> None:
     """List the source's partitions with their state, and say what a run would do and why."""
-    from flows.progress import console
+    from flows.drift import measure_ahead
+    from flows.progress import Reporter, console
     from flows.status import status_of, status_table
 
-    found = status_of(*_open(declaration, workspace, overrides))
+    pipeline, folders = _open(declaration, workspace, overrides)
+    if measure:
+        measure_ahead(pipeline, folders, declaration, Reporter(console()))
+    found = status_of(pipeline, folders)
     console().print(status_table(found, every=every))
     for line in found.lines:
         click.echo(line)

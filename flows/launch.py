@@ -19,7 +19,7 @@ from flows.steps import scan_source
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace
-from transforms.identity import transform_of_run
+from transforms.identity import Undecided, choose_transform
 
 
 def launch(
@@ -39,8 +39,13 @@ def launch(
     _check_dispatch(pipeline)
     partitions = scan_source(pipeline)
     if not retrain:
-        name = transform_of_run(pipeline, partitions, workspace)
-        finished = up_to_date_run(workspace, pipeline, name, partitions)
+        choice = choose_transform(pipeline, partitions, workspace)
+        # What new partitions decide, once their drift is measured, cannot be done already.
+        finished = (
+            None
+            if isinstance(choice, Undecided)
+            else up_to_date_run(workspace, pipeline, choice.name, partitions)
+        )
         if finished is not None:
             console.print(
                 f"Nothing is new since run {finished[1].run_id}: same declaration, same rows. "

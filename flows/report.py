@@ -106,6 +106,16 @@ def _sections(record: RunRecord) -> Iterable[tuple[str, tuple[str, ...], Rows]]:
     """Yields (title, head, rows) of every table that has rows."""
     if record.steps:
         yield "Steps", ("step", "seconds", "rows", "rows/s", "note"), _step_rows(record)
+    if record.drift is not None:
+        title = f"Drift of {record.drift.rows:,} new training rows"
+        yield (
+            title,
+            ("feature", "distance", "threshold", "measured", "by chance"),
+            [
+                (name, *(f"{v:.3f}" for v in (d.distance, d.threshold, d.measured, d.chance)))
+                for name, d in record.drift.ranked()
+            ],
+        )
     if record.rows:
         rejected = f"{record.rejected():,}"
         splits = tuple(f"{record.rows.get(split, 0):,}" for split in SPLITS)

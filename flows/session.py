@@ -13,9 +13,10 @@ from flows.progress import Reporter, summary
 from flows.record import StepRecord, write_record
 from flows.run import OpenedRun
 from trainer.layout import EXPORT_FOLDER
-from transforms.contract.jobs import Partition, PartitionRef, TrainJob, TransformJob
+from transforms.contract.jobs import Partition, PartitionRef, TrainJob, TransformJob, WarmStart
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, write_atomic
+from transforms.identity import TransformChoice
 from transforms.partitions import choose
 
 # Runs a step of the trainer on another machine, tells its progress, and returns its result.
@@ -29,7 +30,7 @@ class Session:
         pipeline: The declaration.
         workspace: Where everything lies.
         run: The run and what is known of it.
-        transform: The transform's fingerprint.
+        choice: The transform.
         partitions: The source's partitions; some of them train.
         reporter: Who is told about progress.
         search_path: Where a user's own functions are imported from, if the declaration names any.
@@ -42,7 +43,7 @@ class Session:
         workspace: Workspace,
         run: OpenedRun,
         *,
-        transform: str,
+        choice: TransformChoice,
         partitions: tuple[Partition, ...],
         reporter: Reporter,
         search_path: Path | None = None,
@@ -52,7 +53,9 @@ class Session:
         self.workspace = workspace
         self.folder = run.folder
         self.record = run.record
-        self.transform = transform
+        self.transform = choice.name
+        self.drift = choice.drift
+        self._base = choice.base
         self.partitions = partitions
         self.reporter = reporter
         self.search_path = search_path
@@ -84,6 +87,14 @@ class Session:
         """Writes the run's record."""
         write_record(self.folder, self.record)
 
+    def note_drift(self, measured: StepRecord | None) -> None:
+        """Records what decided on the transform, if drift did, and the step that measured it."""
+        if self.drift is not None:
+            self.record.drift = self.drift
+        if measured is not None:
+            self.record.put_step(measured)
+        self.save()
+
     def skip(self, step: str, why: str) -> None:
         """Records that a step has nothing to do, unless an earlier attempt of the run did it."""
         if self.record.step(step) is None:
@@ -111,9 +122,12 @@ class Session:
             workspace=str(self.workspace.root),
             transform=self.transform,
             partitions=tuple(partitions),
+            base=self._base,
         )
 
-    def train_job(self, champion: Path | None = None) -> TrainJob:
+    def train_job(
+        self, champion: Path | None = None, *, warm_start: WarmStart | None = None
+    ) -> TrainJob:
         """Returns the job of every step after the shards."""
         return TrainJob(
             pipeline=self.pipeline.modelled(),
@@ -124,15 +138,16 @@ class Session:
             ),
             run_folder=str(self.folder),
             champion=None if champion is None else str(champion),
+            warm_start=warm_start,
         )
 
     def run_child(self, module: str, step: str, job: TransformJob | TrainJob) -> dict[str, Any]:
         """Runs a step in a process of its own and shows its progress."""
-        path = self.folder / "jobs" / f"{step}.json"
-        write_atomic(path, job.model_dump_json(indent=2))
         with self.reporter.step(step) as view:
             if self._elsewhere is not None and isinstance(job, TrainJob):
                 return self._elsewhere(step, job, view.update)
+            path = self.folder / "jobs" / f"{step}.json"
+            write_atomic(path, job.model_dump_json(indent=2))
             return run_child(
                 module,
                 step,
@@ -158,6 +173,11 @@ def added(locks: list[int], descriptors: Sequence[int]) -> Iterator[None]:
 def title_of(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> str:
     """Returns what a run works on, in a few words."""
     return f"{pipeline.name}, {span(partitions)}"
+
+
+def search_path(pipeline: PipelineSpec, declaration: Path) -> Path | None:
+    """Returns where the user's own modules lie; None if the declaration names none."""
+    return declaration.absolute().parent if pipeline.has_user_code() else None
 
 
 def span(partitions: Sequence[Partition]) -> str:

@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 from pydantic import TypeAdapter
 
-from tests.jobs import transform_job
+from tests.jobs import train_job, transform_job
 from transforms.contract.declaration import parse
 from transforms.contract.encoders import Encoder
-from transforms.contract.jobs import PartitionRef, TrainJob, TransformJob
+from transforms.contract.jobs import TrainJob, TransformJob
 from transforms.contract.manifest import ShardManifest, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 
@@ -63,14 +63,7 @@ class Transformed:
         """Returns the job of a model of some of the cases."""
         document = self.pipeline.model_dump(mode="json")
         pipeline = parse(document | {"model": model}).modelled()
-        partition = self.job.partitions[0]
-        return TrainJob(
-            pipeline=pipeline,
-            workspace=self.job.workspace,
-            transform=self.job.transform,
-            partitions=(PartitionRef(name=partition.name, fingerprint=partition.fingerprint),),
-            run_folder=str(folder),
-        )
+        return train_job(self.job.model_copy(update={"pipeline": pipeline}), folder)
 
 
 def transform_cases(features: Sequence[Case], targets: Sequence[Case], folder: Path) -> Transformed:

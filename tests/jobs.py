@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from transforms.contract.jobs import TrainJob, TransformJob
+from transforms.contract.jobs import PartitionRef, TrainJob, TransformJob
 from transforms.contract.pipeline import PipelineSpec
 from transforms.identity import transform_fingerprint
 from transforms.source import scan
@@ -20,6 +20,19 @@ def transform_job(pipeline: PipelineSpec, workspace: Path) -> TransformJob:
         workspace=str(workspace),
         transform=transform_fingerprint(pipeline, partitions),
         partitions=partitions,
+    )
+
+
+def train_job(job: TransformJob, folder: Path) -> TrainJob:
+    """Returns the job of a run on everything that a transform made."""
+    return TrainJob(
+        pipeline=job.pipeline,
+        workspace=job.workspace,
+        transform=job.transform,
+        partitions=tuple(
+            PartitionRef(name=part.name, fingerprint=part.fingerprint) for part in job.partitions
+        ),
+        run_folder=str(folder),
     )
 
 

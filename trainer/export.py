@@ -18,6 +18,7 @@ from trainer.layout import DECLARATION_FILE, EXPORT_FOLDER
 from trainer.model import build_model
 from trainer.noise import fill
 from trainer.training import MODEL_FILE
+from trainer.warm_start import exported_weights
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
@@ -47,7 +48,8 @@ def export(job: TrainJob) -> dict[str, Any]:
         signatures = serving_signatures(job.pipeline, manifest, module.graph, model)
         with replacing(folder) as temporary:
             tf.saved_model.save(module, str(temporary), signatures=signatures)
-            (temporary / DECLARATION_FILE).write_text(_declaration(job.pipeline, manifest))
+            document = _declaration(job.pipeline, manifest, model)
+            (temporary / DECLARATION_FILE).write_text(document)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return {"folder": str(folder), "bytes": size}
 
@@ -184,11 +186,14 @@ def _missing(raw: RawColumn) -> str | float:
     return math.nan if raw.dtype == "float32" else ""
 
 
-def _declaration(pipeline: PipelineSpec, manifest: TransformManifest) -> str:
+def _declaration(pipeline: PipelineSpec, manifest: TransformManifest, model: keras.Model) -> str:
     columns = [raw.name for raw in manifest.serving_inputs()]
     document = {
         "pipeline": pipeline.model_dump(mode="json"),
         "transform": manifest.model_dump(mode="json"),
         "arguments": argument_names(columns),
+        "weights": [
+            weight.model_dump(mode="json") for weight in exported_weights(pipeline, manifest, model)
+        ],
     }
     return json.dumps(document, indent=1)

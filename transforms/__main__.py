@@ -1,4 +1,4 @@
-"""`python -m transforms analyze JOB.json` and `python -m transforms transform JOB.json`."""
+"""`python -m transforms STEP JOB.json`; the steps are analyze, measure and transform."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ def _analyze(job: str) -> dict[str, Any]:
     return analyze(job)
 
 
+def _measure(job: str) -> dict[str, Any]:
+    from transforms.drift import measure
+
+    return measure(job)
+
+
 def _transform(job: str) -> dict[str, Any]:
     from transforms.transform import transform
 
@@ -24,4 +30,5 @@ def _transform(job: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_step({"analyze": _analyze, "transform": _transform}, sys.argv[1:]))
+    steps = {"analyze": _analyze, "measure": _measure, "transform": _transform}
+    sys.exit(run_step(steps, sys.argv[1:]))

@@ -58,7 +58,8 @@ class GraphApplier:
         """Transforms a batch; rows that cannot be used leave it and join its rejects.
 
         Returns:
-            What the graph gives for the rows that are left: int64, float32 or bytes objects.
+            What the graph gives for the rows that are left: int64, float32, uint8 pixels or bytes
+            objects.
         """
         try:
             outputs = self._run(batch.columns)
@@ -69,7 +70,8 @@ class GraphApplier:
 
     def _run(self, columns: Columns) -> Columns:
         tensors = {name: tf.constant(values) for name, values in columns.items()}
-        return {name: value.numpy() for name, value in self._transform(tensors).items()}
+        # Not `Tensor.numpy`, which copies: pixels are most of a batch.
+        return {name: np.asarray(value) for name, value in self._transform(tensors).items()}
 
     def _failure(self, columns: Columns) -> str | None:
         """Returns why the graph cannot take these rows, or None."""

@@ -26,17 +26,18 @@ class ExampleEncoder:
         """Returns one record a row.
 
         Args:
-            columns: int64 or float32, [rows] or [rows, ...], or bytes objects, [rows] or
-                [rows, length], of which the empty ones are left out.
+            columns: int64 or float32, [rows] or [rows, ...]; bytes objects, [rows] or
+                [rows, length], of which the empty ones are left out; or uint8 [rows, ...], of which
+                each row is one bytes value.
         """
-        numbers = {name: _lists(v) for name, v in columns.items() if v.dtype != object}
+        numbers = {name: _lists(v) for name, v in columns.items() if v.dtype.kind in "if"}
         records = [b""] * len(next(iter(columns.values())))
         if numbers:
             records = self._encoder.encode(pa.RecordBatch.from_pydict(numbers))
         for name, values in columns.items():
-            if values.dtype != object:
+            if name in numbers:
                 continue
-            write = _one if values.ndim == 1 else _many
+            write = _many if values.dtype == object and values.ndim > 1 else _one
             records = [
                 b"".join((record, *write(name, value)))
                 for record, value in zip(records, values, strict=True)
@@ -52,8 +53,9 @@ def _lists(values: np.ndarray) -> pa.LargeListArray:
     return pa.LargeListArray.from_arrays(offsets, flat)
 
 
-def _one(name: str, value: bytes) -> tuple[bytes, bytes]:
-    return _before_one(name, len(value)), value
+def _one(name: str, value: bytes | np.ndarray) -> tuple[bytes, bytes | np.ndarray]:
+    size = value.nbytes if isinstance(value, np.ndarray) else len(value)
+    return _before_one(name, size), value
 
 
 def _many(name: str, values: np.ndarray) -> tuple[bytes, bytes]:

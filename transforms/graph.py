@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -12,12 +12,13 @@ from transforms.analyzers import fit
 from transforms.contract.features import Categorical, FeatureSpec, Image, RawColumn
 from transforms.contract.manifest import MISSING_SUFFIX, WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
-from transforms.features import categorical, feature_kind
-from transforms.features.image import decode_stored
-from transforms.requests import Request
+from transforms.contract.targets import ImageTarget, TargetSpec
+from transforms.features import categorical, feature_kind, image
+from transforms.requests import Fitted, Request
 from transforms.targets import TARGET_KINDS
 
 Tensors = dict[str, tf.Tensor]
+_NOTHING = Fitted({}, {}, {})
 _TF_DTYPES = {"string": tf.string, "bytes": tf.string, "float32": tf.float32}
 
 
@@ -51,6 +52,22 @@ def requests_of(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> list
     return requests
 
 
+def missing_rows(
+    pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor], names: Sequence[str]
+) -> Tensors:
+    """Returns how many rows have no value, int64 [], of some features and targets.
+
+    Args:
+        pipeline: The declaration.
+        inputs: Every raw column.
+        names: The features and targets.
+    """
+    raws = pipeline.raw_features() | pipeline.raw_targets()
+    usable = _usable_features(pipeline, inputs)
+    missing = {n: is_missing(raws[n], usable.get(n, inputs[raws[n].name])) for n in names}
+    return {n: tf.math.count_nonzero(rows) for n, rows in missing.items()}
+
+
 def _usable_features(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> Tensors:
     raws = pipeline.raw_features()
     return {
@@ -62,7 +79,8 @@ def _usable_features(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) ->
 def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tensors], Tensors]:
     """Returns the TFT preprocessing function of a declaration.
 
-    It takes every raw column and gives every stored feature, indicator, target and weight.
+    It takes every raw column and gives every stored feature, indicator, target and weight, but no
+    pictures: nothing of the training rows bears on them, and TFT has no type for pixels.
 
     Args:
         pipeline: The declaration.
@@ -75,18 +93,23 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
         fitted = fit(requests_of(pipeline, inputs), statistics)
         outputs: Tensors = {}
         for name, feature in pipeline.column_features().items():
-            outputs[name] = feature_kind(feature.kind).encode(name, feature, raws[name], fitted)
+            if not isinstance(feature, Image):
+                outputs[name] = feature_kind(feature.kind).encode(name, feature, raws[name], fitted)
             if feature.has_indicator:
                 missing = is_missing(features[name], raws[name])
                 outputs[name + MISSING_SUFFIX] = tf.cast(missing, tf.float32)
         for name, target in pipeline.targets.items():
-            raw = inputs[targets[name].name]
-            label, known = TARGET_KINDS[target.kind].encode(name, target, raw, fitted)
-            outputs[name] = label
-            outputs[name + WEIGHT_SUFFIX] = tf.cast(known, tf.float32)
+            if not isinstance(target, ImageTarget):
+                raw = inputs[targets[name].name]
+                outputs |= _labels(name, target, raw, fitted)
         return outputs
 
     return preprocess
+
+
+def _labels(name: str, target: TargetSpec, raw: tf.Tensor, fitted: Fitted) -> Tensors:
+    label, known = TARGET_KINDS[target.kind].encode(name, target, raw, fitted)
+    return {name: label, name + WEIGHT_SUFFIX: tf.cast(known, tf.float32)}
 
 
 def _usable(feature: FeatureSpec, raw: tf.Tensor) -> tf.Tensor:
@@ -105,6 +128,14 @@ def is_missing(raw: RawColumn, tensor: tf.Tensor) -> tf.Tensor:
     return reduce(missing, axis=list(range(1, 1 + len(raw.shape)))) if raw.shape else missing
 
 
+def is_learnt(pipeline: PipelineSpec) -> bool:
+    """Returns whether there is anything for TFT to transform, which refuses to give nothing."""
+    features, targets = pipeline.column_features().values(), pipeline.targets.values()
+    return any(
+        not isinstance(feature, Image) or feature.has_indicator for feature in features
+    ) or any(not isinstance(target, ImageTarget) for target in targets)
+
+
 class TransformGraph(tf.Module):  # type: ignore[misc]
     """What lies in `graph/`: the frozen transform as two functions of raw columns.
 
@@ -114,19 +145,29 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
 
     def __init__(self, pipeline: PipelineSpec, transform_output: Path) -> None:
         super().__init__()
-        output = tft.TFTransformOutput(str(transform_output))
-        self._layer = output.transform_features_layer()
-        images = {n: f for n, f in pipeline.features.items() if isinstance(f, Image)}
-        features = [*pipeline.column_features()]
-        features += [n + MISSING_SUFFIX for n, f in pipeline.features.items() if f.has_indicator]
+        self._layer: Callable[[Tensors], Tensors] = lambda raw: {}
+        if is_learnt(pipeline):
+            output = tft.TFTransformOutput(str(transform_output))
+            self._layer = output.transform_features_layer()
+        images = {n: f for n, f in pipeline.column_features().items() if isinstance(f, Image)}
+        targets = {n: t for n, t in pipeline.targets.items() if isinstance(t, ImageTarget)}
+        raws = pipeline.raw_features() | pipeline.raw_targets()
+        learnt = [n for n in pipeline.column_features() if n not in images]
+        learnt += [n + MISSING_SUFFIX for n, f in pipeline.features.items() if f.has_indicator]
+
+        def pictures(raw: Mapping[str, tf.Tensor]) -> Tensors:
+            return {n: image.encode(n, f, raw[raws[n].name], _NOTHING) for n, f in images.items()}
 
         def transform(raw: Mapping[str, tf.Tensor]) -> Tensors:
-            return dict(self._layer(dict(raw)))
+            outputs = dict(self._layer(dict(raw))) | pictures(raw)
+            for name, target in targets.items():
+                outputs |= _labels(name, target, raw[raws[name].name], _NOTHING)
+            return outputs
 
         def transform_features(raw: Mapping[str, tf.Tensor]) -> Tensors:
-            outputs = self._layer(dict(raw))
-            inputs = {name: outputs[name] for name in features}
-            return inputs | {n: decode_stored(spec, inputs[n]) for n, spec in images.items()}
+            outputs, stored = self._layer(dict(raw)), pictures(raw)
+            decoded = {n: image.decode_stored(images[n], stored[n]) for n in images}
+            return {n: outputs[n] for n in learnt} | decoded
 
         self.transform = _traced(transform, raw_columns(pipeline, with_targets=True))
         self.transform_features = _traced(

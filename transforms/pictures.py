@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import tensorflow as tf
 
 TOO_LARGE = "image_too_large"  # what a refused picture's error says, and the reason of its reject
 _JPEG_QUALITY = 95
 _OPAQUE = 255
-_JPEG, _PNG, _GIF, _BMP, _NONE, _OTHER = range(6)
+_NONE, _JPEG, _PNG, _GIF, _BMP, _OTHER = range(6)
 _MAGIC = {_JPEG: b"\xff\xd8\xff", _PNG: b"\x89PNG\r\n\x1a\n", _GIF: b"GIF8", _BMP: b"BM"}
 _REDUCTIONS = (1, 2, 4, 8)  # what libjpeg can scale down by while it decodes
 
@@ -36,31 +38,42 @@ class Wanted:
     interpolate: bool = True
 
 
-def decode(spec: Wanted, contents: tf.Tensor) -> tf.Tensor:
-    """Decodes and resizes one picture; none at all is black and transparent.
+def decode_each(
+    spec: Wanted, contents: tf.Tensor, finish: Callable[[tf.Tensor], Any], signature: Any
+) -> Any:
+    """Decodes and resizes every picture; none at all is black and transparent.
 
     Args:
         spec: What it is to become.
-        contents: The encoded picture, string [].
+        contents: The encoded pictures, string [batch].
+        finish: What is made of each, uint8 [height, width, channels].
+        signature: The dtype and shape of that, as `tf.map_fn` takes it.
 
     Returns:
-        uint8 [height, width, channels].
+        What `finish` gave, stacked.
 
     Raises:
         tf.errors.InvalidArgumentError: When run, on a picture that cannot be decoded.
     """
-    image = tf.switch_case(
-        _format(contents),
-        {
-            _JPEG: lambda: _decode_jpeg(spec, contents),
-            _PNG: lambda: _decode_png(spec, contents),
-            _GIF: lambda: _decode_gif(spec, contents),
-            _BMP: lambda: _decode_bmp(spec, contents),
-            _NONE: lambda: tf.zeros([spec.height, spec.width, spec.channels], tf.uint8),
-            # Not a format that this op knows either, so that it fails with its own words.
-            _OTHER: lambda: tf.io.decode_png(contents, channels=spec.channels),
-        },
-    )
+
+    def by(decoders: _Decoders) -> Callable[[], Any]:
+        def one(picture: tf.Tensor, format_: tf.Tensor) -> Any:
+            return finish(_decode(spec, picture, format_, decoders))
+
+        given = (contents, formats)
+        return lambda: tf.map_fn(lambda g: one(*g), given, fn_output_signature=signature)
+
+    # A branch that is not taken costs as much as it has nodes. Those of all formats would add a
+    # quarter to what decoding a small JPEG takes, and most columns are JPEGs only.
+    formats = _formats(contents)
+    return tf.cond(tf.reduce_all(formats < len(_USUAL)), by(_USUAL), by(_USUAL | _OTHERS))
+
+
+def _decode(
+    spec: Wanted, contents: tf.Tensor, format_: tf.Tensor, decoders: _Decoders
+) -> tf.Tensor:
+    branches = {number: partial(decoder, spec, contents) for number, decoder in decoders.items()}
+    image = tf.switch_case(format_, branches)
     image.set_shape([None, None, spec.channels])
     size = [spec.height, spec.width]
     resized = tf.cond(
@@ -79,18 +92,19 @@ def _resized(spec: Wanted, image: tf.Tensor) -> tf.Tensor:
 
 
 def store(pixels: tf.Tensor, storage: str) -> tf.Tensor:
-    """Returns pixels, uint8 [height, width, channels] of a known shape, as a string []."""
+    """Returns pixels, uint8 [height, width, channels], as they are or encoded as a string []."""
     if storage == "jpeg":
         return tf.io.encode_jpeg(pixels, quality=_JPEG_QUALITY)
-    if storage == "png":
-        return tf.io.encode_png(pixels)
-    # A serialized tensor ends with its values; the header before them is the same for every row.
-    size = pixels.shape.num_elements()
-    return tf.strings.substr(tf.io.serialize_tensor(pixels), -size, size)
+    return tf.io.encode_png(pixels) if storage == "png" else pixels
 
 
-def _format(contents: tf.Tensor) -> tf.Tensor:
-    """Returns the format's number by the first bytes, int32 []."""
+def stored_spec(shape: tuple[int, ...], storage: str) -> tf.TensorSpec:
+    """Returns what `store` makes of pixels of a shape."""
+    return tf.TensorSpec(shape, tf.uint8) if storage == "raw" else tf.TensorSpec([], tf.string)
+
+
+def _formats(contents: tf.Tensor) -> tf.Tensor:
+    """Returns the formats' numbers by the first bytes, int32 [batch]."""
     result = tf.where(contents == "", _NONE, _OTHER)
     for number, magic in _MAGIC.items():
         result = tf.where(tf.strings.substr(contents, 0, len(magic)) == magic, number, result)
@@ -102,8 +116,7 @@ def _unless_huge(
 ) -> tf.Tensor:
     """Returns the contents; fails with `TOO_LARGE` if the header claims more than the limit.
 
-    The comparison fails a conversion rather than an assertion: TFT would keep an assertion alive
-    in the analysis too, and read every picture for it.
+    The comparison fails a conversion rather than an assertion, which costs more nodes.
     """
     area = tf.abs(tf.cast(height, tf.int64)) * tf.abs(tf.cast(width, tf.int64))
     length = tf.strings.as_string(tf.strings.length(contents))
@@ -122,18 +135,22 @@ def _header_ints(
 
 def _decode_jpeg(spec: Wanted, contents: tf.Tensor) -> tf.Tensor:
     """Decodes at the smallest of libjpeg's scales that is no smaller than the wanted size."""
-    height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(contents), num=3)
+    size = tf.image.extract_jpeg_shape(contents, tf.int64)[:2]
     channels = min(spec.channels, 3)
+    # libjpeg's scales interpolate.
+    reductions = _REDUCTIONS if spec.interpolate else _REDUCTIONS[:1]
 
-    def at(reduction: int) -> Callable[[], tf.Tensor]:
-        return lambda: tf.io.decode_jpeg(contents, channels=channels, ratio=reduction)
+    def at(reduction: int) -> tf.Tensor:
+        return tf.io.decode_jpeg(contents, channels=channels, ratio=reduction)
 
-    contents = _unless_huge(spec, contents, height, width)
-    if not spec.interpolate:  # as libjpeg does, in between its scales
-        return _with_channels(spec, at(1)(), channels)
-    spare = tf.minimum(height // spec.height, width // spec.width)
-    scale = tf.reduce_sum([tf.cast(spare >= r, tf.int32) for r in _REDUCTIONS[1:]])
-    image = tf.switch_case(scale, [at(reduction) for reduction in _REDUCTIONS])
+    def refuse() -> tf.Tensor:
+        return tf.cast(tf.fill([1, 1, channels], tf.strings.to_number(TOO_LARGE)), tf.uint8)
+
+    spare = tf.reduce_min(size // [spec.height, spec.width])
+    scale = tf.math.count_nonzero(spare >= reductions[1:], dtype=tf.int32)
+    too_large = tf.reduce_prod(size) > spec.max_pixels
+    branches = [partial(at, reduction) for reduction in reductions]
+    image = tf.switch_case(tf.where(too_large, len(branches), scale), [*branches, refuse])
     return _with_channels(spec, image, channels)
 
 
@@ -184,3 +201,17 @@ def _with_channels(spec: Wanted, image: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.concat(
         [image, tf.fill([*tf.unstack(tf.shape(image)[:2]), 1], tf.constant(_OPAQUE, tf.uint8))], 2
     )
+
+
+def _no_picture(spec: Wanted, _contents: tf.Tensor) -> tf.Tensor:
+    return tf.zeros([spec.height, spec.width, spec.channels], tf.uint8)
+
+
+def _unknown(spec: Wanted, contents: tf.Tensor) -> tf.Tensor:
+    """Fails with the words of an op that does not know the format either."""
+    return tf.io.decode_png(contents, channels=spec.channels)
+
+
+_Decoders = dict[int, Callable[[Wanted, tf.Tensor], tf.Tensor]]
+_USUAL: _Decoders = {_NONE: _no_picture, _JPEG: _decode_jpeg}
+_OTHERS: _Decoders = {_PNG: _decode_png, _GIF: _decode_gif, _BMP: _decode_bmp, _OTHER: _unknown}

@@ -104,7 +104,7 @@ def test_the_export_knows_its_declaration_and_is_made_once(trainer_run, scorer):
 
 
 def test_the_vocabulary_file_is_in_the_export(trainer_run, run_folder):
-    assert [p.name for p in (run_folder / "export" / "assets").iterdir()] == ["colors.txt"]
+    assert [p.name for p in (run_folder / "export" / "assets").iterdir()] == ["color.txt"]
     assert trainer_run.results["export"]["bytes"] > 10_000
 
 

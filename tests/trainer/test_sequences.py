@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.jobs import train_job
 from tests.transforms.conftest import Table, write_rows
 from trainer.evaluation import evaluate
 from trainer.export import export
@@ -15,7 +16,6 @@ from trainer.serving import Scorer, check, load
 from trainer.training import train
 from transforms.analysis import analyze
 from transforms.contract.declaration import parse
-from transforms.contract.jobs import PartitionRef, TrainJob
 from transforms.transform import transform
 
 ROWS = 60
@@ -67,15 +67,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scorer, dict[str
     transform(job.model_dump_json())
     folder = root / "run"
     folder.mkdir()
-    done = TrainJob(
-        pipeline=pipeline,
-        workspace=job.workspace,
-        transform=job.transform,
-        partitions=tuple(
-            PartitionRef(name=part.name, fingerprint=part.fingerprint) for part in job.partitions
-        ),
-        run_folder=str(folder),
-    )
+    done = train_job(job, folder)
     train(done)
     export(done)
     result = evaluate(done)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from transforms.contract.manifest import TargetStatistics
 from transforms.contract.targets import BinaryMask, ClassMask, ImageTarget
-from transforms.pictures import Wanted, decode, store
+from transforms.pictures import Wanted, decode_each, store, stored_spec
 from transforms.requests import Fitted, Learnt, Request
 
 _FOREGROUND = 255  # as a picture shows it; the model learns 0 and 1
@@ -23,8 +23,9 @@ def requests(name: str, spec: ImageTarget, raw: tf.Tensor) -> tuple[Request, ...
 def encode(
     name: str, spec: ImageTarget, raw: tf.Tensor, fitted: Fitted
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns each picture's pixels as the shard stores them, string [batch], and which are known.
+    """Returns each picture as the shard stores it, and which are known, bool [batch].
 
+    The first is uint8 [batch, height, width, channels], or string [batch] of an encoded storage.
     A picture with a value that is no class is not known, and stored as class 0 where that is so.
 
     Raises:
@@ -37,8 +38,7 @@ def encode(
         spec.height, spec.width, channels, spec.max_pixels, interpolate=not spec.is_mask
     )
 
-    def one(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        pixels = decode(wanted, contents)
+    def finish(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pixels = pixels[..., 3:] if from_alpha else pixels
         valid = tf.constant(True)
         if isinstance(spec, BinaryMask):
@@ -49,8 +49,9 @@ def encode(
             pixels = tf.where(is_class, pixels, tf.zeros_like(pixels))
         return store(pixels, spec.storage), valid
 
-    signature = (tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.bool))
-    stored_pixels, valid = tf.map_fn(one, raw, fn_output_signature=signature)
+    _, shape = spec.layout()
+    signature = (stored_spec(shape, spec.storage), tf.TensorSpec([], tf.bool))
+    stored_pixels, valid = decode_each(wanted, raw, finish, signature)
     return stored_pixels, valid & (raw != "")
 
 
