@@ -29,6 +29,7 @@ _BLUE, _ORANGE, _GREY, _RED, _INK = "#2f6db5", "#e07b39", "#9aa5b1", "#c0504d", 
 _COLUMNS = 3
 _PANEL = (4.6, 3.7)  # inches
 _MOST_BARS = 12  # more reasons than this are unreadable in a panel; run.json has them all
+_FEWEST_BARS = 4  # fewer are no thicker than these
 _MOST_LABELS = 25
 _NAME_LENGTH = 34
 _LEAST_SECONDS = 0.05
@@ -143,7 +144,8 @@ def _metrics(axes: Axes, metrics: dict[str, dict[str, float]], champion: dict[st
     axes.set_ylim(-0.6, len(names) - 0.2)
     axes.set_xlim(min(0.5, *(v for m in metrics.values() for v in m.values())) - 0.02, 1.02)
     axes.grid(axis="x", color="#e8ecef")
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    # Beside the title: anywhere inside it may hide a metric.
+    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=2)
     _name(axes, "Metrics")
 
 
@@ -269,6 +271,7 @@ def _bars(axes: Axes, names: list[str], values: list[float], color: str, form: s
     bars = axes.barh(range(len(names)), values, color=color, height=0.65)
     axes.bar_label(bars, [form.format(value) for value in values], padding=3, fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_ylim(min(0, len(names) - _FEWEST_BARS) - 0.6, len(names) - 0.4)
     axes.set_xlim(0, max(values, default=1.0) * 1.15)
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
