@@ -70,6 +70,8 @@ class Attempt:
         """Tells its process, if there still is one, that nobody waits for it."""
         self.job_file.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)  # that process may be writing there
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()  # there may be attempts at other steps
 
     def is_for(self, job: TrainJob) -> bool:
         """Returns whether it is an attempt at this very job."""
@@ -109,10 +111,11 @@ def attempts(run_folder: Path, step: str = "*") -> Iterator[Attempt]:
 
 def remove_leftovers_of_the_dead(run_folder: Path) -> None:
     """Removes what killed processes left under temporary names, unless an attempt still works."""
-    with (
-        contextlib.suppress(BraidError),
-        exclusive_lock(run_folder / LOCK_FILE, holder=str(run_folder)),
-    ):
+    lock = run_folder / LOCK_FILE
+    if not lock.exists():  # no step of this run was ever handed over
+        remove_temporaries(run_folder)
+        return
+    with contextlib.suppress(BraidError), exclusive_lock(lock, holder=str(run_folder)):
         remove_temporaries(run_folder)
 
 

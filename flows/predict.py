@@ -24,6 +24,7 @@ from flows.progress import Reporter
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.manifest import PROBABILITIES_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.startup import quick_start
 from transforms.contract.targets import ImageTarget
 from transforms.contract.workspace import Workspace, replacing
 
@@ -128,7 +129,8 @@ def predict(
     registered = find_version(registry, name, alias=alias, version=version)
     with ExitStack() as stack:
         stack.enter_context(_libraries_kept_quiet())
-        from trainer.serving import load
+        with quick_start():
+            from trainer.serving import load
         from transforms.scoring import read_features
 
         view = stack.enter_context(reporter.step("predict"))

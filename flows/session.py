@@ -143,11 +143,11 @@ class Session:
 
     def run_child(self, module: str, step: str, job: TransformJob | TrainJob) -> dict[str, Any]:
         """Runs a step in a process of its own and shows its progress."""
-        path = self.folder / "jobs" / f"{step}.json"
-        write_atomic(path, job.model_dump_json(indent=2))
         with self.reporter.step(step) as view:
             if self._elsewhere is not None and isinstance(job, TrainJob):
                 return self._elsewhere(step, job, view.update)
+            path = self.folder / "jobs" / f"{step}.json"
+            write_atomic(path, job.model_dump_json(indent=2))
             return run_child(
                 module,
                 step,

@@ -8,11 +8,13 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from transforms.contract.startup import quick_start
 from transforms.contract.step import run_step
 
 
 def _analyze(job: str) -> dict[str, Any]:
-    from transforms.analysis import analyze
+    with quick_start():
+        from transforms.analysis import analyze
 
     return analyze(job)
 
@@ -24,7 +26,8 @@ def _measure(job: str) -> dict[str, Any]:
 
 
 def _transform(job: str) -> dict[str, Any]:
-    from transforms.transform import transform
+    with quick_start():
+        from transforms.transform import transform
 
     return transform(job)
 

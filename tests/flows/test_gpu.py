@@ -8,7 +8,14 @@ import time
 import pytest
 
 from flows import gpu
-from flows.attempt import LOCK_FILE, Attempt, Outcome, attempts, new_attempt
+from flows.attempt import (
+    LOCK_FILE,
+    Attempt,
+    Outcome,
+    attempts,
+    new_attempt,
+    remove_leftovers_of_the_dead,
+)
 from flows.process import Progress, StepDied
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.workspace import exclusive_lock
@@ -100,3 +107,19 @@ def test_a_second_attempt_at_a_run_waits_for_the_first(attempt, trainer):
         assert attempt.outcome() is None
     thread.join(10)
     assert attempt.outcome() == Outcome(result={})
+
+
+def test_what_an_attempt_under_way_writes_is_not_taken_for_a_dead_ones(attempt, trainer):
+    half_written = attempt.run_folder / "training" / ".tmp-12345678-epoch-0001.npz"
+
+    def step(*_, **__):
+        half_written.parent.mkdir()
+        half_written.touch()
+        remove_leftovers_of_the_dead(attempt.run_folder)
+        assert half_written.exists()
+        return {}
+
+    trainer(step)
+    _run(attempt)
+    remove_leftovers_of_the_dead(attempt.run_folder)
+    assert not half_written.exists()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import threading
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
+from flows import restarts
 from flows.progress import Reporter
-from flows.restarts import pipeline_lock
+from flows.restarts import MOST_STARTS, pipeline_lock, refuse_endless_restarts
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace import Workspace
 
@@ -45,3 +47,13 @@ def test_a_flow_run_of_a_deployment_waits_for_the_other_run(lock, told, monkeypa
         assert not entered.is_set()
     other.join(30)
     assert entered.is_set()
+
+
+def test_a_flow_run_that_crashes_again_and_again_comes_to_an_end(monkeypatch):
+    for start in range(1, MOST_STARTS + 1):
+        monkeypatch.setattr(restarts, "flow_run", SimpleNamespace(run_count=start, name="flats"))
+        refuse_endless_restarts()
+    one_more = SimpleNamespace(run_count=MOST_STARTS + 1, name="flats")
+    monkeypatch.setattr(restarts, "flow_run", one_more)
+    with pytest.raises(BraidError, match="to end within 5 starts, received start 6"):
+        refuse_endless_restarts()

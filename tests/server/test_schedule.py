@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from tests.server.api import Prefect
+
 _SPAN = "flats, day=2026-01-01 to day=2026-01-03 (3 partitions)"
 
 
@@ -54,14 +56,20 @@ def test_deploying_again_changes_nothing_and_takes_back_a_schedule_that_is_gone(
     cluster, prefect, scheduled, flats
 ):
     assert scheduled["state_type"] == "COMPLETED"
-    kinds = ("deployments", "automations", "work_pools")
-    before = {kind: _names(prefect.everything(kind)) for kind in kinds}
-    assert [name for _, name in before["deployments"]] == ["flats"] * 3
-    assert any(deployment["schedules"] for deployment in prefect.everything("deployments"))
+    assert any(made["schedules"] for made in prefect.everything("deployments"))
+    before = _on_the_server(prefect)
     cluster.braid("deploy", str(flats.declaration))
-    assert {kind: _names(prefect.everything(kind)) for kind in kinds} == before
-    assert not any(deployment["schedules"] for deployment in prefect.everything("deployments"))
+    assert _on_the_server(prefect) == before
+    assert not any(made["schedules"] for made in prefect.everything("deployments"))
 
 
-def _names(found: list[dict]) -> list[tuple[str, str]]:
-    return sorted((each["id"], each["name"]) for each in found)
+def _on_the_server(prefect: Prefect) -> dict[str, dict[str, str]]:
+    """Returns the names of all that a deployment makes, by their ids."""
+    found = {
+        kind: {each["id"]: each["name"] for each in prefect.everything(kind)}
+        for kind in ("deployments", "automations", "work_pools")
+    }
+    assert list(found["deployments"].values()).count("flats") == 3
+    assert sorted(found["work_pools"].values()) == ["cpu", "gpu"]
+    assert len(set(found["automations"].values())) == len(found["automations"])
+    return found

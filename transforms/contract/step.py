@@ -16,9 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import BraidError, storage_error
 from transforms.contract.progress import emit
-from transforms.contract.workspace import storage_error
 
 Step = Callable[[str], dict[str, Any]]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -227,19 +226,3 @@ def waiting_lock(
                 waiting = True
                 time.sleep(_LOCK_RETRY_SECONDS)
         yield descriptor
-
-
-def storage_error(error: OSError, place: str) -> BraidError:
-    """Turns what the operating system says about a file into an error that says what to do."""
-    actions = {
-        errno.ENOSPC: "Free some space or give another --workspace, and run again: finished work "
-        "is kept.",
-        errno.EACCES: "Give this user access to it, or give another --workspace.",
-        errno.EROFS: "Give a --workspace on a file system that can be written.",
-    }
-    return BraidError(
-        str(error.filename or place),
-        expected="a file system that can be read and written",
-        received=error.strerror or str(error),
-        action=actions.get(error.errno or 0, "Correct what the message names, and run again."),
-    )
