@@ -20,7 +20,8 @@ def _analyze(job: str) -> dict[str, Any]:
 
 
 def _measure(job: str) -> dict[str, Any]:
-    from transforms.drift import measure
+    with quick_start():
+        from transforms.drift import measure
 
     return measure(job)
 

@@ -18,3 +18,10 @@ def test_keras_starts_without_what_it_does_not_need_and_that_can_be_imported_lat
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["[]", "(1, 2)"]
+
+
+def test_a_step_of_the_transforms_starts_quickly_too() -> None:
+    code = "from transforms.contract.startup import quick_start\nwith quick_start():\n    "
+    code += "import transforms.analysis, transforms.drift, transforms.transform"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
