@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from tests.server.api import Mlflow, Prefect
 from tests.server.cluster import Cluster
 from tests.server.flats import Flats
 
-_SOON = timedelta(seconds=75)  # the scheduler looks every 5 s, and a minute has to begin
 _WAIT_SECONDS = 600.0  # some 60 on two idle cores
 _TIMEOUT_SECONDS = 1800
 
@@ -49,18 +47,28 @@ def flats(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Flats:
 
 @pytest.fixture(scope="session")
 def scheduled(cluster: Cluster, prefect: Prefect, flats: Flats) -> dict[str, Any]:
-    """The flow run that the schedule of the deployed pipeline made, at its end."""
-    due = datetime.now(UTC) + _SOON
-    schedule = json.dumps({"cron": f"{due.minute} {due.hour} * * *"})
+    """The first flow run that the schedule of the deployed pipeline made, at its end.
+
+    The pipeline is deployed again while it runs, without the schedule.
+    """
+    schedule = json.dumps({"cron": "* * * * *"})
     cluster.braid("deploy", str(flats.declaration), "--set", f"schedule={schedule}")
 
-    def made() -> dict[str, Any]:
-        # The schedule is daily; the first of its runs is the one that is due.
-        return prefect.flow_runs("braid", "flats")[0]
+    def first() -> dict[str, Any] | None:
+        runs = prefect.flow_runs("braid", "flats")
+        return runs[0] if runs else None
 
-    until(lambda: prefect.flow_runs("braid", "flats"), seconds=30, step=0.5)
-    until(lambda: has_ended(made()), seconds=_WAIT_SECONDS, step=0.5)
-    return made()
+    def begun() -> bool:
+        run = first()
+        return run is not None and run["state_type"] == "RUNNING"
+
+    def ended() -> bool:
+        return all(has_ended(run) for run in prefect.flow_runs("braid", "flats"))
+
+    until(begun, seconds=_WAIT_SECONDS, step=0.5)
+    cluster.braid("deploy", str(flats.declaration))
+    until(ended, seconds=_WAIT_SECONDS, step=0.5)
+    return first()
 
 
 def has_ended(run: dict[str, Any]) -> bool:

@@ -52,15 +52,15 @@ def test_the_report_is_an_artifact_of_the_flow_run(prefect, scheduled, flats):
     assert "(data:image/png;base64," in artifact["data"]
 
 
-def test_deploying_again_changes_nothing_and_takes_back_a_schedule_that_is_gone(
-    cluster, prefect, scheduled, flats
-):
-    assert scheduled["state_type"] == "COMPLETED"
-    assert any(made["schedules"] for made in prefect.everything("deployments"))
+def test_deploying_again_changes_nothing(cluster, prefect, scheduled, flats):
     before = _on_the_server(prefect)
     cluster.braid("deploy", str(flats.declaration))
     assert _on_the_server(prefect) == before
+
+
+def test_a_schedule_that_is_deployed_no_more_makes_no_run_any_more(prefect, scheduled):
     assert not any(made["schedules"] for made in prefect.everything("deployments"))
+    assert {run["state_type"] for run in prefect.flow_runs("braid", "flats")} == {"COMPLETED"}
 
 
 def _on_the_server(prefect: Prefect) -> dict[str, dict[str, str]]:
