@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -12,9 +13,14 @@ from transforms.contract.startup import quick_start
 from transforms.contract.step import run_step
 
 
+def _start_tensorflow() -> None:
+    with quick_start():  # TensorFlow alone: pyarrow looks for one of the hidden libraries
+        import_module("tensorflow")
+
+
 def _analyze(job: str) -> dict[str, Any]:
-    with quick_start():
-        from transforms.analysis import analyze
+    _start_tensorflow()
+    from transforms.analysis import analyze
 
     return analyze(job)
 
@@ -26,8 +32,8 @@ def _measure(job: str) -> dict[str, Any]:
 
 
 def _transform(job: str) -> dict[str, Any]:
-    with quick_start():
-        from transforms.transform import transform
+    _start_tensorflow()
+    from transforms.transform import transform
 
     return transform(job)
 
