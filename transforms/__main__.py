@@ -26,6 +26,7 @@ def _analyze(job: str) -> dict[str, Any]:
 
 
 def _measure(job: str) -> dict[str, Any]:
+    _start_tensorflow()
     from transforms.drift import measure
 
     return measure(job)
