@@ -150,10 +150,7 @@ def _as_input(raw: RawColumn, values: Any, rows: int) -> np.ndarray:
     if values is None:
         return filled
     if not raw.shape:
-        # A table's values are bytes as a rule; a call for each would be half of this step's time.
-        filled[:] = (
-            values if is_number else [v if type(v) is bytes else _as_bytes(v) for v in values]
-        )
+        filled[:] = values if is_number else [_as_bytes(value) for value in values]
         return filled
     for row, value in enumerate(values):
         if value is not None and len(value):
