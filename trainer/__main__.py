@@ -7,35 +7,35 @@ import sys
 from typing import Any
 
 from transforms.contract.jobs import TrainJob
-from transforms.contract.step import run_step
+from transforms.contract.step import importing, run_step
 
 # Before TensorFlow is imported: its C++ notes would drown the step's log.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def _train(job: str) -> dict[str, Any]:
-    from trainer.training import train
-
+    with importing():
+        from trainer.training import train
     return train(TrainJob.model_validate_json(job))
 
 
 def _evaluate(job: str) -> dict[str, Any]:
-    from trainer.evaluation import evaluate
-
+    with importing():
+        from trainer.evaluation import evaluate
     return evaluate(TrainJob.model_validate_json(job))
 
 
 def _export(job: str) -> dict[str, Any]:
     # Traced beside a GPU, an LSTM becomes a cuDNN operation that no other machine can run.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    from trainer.export import export
-
+    with importing():
+        from trainer.export import export
     return export(TrainJob.model_validate_json(job))
 
 
 def _check(job: str) -> dict[str, Any]:
-    from trainer.serving import check
-
+    with importing():
+        from trainer.serving import check
     return check(TrainJob.model_validate_json(job))
 
 

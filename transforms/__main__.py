@@ -8,18 +8,18 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from transforms.contract.step import run_step
+from transforms.contract.step import importing, run_step
 
 
 def _analyze(job: str) -> dict[str, Any]:
-    from transforms.analysis import analyze
-
+    with importing():
+        from transforms.analysis import analyze
     return analyze(job)
 
 
 def _transform(job: str) -> dict[str, Any]:
-    from transforms.transform import transform
-
+    with importing():
+        from transforms.transform import transform
     return transform(job)
 
 
