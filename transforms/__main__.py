@@ -21,9 +21,9 @@ _MODULES = {
 
 
 def _run(step: str, job: str) -> dict[str, Any]:
-    with quick_start():  # TensorFlow alone: pyarrow looks for one of the hidden libraries
-        import_module("tensorflow")
-    return getattr(import_module(_MODULES[step]), step)(job)  # type: ignore[no-any-return]
+    with quick_start():
+        module = import_module(_MODULES[step])
+    return getattr(module, step)(job)  # type: ignore[no-any-return]
 
 
 if __name__ == "__main__":
