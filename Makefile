@@ -48,8 +48,11 @@ lint: $(STAMP) ## run every static check
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-bench: $(STAMP) ## time the ETL against the textbook script, and refits; some five minutes
+bench: $(STAMP) ## time the ETL against a bare loop and the textbook script, and refits; ten minutes
 	$(BIN)/python -m tests.benchmarks.etl
+	$(BIN)/python -m tests.benchmarks.tabular
+	$(BIN)/python -m tests.benchmarks.tabular wide
+	$(BIN)/python -m tests.benchmarks.photographs
 	$(BIN)/python -m tests.benchmarks.refit
 
 format: $(STAMP) ## rewrite the sources in the one format

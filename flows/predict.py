@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,9 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.startup import quick_start
 from transforms.contract.targets import ImageTarget
 from transforms.contract.workspace import Workspace, replacing
+
+if TYPE_CHECKING:
+    from trainer.serving import Scorer
 
 ERROR_COLUMN = "error"
 _REASON_LENGTH = 300
@@ -131,19 +135,47 @@ def predict(
         stack.enter_context(_libraries_kept_quiet())
         with quick_start():
             from trainer.serving import load
-        from transforms.scoring import read_features
 
         view = stack.enter_context(reporter.step("predict"))
-        model = load(registry.export_folder(registered))
-        _refuse_pictures(output, model.pipeline)
-        writer = _Writer(stack.enter_context(replacing(output)), output.suffix, pipeline.source.key)
+        rows, failed = score_table(
+            load(registry.export_folder(registered)),
+            source,
+            output,
+            lambda done: view.update(Progress(done=done, total=0, unit="rows")),
+        )
+    return Scored(rows, failed, f"{registered.name} version {registered.version}")
+
+
+def score_table(
+    model: Scorer, source: Path, output: Path, on_rows: Callable[[int], None]
+) -> tuple[int, int]:
+    """Scores the rows of a table and writes key, predictions and errors.
+
+    Args:
+        model: The loaded export.
+        source: The rows.
+        output: The file to write; nothing is there until all of it is.
+        on_rows: Is told how many rows are written.
+
+    Returns:
+        The rows written, and those of them without a prediction.
+
+    Raises:
+        BraidError: The rows cannot be read, or there are none.
+    """
+    from transforms.scoring import read_features
+
+    _refuse_pictures(output, model.pipeline)
+    with ExitStack() as stack:
+        key = model.pipeline.source.key
+        writer = _Writer(stack.enter_context(replacing(output)), output.suffix, key)
         stack.callback(writer.close)
         for batch in read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS):
             writer.add(batch.keys, score_rows(model.score, batch.columns, _is_refusal))
-            view.update(Progress(done=writer.rows, total=0, unit="rows"))
+            on_rows(writer.rows)
         _refuse_empty(source, writer.rows)
         writer.close()
-    return Scored(writer.rows, writer.failed, f"{registered.name} version {registered.version}")
+    return writer.rows, writer.failed
 
 
 def _refuse_format(output: Path) -> None:

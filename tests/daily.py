@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -12,8 +13,17 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rich.console import Console
 
-from flows import templates
+from flows import steps, templates
+from flows.drift import Measurement, decide, measure_drift
+from flows.progress import Reporter
+from flows.record import StepRecord
+from flows.run import identity_of, open_run
+from flows.session import Session
+from transforms.contract.declaration import load
+from transforms.contract.workspace import Workspace
+from transforms.identity import Undecided
 
 DAYS = 31
 _FIRST = date(2026, 1, 1)
@@ -78,6 +88,28 @@ class DailyDemo:
         newest = sorted((self.workspace / "runs" / "listings").glob("*/run.json"))[-1]
         record: dict[str, Any] = json.loads(newest.read_text())
         return record
+
+    def shards(self) -> dict[str, dict[str, Any]]:
+        """Does what a run does to the table, and no training; returns the steps by their names."""
+        pipeline = load(self.declaration, _SETTINGS)
+        workspace, reporter = Workspace(self.workspace), Reporter(Console(file=io.StringIO()))
+        partitions = steps.scan_source(pipeline)
+
+        def measure(undecided: Undecided) -> StepRecord:
+            return measure_drift(Measurement(pipeline, workspace, undecided, reporter))
+
+        choice, measured = decide(pipeline, partitions, workspace, measure)
+        identity = identity_of(pipeline, choice.name, partitions)
+        run = open_run(workspace, pipeline, identity, transform=choice.name, partitions=partitions)
+        session = Session(
+            pipeline, workspace, run, choice=choice, partitions=partitions, reporter=reporter
+        )
+        session.note_drift(measured)
+        steps.check_source(session)
+        with steps.transform_lock(session):
+            steps.analyze(session)
+            steps.transform(session)
+        return etl_steps(session.record.model_dump())
 
 
 def etl_steps(record: dict[str, Any]) -> dict[str, dict[str, Any]]:

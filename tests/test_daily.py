@@ -1,4 +1,4 @@
-"""A day that is added to a month of the demo: a minute."""
+"""A day that is added to a month of the demo: about two minutes."""
 
 from __future__ import annotations
 

@@ -116,6 +116,7 @@ def test_drift_decides_on_a_refit_which_keeps_the_ids_of_known_terms(tmp_path):
         "features": {"area": {"kind": "numeric"}, "color": {"kind": "categorical"}},
         "targets": {"price": {"kind": "numeric"}},
         "training": {"epochs": 1},
+        "gate": {"metric": "test_price_mae", "tolerance": 1000},
         "transform": {
             "refit": "when_drifted", "vocabulary": "stable", "drift": {"features": {"color": 0.2}},
         },

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -11,27 +13,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from transforms.contract.startup import quick_start
 from transforms.contract.step import run_step
 
+_MODULES = {
+    "analyze": "transforms.analysis",
+    "measure": "transforms.drift",
+    "transform": "transforms.transform",
+}
 
-def _analyze(job: str) -> dict[str, Any]:
+
+def _run(step: str, job: str) -> dict[str, Any]:
     with quick_start():
-        from transforms.analysis import analyze
-
-    return analyze(job)
-
-
-def _measure(job: str) -> dict[str, Any]:
-    from transforms.drift import measure
-
-    return measure(job)
-
-
-def _transform(job: str) -> dict[str, Any]:
-    with quick_start():
-        from transforms.transform import transform
-
-    return transform(job)
+        module = import_module(_MODULES[step])
+    return getattr(module, step)(job)  # type: ignore[no-any-return]
 
 
 if __name__ == "__main__":
-    steps = {"analyze": _analyze, "measure": _measure, "transform": _transform}
-    sys.exit(run_step(steps, sys.argv[1:]))
+    sys.exit(run_step({step: partial(_run, step) for step in _MODULES}, sys.argv[1:]))

@@ -53,9 +53,10 @@ def _lists(values: np.ndarray) -> pa.LargeListArray:
     return pa.LargeListArray.from_arrays(offsets, flat)
 
 
-def _one(name: str, value: bytes | np.ndarray) -> tuple[bytes, bytes | np.ndarray]:
-    size = value.nbytes if isinstance(value, np.ndarray) else len(value)
-    return _before_one(name, size), value
+def _one(name: str, value: bytes | np.ndarray) -> tuple[bytes, bytes | memoryview]:
+    if isinstance(value, np.ndarray):
+        return _before_one(name, value.nbytes), value.data
+    return _before_one(name, len(value)), value
 
 
 def _many(name: str, values: np.ndarray) -> tuple[bytes, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -12,7 +13,7 @@ from transforms.analyzers import fit
 from transforms.contract.features import Categorical, FeatureSpec, Image, RawColumn
 from transforms.contract.manifest import MISSING_SUFFIX, WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import ImageTarget, TargetSpec
+from transforms.contract.targets import ImageTarget
 from transforms.features import categorical, feature_kind, image
 from transforms.requests import Fitted, Request
 from transforms.targets import TARGET_KINDS
@@ -107,7 +108,7 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
     return preprocess
 
 
-def _labels(name: str, target: TargetSpec, raw: tf.Tensor, fitted: Fitted) -> Tensors:
+def _labels(name: str, target: Any, raw: tf.Tensor, fitted: Fitted) -> Tensors:
     label, known = TARGET_KINDS[target.kind].encode(name, target, raw, fitted)
     return {name: label, name + WEIGHT_SUFFIX: tf.cast(known, tf.float32)}
 
@@ -145,27 +146,32 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
 
     def __init__(self, pipeline: PipelineSpec, transform_output: Path) -> None:
         super().__init__()
-        self._layer: Callable[[Tensors], Tensors] = lambda raw: {}
+        # Not TFT's own layer: saving it traces everything again, for a Keras that is not used.
+        self._tft = None
         if is_learnt(pipeline):
             output = tft.TFTransformOutput(str(transform_output))
-            self._layer = output.transform_features_layer()
+            self._tft = tf.saved_model.load(output.transform_savedmodel_dir)
+        columns = raw_columns(pipeline, with_targets=True)
         images = {n: f for n, f in pipeline.column_features().items() if isinstance(f, Image)}
         targets = {n: t for n, t in pipeline.targets.items() if isinstance(t, ImageTarget)}
         raws = pipeline.raw_features() | pipeline.raw_targets()
         learnt = [n for n in pipeline.column_features() if n not in images]
         learnt += [n + MISSING_SUFFIX for n, f in pipeline.features.items() if f.has_indicator]
 
+        def numbers(raw: Tensors) -> Tensors:
+            return dict(self._tft.transform_fn(_completed(raw, columns))) if self._tft else {}
+
         def pictures(raw: Mapping[str, tf.Tensor]) -> Tensors:
             return {n: image.encode(n, f, raw[raws[n].name], _NOTHING) for n, f in images.items()}
 
         def transform(raw: Mapping[str, tf.Tensor]) -> Tensors:
-            outputs = dict(self._layer(dict(raw))) | pictures(raw)
+            outputs = numbers(dict(raw)) | pictures(raw)
             for name, target in targets.items():
                 outputs |= _labels(name, target, raw[raws[name].name], _NOTHING)
             return outputs
 
         def transform_features(raw: Mapping[str, tf.Tensor]) -> Tensors:
-            outputs, stored = self._layer(dict(raw)), pictures(raw)
+            outputs, stored = numbers(dict(raw)) if learnt else {}, pictures(raw)
             decoded = {n: image.decode_stored(images[n], stored[n]) for n in images}
             return {n: outputs[n] for n in learnt} | decoded
 
@@ -173,6 +179,16 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
         self.transform_features = _traced(
             transform_features, raw_columns(pipeline, with_targets=False)
         )
+
+
+def _completed(raw: Tensors, columns: Mapping[str, RawColumn]) -> Tensors:
+    """Adds the columns of targets, all missing, to those of features: TFT's function takes all."""
+    rows = tf.shape(next(iter(raw.values())))[:1]
+    return {
+        name: raw[name] if name in raw else tf.fill(tf.concat([rows, column.shape], 0), blank)
+        for name, column in columns.items()
+        for blank in [float("nan") if column.dtype == "float32" else ""]
+    }
 
 
 def _traced(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.benchmarks.report import RESULTS, page
 
-BENCHMARKS = ("etl", "refit", "stream")
+BENCHMARKS = ("etl", "refit", "stream", "predict", "startup")
 _PAGE = Path(__file__).parent / "RESULTS.md"
 _HEAD = """# What was measured
 

@@ -1,6 +1,8 @@
 """What a run costs after one more day, against a pipeline of that day alone.
 
-`python -m tests.benchmarks.daily` takes some minutes, and writes `results/daily.json` beside this.
+    python -m tests.benchmarks.daily [REPEATS]
+
+Prints a line a pipeline and writes `tests/benchmarks/results/daily.json`.
 
 The demo's table has 30 days, then 31. What is timed is all that happens to the table: keys, drift,
 analysis and transform, each with the start of its process, as `run.json` has it.
@@ -17,16 +19,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.daily import DAYS, DailyDemo, etl_steps
+from tests.daily import DAYS, DailyDemo
 
-REPEATS = 3
 RESULTS = Path(__file__).parent / "results" / "daily.json"
 
 
-def main() -> None:
+def main(repeats: int) -> None:
     """Prints a line a pipeline and the ratio of the medians."""
     found: dict[str, list[dict[str, Any]]] = {"30 days and a new one": [], "that day alone": []}
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         # In turn, so that a busy machine is as busy for both.
         for name, earlier in zip(found, (DAYS - 1, 0), strict=True):
             with tempfile.TemporaryDirectory() as folder:
@@ -51,15 +52,15 @@ def main() -> None:
 
 
 def _newest_day(folder: Path, earlier: int) -> dict[str, Any]:
-    """Runs the demo on some days, adds the last one, and returns what the run after it took."""
+    """Does some days, adds the last one, and returns what the run after it took."""
     demo = DailyDemo(folder)
     for day in range(earlier):
         demo.add(day)
     if earlier:
-        demo.run()
+        demo.shards()
     before = _shard_files(demo)
     demo.add(DAYS - 1)
-    steps = etl_steps(demo.run())
+    steps = demo.shards()
     return {
         "seconds": sum(step["seconds"] or 0.0 for step in steps.values()),
         "steps": {name: step["seconds"] for name, step in steps.items()},
@@ -73,4 +74,4 @@ def _shard_files(demo: DailyDemo) -> set[Path]:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)

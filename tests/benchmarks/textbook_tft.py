@@ -5,10 +5,8 @@ python -m tests.benchmarks.textbook_tft TABLE.parquet OUTPUT_FOLDER
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
-import time
 from typing import Any
 
 import apache_beam as beam
@@ -18,6 +16,8 @@ import tensorflow_transform.beam as tft_beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+
+from tests.benchmarks.measuring import tell_cost
 
 FEATURES = {
     "country": tf.io.FixedLenFeature([], tf.string),
@@ -57,7 +57,6 @@ def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, Any]:
 
 def main(table: str, output: str) -> None:
     """Runs the textbook pipeline."""
-    started = time.monotonic()
     with (
         tft_beam.Context(temp_dir=tempfile.mkdtemp()),
         beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as p,
@@ -68,8 +67,7 @@ def main(table: str, output: str) -> None:
         )
         coder = tft.coders.ExampleProtoCoder(metadata.schema)
         _ = data | beam.Map(coder.encode) | beam.io.WriteToTFRecord(f"{output}/train", num_shards=4)
-    sys.stdout.write(json.dumps({"seconds": time.monotonic() - started}) + "\n")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    tell_cost(lambda: main(*sys.argv[1:]))

@@ -17,7 +17,7 @@ def requests(name: str, spec: Image, raw: tf.Tensor) -> tuple[Request, ...]:
 
 
 def encode(name: str, spec: Image, raw: tf.Tensor, fitted: Fitted) -> tf.Tensor:
-    """Returns each picture as the shard stores it, uint8 [batch, height, width, channels] or string.
+    """Returns each picture as the shard stores it, uint8 [batch, *layout] or string [batch].
 
     Raises:
         tf.errors.InvalidArgumentError: When run, on a picture that cannot be decoded; the whole

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+
+from transforms.contract.startup import quick_start
 
 CODE = """
 import sys
@@ -18,3 +21,17 @@ def test_keras_starts_without_what_it_does_not_need_and_that_can_be_imported_lat
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["[]", "(1, 2)"]
+
+
+def test_a_step_of_the_transforms_starts_quickly_too() -> None:
+    code = "from transforms.contract.startup import quick_start\nwith quick_start():\n    "
+    code += "import transforms.analysis, transforms.drift, transforms.transform"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_garbage_is_looked_for_again_afterwards() -> None:
+    with quick_start():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
