@@ -8,10 +8,10 @@ STAMP := $(VENV)/.installed
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench format lock clean
+.PHONY: help install demo test test-server lint bench format lock clean
 
 help: ## say what every target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## set up .venv with the locked dependencies
 
@@ -36,8 +36,11 @@ demo: $(STAMP) ## make a table of listings, run the pipeline on it, show the res
 	$(BIN)/braid models $(DEMO)/pipeline.yaml
 
 # A file's tests stay in one process, as they share what is slow to make. Each process takes 2 GB.
-test: $(STAMP) ## run every test, on up to four cores
+test: $(STAMP) ## run every test but those of servers, on up to four cores
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+test-server: $(STAMP) ## test schedules and lost hosts on servers of their own; needs PostgreSQL
+	$(BIN)/python -m pytest -m server tests/server
 
 lint: $(STAMP) ## run every static check
 	$(BIN)/ruff check .
@@ -58,7 +61,9 @@ format: $(STAMP) ## rewrite the sources in the one format
 
 lock: $(STAMP) ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
-		--extra dev --extra etl --extra train pyproject.toml -o requirements.lock
+		--extra dev --extra etl --extra server --extra train pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
+		--extra train --extra cuda --constraint requirements.lock pyproject.toml -o infra/gpu.lock
 
 clean: ## remove the demo, the caches and .venv
 	rm -rf $(DEMO) $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache \

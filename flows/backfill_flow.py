@@ -5,7 +5,8 @@ Import this after `flows.engine.configure`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import backfill as steps
-from flows.backfill_record import Training
+from flows.backfill_record import BackfillRecord, Training
 from flows.backfill_report import markdown
 from flows.backfill_session import Backfill, BackfillStopped, PartitionWork
 from flows.pipeline import (
@@ -26,16 +27,17 @@ from flows.pipeline import (
     made_task,
     may_heal,
     name_flow_run,
-    search_path,
     steps_on_committed,
 )
 from flows.progress import Reporter, console
 from flows.record import now, read_record
-from flows.session import span
+from flows.restarts import pipeline_lock, refuse_endless_restarts
+from flows.session import search_path, span
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
-from transforms.contract.workspace import Workspace, exclusive_lock
+from transforms.contract.workspace import Workspace
+from transforms.identity import TransformChoice
 
 
 class PartitionsFailed(BraidError):  # noqa: N818 - it names what happened
@@ -109,41 +111,55 @@ def backfill_partitions(
         PartitionsFailed: Some partitions failed; nothing was trained.
         BraidError: Another run of the pipeline is going on, or the training failed.
     """
+    refuse_endless_restarts()
     pipeline = declarations.load(Path(declaration), overrides)
     folders = Workspace(Path(workspace).absolute())
     reporter = Reporter(console())
-    holder = f"pipeline '{pipeline.name}'"
-    with exclusive_lock(folders.lock("run", pipeline.name), holder=holder) as lock:
+    with pipeline_lock(folders, pipeline.name, reporter) as lock:
+        order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
         chosen, everything = steps.partitions_between(pipeline, first, last)
-        name_flow_run(f"{pipeline.name} backfill, {span(chosen)}, {now():%Y-%m-%d %H:%M:%S}")
         record = steps.open_record(
             pipeline, folders, chosen, workers=workers or steps.default_workers(), train=train
         )
-        backfill = Backfill(
-            pipeline,
-            folders,
-            chosen,
-            record,
-            reporter=reporter,
-            lock=lock,
-            search_path=search_path(pipeline, Path(declaration)),
-        )
-        order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
-        reporter.note(
-            f"{pipeline.name} · backfill {record.backfill_id} · {span(chosen)} · {folders.root}"
-        )
-        try:
+        backfill = _begin(order, chosen, record)
+        with _recording_the_end(backfill):
             _transform_all(backfill)
             if not record.failed():
                 _train(backfill, order, everything)
-        except BaseException as error:
-            _end(backfill, error)
-            raise
-        _end(backfill)
         _publish(backfill)
         if record.failed():
             raise PartitionsFailed(backfill)
         return str(backfill.folder)
+
+
+def _begin(order: RunOrder, chosen: tuple[Partition, ...], record: BackfillRecord) -> Backfill:
+    """Returns the backfill of the chosen partitions, and tells what it is going to do."""
+    pipeline = order.pipeline
+    name_flow_run(f"{pipeline.name} backfill, {span(chosen)}, {now():%Y-%m-%d %H:%M:%S}")
+    backfill = Backfill(
+        pipeline,
+        order.workspace,
+        chosen,
+        record,
+        reporter=order.reporter,
+        lock=order.lock,
+        search_path=search_path(pipeline, order.declaration),
+    )
+    order.reporter.note(
+        f"{pipeline.name} · backfill {record.backfill_id} · {span(chosen)} · {order.workspace.root}"
+    )
+    return backfill
+
+
+@contextmanager
+def _recording_the_end(backfill: Backfill) -> Iterator[None]:
+    """Records how the backfill ended, whatever ends the block."""
+    try:
+        yield
+    except BaseException as error:
+        _end(backfill, error)
+        raise
+    _end(backfill)
 
 
 def _transform_all(backfill: Backfill) -> None:
@@ -180,7 +196,8 @@ def _transform_all(backfill: Backfill) -> None:
 def _train(backfill: Backfill, order: RunOrder, everything: tuple[Partition, ...]) -> None:
     backfill.reporter.note(f"  partitions: {backfill.record.counts()}")
     for partitions in steps.training_sets(backfill, everything):
-        folder = carry_out(order, backfill.transform, partitions, steps_on_committed)
+        choice = TransformChoice(backfill.transform)
+        folder = carry_out(order, choice, partitions, steps_on_committed)
         run = read_record(folder)
         if run is not None and run.status in ("promoted", "refused"):
             backfill.record.runs.append(run.run_id)

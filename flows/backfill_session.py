@@ -11,6 +11,7 @@ from pathlib import Path
 from flows.backfill_record import BackfillRecord, PartitionRecord, write_backfill
 from flows.process import Progress, run_child
 from flows.progress import Reporter, Steps
+from flows.session import added
 from flows.steps import shards_lock
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, TransformJob
@@ -96,13 +97,8 @@ class Backfill:
     def holding(self) -> Iterator[None]:
         """Keeps other pipelines' runs from writing the same shards while the block runs."""
         lock = shards_lock(self.workspace, self.transform, self.pending(), self.reporter)
-        with lock as descriptors:
-            self._locks.extend(descriptors)
-            try:
-                yield
-            finally:
-                for descriptor in descriptors:
-                    self._locks.remove(descriptor)
+        with lock as descriptors, added(self._locks, descriptors):
+            yield
 
     def run_child(
         self,

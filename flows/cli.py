@@ -97,14 +97,25 @@ def schema() -> None:
 @_WORKSPACE
 @_SET
 @click.option("--all", "every", is_flag=True, help="A line for every partition, however many.")
+@click.option(
+    "--measure", is_flag=True, help="Measure the drift of new partitions, if a refit depends on it."
+)
 def status(
-    declaration: Path, workspace: Path | None, overrides: tuple[str, ...], every: bool
+    declaration: Path,
+    workspace: Path | None,
+    overrides: tuple[str, ...],
+    every: bool,
+    measure: bool,
 ) -> None:
     """List the source's partitions with their state, and say what a run would do and why."""
-    from flows.progress import console
+    from flows.drift import measure_ahead
+    from flows.progress import Reporter, console
     from flows.status import status_of, status_table
 
-    found = status_of(*_open(declaration, workspace, overrides))
+    pipeline, folders = _open(declaration, workspace, overrides)
+    if measure:
+        measure_ahead(pipeline, folders, declaration, Reporter(console()))
+    found = status_of(pipeline, folders)
     console().print(status_table(found, every=every))
     for line in found.lines:
         click.echo(line)
@@ -202,6 +213,24 @@ def backfill(
     click.echo(f"{folder / 'backfill.json'}")
     failed = 1 if record.failed() else 0
     context.exit(failed or (EXIT_CODES[record.trained] if record.trained else 0))
+
+
+@cli.command()
+@_DECLARATION
+@_WORKSPACE
+@_SET
+def deploy(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]) -> None:
+    """Put the pipeline on the Prefect server of PREFECT_API_URL, with its schedule.
+
+    Deploys the pipeline and its backfill to the work pool `cpu` and its training to `gpu`. The same
+    again changes nothing; a schedule that is no longer declared is removed. Declaration and
+    workspace have to have the same paths on every machine with a worker.
+    """
+    from flows.launch import launch_deployment
+
+    pipeline, folders = _open(declaration, workspace, overrides)
+    for line in launch_deployment(declaration, pipeline, folders, overrides):
+        click.echo(line)
 
 
 @cli.command()

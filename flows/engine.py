@@ -29,6 +29,7 @@ _SETTINGS = {
     "PREFECT_CLI_WIKI_NOTIFICATIONS": "false",
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 # For a person at a terminal our own progress and our one error message are enough.
 _QUIET = {

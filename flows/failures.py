@@ -8,11 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-from rich.console import Console
-from rich.markup import escape
 
-from transforms.contract.errors import BraidError
-from transforms.contract.workspace import storage_error
+from transforms.contract.errors import BraidError, storage_error
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 TERMINATED = 143  # and for one that SIGTERM ended
@@ -67,6 +64,9 @@ def _stop_code(error: BaseException) -> int | None:
 
 
 def _show(error: BraidError) -> None:
+    from rich.console import Console  # here, as most commands end well
+    from rich.markup import escape
+
     console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
     console.print(f"[bold red]Error[/bold red] {escape(error.place)}")
     for label, text in (

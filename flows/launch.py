@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -14,10 +16,10 @@ from flows.engine import configure, temporary_server
 from flows.record import RunRecord, read_record
 from flows.run import up_to_date_run
 from flows.steps import scan_source
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace
-from transforms.identity import transform_of_run
+from transforms.identity import Undecided, choose_transform
 
 
 def launch(
@@ -34,10 +36,16 @@ def launch(
     What Prefect's start would only delay is checked before: the source, its schema, and whether
     a finished run has done all this.
     """
+    _check_dispatch(pipeline)
     partitions = scan_source(pipeline)
     if not retrain:
-        name = transform_of_run(pipeline, partitions, workspace)
-        finished = up_to_date_run(workspace, pipeline, name, partitions)
+        choice = choose_transform(pipeline, partitions, workspace)
+        # What new partitions decide, once their drift is measured, cannot be done already.
+        finished = (
+            None
+            if isinstance(choice, Undecided)
+            else up_to_date_run(workspace, pipeline, choice.name, partitions)
+        )
         if finished is not None:
             console.print(
                 f"Nothing is new since run {finished[1].run_id}: same declaration, same rows. "
@@ -51,7 +59,11 @@ def launch(
         with console.status("starting Prefect"):
             stack.enter_context(temporary_server(workspace, pipeline.name))
             from flows.pipeline import refresh_model
-        return _run(refresh_model, declaration, workspace, overrides, retrain=retrain)
+        folder = _carry_out(refresh_model, declaration, workspace, overrides, retrain=retrain)
+    record = read_record(folder)
+    if record is None:
+        raise _lost(folder)
+    return folder, record
 
 
 def launch_backfill(
@@ -72,6 +84,8 @@ def launch_backfill(
         BraidError: The range is wrong, the pipeline runs already, or the training failed. Failed
             partitions are told by the record.
     """
+    if train != "none":
+        _check_dispatch(pipeline)
     partitions_between(pipeline, first, last)
     configure()
     workspace.root.mkdir(parents=True, exist_ok=True)
@@ -80,16 +94,15 @@ def launch_backfill(
             stack.enter_context(temporary_server(workspace, pipeline.name))
             from flows.backfill_flow import PartitionsFailed, backfill_partitions
         try:
-            folder = Path(
-                backfill_partitions(
-                    declaration=str(declaration.absolute()),
-                    workspace=str(workspace.root),
-                    overrides=overrides,
-                    first=first,
-                    last=last,
-                    workers=workers,
-                    train=train,
-                )
+            folder = _carry_out(
+                backfill_partitions,
+                declaration,
+                workspace,
+                overrides,
+                first=first,
+                last=last,
+                workers=workers,
+                train=train,
             )
         except PartitionsFailed as failed:
             folder = failed.folder
@@ -99,26 +112,61 @@ def launch_backfill(
     return folder, record
 
 
-def _run(
+def launch_deployment(
+    declaration: Path,
+    pipeline: PipelineSpec,
+    workspace: Workspace,
+    overrides: tuple[str, ...],
+) -> list[str]:
+    """Puts the pipeline on the user's server and returns what is there then, a line for each.
+
+    Raises:
+        BraidError: There is no server, or it does not answer.
+    """
+    require_server("braid deploy")
+    configure()
+    from flows.deployments import deploy
+
+    return deploy(declaration, pipeline, workspace, overrides)
+
+
+def require_server(place: str) -> None:
+    """Refuses what only a Prefect server of the user's can do.
+
+    Raises:
+        DeclarationError: `PREFECT_API_URL` names none.
+    """
+    if not os.environ.get("PREFECT_API_URL"):
+        raise DeclarationError(
+            place,
+            expected="the address of a Prefect server in PREFECT_API_URL",
+            received="none",
+            action="Start one with `prefect server start`, and set "
+            "PREFECT_API_URL=http://127.0.0.1:4200/api or where it is.",
+        )
+
+
+def _check_dispatch(pipeline: PipelineSpec) -> None:
+    if pipeline.training.dispatch == "deployment":
+        require_server("training.dispatch: deployment")
+
+
+def _carry_out(
     flow: Callable[..., str],
     declaration: Path,
     workspace: Workspace,
     overrides: tuple[str, ...],
-    *,
-    retrain: bool,
-) -> tuple[Path, RunRecord]:
-    folder = Path(
+    **parameters: Any,
+) -> Path:
+    """Calls a flow of the declaration and returns the folder that it names."""
+    return Path(
         flow(
             declaration=str(declaration.absolute()),
             workspace=str(workspace.root),
             overrides=overrides,
-            retrain=retrain,
+            **parameters,
         )
     )
-    record = read_record(folder)
-    if record is None:
-        raise _lost(folder)
-    return folder, record
 
 
 def _lost(folder: Path) -> BraidError:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flows.progress import summary
 from flows.record import GateRecord, ModelVersion, StepRecord
 from flows.registration import open_registry, register_run
 from flows.session import Session, Stopwatch
 from trainer.gate import decide
 from trainer.registry import RegisteredVersion
+from transforms.contract.jobs import WarmStart
 
 
 def train(session: Session) -> None:
@@ -15,15 +19,19 @@ def train(session: Session) -> None:
     if session.was_done("train"):
         return
     watch = Stopwatch()
-    result = session.run_child("trainer", "train", session.train_job())
+    job = session.train_job(warm_start=_warm_start(session))
+    result = session.run_child("trainer", "train", job)
     session.record.warnings = result.pop("warnings", [])
     session.record.training = result
     # A new model has yet to be exported and judged, whatever an earlier attempt had done.
     session.record.forget_steps("export", "evaluate", "check", "register", "gate", "promote")
     note = f"{result['epochs']} epochs, the best is {result['best_epoch']}"
+    note += f"; waited {result['input_wait_share']:.0%} of the time for data"
     if result["loss_weights"]:
         weights = (f"{name} {weight:.3g}" for name, weight in result["loss_weights"].items())
         note += f"; learnt loss weights: {', '.join(weights)}"
+    if session.pipeline.training.warm_start is not None:
+        note += f"; {warm_start_note(result.get('warm_start'))}"
     step = StepRecord(
         name="train",
         seconds=round(watch.seconds(), 3),
@@ -33,6 +41,38 @@ def train(session: Session) -> None:
     )
     rate = f"{result['rows_per_second']:,.0f} rows/s"
     session.finish(step, f"{summary(None, watch.seconds())} · {rate} · {note}")
+
+
+def _warm_start(session: Session) -> WarmStart | None:
+    """Returns what the training is to begin with; a run that is resumed keeps to its version."""
+    if session.pipeline.training.warm_start is None:
+        return None
+    registry = open_registry(session.pipeline, session.workspace)
+    name, known = session.pipeline.registered_name(), session.record.warm_start
+    version = registry.find(name, version=known) if known else None
+    version = version or registry.champion(name)
+    if version is None:
+        return None
+    session.record.warm_start = version.version
+    session.save()
+    return WarmStart(version=version.version, folder=str(registry.export_folder(version)))
+
+
+def warm_start_note(started: Mapping[str, Any] | None) -> str:
+    """Returns what a training with a warm start began with, in words.
+
+    Args:
+        started: What the training told of it; None if there was no champion.
+    """
+    if started is None:
+        return "no champion to start from"
+    parts = [f"{started['carried']} of {started['weights']} variables"]
+    parts += [
+        f"{known:,} of {count:,} terms of {name}"
+        for name, (known, count) in started["terms"].items()
+        if known < count
+    ]
+    return f"warm start from version {started['version']}: {'; '.join(parts)}"
 
 
 def export(session: Session) -> None:

@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from flows.record import RunRecord
+from transforms.contract.drift import JudgedDrift
 from transforms.contract.source import SPLITS
 
 EVALUATION_FILE = "evaluation.json"
@@ -79,6 +80,9 @@ def _panels(history: Any, evaluation: Any, record: RunRecord) -> list[Panel]:
         draw = _TARGET_PANELS.get(data.get("kind"))
         if draw is not None:
             panels.append(partial(draw, target=target, data=data, record=record))
+    drift = record.drift
+    if drift is not None and drift.features:
+        panels.append(lambda axes: _drift(axes, drift))
     if record.rejects:
         panels.append(lambda axes: _rejects(axes, record))
     panels.append(lambda axes: _seconds(axes, record))
@@ -214,6 +218,33 @@ _TARGET_PANELS: dict[str, Callable[..., None]] = {
     "scatter": _scatter,
     "pictures": _pictures,
 }
+
+
+def _drift(axes: Axes, drift: JudgedDrift) -> None:
+    """Draws how far the new rows of every feature are from the frozen ones, and how far they may.
+
+    What is closest to its threshold, or above it, comes first.
+    """
+    shown = drift.ranked()[:_MOST_BARS][::-1]
+    for row, (_, found) in enumerate(shown):
+        color = _RED if found.exceeded else _BLUE
+        axes.barh(row, found.distance, color=color, height=0.65)
+        axes.plot([found.threshold] * 2, [row - 0.42, row + 0.42], color=_INK, linewidth=1.5)
+        axes.annotate(
+            f"{found.distance:.2f}",
+            (found.distance, row),
+            (3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=_INK,
+        )
+    axes.set_yticks(range(len(shown)), [_short(name) for name, _ in shown], fontsize=8)
+    furthest = max(max(found.distance, found.threshold) for _, found in shown)
+    axes.set_xlim(0, min(1.0, furthest * 1.3))
+    axes.set_xlabel("Jensen-Shannon distance; the line is the threshold")
+    verdict = "refit" if drift.exceeded() else "no refit"
+    _name(axes, f"Drift of {drift.rows:,} new rows: {verdict}")
 
 
 def _rejects(axes: Axes, record: RunRecord) -> None:

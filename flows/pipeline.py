@@ -19,19 +19,21 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 
-from flows import model_steps, steps, windows
+from flows import drift, model_steps, steps, windows
+from flows.dispatch import GpuPool
 from flows.process import StepDied
 from flows.progress import Reporter, console
-from flows.record import now, write_record
+from flows.record import StepRecord, now, write_record
 from flows.report import PICTURE_FILE, SUMMARY_FILE, write_report
+from flows.restarts import pipeline_lock, refuse_endless_restarts
 from flows.run import CHECKPOINT_FOLDER, OpenedRun, identity_of, open_run, up_to_date_run
-from flows.session import Session, span
+from flows.session import Session, search_path, span, title_of
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.workspace import Workspace, exclusive_lock, remove
-from transforms.identity import transform_of_run
+from transforms.contract.workspace import Workspace, remove
+from transforms.identity import TransformChoice, Undecided
 
 RETRY_DELAY_SECONDS = 5
 
@@ -69,6 +71,9 @@ def _retried(name: str, function: Callable[[Session], _R]) -> Callable[[Session]
 
 
 scan_source = made_task("scan", steps.scan_source, task_run_name="scan: {pipeline.name}")
+measure_drift = made_task(
+    drift.STEP, drift.measure_drift, task_run_name=f"{drift.STEP}: {{work.title}}"
+)
 cut_windows = _named("windows", windows.cut_windows)
 check_source = _named("check keys", steps.check_source)
 analyze = _named("analyze", steps.analyze)
@@ -108,16 +113,16 @@ def refresh_model(
         overrides: "training.epochs=3" and the like.
         retrain: Train a new model even if nothing is new.
     """
+    refuse_endless_restarts()
     pipeline = declarations.load(Path(declaration), overrides)
     folders = Workspace(Path(workspace).absolute())
     reporter = Reporter(console())
-    holder = f"pipeline '{pipeline.name}'"
-    with exclusive_lock(folders.lock("run", pipeline.name), holder=holder) as lock:
+    with pipeline_lock(folders, pipeline.name, reporter) as lock:
         partitions = scan_source(pipeline)
         name_flow_run(f"{pipeline.name}, {span(partitions)}, {now():%Y-%m-%d %H:%M:%S}")
-        name = transform_of_run(pipeline, partitions, folders)
         order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
-        return str(carry_out(order, name, partitions, _steps, retrain=retrain))
+        choice, measured = drift.decide(pipeline, partitions, folders, order.measure)
+        return str(carry_out(order, choice, partitions, _steps, measured=measured, retrain=retrain))
 
 
 @dataclass(frozen=True)
@@ -138,54 +143,68 @@ class RunOrder:
     reporter: Reporter
     lock: int
 
+    def measure(self, undecided: Undecided) -> StepRecord:
+        """Measures the drift of new partitions, as a task of the flow that calls this."""
+        return measure_drift(
+            drift.Measurement(
+                self.pipeline,
+                self.workspace,
+                undecided,
+                self.reporter,
+                search_path=search_path(self.pipeline, self.declaration),
+                inherit=(self.lock,),
+            )
+        )
+
 
 def carry_out(
     order: RunOrder,
-    transform: str,
+    choice: TransformChoice,
     partitions: tuple[Partition, ...],
     work: Callable[[Session], None],
     *,
+    measured: StepRecord | None = None,
     retrain: bool = False,
 ) -> Path:
     """Opens the run on these partitions and works on it, unless a finished one did all this.
 
     Args:
         order: What to run.
-        transform: The transform's fingerprint.
+        choice: The transform.
         partitions: What the model is to be trained on.
         work: The steps of the run.
+        measured: The step that measured what decided on the transform.
         retrain: Train a new model even if nothing is new.
 
     Returns:
         The run's folder.
     """
     pipeline, workspace, reporter = order.pipeline, order.workspace, order.reporter
-    finished = None if retrain else up_to_date_run(workspace, pipeline, transform, partitions)
+    finished = None if retrain else up_to_date_run(workspace, pipeline, choice.name, partitions)
     if finished is not None:
         reporter.note(f"Nothing is new since run {finished[1].run_id}.")
         return finished[0]
-    identity = identity_of(pipeline, transform, partitions)
+    identity = identity_of(pipeline, choice.name, partitions)
     run = open_run(
-        workspace, pipeline, identity, transform=transform, partitions=partitions, retrain=retrain
+        workspace, pipeline, identity, transform=choice.name, partitions=partitions, retrain=retrain
     )
     _announce(reporter, run, partitions, workspace)
+    own_modules = search_path(pipeline, order.declaration)
+    pool = GpuPool(pipeline.name, run.folder, title_of(pipeline, partitions), own_modules, reporter)
     session = Session(
         pipeline,
         workspace,
         run,
-        transform=transform,
+        choice=choice,
         partitions=partitions,
         reporter=reporter,
-        search_path=search_path(pipeline, order.declaration),
+        search_path=own_modules,
+        elsewhere=pool if pipeline.training.dispatch == "deployment" else None,
     )
+    session.note_drift(measured)
     with session.child_locks(order.lock):
         _work(session, work)
     return session.folder
-
-
-def search_path(pipeline: PipelineSpec, declaration: Path) -> Path | None:
-    """Returns where the user's own modules lie; None if the declaration names none."""
-    return declaration.absolute().parent if pipeline.has_user_code() else None
 
 
 def _work(session: Session, work: Callable[[Session], None]) -> None:

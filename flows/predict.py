@@ -24,6 +24,7 @@ from flows.progress import Reporter
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.manifest import PROBABILITIES_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.startup import quick_start
 from transforms.contract.targets import ImageTarget
 from transforms.contract.workspace import Workspace, replacing
 
@@ -128,7 +129,8 @@ def predict(
     registered = find_version(registry, name, alias=alias, version=version)
     with ExitStack() as stack:
         stack.enter_context(_libraries_kept_quiet())
-        from trainer.serving import load
+        with quick_start():
+            from trainer.serving import load
         from transforms.scoring import read_features
 
         view = stack.enter_context(reporter.step("predict"))
@@ -146,23 +148,24 @@ def predict(
 
 def _refuse_format(output: Path) -> None:
     if output.suffix not in _OUTPUT_FORMATS:
-        raise DeclarationError(
-            f"--output {output}",
-            expected=f"a name that ends in {' or '.join(_OUTPUT_FORMATS)}",
-            received=repr(output.suffix),
-            action="Give another name.",
-        )
+        raise _other_output(output, f"a name that ends in {' or '.join(_OUTPUT_FORMATS)}")
 
 
 def _refuse_pictures(output: Path, pipeline: PipelineSpec) -> None:
     for name, target in pipeline.targets.items():
         if isinstance(target, ImageTarget) and output.suffix != ".parquet":
-            raise DeclarationError(
-                f"--output {output}",
-                expected=f"a name that ends in .parquet, as '{name}' is a picture in every row",
-                received=repr(output.suffix),
-                action="Give another name.",
+            raise _other_output(
+                output, f"a name that ends in .parquet, as '{name}' is a picture in every row"
             )
+
+
+def _other_output(output: Path, expected: str) -> DeclarationError:
+    return DeclarationError(
+        f"--output {output}",
+        expected=expected,
+        received=repr(output.suffix),
+        action="Give another name.",
+    )
 
 
 def _refuse_empty(source: Path, rows: int) -> None:

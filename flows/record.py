@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from transforms.contract.drift import JudgedDrift
 from transforms.contract.manifest import RejectCount, ReplacedCount
 from transforms.contract.workspace import Workspace, write_atomic
 
@@ -66,10 +67,13 @@ class RunRecord(_Record):
         partitions: The fingerprint of every partition's source files, by the partition's name.
         past_partitions: Those, with their fingerprints, that the source had when the run was begun
             or resumed before, and no longer has.
+        drift: How far new partitions are from those that the newest transform was frozen on, where
+            that decided on a refit.
         rows: Usable rows per split, of the partitions that train.
         source_rows: Rows that these have in the source, unusable ones included.
         champion_problem: Why the champion could not be scored, if there is one.
         compared_with: The version of the champion that was scored beside the new model.
+        warm_start: The version that the training was to begin with, whatever the champion is since.
         training: What the training step told: epochs, seconds, parameters and the like.
         warnings: What training and evaluation found odd, as sentences.
         parity: How far predictions from shards and from the exported model are apart.
@@ -89,11 +93,13 @@ class RunRecord(_Record):
     training_fingerprint: str
     partitions: dict[str, str]
     past_partitions: list[tuple[str, str]] = []
+    drift: JudgedDrift | None = None
     rows: dict[str, int] = {}
     source_rows: int = 0
     rejects: list[RejectCount] = []
     replaced: list[ReplacedCount] = []
     steps: list[StepRecord] = []
+    warm_start: str | None = None
     training: dict[str, Any] = {}
     metrics: dict[str, float] = {}
     champion_metrics: dict[str, float] | None = None

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.pictures import draw_report
 from flows.record import RunRecord
 from transforms.contract.source import SPLITS
 from transforms.contract.workspace import replacing, write_atomic
@@ -31,6 +30,9 @@ Rows = Sequence[tuple[str, ...]]
 
 def write_report(folder: Path, record: RunRecord) -> None:
     """Writes the summary and its picture into the run's folder."""
+    # Here, as Matplotlib takes longer to load than all else that shows an old run's summary.
+    from flows.pictures import draw_report
+
     with replacing(folder / PICTURE_FILE) as temporary:
         draw_report(folder, record, temporary)
     write_atomic(folder / SUMMARY_FILE, markdown(record))
@@ -106,6 +108,16 @@ def _sections(record: RunRecord) -> Iterable[tuple[str, tuple[str, ...], Rows]]:
     """Yields (title, head, rows) of every table that has rows."""
     if record.steps:
         yield "Steps", ("step", "seconds", "rows", "rows/s", "note"), _step_rows(record)
+    if record.drift is not None:
+        title = f"Drift of {record.drift.rows:,} new training rows"
+        yield (
+            title,
+            ("feature", "distance", "threshold", "measured", "by chance"),
+            [
+                (name, *(f"{v:.3f}" for v in (d.distance, d.threshold, d.measured, d.chance)))
+                for name, d in record.drift.ranked()
+            ],
+        )
     if record.rows:
         rejected = f"{record.rejected():,}"
         splits = tuple(f"{record.rows.get(split, 0):,}" for split in SPLITS)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from flows.attempt import attempts, remove_leftovers_of_the_dead
 from flows.record import (
     FINISHED,
     RunRecord,
@@ -180,13 +181,15 @@ def _prepare(opened: OpenedRun, identity: Identity) -> None:
         record.judgement, record.gate = identity.judgement, None
         record.forget_steps(*_JUDGING_STEPS)
     opened.folder.mkdir(parents=True, exist_ok=True)
-    remove_temporaries(opened.folder)
+    remove_leftovers_of_the_dead(opened.folder)
     write_record(opened.folder, record)
 
 
 def _abandon(folder: Path, record: RunRecord) -> None:
     record.status, record.ended = "abandoned", record.ended or now()
     write_record(folder, record)
+    for attempt in attempts(folder):
+        attempt.give_up()
     remove(folder / CHECKPOINT_FOLDER)
     remove_temporaries(folder)
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.process import run_child
+from flows.process import Progress, run_child
 from flows.progress import Reporter, summary
 from flows.record import StepRecord, write_record
 from flows.run import OpenedRun
 from trainer.layout import EXPORT_FOLDER
-from transforms.contract.jobs import Partition, PartitionRef, TrainJob, TransformJob
+from transforms.contract.jobs import Partition, PartitionRef, TrainJob, TransformJob, WarmStart
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, write_atomic
+from transforms.identity import TransformChoice
 from transforms.partitions import choose
+
+# Runs a step of the trainer on another machine, tells its progress, and returns its result.
+Elsewhere = Callable[[str, TrainJob, Callable[[Progress], None]], dict[str, Any]]
 
 
 class Session:
@@ -26,10 +30,11 @@ class Session:
         pipeline: The declaration.
         workspace: Where everything lies.
         run: The run and what is known of it.
-        transform: The transform's fingerprint.
+        choice: The transform.
         partitions: The source's partitions; some of them train.
         reporter: Who is told about progress.
         search_path: Where a user's own functions are imported from, if the declaration names any.
+        elsewhere: Runs the trainer's steps; without it they are child processes of this one.
     """
 
     def __init__(
@@ -38,25 +43,29 @@ class Session:
         workspace: Workspace,
         run: OpenedRun,
         *,
-        transform: str,
+        choice: TransformChoice,
         partitions: tuple[Partition, ...],
         reporter: Reporter,
         search_path: Path | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.workspace = workspace
         self.folder = run.folder
         self.record = run.record
-        self.transform = transform
+        self.transform = choice.name
+        self.drift = choice.drift
+        self._base = choice.base
         self.partitions = partitions
         self.reporter = reporter
         self.search_path = search_path
+        self._elsewhere = elsewhere
         self._locks: list[int] = []
 
     @property
     def title(self) -> str:
         """The pipeline and the partitions that it works on, for the names of tasks."""
-        return f"{self.pipeline.name}, {span(self.partitions)}"
+        return title_of(self.pipeline, self.partitions)
 
     @property
     def trained(self) -> tuple[Partition, ...]:
@@ -71,16 +80,20 @@ class Session:
     @contextmanager
     def child_locks(self, *descriptors: int) -> Iterator[None]:
         """Lets every step of the block inherit descriptors of held locks."""
-        self._locks.extend(descriptors)
-        try:
+        with added(self._locks, descriptors):
             yield
-        finally:
-            for descriptor in descriptors:
-                self._locks.remove(descriptor)
 
     def save(self) -> None:
         """Writes the run's record."""
         write_record(self.folder, self.record)
+
+    def note_drift(self, measured: StepRecord | None) -> None:
+        """Records what decided on the transform, if drift did, and the step that measured it."""
+        if self.drift is not None:
+            self.record.drift = self.drift
+        if measured is not None:
+            self.record.put_step(measured)
+        self.save()
 
     def skip(self, step: str, why: str) -> None:
         """Records that a step has nothing to do, unless an earlier attempt of the run did it."""
@@ -109,9 +122,12 @@ class Session:
             workspace=str(self.workspace.root),
             transform=self.transform,
             partitions=tuple(partitions),
+            base=self._base,
         )
 
-    def train_job(self, champion: Path | None = None) -> TrainJob:
+    def train_job(
+        self, champion: Path | None = None, *, warm_start: WarmStart | None = None
+    ) -> TrainJob:
         """Returns the job of every step after the shards."""
         return TrainJob(
             pipeline=self.pipeline.modelled(),
@@ -122,13 +138,16 @@ class Session:
             ),
             run_folder=str(self.folder),
             champion=None if champion is None else str(champion),
+            warm_start=warm_start,
         )
 
     def run_child(self, module: str, step: str, job: TransformJob | TrainJob) -> dict[str, Any]:
         """Runs a step in a process of its own and shows its progress."""
-        path = self.folder / "jobs" / f"{step}.json"
-        write_atomic(path, job.model_dump_json(indent=2))
         with self.reporter.step(step) as view:
+            if self._elsewhere is not None and isinstance(job, TrainJob):
+                return self._elsewhere(step, job, view.update)
+            path = self.folder / "jobs" / f"{step}.json"
+            write_atomic(path, job.model_dump_json(indent=2))
             return run_child(
                 module,
                 step,
@@ -138,6 +157,27 @@ class Session:
                 inherit=self._locks,
                 search_path=self.search_path,
             )
+
+
+@contextmanager
+def added(locks: list[int], descriptors: Sequence[int]) -> Iterator[None]:
+    """Adds descriptors of held locks to those that steps inherit, while the block runs."""
+    locks.extend(descriptors)
+    try:
+        yield
+    finally:
+        for descriptor in descriptors:
+            locks.remove(descriptor)
+
+
+def title_of(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> str:
+    """Returns what a run works on, in a few words."""
+    return f"{pipeline.name}, {span(partitions)}"
+
+
+def search_path(pipeline: PipelineSpec, declaration: Path) -> Path | None:
+    """Returns where the user's own modules lie; None if the declaration names none."""
+    return declaration.absolute().parent if pipeline.has_user_code() else None
 
 
 def span(partitions: Sequence[Partition]) -> str:

@@ -1,6 +1,6 @@
 """What `braid status` shows: the state of every partition, and what a run would do and why.
 
-Names and manifests tell all of it; no row is read and nothing is written.
+Names, manifests and what was measured tell all of it; no row is read and nothing is written.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Literal
 from rich.markup import escape
 from rich.table import Table
 
+from flows.drift import drift_in_words, why_kept
 from flows.leftovers import partitions_of_runs
 from flows.record import RunRecord, read_records
 from flows.run import (
@@ -29,7 +30,7 @@ from transforms.contract.manifest import ShardManifest
 from transforms.contract.model import PartitionChoice
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace
-from transforms.identity import transform_of_run
+from transforms.identity import TransformChoice, Undecided, choose_transform
 from transforms.partitions import choose
 from transforms.source import scan
 from transforms.windows import windows_partition
@@ -87,13 +88,15 @@ def status_of(pipeline: PipelineSpec, workspace: Workspace) -> PipelineStatus:
         partitions = (windows_partition(pipeline, partitions),)
         lines.append(_windows(workspace, partitions[0]))
     records = [record for _, record in read_records(workspace, pipeline.name)]
-    found = _states(pipeline, workspace, partitions, records)
+    choice = choose_transform(pipeline, partitions, workspace)
+    found = _states(pipeline, workspace, partitions, records, choice)
     lines += [
         f"Run {record.run_id} is under way."
         for record in records
         if record.status == "running" and is_going_on(workspace, record)
     ]
-    lines.append(_plan(pipeline, workspace, partitions, found))
+    plan = Plan(pipeline, workspace, partitions, found)
+    lines.append(plan.undecided(choice) if isinstance(choice, Undecided) else plan.of(choice))
     return PipelineStatus(found, tuple(lines))
 
 
@@ -129,9 +132,10 @@ def _states(
     workspace: Workspace,
     partitions: Sequence[Partition],
     records: Sequence[RunRecord],
+    choice: TransformChoice | Undecided,
 ) -> tuple[PartitionStatus, ...]:
     """Returns every partition's state under the transform that is committed."""
-    transform = _committed_transform(pipeline, workspace, partitions)
+    transform = _committed_transform(pipeline, workspace, choice)
     if transform is None:
         return tuple(PartitionStatus(part.name, "new") for part in partitions)
     earlier = {
@@ -156,12 +160,13 @@ def _states(
 
 
 def _committed_transform(
-    pipeline: PipelineSpec, workspace: Workspace, partitions: Sequence[Partition]
+    pipeline: PipelineSpec, workspace: Workspace, choice: TransformChoice | Undecided
 ) -> str | None:
     """Returns the transform that a run would use, or else the newest that it would replace."""
-    name = transform_of_run(pipeline, partitions, workspace)
-    if workspace.read_transform(name) is not None:
-        return name
+    if isinstance(choice, Undecided):
+        return choice.newest
+    if workspace.read_transform(choice.name) is not None:
+        return choice.name
     newest = workspace.newest_transform(pipeline.data_fingerprint())
     return None if newest is None else newest.fingerprint
 
@@ -183,64 +188,71 @@ def _windows(workspace: Workspace, partition: Partition) -> str:
     return f"{windows_text(cut[1])}."
 
 
-def _plan(
-    pipeline: PipelineSpec,
-    workspace: Workspace,
-    partitions: Sequence[Partition],
-    states: Sequence[PartitionStatus],
-) -> str:
-    """Returns what a run would do and why, in one sentence."""
-    name = transform_of_run(pipeline, partitions, workspace)
-    done = up_to_date_run(workspace, pipeline, name, partitions)
-    if done is not None:
-        return f"A run does nothing: nothing is new since run {done[1].run_id}."
-    identity = identity_of(pipeline, name, partitions)
-    resumed = run_to_resume(read_records(workspace, pipeline.name), identity)
-    parts = [
-        *([f"goes on with run {resumed.record.run_id}, as {resumed.resumed}"] if resumed else []),
-        _analysis(pipeline, workspace, partitions, states),
-        _shards(workspace, name, partitions, states),
-        _training(pipeline, partitions, resumed),
-    ]
-    return f"A run {'; '.join(parts)}."
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do, put into sentences.
 
+    Attributes:
+        pipeline: The declaration.
+        workspace: Where everything lies.
+        partitions: What the source has.
+        states: The state of each, and of what is gone.
+    """
 
-def _analysis(
-    pipeline: PipelineSpec,
-    workspace: Workspace,
-    partitions: Sequence[Partition],
-    states: Sequence[PartitionStatus],
-) -> str:
-    name = transform_of_run(pipeline, partitions, workspace)
-    kept = workspace.read_transform(name)
-    if kept is not None:
-        same = kept.partitions == {part.name: part.fingerprint for part in partitions}
-        why = (
-            "same rows, same features and targets"
-            if same
-            else f"refit is {pipeline.transform.refit}"
+    pipeline: PipelineSpec
+    workspace: Workspace
+    partitions: Sequence[Partition]
+    states: Sequence[PartitionStatus]
+
+    def of(self, choice: TransformChoice) -> str:
+        """Returns what a run would do and why, in one sentence."""
+        pipeline, workspace = self.pipeline, self.workspace
+        done = up_to_date_run(workspace, pipeline, choice.name, self.partitions)
+        if done is not None:
+            return f"A run does nothing: nothing is new since run {done[1].run_id}."
+        identity = identity_of(pipeline, choice.name, self.partitions)
+        resumed = run_to_resume(read_records(workspace, pipeline.name), identity)
+        parts = [
+            self._analysis(choice),
+            self._shards(choice.name),
+            _training(pipeline, self.partitions, resumed),
+        ]
+        if resumed is not None:
+            parts.insert(0, f"goes on with run {resumed.record.run_id}, as {resumed.resumed}")
+        return f"A run {'; '.join(parts)}."
+
+    def undecided(self, choice: Undecided) -> str:
+        """Returns the same where it depends on what is not measured yet."""
+        new = f"{len(choice.new):,} new partition{'s' if len(choice.new) > 1 else ''}"
+        return (
+            f"A run first measures the drift of {new} (so does --measure); without a refit it "
+            f"reuses transform {choice.newest[:4]} and {self._shards(choice.newest)}; "
+            f"{_training(self.pipeline, self.partitions, None)}."
         )
-        return f"reuses transform {name[:4]}: {why}"
-    if _committed_transform(pipeline, workspace, partitions) is None:
-        return f"computes the first transform of these features and targets, {name[:4]}"
-    why = _counted(states, ("new", "changed", "gone from the source")) or "the rows are others"
-    return f"computes transform {name[:4]}: refit is {pipeline.transform.refit}, and {why}"
 
+    def _analysis(self, choice: TransformChoice) -> str:
+        pipeline, short = self.pipeline, choice.name[:4]
+        kept = self.workspace.read_transform(choice.name)
+        if kept is not None:
+            why = why_kept(pipeline, choice.drift, kept, self.partitions)
+            return f"reuses transform {short}: {why}"
+        if _committed_transform(pipeline, self.workspace, choice) is None:
+            return f"computes the first transform of these features and targets, {short}"
+        if choice.drift is not None:
+            return f"computes transform {short}: {drift_in_words(choice.drift)}"
+        why = _counted(self.states, ("new", "changed", "gone from the source"))
+        why = why or "the rows are others"
+        return f"computes transform {short}: refit is {pipeline.transform.refit}, and {why}"
 
-def _shards(
-    workspace: Workspace,
-    transform: str,
-    partitions: Sequence[Partition],
-    states: Sequence[PartitionStatus],
-) -> str:
-    total = f"{len(partitions):,}"
-    pending = {part.name for part in pending_partitions(workspace, transform, partitions)}
-    if not pending:
-        return f"transforms nothing, as shards of all {total} are committed"
-    if len(pending) == len(partitions):
-        return f"transforms all of {total} partition(s)"
-    waiting = [state for state in states if state.name in pending]
-    return f"transforms {_counted(waiting, ('new', 'changed'))} of {total} partitions"
+    def _shards(self, transform: str) -> str:
+        total = f"{len(self.partitions):,}"
+        pending = {p.name for p in pending_partitions(self.workspace, transform, self.partitions)}
+        if not pending:
+            return f"transforms nothing, as shards of all {total} are committed"
+        if len(pending) == len(self.partitions):
+            return f"transforms all of {total} partition(s)"
+        waiting = [state for state in self.states if state.name in pending]
+        return f"transforms {_counted(waiting, ('new', 'changed'))} of {total} partitions"
 
 
 def _counted(states: Sequence[PartitionStatus], wanted: Sequence[State]) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from flows.budget import check_budget, rows_per_split
+from flows.drift import why_kept
 from flows.leftovers import remove_leftovers, remove_leftovers_of_others, remove_superseded
 from flows.progress import Reporter
 from flows.record import StepRecord
 from flows.run import pending_partitions
 from flows.session import Session, Stopwatch, rows_step, rows_text, span
+from flows.unused import remove_unused
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, declaration_of_table
 from transforms.contract.manifest import ShardManifest, total_rejects, total_replaced
@@ -37,10 +39,14 @@ def check_source(session: Session) -> None:
     """Looks for keys that two rows share."""
     watch = Stopwatch()
     table = declaration_of_table(session.pipeline, session.partitions)
-    rows = check_unique(table, session.partitions)
+    found = check_unique(table, session.partitions, session.workspace)
     files = sum(len(partition.files) for partition in session.partitions)
-    note = f"{len(session.partitions)} partition(s), {files} file(s), every key once"
-    step = StepRecord(name="check keys", seconds=round(watch.seconds(), 3), rows=rows, note=note)
+    note = (
+        f"{len(session.partitions)} partition(s), {files} file(s), every key once; "
+        f"reads {found.partitions_read}"
+    )
+    seconds = round(watch.seconds(), 3)
+    step = StepRecord(name="check keys", seconds=seconds, rows=found.rows, note=note)
     session.finish(step, rows_text(step))
 
 
@@ -48,8 +54,7 @@ def analyze(session: Session) -> None:
     """Freezes the transform's statistics, unless they are committed already."""
     kept = session.workspace.read_transform(session.transform)
     if kept is not None:
-        same = kept.partitions == {part.name: part.fingerprint for part in session.partitions}
-        why = "same rows, same features and targets" if same else "refit: never keeps it"
+        why = why_kept(session.pipeline, session.drift, kept, session.partitions)
         session.skip("analyze", f"transform {session.transform} is committed: {why}")
         return
     watch = Stopwatch()
@@ -106,7 +111,7 @@ def transform_lock(session: Session) -> Iterator[None]:
 
     Shards are named by their content, so two pipelines with the same features write the same
     files. The second one waits, and then finds them committed. When all shards are there, those
-    go that were made of files which the source no longer has.
+    go that were made of files which the source no longer has, and what older transforms left.
     """
     workspace, transform = session.workspace, session.transform
     lock = shards_lock(workspace, transform, session.partitions, session.reporter)
@@ -114,10 +119,10 @@ def transform_lock(session: Session) -> Iterator[None]:
         if not descriptors:
             path, holder = workspace.lock("transform", transform), f"transform {transform}"
             with suppress(BraidError), exclusive_lock(path, holder=holder):
-                _remove_superseded(session)
+                _remove_unneeded(session)
         yield
         if descriptors:
-            _remove_superseded(session)
+            _remove_unneeded(session)
 
 
 @contextmanager
@@ -149,7 +154,10 @@ def shards_lock(
         yield (descriptor,)
 
 
-def _remove_superseded(session: Session) -> None:
+def _remove_unneeded(session: Session) -> None:
+    unused = remove_unused(session.workspace, session.pipeline, session.partitions)
+    if unused:
+        session.reporter.note(f"  removed {unused} older transform(s), and their shards")
     removed = remove_superseded(
         session.workspace, session.record.pipeline, session.transform, session.partitions
     )

@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 from pydantic import TypeAdapter
 
+from tests.jobs import train_job, transform_job
 from transforms.contract.declaration import parse
 from transforms.contract.encoders import Encoder
-from transforms.contract.jobs import PartitionRef, TrainJob, TransformJob
+from transforms.contract.jobs import TrainJob, TransformJob
 from transforms.contract.manifest import ShardManifest, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 
@@ -62,14 +63,7 @@ class Transformed:
         """Returns the job of a model of some of the cases."""
         document = self.pipeline.model_dump(mode="json")
         pipeline = parse(document | {"model": model}).modelled()
-        partition = self.job.partitions[0]
-        return TrainJob(
-            pipeline=pipeline,
-            workspace=self.job.workspace,
-            transform=self.job.transform,
-            partitions=(PartitionRef(name=partition.name, fingerprint=partition.fingerprint),),
-            run_folder=str(folder),
-        )
+        return train_job(self.job.model_copy(update={"pipeline": pipeline}), folder)
 
 
 def transform_cases(features: Sequence[Case], targets: Sequence[Case], folder: Path) -> Transformed:
@@ -79,8 +73,6 @@ def transform_cases(features: Sequence[Case], targets: Sequence[Case], folder: P
     invalid value.
     """
     from transforms.analysis import analyze
-    from transforms.identity import transform_fingerprint
-    from transforms.source import scan
     from transforms.transform import transform
 
     write_table([case for case in (*features, *targets) if case.values], targets, folder / "data")
@@ -95,16 +87,11 @@ def transform_cases(features: Sequence[Case], targets: Sequence[Case], folder: P
             "transform": {"min_shards": 1, "max_reject_fraction": 1.0},
         }
     )
-    partitions = scan(pipeline.source).partitions
-    job = TransformJob(
-        pipeline=pipeline,
-        workspace=str(folder / "workspace"),
-        transform=transform_fingerprint(pipeline, partitions),
-        partitions=partitions,
-    )
+    job = transform_job(pipeline, folder / "workspace")
+    (partition,) = job.partitions
     analyze(job.model_dump_json())
     transform(job.model_dump_json())
-    shards = job.folders().read_shards(job.transform, partitions[0].name, partitions[0].fingerprint)
+    shards = job.folders().read_shards(job.transform, partition.name, partition.fingerprint)
     if shards is None:
         raise FileNotFoundError(folder)
     return Transformed(pipeline, job, shards)

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sqlite3
 import subprocess
-import sys
-import time
-from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import tensorflow as tf
 import yaml
 
-_BRAID = [sys.executable, "-c", "from flows.cli import main; main()"]
+from tests.command import BRAID, start, until
+from tests.data_set import data_set
+
 _ROWS = 120
-_WAIT_SECONDS = 120.0
 
 
 def _write(project: Path, day: int) -> Path:
@@ -55,13 +51,12 @@ def project(tmp_path) -> Path:
 
 
 def _arguments(project: Path, *arguments: str) -> list[str]:
-    return [*_BRAID, "backfill", str(project / "pipeline.yaml"), *arguments]
+    return ["backfill", str(project / "pipeline.yaml"), *arguments]
 
 
 def _backfill(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        _arguments(project, *arguments), capture_output=True, text=True, timeout=400, check=False
-    )
+    command = [*BRAID, *_arguments(project, *arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 
@@ -115,58 +110,31 @@ def test_two_backfills_at_once_do_the_work_once_and_killed_ones_are_gone_on_with
     """Killed in the middle of a partition, then between two; the data set is the undisturbed."""
     _backfill(project, "--train", "none", "--workspace", str(project / "undisturbed"))
     shards = project / "workspace" / "shards"
-    arguments = _arguments(project, "--train", "none", "--workers", "1")
+    options = ("--train", "none", "--workers", "1")
+    arguments = _arguments(project, *options)
 
-    with (project / "first.log").open("wb") as log:
-        flow = subprocess.Popen(arguments, stdout=log, stderr=subprocess.STDOUT)
-    _until(lambda: list(shards.glob("*/*/units/plan.json")), project / "first.log")
+    log = project / "first.log"
+    flow = start(arguments, log)
+    until(lambda: list(shards.glob("*/*/units/plan.json")), told=log.read_text)
     assert not list(shards.glob("*/*/manifest.json")), "killed in the middle of the first"
-    refused = subprocess.run(arguments, capture_output=True, text=True, timeout=200, check=False)
+    refused = _backfill(project, *options)
     assert refused.returncode == 1
     assert "no other run at the same time" in refused.stderr
-    _kill(flow)
+    flow.kill()
+    flow.wait()
 
-    with (project / "second.log").open("wb") as log:
-        flow = subprocess.Popen(arguments, stdout=log, stderr=subprocess.STDOUT)
-    _until(lambda: list(shards.glob("*/*/manifest.json")), project / "second.log")
-    _kill(flow)
+    log = project / "second.log"
+    flow = start(arguments, log)
+    until(lambda: list(shards.glob("*/*/manifest.json")), told=log.read_text)
+    flow.kill()
+    flow.wait()
     assert len(list(shards.glob("*/*/manifest.json"))) < 4
 
-    done = _backfill(project, "--train", "none", "--workers", "1")
+    done = _backfill(project, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " skipped" in done.stdout
     assert list((project / "workspace").rglob(".tmp-*")) == []
-    assert _data_set(project / "workspace") == _data_set(project / "undisturbed")
-
-
-def _until(reached, log: Path) -> None:
-    until = time.monotonic() + _WAIT_SECONDS
-    while not reached():
-        assert time.monotonic() < until, log.read_text()
-        time.sleep(0.01)
-
-
-def _kill(flow: subprocess.Popen[bytes]) -> None:
-    flow.send_signal(signal.SIGKILL)
-    flow.wait()
-
-
-def _data_set(workspace: Path) -> dict[str, tuple[int, Counter]]:
-    """Returns every partition's rows, and how often it has each record of each split."""
-    found = {}
-    for path in workspace.glob("shards/*/*/manifest.json"):
-        manifest = json.loads(path.read_text())
-        records: Counter = Counter()
-        for shard in manifest["shards"]:
-            kind = (shard["split"], shard["content"])
-            records.update((*kind, data) for data in _records(path.parent / shard["file"]))
-        found[manifest["partition"]] = (manifest["rows"], records)
-    assert len(found) == 4
-    assert all(sum(records.values()) >= _ROWS - 2 for _, records in found.values())
-    return found
-
-
-def _records(path: Path) -> list[bytes]:
-    """Returns a file's records, each as the same bytes in whatever order its fields stand."""
-    raw = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
-    return [tf.train.Example.FromString(r).SerializeToString(deterministic=True) for r in raw]
+    undisturbed = data_set(project / "undisturbed")
+    assert len(undisturbed) == 4
+    assert all(sum(rows.values()) >= _ROWS for rows in undisturbed.values())
+    assert data_set(project / "workspace") == undisturbed

@@ -5,8 +5,6 @@ What is tested is what `tests.cases` lists.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import keras
@@ -23,6 +21,7 @@ from tests.conformance import (
     joint_network,
     transform_cases,
 )
+from tests.jobs import output_of
 from trainer.evaluation import evaluate
 from trainer.export import export, forward, parse_examples
 from trainer.layout import EXPORT_FOLDER
@@ -154,15 +153,5 @@ def test_all_kinds_together_train_export_and_answer_alike(transformed, tmp_path)
 
 @pytest.mark.timeout(900)
 def test_two_devices_learn_what_one_does(transformed, tmp_path) -> None:
-    # A process of its own: the number of devices is fixed when TensorFlow starts.
-    job = transformed.train_job(tmp_path)
-    path = tmp_path / "job.json"
-    path.write_text(job.model_dump_json())
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.two_devices", str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
-    assert {line.split()[0] for line in done.stdout.splitlines()} >= set(BRANCHES)
+    found = output_of("tests.two_devices", transformed.train_job(tmp_path), tmp_path)
+    assert {line.split()[0] for line in found.splitlines()} >= set(BRANCHES)

@@ -7,8 +7,7 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
-import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,15 +16,15 @@ import pytest
 
 from flows import templates
 from flows.templates.listings.table import write_table
+from tests.command import BRAID, kill_tree, process_with, start, until
+from tests.data_set import data_set
+from trainer.checkpoint import Checkpoints, Position
+from trainer.registry import ModelRegistry
 
-_BRAID = [sys.executable, "-c", "from flows.cli import main; main()"]
-_QUICK = ("--set", "training.epochs=2", "--set", "gate.at_least=0.01")
-# Long enough to be killed in twice, as checkpoints come every epoch, and short enough to end.
-_EPOCHS = 60
-_LONG = (
-    *("--set", f"training.epochs={_EPOCHS}"),
-    *("--set", f"training.early_stopping_patience={_EPOCHS}"),
-    *("--set", "name=killed"),
+# Batches that are small enough for an epoch to be killed in.
+_QUICK = (
+    *("--set", "training.epochs=2", "--set", "training.batch_size=8"),
+    *("--set", "gate.at_least=0.01"),
 )
 
 
@@ -39,7 +38,7 @@ def project(tmp_path_factory) -> Path:
 
 def braid(project: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*_BRAID, command, str(project / "pipeline.yaml"), *arguments],
+        [*BRAID, command, str(project / "pipeline.yaml"), *arguments],
         capture_output=True,
         text=True,
         timeout=300,
@@ -128,74 +127,110 @@ def test_predict_gives_every_row_a_prediction_or_a_reason(project, first_run, tm
 
 def test_a_gate_that_is_out_of_reach_judges_the_same_model_again_and_refuses(project, first_run):
     assert first_run.returncode == 0
-    done = braid(project, "run", "--set", "training.epochs=2", "--set", "gate.at_least=1.1")
+    done = braid(project, "run", *_QUICK, "--set", "gate.at_least=1.1")
     assert done.returncode == 3, done.stdout + done.stderr
     assert "is not at least 1.1" in done.stdout
     (record,) = _records(project)
     assert (record["status"], record["model"]["version"]) == ("refused", "1")
 
 
-def _start(project: Path, log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as file:
-        return subprocess.Popen(
-            [*_BRAID, "run", str(project / "pipeline.yaml"), *_LONG],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
+class Killed:
+    """A run of the same table in a workspace of its own, to be killed and started again."""
+
+    def __init__(self, project: Path, folder: Path) -> None:
+        self.workspace = folder / "workspace"
+        self._arguments = [
+            *("run", str(project / "pipeline.yaml"), "--workspace", str(self.workspace), *_QUICK),
+            *("--set", "training.checkpoint_seconds=0.000001"),
+        ]
+        self._log = folder / "run.log"
+        self._flow: subprocess.Popen[bytes] | None = None
+
+    def start_until(self, reached: Callable[[], object]) -> None:
+        self._flow = start(self._arguments, self._log)
+        until(lambda: reached() or self._flow.poll() is not None, step=0.001)
+        assert self._flow.poll() is None, self.told()
+
+    def lose_the_machine(self) -> None:
+        kill_tree(self._flow.pid)
+        self._flow.wait()
+
+    def end(self) -> int:
+        return self._flow.wait(120)
+
+    def told(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def folder(self) -> Path:
+        (folder,) = (self.workspace / "runs" / "listings").iterdir()
+        return folder
+
+    def record(self) -> dict:
+        return json.loads((self.folder / "run.json").read_text())
+
+    def steps(self) -> set[str]:
+        files = self.workspace.glob("runs/*/*/run.json")
+        return {s["name"] for file in files for s in json.loads(file.read_text())["steps"]}
+
+    def position(self, epoch: int) -> Position | None:
+        """Returns how far training is in an epoch, short of its end."""
+        for folder in self.workspace.glob("runs/*/*/training"):
+            position = Checkpoints(folder).position(epoch)
+            return position if position and position.rows < 200 else None
+        return None
+
+    def found(self, pattern: str) -> list[Path]:
+        return list(self.workspace.glob(pattern))
 
 
-def _trainer_of(run: Path) -> int:
-    """Returns the process that trains a run."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"train" in words and str(run / "jobs" / "train.json").encode() in words:
-            return int(folder.name)
-    raise AssertionError("no process trains")
-
-
-def test_killed_processes_are_resumed_where_they_stopped(project, first_run, tmp_path):
+def test_a_run_that_is_killed_at_every_point_ends_as_the_undisturbed_one(
+    project, first_run, tmp_path
+):
     assert first_run.returncode == 0
-    runs = project / "workspace" / "runs" / "killed"
-    flow = _start(project, tmp_path / "first.log")
-    until = time.monotonic() + 120
-    while not list(runs.glob("*/training/state.json")):
-        assert time.monotonic() < until, (tmp_path / "first.log").read_text()
-        assert flow.poll() is None, (tmp_path / "first.log").read_text()
-        time.sleep(0.1)
-    (run,) = runs.iterdir()
-    flow.send_signal(signal.SIGKILL)
-    flow.wait()
-    epochs = json.loads((run / "training" / "state.json").read_text())["epochs"]
+    run = Killed(project, tmp_path)
 
-    flow = _start(project, tmp_path / "second.log")
-    until = time.monotonic() + 120
-    while json.loads((run / "training" / "state.json").read_text())["epochs"] <= epochs + 1:
-        assert time.monotonic() < until, (tmp_path / "second.log").read_text()
-        time.sleep(0.05)
-    os.kill(_trainer_of(run), signal.SIGKILL)
-    assert flow.wait(60) == 1
-    before = json.loads((run / "training" / "state.json").read_text())["history"]
-    assert epochs < len(before) < _EPOCHS
-    text = (tmp_path / "second.log").read_text()
-    assert "resumes this run: it was killed" in text
-    assert "is committed" in text
-    assert "reuses 3 of 3 partitions" in text
-    assert "killed by signal 9 (SIGKILL)" in text
-    assert "Traceback" not in text
-    assert [path.name for path in runs.iterdir()] == [run.name]
-    assert json.loads((run / "run.json").read_text())["status"] == "failed"
+    run.start_until(lambda: run.found("transforms/.tmp-*"))
+    run.lose_the_machine()
+    assert not run.found("transforms/*/transform.json"), "killed in the analysis"
 
-    done = braid(project, "run", *_LONG)
-    assert done.returncode in (0, 3), done.stdout + done.stderr
-    assert "resumes this run: it failed" in done.stdout
-    assert [path.name for path in runs.iterdir()] == [run.name]
-    record = json.loads((run / "run.json").read_text())
-    assert record["status"] in ("promoted", "refused")
-    assert record["metrics"].keys() >= {"test_loss", "validation_loss"}
-    history = json.loads((run / "history.json").read_text())["epochs"]
-    assert [epoch["epoch"] for epoch in history] == list(range(_EPOCHS))
-    assert history[: len(before)] == before, "what was trained before the kill stands"
-    assert not (run / "training").exists()
+    run.start_until(lambda: run.found("shards/*/*/.tmp-*.tfrecord"))
+    run.lose_the_machine()
+    assert run.found("shards/*/*/.tmp-*.tfrecord"), "killed in the middle of a shard"
+
+    run.start_until(lambda: run.position(0))
+    os.kill(process_with("train", str(run.folder / "jobs" / "train.json")), signal.SIGKILL)
+    assert run.end() == 1
+    assert run.position(0), "the trainer was killed in the middle of the first epoch"
+    assert "resumes this run: it was killed" in run.told()
+    assert "killed by signal 9 (SIGKILL)" in run.told()
+    assert "Traceback" not in run.told()
+    assert run.record()["status"] == "failed"
+
+    run.start_until(lambda: run.position(1))
+    run.lose_the_machine()
+    assert run.position(1), "killed in the middle of the second epoch"
+    assert "resumes this run: it failed" in run.told()
+    assert "reuses 3 of 3 partitions" in run.told()
+
+    run.start_until(lambda: "export" in run.steps())
+    run.lose_the_machine()
+    assert "register" not in run.steps(), "killed between export and registration"
+    assert ModelRegistry(run.workspace).versions("listings") == ()
+
+    run.start_until(lambda: "promote" in run.steps())
+    assert run.end() == 0, run.told()
+    assert data_set(run.workspace) == data_set(project / "workspace")
+    assert sum(len(rows) for rows in data_set(run.workspace).values()) >= 400
+    record, (undisturbed,) = run.record(), _records(project)
+    assert record["metrics"] == undisturbed["metrics"], "the models are the same"
+    assert _history(run.folder) == _history(next((project / "workspace/runs/listings").iterdir()))
+    (version,) = ModelRegistry(run.workspace).versions("listings")
+    assert set(version.aliases) == {"champion", "challenger"}
+    assert not (run.folder / "training").exists()
+    assert not run.found("**/.tmp-*")
+
+
+def _history(run: Path) -> list[tuple[int, float, float]]:
+    epochs = json.loads((run / "history.json").read_text())["epochs"]
+    return [(each["epoch"], each["loss"], each["validation_loss"]) for each in epochs]

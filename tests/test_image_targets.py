@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from flows.predict import Predictions, _Writer
+from tests.jobs import train_job, transform_job
 from trainer.champion import score_champion
 from trainer.evaluation import evaluate
 from trainer.export import export
@@ -21,9 +22,7 @@ from trainer.shards import shard_files
 from trainer.training import train
 from transforms.analysis import analyze
 from transforms.contract.declaration import parse
-from transforms.contract.jobs import PartitionRef, TrainJob, TransformJob
-from transforms.identity import transform_fingerprint
-from transforms.source import scan
+from transforms.contract.jobs import TrainJob
 from transforms.transform import transform
 
 ROWS, HEIGHT, WIDTH = 60, 13, 10
@@ -84,23 +83,11 @@ def job(tmp_path_factory) -> TrainJob:
     pq.write_table(pa.Table.from_pylist(rows), root / "data" / "rows.parquet")
     source = {"path": str(root / "data"), "key": "id"}
     pipeline = parse(DECLARATION | {"source": source})
-    partitions = scan(pipeline.source).partitions
-    work = TransformJob(
-        pipeline=pipeline,
-        workspace=str(root / "workspace"),
-        transform=transform_fingerprint(pipeline, partitions),
-        partitions=partitions,
-    )
+    work = transform_job(pipeline, root / "workspace")
     analyze(work.model_dump_json())
     transform(work.model_dump_json())
     (root / "run").mkdir()
-    done = TrainJob(
-        pipeline=pipeline,
-        workspace=work.workspace,
-        transform=work.transform,
-        partitions=tuple(PartitionRef(name=p.name, fingerprint=p.fingerprint) for p in partitions),
-        run_folder=str(root / "run"),
-    )
+    done = train_job(work, root / "run")
     train(done)
     export(done)
     check(done)

@@ -17,9 +17,9 @@ from trainer.registry import ModelRegistry
 _BRAID = [sys.executable, "-c", "from flows.cli import main; main()"]
 
 
-def braid(project: Path, command: str) -> str:
+def braid(project: Path, command: str, *options: str) -> str:
     done = subprocess.run(
-        [*_BRAID, command, str(project / "pipeline.yaml")],
+        [*_BRAID, command, str(project / "pipeline.yaml"), *options],
         capture_output=True,
         text=True,
         timeout=300,
@@ -29,13 +29,17 @@ def braid(project: Path, command: str) -> str:
     return done.stdout
 
 
-def _write_day(project: Path, day: int, rows: int) -> Path:
+def _write_day(
+    project: Path, day: int, rows: int, *, shift: float = 0.0, colors: str = "red blue"
+) -> Path:
     path = project / "data" / f"2026/01/{day:02d}" / "rows.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    areas = [float(row % 7) for row in range(rows)]
+    areas = [float(row % 7) + shift for row in range(rows)]
+    names = ["red", *colors.split()]
     columns = {
         "id": [f"{day}-{row}" for row in range(rows)],
         "area": areas,
+        "color": [names[row // 7 % len(names)] for row in range(rows)],
         "price": [2 * area + 1 for area in areas],
     }
     pq.write_table(pa.table(columns), path)
@@ -101,3 +105,56 @@ def test_the_data_set_follows_the_source_and_the_newest_days_train(tmp_path):
     told = braid(tmp_path, "status")
     assert f"A run does nothing: nothing is new since run {second['run_id']}." in told
     assert "gone" not in told
+
+
+def test_drift_decides_on_a_refit_which_keeps_the_ids_of_known_terms(tmp_path):
+    for day in (1, 2):
+        _write_day(tmp_path, day, 400)
+    document = {
+        "name": "days",
+        "source": {"path": "data", "key": "id", "partition_by": {"path_date": "%Y/%m/%d"}},
+        "features": {"area": {"kind": "numeric"}, "color": {"kind": "categorical"}},
+        "targets": {"price": {"kind": "numeric"}},
+        "training": {"epochs": 1},
+        "transform": {
+            "refit": "when_drifted", "vocabulary": "stable", "drift": {"features": {"color": 0.2}},
+        },
+    }  # fmt: skip
+    (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(document))
+    braid(tmp_path, "run")
+    first = _newest_record(tmp_path)
+    assert first["drift"] is None
+
+    _write_day(tmp_path, 3, 400)
+    told = " ".join(braid(tmp_path, "status").split())
+    assert "A run first measures the drift of 1 new partition" in told
+    told = " ".join(braid(tmp_path, "status", "--measure").split())
+    assert f"A run reuses transform {first['transform'][:4]}: no refit, drift 0.0" in told
+    output = braid(tmp_path, "run")
+    second = _newest_record(tmp_path)
+    assert "measure drift" not in output, "its numbers are there"
+    assert second["transform"] == first["transform"]
+    assert second["drift"]["features"].keys() == {"area", "color", "price"}
+    steps = {step["name"]: step for step in second["steps"]}
+    assert steps["analyze"]["note"].endswith("below 0.1")
+    assert steps["transform"]["rows"] == 400
+
+    _write_day(tmp_path, 4, 400, shift=50.0, colors="violet pink violet pink violet")
+    output = braid(tmp_path, "run")
+    third = _newest_record(tmp_path)
+    distances = third["drift"]["features"]
+    assert distances["area"]["threshold"] == 0.1
+    assert distances["color"]["threshold"] == 0.2
+    assert min(distances[name]["distance"] for name in ("area", "color")) > 0.2
+    assert "reads 1 of 2 new partition(s)" in output, "the third day is counted already"
+    assert "reads 0 of 4 partitions" in output
+    assert "removed 1 older transform(s)" in output
+    folder = tmp_path / "workspace" / "transforms" / third["transform"]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert json.loads((folder / "transform.json").read_text())["base"] == first["transform"]
+    terms = (folder / "statistics" / "vocabularies" / "color.txt").read_text().split()
+    assert terms == ["red", "blue", "violet", "pink"]
+    assert _rows_of(tmp_path) == {f"2026-01-0{day}": 400 for day in (1, 2, 3, 4)}
+    run = tmp_path / "workspace" / "runs" / "days" / third["run_id"]
+    assert "## Drift" in (run / "summary.md").read_text()
+    assert "nothing is new since run" in braid(tmp_path, "status")

@@ -7,35 +7,40 @@ import sys
 from typing import Any
 
 from transforms.contract.jobs import TrainJob
-from transforms.contract.step import importing, run_step
+from transforms.contract.startup import quick_start
+from transforms.contract.step import run_step
 
 # Before TensorFlow is imported: its C++ notes would drown the step's log.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def _train(job: str) -> dict[str, Any]:
-    with importing():
+    with quick_start():
         from trainer.training import train
+
     return train(TrainJob.model_validate_json(job))
 
 
 def _evaluate(job: str) -> dict[str, Any]:
-    with importing():
+    with quick_start():
         from trainer.evaluation import evaluate
+
     return evaluate(TrainJob.model_validate_json(job))
 
 
 def _export(job: str) -> dict[str, Any]:
     # Traced beside a GPU, an LSTM becomes a cuDNN operation that no other machine can run.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    with importing():
+    with quick_start():
         from trainer.export import export
+
     return export(TrainJob.model_validate_json(job))
 
 
 def _check(job: str) -> dict[str, Any]:
-    with importing():
+    with quick_start():
         from trainer.serving import check
+
     return check(TrainJob.model_validate_json(job))
 
 

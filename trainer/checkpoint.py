@@ -31,6 +31,8 @@ class EpochRecord(Spec):
         seconds: Time of its training steps, without validation and checkpoint.
         rows_per_second: Training rows by those seconds.
         input_wait_share: The share of those seconds that the model waited for data.
+        first_wait_share: The share of those seconds that it waited for the first batch.
+        cpu_seconds: What the process took of all cores meanwhile.
     """
 
     epoch: int
@@ -40,6 +42,8 @@ class EpochRecord(Spec):
     seconds: float
     rows_per_second: float
     input_wait_share: float
+    first_wait_share: float = 0.0
+    cpu_seconds: float = 0.0
 
 
 class Position(Spec):
@@ -52,6 +56,8 @@ class Position(Spec):
         sums: Every reported loss of a batch times its rows, added up.
         seconds: As in the epoch's record, so far.
         waited: Those of the seconds that the model waited for data.
+        first_waited: Those of them that it waited for the first batch.
+        cpu_seconds: As in the epoch's record, so far.
     """
 
     epoch: int
@@ -60,6 +66,8 @@ class Position(Spec):
     sums: dict[str, float] = {}
     seconds: float = 0.0
     waited: float = 0.0
+    first_waited: float = 0.0
+    cpu_seconds: float = 0.0
 
 
 class TrainingState(Spec):
@@ -112,12 +120,22 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def beginning(self) -> Path:
+        """The file that says what the training began with, if that was a registered model."""
+        return self._folder / "warm_start.json"
+
     def state(self) -> TrainingState:
         """Returns the committed state, or that of a training that has not begun."""
         path = self._folder / "state.json"
         if not path.exists():
             return TrainingState()
         return TrainingState.model_validate_json(path.read_text())
+
+    def has_begun(self) -> bool:
+        """Returns whether there is anything to go on from."""
+        epochs = self.state().epochs
+        return epochs > 0 or self.position(epochs) is not None
 
     def save(self, model: keras.Model, state: TrainingState) -> None:
         """Commits the model as it is after the state's last epoch."""

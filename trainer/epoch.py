@@ -29,7 +29,9 @@ class _Running:
         self.batches = start.batches
         self.rows = start.rows
         self.waited = start.waited
+        self.first_waited = start.first_waited
         self.began = time.perf_counter() - start.seconds
+        self.cpu_began = time.process_time() - start.cpu_seconds
         self._names = tuple(start.sums)
         self._sums = tf.constant(list(start.sums.values()), tf.float64) if start.sums else None
 
@@ -40,6 +42,12 @@ class _Running:
         self._sums = products if self._sums is None else self._sums + products
         self.rows += rows
         self.batches += 1
+
+    def wait(self, seconds: float) -> None:
+        """Adds the wait for the next batch."""
+        self.waited += seconds
+        if self.batches == 0:
+            self.first_waited += seconds
 
     def losses(self) -> dict[str, float]:
         """Returns the mean losses of the rows so far."""
@@ -53,6 +61,8 @@ class _Running:
             sums=self._read(),
             seconds=now - self.began,
             waited=self.waited,
+            first_waited=self.first_waited,
+            cpu_seconds=time.process_time() - self.cpu_began,
         )
 
     def _read(self) -> dict[str, float]:
@@ -114,7 +124,7 @@ class EpochRunner:
         while True:
             asked = time.perf_counter()
             batch = next(iterator, None)
-            running.waited += time.perf_counter() - asked
+            running.wait(time.perf_counter() - asked)
             if batch is None:
                 break
             running.add(step(batch), _rows_of(batch))
@@ -134,11 +144,13 @@ class EpochRunner:
             seconds=seconds,
             rows_per_second=self._rows / seconds,
             input_wait_share=running.waited / seconds,
+            first_wait_share=running.first_waited / seconds,
+            cpu_seconds=time.process_time() - running.cpu_began,
         )
 
     def _keep(self, running: _Running) -> None:
-        """Commits the position when it is time; the epoch's seconds do not count that."""
-        now = time.perf_counter()
+        """Commits the position when it is time; the epoch's figures do not count that."""
+        now, cpu = time.perf_counter(), time.process_time()
         if now - self._saved < self._save_seconds or running.batches == self._steps:
             return
         position = running.position(now)
@@ -148,6 +160,7 @@ class EpochRunner:
         self._save(position)
         self._saved = time.perf_counter()
         running.began += self._saved - now
+        running.cpu_began += time.process_time() - cpu
 
     def _tell(self, epoch: int, done: int, running: _Running, began: float) -> None:
         now = time.perf_counter()

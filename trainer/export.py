@@ -18,6 +18,7 @@ from trainer.layout import DECLARATION_FILE, EXPORT_FOLDER
 from trainer.model import build_model
 from trainer.noise import fill
 from trainer.training import MODEL_FILE
+from trainer.warm_start import exported_weights
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
@@ -47,7 +48,8 @@ def export(job: TrainJob) -> dict[str, Any]:
         signatures = serving_signatures(job.pipeline, manifest, module.graph, model)
         with replacing(folder) as temporary:
             tf.saved_model.save(module, str(temporary), signatures=signatures)
-            (temporary / DECLARATION_FILE).write_text(_declaration(job.pipeline, manifest))
+            document = _declaration(job.pipeline, manifest, model)
+            (temporary / DECLARATION_FILE).write_text(document)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return {"folder": str(folder), "bytes": size}
 
@@ -156,13 +158,18 @@ def parse_examples(examples_B: tf.Tensor, columns: Iterable[RawColumn]) -> Tenso
     """Parses serialized `tf.Example` into raw columns; what is missing there is a missing value."""
     columns = tuple(columns)
     parsed = tf.io.parse_example(examples_B, {raw.name: _example_feature(raw) for raw in columns})
-    for raw in columns:
-        if raw.padded:
-            cut = parsed[raw.name][:, : raw.shape[0]]
-            room = [[0, 0], [0, raw.shape[0] - tf.shape(cut)[1]], *[[0, 0]] * (len(raw.shape) - 1)]
-            padded = tf.pad(cut, room, constant_values=_missing(raw))
-            parsed[raw.name] = tf.ensure_shape(padded, [None, *raw.shape])
-    return parsed  # type: ignore[no-any-return]
+    return parsed | {raw.name: _fitted(raw, parsed[raw.name]) for raw in columns if raw.padded}  # type: ignore[no-any-return]
+
+
+def _fitted(raw: RawColumn, lists: tf.Tensor) -> tf.Tensor:
+    """Returns lists of any length cut or padded as in the shards, [B, *raw.shape]."""
+    if raw.dtype == "string":  # a missing text does not count there
+        texts = tf.ragged.boolean_mask(lists, lists != "")
+        return texts.to_tensor("", shape=[None, *raw.shape])
+    cut = lists[:, : raw.shape[0]]
+    room = [[0, 0], [0, raw.shape[0] - tf.shape(cut)[1]], *[[0, 0]] * (len(raw.shape) - 1)]
+    padded = tf.pad(cut, room, constant_values=_missing(raw))
+    return tf.ensure_shape(padded, [None, *raw.shape])
 
 
 def _example_feature(raw: RawColumn) -> Any:
@@ -179,11 +186,14 @@ def _missing(raw: RawColumn) -> str | float:
     return math.nan if raw.dtype == "float32" else ""
 
 
-def _declaration(pipeline: PipelineSpec, manifest: TransformManifest) -> str:
+def _declaration(pipeline: PipelineSpec, manifest: TransformManifest, model: keras.Model) -> str:
     columns = [raw.name for raw in manifest.serving_inputs()]
     document = {
         "pipeline": pipeline.model_dump(mode="json"),
         "transform": manifest.model_dump(mode="json"),
         "arguments": argument_names(columns),
+        "weights": [
+            weight.model_dump(mode="json") for weight in exported_weights(pipeline, manifest, model)
+        ],
     }
     return json.dumps(document, indent=1)

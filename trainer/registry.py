@@ -25,6 +25,7 @@ _PARAMETER_LENGTH = 6000  # MLflow refuses longer ones
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # of 7: a server that is down shows in seconds
 }
 

@@ -43,7 +43,8 @@ class Scorer:
             columns: Arrays by column name, [rows] or [rows, length]. Strings and bytes as
                 objects, numpy strings or bytes; None, the empty string and NaN are missing, and
                 so is a whole column that is not there. Noise goes by its feature's name, and is
-                drawn where it is missing.
+                drawn where it is missing. Of lists of labels and of variable series what is beyond
+                the declared length is cut; other lists have as many entries as declared.
 
         Returns:
             Per target an array by its name: a binary target's probability, float32; a class's
@@ -52,7 +53,7 @@ class Scorer:
             or of a class mask the classes, uint8, with their probabilities like those of a label.
 
         Raises:
-            BraidError: Columns differ in their number of rows, or a list in its length.
+            BraidError: Columns differ in their number of rows, or a list has the wrong shape.
         """
         raws = self.manifest.serving_inputs()
         given = {raw.name: columns[raw.name] for raw in raws if raw.name in columns}
@@ -153,28 +154,30 @@ def _as_input(raw: RawColumn, values: Any, rows: int) -> np.ndarray:
         return filled
     for row, value in enumerate(values):
         if value is not None and len(value):
-            entries = np.asarray(value, np.float32 if is_number else object)
-            if entries.ndim == 1 and raw.shape[1:] == (1,):  # a series of one channel
-                entries = entries[:, None]
-            _check_entries(raw, entries)
-            if not is_number:
-                entries = np.asarray([_as_bytes(entry) for entry in entries], object)
+            entries = _entries(raw, value)
             filled[row, : len(entries)] = entries
     return filled
 
 
-def _check_entries(raw: RawColumn, entries: np.ndarray) -> None:
-    """Refuses a row whose list is not of the declared shape; a padded one may be shorter."""
-    fits = entries.shape == raw.shape or (
-        raw.padded and entries.shape[1:] == raw.shape[1:] and len(entries) <= raw.shape[0]
-    )
-    if not fits:
+def _entries(raw: RawColumn, value: Any) -> np.ndarray:
+    """Returns a row's list. A padded one is cut as in the shards, where no missing text counts."""
+    is_number = raw.dtype == "float32"
+    entries = np.asarray(value, np.float32 if is_number else object)
+    if entries.ndim == 1 and raw.shape[1:] == (1,):  # a series of one channel
+        entries = entries[:, None]
+    shape = ("any" if raw.padded else raw.shape[0], *raw.shape[1:])
+    if entries.shape[1:] != raw.shape[1:] or shape[0] not in ("any", len(entries)):
         raise BraidError(
             f"column {raw.name}",
-            expected=f"{'at most ' if raw.padded else ''}{list(raw.shape)} entries in a row",
+            expected=f"[{', '.join(map(str, shape))}] entries in a row",
             received=str(list(entries.shape)),
             action="Give as many entries in a row as the declaration says.",
         )
+    if not is_number:
+        entries = np.asarray([_as_bytes(entry) for entry in entries], object)
+        if raw.padded:
+            entries = entries[entries != b""]
+    return entries[: raw.shape[0]]
 
 
 def _as_bytes(value: Any) -> bytes:

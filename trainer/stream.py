@@ -25,7 +25,7 @@ Tensors = dict[str, tf.Tensor]
 Batch = tuple[Tensors, Tensors, Tensors]
 
 # Files that are read at once. It is part of the rows' order, so it is no function of the machine.
-_OPEN_FILES = 8
+OPEN_FILES = 8
 _READ_BUFFER = 1024 * 1024
 _RECORDS_PER_TURN = 16  # amortises the switch between files; the shuffle buffer is far larger
 
@@ -82,7 +82,7 @@ def training_batches(
     paths = [str(files[index].path) for index in random.permutation(len(files))]
     records = tf.data.Dataset.from_tensor_slices(paths).interleave(
         _records,
-        cycle_length=min(_OPEN_FILES, len(paths)),
+        cycle_length=min(OPEN_FILES, len(paths)),
         block_length=_RECORDS_PER_TURN,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,

@@ -21,6 +21,8 @@ from trainer.objectives import learnt_loss_weights, trainable
 from trainer.seam import check_seam
 from trainer.shards import ShardFile, count_rows, shard_files, verify
 from trainer.stream import BatchLayout, evaluation_batches, readable_errors, training_batches
+from trainer.waiting import advice, measured, worth_a_change
+from trainer.warm_start import begin
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
@@ -54,8 +56,9 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
 
     Returns:
         What the run's record keeps of it: epochs, seconds, rows per second, the best epoch (from
-        1), the share of time that the model waited for data, the number of parameters, the loss
-        weights by target if they were learnt, warnings.
+        1), the share of time that the model waited for data, in all and by epoch, the number of
+        parameters, the loss weights by target if they were learnt, what it began with if that was
+        a registered model, warnings.
 
     Raises:
         BraidError: There are no training rows, a shard is damaged, the shards do not fit the
@@ -76,13 +79,18 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
         network = build_model(pipeline, manifest, mixed_precision=pipeline.training.mixed_precision)
         model = trainable(network, pipeline, manifest, steps)
     checkpoints = Checkpoints(folder / "training")
+    started = begin(job, manifest, network, checkpoints)
     with readable_errors((*data.train, *data.validation)):
         state = _run_epochs(model, pipeline, manifest, data, checkpoints)
+        warnings += _advice(state, data, pipeline, manifest)
     if state.best_epoch is None:
         raise ValueError("a training has at least one epoch")
     checkpoints.restore(model, state.best_epoch)
     result = _result(state, model, network, data) | {"devices": strategy.num_replicas_in_sync}
     result["warnings"] += warnings
+    if started is not None:
+        result["warm_start"] = started.model_dump(mode="json", exclude={"problem"})
+        result["warnings"] += started.warnings()
     history = {"result": result, "epochs": [r.model_dump() for r in state.history]}
     write_atomic(folder / HISTORY_FILE, json.dumps(history, indent=1))
     with replacing(folder / MODEL_FILE) as temporary:
@@ -167,6 +175,29 @@ def _validation_loss(
     return found
 
 
+def _advice(
+    state: TrainingState, data: TrainingData, pipeline: PipelineSpec, manifest: TransformManifest
+) -> tuple[str, ...]:
+    """Returns what to change if the model waited for data, at most one sentence or two."""
+    seconds = sum(record.seconds for record in state.history)
+    waited = sum(record.seconds * record.input_wait_share for record in state.history)
+    if not worth_a_change(waited, seconds):
+        return ()
+    first = sum(record.seconds * record.first_wait_share for record in state.history)
+    training, epochs = pipeline.training, len(state.history)
+    found = measured(
+        data.train,
+        BatchLayout.for_training(pipeline, manifest),
+        training.batch_size,
+        share=waited / seconds,
+        first_share=first / waited,
+        seconds_per_batch=waited / (math.ceil(data.rows / training.batch_size) * epochs),
+        rows_per_second=data.rows * epochs / seconds,
+        cpu_share=sum(record.cpu_seconds for record in state.history) / seconds,
+    )
+    return (advice(found),)
+
+
 def _result(
     state: TrainingState, model: keras.Model, network: keras.Model, data: TrainingData
 ) -> dict[str, Any]:
@@ -181,6 +212,7 @@ def _result(
         "rows_per_second": data.rows * state.epochs / seconds,
         "best_epoch": (state.best_epoch or 0) + 1,
         "input_wait_share": waited / seconds,
+        "input_wait_share_by_epoch": [record.input_wait_share for record in state.history],
         "parameters": int(network.count_params()),
         "loss_weights": learnt_loss_weights(model),
         "warnings": warnings,

@@ -1,4 +1,4 @@
-"""`python -m transforms analyze JOB.json` and `python -m transforms transform JOB.json`."""
+"""`python -m transforms STEP JOB.json`; the steps are analyze, measure and transform."""
 
 from __future__ import annotations
 
@@ -8,20 +8,30 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from transforms.contract.step import importing, run_step
+from transforms.contract.startup import quick_start
+from transforms.contract.step import run_step
 
 
 def _analyze(job: str) -> dict[str, Any]:
-    with importing():
+    with quick_start():
         from transforms.analysis import analyze
+
     return analyze(job)
 
 
+def _measure(job: str) -> dict[str, Any]:
+    from transforms.drift import measure
+
+    return measure(job)
+
+
 def _transform(job: str) -> dict[str, Any]:
-    with importing():
+    with quick_start():
         from transforms.transform import transform
+
     return transform(job)
 
 
 if __name__ == "__main__":
-    sys.exit(run_step({"analyze": _analyze, "transform": _transform}, sys.argv[1:]))
+    steps = {"analyze": _analyze, "measure": _measure, "transform": _transform}
+    sys.exit(run_step(steps, sys.argv[1:]))

@@ -21,6 +21,7 @@ import pyarrow.ipc as paipc
 from tfx_bsl.sketches import QuantilesSketch
 
 from transforms.contract.workspace import replacing
+from transforms.sampling import RowSample
 
 _COMPACT_ROWS = 500_000  # counted terms that wait to be merged; about 20 MB of short terms
 _QUANTILE_ERROR = 0.001  # of the rank, so that a boundary is off by a thousandth of the rows
@@ -46,6 +47,8 @@ class Accumulated:
         moments: Of every name float64 [6, width]: count, mean, sum of squared distances, minimum,
             maximum, missing values.
         sketches: Of every name what its quantiles are read from.
+        sample: Some of the rows' numbers, of every name that has moments.
+        missing: Rows without a value, of every name whose terms are counted.
         rows: Training rows.
         rejects: Rows of all splits that cannot be used, by "column: reason".
     """
@@ -53,6 +56,8 @@ class Accumulated:
     terms: list[pa.Table] = field(default_factory=list)
     moments: dict[str, np.ndarray] = field(default_factory=dict)
     sketches: dict[str, Any] = field(default_factory=dict)
+    sample: RowSample = field(default_factory=RowSample)
+    missing: Counter[str] = field(default_factory=Counter)
     rows: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
 
@@ -85,6 +90,8 @@ class Accumulated:
                 self.sketches[name].Merge(sketch)
             else:
                 self.sketches[name] = sketch
+        self.sample.merge(other.sample)
+        self.missing.update(other.missing)  # a sum would drop what is 0
         self.rows += other.rows
         self.rejects += other.rejects
 
@@ -108,6 +115,8 @@ class Accumulated:
                 name: base64.b64encode(pickle.dumps(sketch)).decode()
                 for name, sketch in self.sketches.items()
             },
+            "sample": base64.b64encode(self.sample.to_bytes()).decode(),
+            "missing": self.missing,
             "rows": self.rows,
             "rejects": self.rejects,
         }
@@ -133,6 +142,8 @@ class Accumulated:
                 name: pickle.loads(base64.b64decode(text))
                 for name, text in details["sketches"].items()
             },
+            sample=RowSample.from_bytes(base64.b64decode(details["sample"])),
+            missing=Counter(details["missing"]),
             rows=details["rows"],
             rejects=Counter(details["rejects"]),
         )

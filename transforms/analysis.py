@@ -6,7 +6,7 @@ Every partition's statistics are a file of their own, so that only partitions wi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,9 @@ import tensorflow_transform.beam as tft_beam
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.public.tfxio import TensorAdapterConfig
 
-from transforms.accumulators import Accumulated, merged
 from transforms.contract.errors import BraidError
 from transforms.contract.features import Noise, RawColumn
-from transforms.contract.jobs import Partition, TransformJob
+from transforms.contract.jobs import TransformJob
 from transforms.contract.manifest import (
     MISSING_SUFFIX,
     WEIGHT_SUFFIX,
@@ -29,7 +28,6 @@ from transforms.contract.manifest import (
     TransformManifest,
 )
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.source import SPLITS
 from transforms.contract.targets import Binary, Multiclass, Multilabel
 from transforms.contract.workspace import remove, replacing, write_atomic
 from transforms.counting import RequestCounter
@@ -41,15 +39,11 @@ from transforms.graph import (
     raw_columns,
     tensor_spec,
 )
-from transforms.reading import BatchReader
-from transforms.running import COUNTER, known_rows, marked_errors, run_pipeline, workers
-from transforms.source import open_filesystem
-from transforms.statistics import freeze, read_learnt
+from transforms.partition_statistics import count_partitions, statistics_of
+from transforms.reference import write_reference
+from transforms.running import run_pipeline
+from transforms.statistics import freeze, read_learnt, statistics_folder
 from transforms.targets import TARGET_KINDS
-from transforms.units import WorkUnit, plan_units
-
-_BATCH_ROWS = 8_192  # numbers and short texts: a few MB
-_UNITS_PER_WORKER = 2
 
 
 def analyze(text: str) -> dict[str, Any]:
@@ -64,13 +58,13 @@ def analyze(text: str) -> dict[str, Any]:
     """
     started = time.monotonic()
     job = TransformJob.model_validate_json(text)
-    todo = [part for part in job.partitions if not _statistics_path(job, part).exists()]
-    _count(job, todo)
-    total = merged(Accumulated.read(_statistics_path(job, part)) for part in job.partitions)
+    read = count_partitions(job)
+    total = statistics_of(job)
     with replacing(job.folders().transform(job.transform)) as folder:
-        statistics = folder / "statistics"
+        statistics = statistics_folder(folder)
         statistics.mkdir(parents=True)
-        freeze(RequestCounter.shared(job.pipeline).requests, total, statistics)
+        freeze(RequestCounter.shared(job.pipeline).requests, total, statistics, base=_base(job))
+        write_reference(total, statistics)
         manifest = _manifest(job, statistics, total.rows)
         _check_rows(manifest, total.rejects)
         _check_targets(job.pipeline, manifest)
@@ -79,80 +73,11 @@ def analyze(text: str) -> dict[str, Any]:
         tf.saved_model.save(TransformGraph(job.pipeline, folder / "tft"), str(folder / "graph"))
         write_atomic(folder / "transform.json", manifest.model_dump_json(indent=1))
     seconds = time.monotonic() - started
-    return {"rows": manifest.rows, "partitions": len(todo), "seconds": seconds}
+    return {"rows": manifest.rows, "partitions": read.partitions, "seconds": seconds}
 
 
-def _statistics_path(job: TransformJob, partition: Partition) -> Path:
-    declaration = job.pipeline.data_fingerprint()
-    return job.folders().statistics(declaration, partition.name, partition.fingerprint)
-
-
-def _count(job: TransformJob, partitions: list[Partition]) -> None:
-    """Reads partitions and writes the statistics of each."""
-    units = _units(job, partitions)
-    paths = {part.name: _statistics_path(job, part) for part in partitions}
-
-    def build(p: beam.Pipeline) -> None:
-        _ = (
-            p
-            | "Units" >> beam.Create(units)
-            | "SpreadUnits" >> beam.Reshuffle()
-            | "CountTrainingRows" >> beam.ParDo(_CountTrainingRows(job))
-            | "MergePartitions" >> beam.GroupByKey()
-            | "WriteStatistics" >> beam.Map(_write, paths)
-        )
-
-    with COUNTER.reporting(known_rows(units)):
-        if units:
-            run_pipeline(job.pipeline.beam, build)
-    for part in partitions:  # without a row there is no unit to write it
-        if not paths[part.name].exists():
-            Accumulated().write(paths[part.name])
-
-
-def _write(counted: tuple[str, Iterable[Accumulated]], paths: dict[str, Path]) -> None:
-    partition, parts = counted
-    with marked_errors("analyze"):
-        merged(parts).write(paths[partition])
-
-
-def _units(job: TransformJob, partitions: list[Partition]) -> list[WorkUnit]:
-    source = job.table().source
-    filesystem, _ = open_filesystem(source.path)
-    wanted = -(-_UNITS_PER_WORKER * workers(job.pipeline.beam) // max(len(partitions), 1))
-    return [
-        unit
-        for partition in partitions
-        for unit in plan_units(
-            partition, format_=source.format, filesystem=filesystem, at_least=wanted
-        )
-    ]
-
-
-class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
-    """Reads a unit's training rows and gives what they add up to, under its partition's name."""
-
-    def __init__(self, job: TransformJob) -> None:
-        self._job = job
-
-    def setup(self) -> None:
-        """Opens the source once a worker."""
-        self._counter = RequestCounter.shared(self._job.pipeline)
-        self._reader = BatchReader(self._job.table(), self._counter.columns)
-
-    def process(self, unit: WorkUnit) -> Iterator[tuple[str, Accumulated]]:
-        """Yields the unit's statistics."""
-        total = Accumulated()
-        with marked_errors("analyze"):
-            for batch in self._reader.read(unit, _BATCH_ROWS):
-                total.rejects.update(f"{r.column}: {r.reason}" for r in batch.rejects)
-                rows = batch.splits == SPLITS.index("train")
-                COUNTER.add(batch.rows)
-                if rows.any():
-                    total.rows += int(rows.sum())
-                    self._counter.add(batch.select(rows), total)
-            total.terms = [total.counts()]  # merged, before it travels
-        yield unit.partition, total
+def _base(job: TransformJob) -> Path | None:
+    return None if job.base is None else statistics_folder(job.folders().transform(job.base))
 
 
 def _freeze_graph(pipeline: PipelineSpec, folder: Path, statistics: Path) -> None:
@@ -211,6 +136,7 @@ def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> Transf
             for name, target in pipeline.targets.items()
         ),
         partitions={partition.name: partition.fingerprint for partition in job.partitions},
+        base=job.base,
     )
 
 

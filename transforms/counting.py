@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from transforms.accumulators import Accumulated
 from transforms.contract.pipeline import PipelineSpec
-from transforms.graph import raw_columns, requests_of, tensor_spec
+from transforms.graph import missing_rows, raw_columns, requests_of, tensor_spec
 from transforms.requests import MomentsRequest, QuantilesRequest, Request, VocabularyRequest
 
 _trace_lock = threading.Lock()
@@ -27,11 +27,15 @@ class RequestCounter:
 
     def __init__(self, pipeline: PipelineSpec) -> None:
         self.requests: tuple[Request, ...] = ()
+        self._counted: tuple[str, ...] = ()
         specs = {n: tensor_spec(raw) for n, raw in raw_columns(pipeline, with_targets=True).items()}
 
         def values(raw: dict[str, tf.Tensor]) -> list[tf.Tensor]:
             self.requests = tuple(requests_of(pipeline, raw))
-            return [request.values for request in self.requests]
+            counted = [r.name for r in self.requests if isinstance(r, VocabularyRequest)]
+            missing = missing_rows(pipeline, raw, counted)
+            self._counted = tuple(missing)
+            return [*(request.values for request in self.requests), *missing.values()]
 
         traced = tf.function(values, input_signature=[specs], autograph=False)
         self._graph = traced.get_concrete_function()
@@ -57,16 +61,21 @@ class RequestCounter:
             total: What they are added to.
         """
         given = {name: tf.constant(values) for name, values in (self._unread | columns).items()}
-        for request, tensor in zip(self.requests, self._call(given), strict=True):
-            values = tensor.numpy()
+        found = [tensor.numpy() for tensor in self._call(given)]
+        numbers = {}
+        for request, values in zip(self.requests, found, strict=False):
             match request:
                 case VocabularyRequest():
                     total.add_terms(request.name, values)
                 case MomentsRequest():
+                    numbers[request.name] = values
                     # A series has a row for every step.
                     total.add_moments(request.name, values.reshape(-1, values.shape[-1]))
                 case QuantilesRequest():
                     total.add_quantiles(request.name, values)
+        total.sample.add(numbers)
+        for name, rows in zip(self._counted, found[len(self.requests) :], strict=True):
+            total.missing[name] += int(rows)
 
     def _call(self, given: dict[str, Any]) -> list[tf.Tensor]:
         found: list[tf.Tensor] = self._graph(given)

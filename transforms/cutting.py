@@ -110,8 +110,7 @@ def write_windows(
     """
     steps = read_long_table(pipeline, files, labelled=labelled)
     ends, straddling = _window_ends(pipeline, steps, labelled=labelled)
-    rows, length = len(steps.first), windows_of(pipeline).length
-    needed = length + (windows_of(pipeline).horizon if labelled else 0)
+    needed = windows_of(pipeline).length + (windows_of(pipeline).horizon if labelled else 0)
     begins = np.unique(steps.first)
     sizes = steps.last[begins] - begins + 1
     if len(ends) == 0:
@@ -122,8 +121,7 @@ def write_windows(
             action="Give more rows, or shorter windows (length, horizon).",
         )
     schema = window_schema(pipeline, steps.kept.schema, labelled=labelled)
-    row_bytes = 4 * max(1, len(steps.values)) * (2 * needed - length)
-    chunk = max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // row_bytes))
+    chunk = _chunk_rows(pipeline, len(steps.values), needed)
     with pq.ParquetWriter(path, schema) as writer:
         for start in range(0, len(ends), chunk):
             part = ends[start : start + chunk]
@@ -131,12 +129,25 @@ def write_windows(
             if on_windows is not None:
                 on_windows(start + len(part), len(ends))
     return WindowCounts(
-        rows=rows,
+        rows=len(steps.first),
         entities=len(begins),
         short=int((sizes < needed).sum()),
         windows=len(ends),
         straddling=straddling,
     )
+
+
+def _chunk_rows(pipeline: PipelineSpec, columns: int, needed: int) -> int:
+    """Returns how many windows are held at a time.
+
+    Args:
+        pipeline: The declaration.
+        columns: The columns of values, four bytes a number.
+        needed: The steps of a window with those next ones that it needs, which are held twice: as
+            a list and one by one.
+    """
+    row_bytes = 4 * max(1, columns) * (2 * needed - windows_of(pipeline).length)
+    return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // row_bytes))
 
 
 def _window_ends(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,22 @@ def requests_of(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> list
         raw = inputs[pipeline.raw_targets()[name].name]
         requests += TARGET_KINDS[target.kind].requests(name, target, raw)
     return requests
+
+
+def missing_rows(
+    pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor], names: Sequence[str]
+) -> Tensors:
+    """Returns how many rows have no value, int64 [], of some features and targets.
+
+    Args:
+        pipeline: The declaration.
+        inputs: Every raw column.
+        names: The features and targets.
+    """
+    raws = pipeline.raw_features() | pipeline.raw_targets()
+    usable = _usable_features(pipeline, inputs)
+    missing = {n: is_missing(raws[n], usable.get(n, inputs[raws[n].name])) for n in names}
+    return {n: tf.math.count_nonzero(rows) for n, rows in missing.items()}
 
 
 def _usable_features(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> Tensors:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.workspace import Workspace, replacing
 from transforms.formats import pieces, read_piece
 from transforms.hashing import key_bytes, key_hashes
 from transforms.source import open_filesystem
@@ -16,21 +18,38 @@ from transforms.source import open_filesystem
 _BATCH_ROWS = 65_536
 
 
-def check_unique(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int:
+@dataclass(frozen=True)
+class KeysChecked:
+    """Keys that are all different.
+
+    Attributes:
+        rows: Rows that have a key.
+        partitions_read: Partitions whose keys were read; those of the others were known.
+    """
+
+    rows: int
+    partitions_read: int
+
+
+def check_unique(
+    pipeline: PipelineSpec, partitions: Iterable[Partition], workspace: Workspace
+) -> KeysChecked:
     """Looks for a key that two rows share, and for any key at all.
 
-    Null keys are rejected later, row by row.
-
-    Holds 8 bytes a row.
-
-    Returns:
-        The number of rows that have a key.
+    Null keys are rejected later, row by row. The hashes of a partition's keys are kept, so that
+    only new partitions are read; they are 8 bytes a row, here and in memory.
 
     Raises:
         BraidError: Two rows share a key, which is named with its files; or no row has a key.
     """
     partitions = tuple(partitions)
-    rows = check_no_shared(pipeline, partitions)
+    paths = [workspace.keys(pipeline.source.key, p.name, p.fingerprint) for p in partitions]
+    missing = [not path.exists() for path in paths]
+    for path, partition, unknown in zip(paths, partitions, missing, strict=True):
+        if unknown:
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, _hashes(pipeline, [partition]))
+    rows = _refuse_equal(pipeline, partitions, [np.load(path) for path in paths])
     if rows == 0:
         files = sum(len(partition.files) for partition in partitions)
         raise BraidError(
@@ -39,13 +58,23 @@ def check_unique(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int
             received=f"none in {files} file{'s' if files != 1 else ''}",
             action=f"Fill the table, or correct source.key '{pipeline.source.key}'.",
         )
-    return rows
+    return KeysChecked(rows, sum(missing))
 
 
 def check_no_shared(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int:
     """Looks for a key that two rows share, and returns the number of rows that have a key."""
     partitions = tuple(partitions)
+    return _refuse_equal(pipeline, partitions, [_hashes(pipeline, partitions)])
+
+
+def _hashes(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> np.ndarray:
     found = [key_hashes(keys) for _, keys in _keys(pipeline, partitions)]
+    return np.concatenate(found) if found else np.zeros(0, np.uint64)
+
+
+def _refuse_equal(
+    pipeline: PipelineSpec, partitions: tuple[Partition, ...], found: list[np.ndarray]
+) -> int:
     hashes = np.sort(np.concatenate(found)) if found else np.zeros(0, np.uint64)
     shared = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
     if len(shared):

@@ -15,9 +15,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from transforms.contract import progress
-from transforms.contract.errors import BraidError, error_from_dict
+from transforms.contract.errors import BraidError, error_from_dict, storage_error
 from transforms.contract.source import BeamSpec
-from transforms.contract.workspace import storage_error
 
 Counters = dict[tuple[str, str], int]
 

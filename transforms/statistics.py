@@ -27,13 +27,21 @@ _SMALLEST_DEVIATION = 1e-12  # below it a column is constant, and is divided by 
 _NO_ROWS = 6  # sums of a column, all zero
 
 
-def freeze(requests: Iterable[Request], total: Accumulated, folder: Path) -> None:
+def statistics_folder(transform: Path) -> Path:
+    """Returns where a transform's frozen statistics lie."""
+    return transform / "statistics"
+
+
+def freeze(
+    requests: Iterable[Request], total: Accumulated, folder: Path, *, base: Path | None = None
+) -> None:
     """Writes the answer to every request: vocabularies, moments and quantiles.
 
     Args:
         requests: What the kinds ask for; their tensors are not looked at.
         total: What all training rows add up to.
         folder: Where the files go.
+        base: Where the statistics lie whose terms keep their ids, if there are some.
     """
     moments: dict[str, Any] = {}
     quantiles: dict[str, Any] = {}
@@ -42,7 +50,8 @@ def freeze(requests: Iterable[Request], total: Accumulated, folder: Path) -> Non
         width = int(request.values.shape[-1] or 0) if request.values.shape.rank else 0
         match request:
             case VocabularyRequest():
-                _write_vocabulary(counts, request, folder)
+                kept = () if base is None else read_terms(base, request.name)
+                _write_vocabulary(counts, request, folder, kept)
             case MomentsRequest():
                 moments[request.name] = _finished(total.moments.get(request.name), width)
             case QuantilesRequest():
@@ -53,8 +62,24 @@ def freeze(requests: Iterable[Request], total: Accumulated, folder: Path) -> Non
 
 
 def vocabulary_path(folder: Path, name: str) -> Path:
-    """Returns where a vocabulary lies: one term a line, most frequent first."""
+    """Returns where a vocabulary lies: one term a line, most frequent first.
+
+    One that keeps the ids of another has its terms first, in their order.
+    """
     return folder / "vocabularies" / f"{name}.txt"
+
+
+def read_terms(folder: Path, name: str) -> tuple[bytes, ...]:
+    """Returns a vocabulary's terms in the order of their ids; none if nothing was counted."""
+    path = vocabulary_path(folder, name)
+    # Lines end in "\n" alone: a label may have one of Unicode's other line breaks in it.
+    return tuple(path.read_bytes().split(b"\n")[:-1]) if path.exists() else ()
+
+
+def read_counts(folder: Path, name: str) -> tuple[int, ...]:
+    """Returns how often the training rows have each of these terms."""
+    path = _counts_path(folder, name)
+    return tuple(json.loads(path.read_text())) if path.exists() else ()
 
 
 def read_moments(folder: Path) -> dict[str, dict[str, list[float]]]:
@@ -70,13 +95,8 @@ def read_quantiles(folder: Path) -> dict[str, list[list[float]]]:
 def read_learnt(folder: Path, name: str) -> Learnt:
     """Returns what is known of one name; nothing if it asked for nothing."""
     moments = read_moments(folder)
-    terms: tuple[str, ...] = ()
-    counts: tuple[int, ...] = ()
-    path = vocabulary_path(folder, name)
-    if path.exists():
-        # Lines end in "\n" alone: a label may have one of Unicode's other line breaks in it.
-        terms = tuple(path.read_bytes().decode().split("\n")[:-1])
-        counts = tuple(json.loads(_counts_path(folder, name).read_text()))
+    terms = tuple(term.decode() for term in read_terms(folder, name))
+    counts = read_counts(folder, name)
     if name not in moments:
         return Learnt(terms, counts)
     column = moments[name]
@@ -101,20 +121,29 @@ def _quantiles_path(folder: Path) -> Path:
     return folder / "quantiles.json"
 
 
-def _write_vocabulary(counts: pa.Table, request: VocabularyRequest, folder: Path) -> None:
-    """Writes the most frequent terms; equal counts are in the order of the bytes."""
-    wanted = pc.field("name") == request.name
-    kept = counts.filter(wanted & (pc.field("count") >= request.minimum_count))
+def _write_vocabulary(
+    counts: pa.Table, request: VocabularyRequest, folder: Path, kept: tuple[bytes, ...]
+) -> None:
+    """Writes the terms that keep their ids, then the most frequent ones.
+
+    Equal counts are in the order of the bytes.
+    """
+    counted = counts.filter(pc.field("name") == request.name).drop_columns("name")
+    terms = counted["term"]
     usable = pc.and_(
-        pc.greater(pc.binary_length(kept["term"]), 0),
-        pc.invert(pc.match_substring_regex(kept["term"], _LINE_BREAK)),
+        pc.greater(pc.binary_length(terms), 0),
+        pc.invert(pc.match_substring_regex(terms, _LINE_BREAK)),
     )
+    wanted = pc.and_(usable, pc.greater_equal(counted["count"], request.minimum_count))
     order = [("count", "descending"), ("term", "ascending")]
-    kept = kept.filter(usable).sort_by(order)[: request.size]
-    terms = kept["term"].to_pylist() or [NO_TERM]
-    write_atomic(vocabulary_path(folder, request.name), b"".join(term + b"\n" for term in terms))
-    counted = json.dumps(kept["count"].to_pylist() or [0])
-    write_atomic(_counts_path(folder, request.name), counted)
+    chosen = counted.filter(wanted).sort_by(order)[: request.size]
+    known = pa.array([term for term in kept if term != NO_TERM], pa.binary())
+    added = chosen.filter(pc.invert(pc.is_in(chosen["term"], known)))
+    found = pc.fill_null(counted["count"].take(pc.index_in(known, terms)), 0)
+    written = [*known.to_pylist(), *added["term"].to_pylist()] or [NO_TERM]
+    write_atomic(vocabulary_path(folder, request.name), b"".join(term + b"\n" for term in written))
+    numbers = [*found.to_pylist(), *added["count"].to_pylist()] or [0]
+    write_atomic(_counts_path(folder, request.name), json.dumps(numbers))
 
 
 def _finished(sums: np.ndarray | None, width: int) -> dict[str, list[float]]:

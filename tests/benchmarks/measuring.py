@@ -18,10 +18,9 @@ from statistics import median
 from typing import Any
 
 from flows.process import STEP_ENVIRONMENT
+from tests.jobs import transform_job
 from transforms.contract.declaration import load
 from transforms.contract.jobs import TransformJob
-from transforms.identity import transform_fingerprint
-from transforms.source import scan
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("tensorflow", "tensorflow-transform", "apache-beam", "pyarrow", "numpy")
@@ -99,14 +98,7 @@ def job_of(declaration: str, scratch: Path) -> TransformJob:
     """Returns the job of a declaration's analysis and transform, with a workspace in `scratch`."""
     path = scratch / "pipeline.yaml"
     path.write_text(declaration)
-    pipeline = load(path)
-    partitions = scan(pipeline.source).partitions
-    return TransformJob(
-        pipeline=pipeline,
-        workspace=str(scratch / "workspace"),
-        transform=transform_fingerprint(pipeline, partitions),
-        partitions=partitions,
-    )
+    return transform_job(load(path), scratch / "workspace")
 
 
 def show(costs: Mapping[str, list[Cost]], rows: int) -> None:

@@ -18,11 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.jobs import transform_job
 from transforms.analysis import analyze
 from transforms.contract.declaration import parse
-from transforms.contract.jobs import TransformJob
-from transforms.identity import transform_fingerprint
-from transforms.source import scan
 
 _COUNTS = (3, 365)
 _ROWS = 200  # a partition
@@ -62,14 +60,7 @@ def _refit(folder: Path, count: int) -> dict[str, Any]:
             "targets": {"sold": {"kind": "binary"}},
         }
     )
-    partitions = scan(pipeline.source).partitions
-    job = TransformJob(
-        pipeline=pipeline,
-        workspace=str(folder / "workspace"),
-        transform=transform_fingerprint(pipeline, partitions),
-        partitions=partitions,
-    )
-    return analyze(job.model_dump_json())
+    return analyze(transform_job(pipeline, folder / "workspace").model_dump_json())
 
 
 def _write_partition(path: Path, day: int) -> None:

@@ -48,14 +48,29 @@ def _change(project: Path, **changes) -> Path:
 
 
 def test_help_loads_no_library_but_the_command_lines():
+    libraries = (*_HEAVY, "pyarrow", "numpy", "pydantic", "rich")
     code = (
         "import sys\n"
-        "from flows.cli import cli\n"
-        "cli(['--help'], standalone_mode=False)\n"
-        f"print([name for name in {(*_HEAVY, 'pyarrow', 'numpy')} if name in sys.modules])"
+        "from flows.cli import main\n"
+        "sys.argv = ['braid', '--help']\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        f"    print([name for name in {libraries} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "Bring the model up to date" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_a_run_loads_before_it_has_something_to_do_is_no_framework():
+    libraries = (*_HEAVY, "matplotlib")
+    code = (
+        "import sys\n"
+        "import flows.launch, flows.progress, flows.report, flows.run\n"
+        f"print([name for name in {libraries} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 
 

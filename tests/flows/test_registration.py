@@ -15,6 +15,7 @@ from transforms.contract.declaration import parse
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition
 from transforms.contract.workspace import Workspace
+from transforms.identity import TransformChoice
 
 
 def test_a_version_tells_what_it_saw_in_source_order_and_its_whole_declaration(
@@ -47,7 +48,7 @@ def test_a_version_tells_what_it_saw_in_source_order_and_its_whole_declaration(
         pipeline,
         workspace,
         run,
-        transform="t",
+        choice=TransformChoice("t"),
         partitions=partitions,
         reporter=Reporter(Console(file=io.StringIO())),
     )

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from flows.record import GateRecord, ModelVersion, RunRecord, StepRecord
 from flows.report import markdown, metric_table, show, write_report
+from transforms.contract.drift import Distance, DriftSpec, JudgedDrift, MeasuredDrift
 from transforms.contract.manifest import RejectCount
 
 
@@ -55,6 +56,20 @@ def record() -> RunRecord:
         gate=GateRecord(passed=True, reasons=("test_sold_auc 0.91 is at least 0.7.",)),
         model=ModelVersion(name="flats", version="3"),
     )
+
+
+def _drifted() -> JudgedDrift:
+    measured = MeasuredDrift(
+        transform="t0",
+        partitions={"day=2": "f"},
+        rows=1200,
+        features={
+            "area": Distance(distance=0.3125, measured=0.34, chance=0.13),
+            "city": Distance(distance=0.02, measured=0.15, chance=0.15),
+            "price": Distance(distance=0.0, measured=0.1, chance=0.12),
+        },
+    )
+    return DriftSpec(threshold=0.1, features={"city": 0.2}).judge(measured)
 
 
 def _shown(record: RunRecord) -> str:
@@ -128,3 +143,20 @@ def test_pictures_of_test_rows_are_drawn(record, tmp_path):
 def test_a_run_without_history_or_evaluation_still_has_a_report(record, tmp_path):
     write_report(tmp_path, record)
     assert (tmp_path / "report.png").exists()
+
+
+def test_drift_is_told_with_its_thresholds_the_worst_first(record, tmp_path):
+    without = tmp_path / "without"
+    for folder in (without, tmp_path):
+        folder.mkdir(exist_ok=True)
+        write_report(folder, record)
+        record.drift = _drifted()
+    write_report(tmp_path, record)
+    text = (tmp_path / "summary.md").read_text()
+    assert "## Drift of 1,200 new training rows" in text
+    assert "| area | 0.312 | 0.100 | 0.340 | 0.130 |" in text
+    assert text.index("| area |") < text.index("| city | 0.020 | 0.200 |") < text.index("| price |")
+    assert "Drift" not in (without / "summary.md").read_text()
+    drawn, plain = (Image.open(folder / "report.png") for folder in (tmp_path, without))
+    assert drawn.tobytes() != plain.tobytes()
+    assert "0.312" in _shown(record)

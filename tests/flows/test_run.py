@@ -6,8 +6,10 @@ import os
 
 import pytest
 
+from flows.attempt import new_attempt
 from flows.record import RunRecord, StepRecord, read_record, read_records, write_record
 from flows.run import Identity, finished_run, identity_of, is_going_on, open_run, up_to_date_run
+from tests.flows.test_gpu import Job
 from transforms.contract.declaration import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, SourceFile
@@ -147,6 +149,13 @@ def test_an_unfinished_run_of_other_rows_is_abandoned_and_gives_its_checkpoints_
     assert read_record(first.folder).status == "abandoned"
     assert [path.name for path in first.folder.iterdir()] == ["run.json"]
     assert _open(workspace).folder not in (first.folder, second.folder), "it stays abandoned"
+
+
+def test_what_an_abandoned_run_handed_over_is_given_up(workspace):
+    first = _open(workspace)
+    attempt = new_attempt(first.folder, "train", Job())
+    _open(workspace, OTHER)
+    assert attempt.is_given_up()
 
 
 @pytest.mark.parametrize("status", ["promoted", "refused"])

@@ -18,13 +18,14 @@ from flows.record import StepRecord, write_record
 from flows.run import identity_of, open_run
 from flows.status import PipelineStatus, status_of, status_table
 from transforms.contract.declaration import load
+from transforms.contract.drift import Distance, MeasuredDrift
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.manifest import RejectCount, Shard, ShardManifest, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, exclusive_lock, write_atomic
 from transforms.cutting import write_windows_of_run
-from transforms.identity import transform_of_run
+from transforms.identity import TransformChoice, Undecided, choose_transform
 from transforms.source import scan
 from transforms.windows import windows_partition
 
@@ -71,7 +72,9 @@ def _run(project: Path, *overrides: str, rejected: int = 0, end: str = "promoted
     partitions = scan(pipeline.source).partitions
     if pipeline.source.windows is not None:
         partitions = (windows_partition(pipeline, partitions),)
-    transform = transform_of_run(pipeline, partitions, workspace)
+    choice = choose_transform(pipeline, partitions, workspace)
+    assert isinstance(choice, TransformChoice)
+    transform = choice.name
     identity = identity_of(pipeline, transform, partitions)
     run = open_run(workspace, pipeline, identity, transform=transform, partitions=partitions)
     manifest = TransformManifest(
@@ -159,6 +162,41 @@ def test_a_refit_says_what_it_is_for(project):
     assert _states(status)["day=2026-02-02"] == "new"
     (plan,) = status.lines
     assert ": refit is always, and 1 new; transforms all of 4 partition(s); trains on" in plan
+
+
+def test_what_drift_decides_is_measured_first_and_then_told(project):
+    by_drift = "transform.refit=when_drifted"
+    _run(project, by_drift)
+    pipeline, workspace = _open(project, by_drift)
+    _write(project, "2026-02-02")
+    before = sorted(workspace.root.rglob("*"))
+    (plan,) = _status(project, by_drift).lines
+    assert plan.startswith("A run first measures the drift of 1 new partition (so does --measure);")
+    assert "; without a refit it reuses transform " in plan
+    assert "and transforms 1 new of 4 partitions; trains on all of 4" in plan
+    assert sorted(workspace.root.rglob("*")) == before, "looking writes nothing"
+
+    found = choose_transform(pipeline, scan(pipeline.source).partitions, workspace)
+    assert isinstance(found, Undecided)
+    new = {part.name: part.fingerprint for part in found.new}
+    measured = MeasuredDrift(
+        transform=found.newest,
+        partitions=new,
+        rows=2,
+        features={
+            "area": Distance(distance=0.02, measured=0.1, chance=0.08),
+            "sold": Distance(distance=0.0, measured=0.0, chance=0.3),
+        },
+    )
+    write_atomic(workspace.drift(found.newest, new), measured.model_dump_json())
+    status = _status(project, by_drift)
+    assert _states(status)["day=2026-02-02"] == "new"
+    (plan,) = status.lines
+    assert plan.startswith(f"A run reuses transform {found.newest[:4]}: no refit, drift 0.02 (area)"
+                           " below 0.1; transforms 1 new of 4 partitions; ")  # fmt: skip
+    (plan,) = _status(project, by_drift, "transform.drift.threshold=0.01").lines
+    assert plan.startswith("A run computes transform ")
+    assert ": refit, drift 0.02 of area above 0.01; transforms all of 4 partition(s)" in plan
 
 
 def test_a_partition_with_too_many_rejects_is_marked(project):

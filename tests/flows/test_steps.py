@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from flows.backfill_record import BackfillRecord, write_backfill
 from flows.progress import Reporter
+from flows.record import now
 from flows.run import Identity, open_run
 from flows.session import Session
 from flows.steps import count_rows, transform_lock
@@ -18,6 +21,7 @@ from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.manifest import Shard, ShardManifest, TransformManifest
 from transforms.contract.workspace import Workspace, exclusive_lock
+from transforms.identity import TransformChoice
 
 OURS, OTHERS = "aaaa", "bbbb"
 DAY_1 = Partition(name="day=1", value="1", fingerprint="f1", files=())
@@ -44,7 +48,12 @@ def _session(workspace: Workspace, *partitions: Partition, **changes) -> Session
     )
     reporter = Reporter(Console(file=io.StringIO()))
     return Session(
-        pipeline, workspace, run, transform=OURS, partitions=partitions, reporter=reporter
+        pipeline,
+        workspace,
+        run,
+        choice=TransformChoice(OURS),
+        partitions=partitions,
+        reporter=reporter,
     )
 
 
@@ -54,18 +63,21 @@ def _write(path: Path, text: str = "x") -> Path:
     return path
 
 
-def _transform(workspace: Workspace, name: str) -> None:
+def _transform(
+    workspace: Workspace, name: str, *parts: Partition, declaration: str = "d", age: int = 0
+) -> None:
     manifest = TransformManifest(
         fingerprint=name,
-        declaration="d",
+        declaration=declaration,
         raw_features={},
         raw_targets={},
         stored=(),
         targets={},
         rows=1,
-        partitions={},
+        partitions={part.name: part.fingerprint for part in parts},
     )
-    _write(workspace.transform(name) / "transform.json", manifest.model_dump_json())
+    path = _write(workspace.transform(name) / "transform.json", manifest.model_dump_json())
+    os.utime(path, (10**9 - age,) * 2)
 
 
 def _commit(workspace: Workspace, transform: str, part: Partition) -> Path:
@@ -223,3 +235,98 @@ def test_the_names_of_tasks_tell_the_partitions_in_the_order_of_the_source(works
     assert _session(workspace, DAY_1).title == "flats, day=1"
     many = [Partition(name=f"day={n}", value=str(n), fingerprint="f", files=()) for n in (9, 10)]
     assert _session(workspace, *many).title == "flats, day=9 to day=10 (2 partitions)"
+
+
+def _declaration(workspace: Workspace) -> str:
+    return _session(workspace, DAY_1).pipeline.data_fingerprint()
+
+
+def _statistics(workspace: Workspace, declaration: str, part: Partition) -> Path:
+    return _write(workspace.statistics(declaration, part.name, part.fingerprint))
+
+
+def test_older_transforms_of_the_same_declaration_go_once_the_new_shards_are_there(workspace):
+    mine = _declaration(workspace)
+    _transform(workspace, "old", DAY_1, declaration=mine, age=2)
+    _transform(workspace, OURS, DAY_1, DAY_2, declaration=mine)
+    _transform(workspace, OTHERS, DAY_1, declaration="d", age=3)
+    old, others = _commit(workspace, "old", DAY_1), _commit(workspace, OTHERS, DAY_1)
+    drift = _write(workspace.drift("old", {"day=2": "f2"}))
+    session = _session(workspace, DAY_1, DAY_2)
+    _commit(workspace, OURS, DAY_1)
+    with transform_lock(session):
+        assert old.exists(), "until the new shards are there"
+        _commit(workspace, OURS, DAY_2)
+    assert workspace.read_transform("old") is None
+    gone = [workspace.transform("old"), old.parent, drift.parent, workspace.root / "rejects/old"]
+    assert not any(path.exists() for path in gone)
+    assert "removed 1 older transform(s)" in session.reporter.console.file.getvalue()
+    assert others.exists(), "another declaration's"
+    assert workspace.read_transform(OTHERS) is not None
+    assert list(workspace.root.rglob(".tmp-*")) == []
+
+
+def test_a_transform_that_another_pipeline_works_with_stays(workspace):
+    mine = _declaration(workspace)
+    for number, name in enumerate(("run's", "backfill's", "locked", OURS)):
+        _transform(workspace, name, DAY_1, declaration=mine, age=9 - number)
+        _commit(workspace, name, DAY_1)
+    run = _session(workspace, DAY_1, name="other")
+    run.record.transform = "run's"
+    run.save()
+    backfill = BackfillRecord(
+        backfill_id="b", pipeline="third", pid=1, started=now(), workers=1, train="none",
+        transform="backfill's", partitions=[],
+    )  # fmt: skip
+    write_backfill(workspace.backfills("third") / "b", backfill)
+    with (
+        exclusive_lock(workspace.lock("transform", "locked"), holder="locked"),
+        transform_lock(_session(workspace, DAY_1)),
+    ):
+        pass
+    kept = [path.name for path in (workspace.root / "transforms").iterdir()]
+    assert sorted(kept) == ["aaaa", "backfill's", "locked", "run's"]
+    assert workspace.is_committed("run's", "day=1", "f1")
+
+
+def test_statistics_of_partitions_that_changed_or_are_gone_go(workspace):
+    mine = _declaration(workspace)
+    frozen = DAY_1.model_copy(update={"fingerprint": "f1a"})
+    _transform(workspace, OURS, frozen, declaration=mine)
+    _commit(workspace, OURS, DAY_1)
+    other = _session(workspace, DAY_2, name="other")
+    parts = [DAY_1, frozen, DAY_2, DAY_1.model_copy(update={"fingerprint": "f0"})]
+    now_, of_the_transform, of_another_run, old = (
+        _statistics(workspace, mine, part) for part in parts
+    )
+    killed = _write(now_.with_name(".tmp-1234-day=3"))
+    writing = _write(now_.with_name(".tmp-5678-day=3"))
+    os.utime(killed, (1, 1))
+    foreign = _statistics(workspace, "d", DAY_1)
+    keys = [_write(workspace.keys("id", part.name, part.fingerprint)) for part in parts]
+    with transform_lock(_session(workspace, DAY_1)):
+        pass
+    kept = [now_, of_the_transform, of_another_run, writing, foreign]
+    assert [path.exists() for path in (*kept, old, killed)] == [True] * 5 + [False] * 2
+    assert other.record.partitions == {"day=2": "f2"}
+    assert [path.exists() for path in keys] == [True, False, True, False]
+
+
+def test_windows_of_a_table_that_changed_go_unless_another_run_reads_them(workspace):
+    windows = {"time": "day", "length": 1, "values": ["area"]}
+    declared = {
+        "source": {"path": "/data", "key": "id", "windows": windows},
+        "split": {"by": "time", "column": "day", "validation_from": 2, "test_from": 3},
+    }
+    _transform(workspace, OURS)
+    past = [Partition(name="all", value=None, fingerprint=f, files=()) for f in ("w1", "w2", "w3")]
+    folders = [_write(workspace.windows(p.fingerprint) / "windows.parquet") for p in past]
+    unknown = _write(workspace.windows("w9") / "windows.parquet")
+    _session(workspace, past[1], name="other", **declared)
+    for part in past:
+        _commit(workspace, OURS, part)
+        session = _session(workspace, part, **declared)
+    with transform_lock(session):
+        pass
+    assert [path.exists() for path in folders] == [False, True, True]
+    assert unknown.exists(), "no run of this pipeline cut it"

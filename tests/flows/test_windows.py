@@ -17,7 +17,7 @@ from flows.windows import cut_windows
 from transforms.contract.declaration import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace import Workspace, exclusive_lock
-from transforms.identity import transform_of_run
+from transforms.identity import TransformChoice, transform_fingerprint
 
 
 @pytest.fixture
@@ -44,12 +44,17 @@ def _session(folder: Path, workspace: Workspace, **windows) -> Session:
         }
     )
     partitions = scan_source(pipeline)
-    name = transform_of_run(pipeline, partitions, workspace)
+    name = transform_fingerprint(pipeline, partitions)
     identity = identity_of(pipeline, name, partitions)
     run = open_run(workspace, pipeline, identity, transform=name, partitions=partitions)
     reporter = Reporter(Console(file=io.StringIO(), width=200))
     return Session(
-        pipeline, workspace, run, transform=name, partitions=partitions, reporter=reporter
+        pipeline,
+        workspace,
+        run,
+        choice=TransformChoice(name),
+        partitions=partitions,
+        reporter=reporter,
     )
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.trainer.interrupted import train_until
 from tests.trainer.world import DECLARATION, pipeline_of, training_with
 from trainer.augment import Augmenter
-from trainer.epoch import EpochRunner
 from trainer.training import train
 from transforms.contract.augment import AlignedGeometry, Augmentation
 
@@ -145,15 +145,7 @@ def test_a_resumed_training_draws_the_changes_of_an_undisturbed_one(trainer_worl
     whole = trainer_world.job("augmented", pipeline)
     train(whole)
     broken = trainer_world.job("augmented-and-killed", pipeline)
-
-    def interrupt(_self, epoch, done, _logs, _began):
-        if (epoch, done) == (1, 2):
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochRunner, "_tell", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train(broken)
+    train_until(broken, epoch=1, step=2)
     train(broken)
     assert losses(broken) == losses(whole)
     plain = trainer_world.job("not-augmented", pipeline_of(training=pipeline.training.model_dump()))

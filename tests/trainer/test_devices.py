@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.jobs import output_of
 from tests.trainer.test_training import outcome
 from tests.trainer.world import DECLARATION, pipeline_of, training_with
 from trainer.devices import part, strategy_for
@@ -42,20 +41,6 @@ def test_one_device_needs_no_strategy_and_adversarial_training_says_that_it_uses
     )
 
 
-def on_two_devices(job, folder):
-    # A process of its own: the number of devices is fixed when TensorFlow starts.
-    file = folder / "job.json"
-    file.write_text(job.model_dump_json())
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.trainer.two_devices", str(file)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 @pytest.mark.parametrize("balance", ["fixed", "uncertainty"])
 def test_two_devices_learn_what_one_does(trainer_world, tmp_path, balance):
     # Every device draws its own dropout, and normalizes pictures by its own rows. Without both,
@@ -76,7 +61,8 @@ def test_two_devices_learn_what_one_does(trainer_world, tmp_path, balance):
     one = trainer_world.job(f"one-{balance}", pipeline)
     assert train(one)["devices"] == 1
     two = trainer_world.job(f"two-{balance}", pipeline)
-    result = on_two_devices(two, tmp_path)
+    found = output_of("tests.trainer.two_devices", two, tmp_path)
+    result = json.loads(found.splitlines()[-1])
     assert (result["devices"], result["warnings"]) == (2, [])
     (history, weights), (wanted_history, wanted_weights) = outcome(two), outcome(one)
     for (loss, losses, validation), wanted in zip(history, wanted_history, strict=True):

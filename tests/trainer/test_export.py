@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from tests.trainer.world import SCALE, example, raw_rows
 from trainer.evaluation import predictor
-from trainer.export import argument_names, export
+from trainer.export import argument_names, export, parse_examples
 from trainer.serving import load
 from trainer.shards import shard_files
 from trainer.stream import BatchLayout, evaluation_batches
+from transforms.contract.features import RawColumn
 
 # What a serving machine does: TensorFlow, the export, nothing else.
 FRESH = """
@@ -103,7 +104,7 @@ def test_the_export_knows_its_declaration_and_is_made_once(trainer_run, scorer):
 
 
 def test_the_vocabulary_file_is_in_the_export(trainer_run, run_folder):
-    assert [p.name for p in (run_folder / "export" / "assets").iterdir()] == ["colors.txt"]
+    assert [p.name for p in (run_folder / "export" / "assets").iterdir()] == ["color.txt"]
     assert trainer_run.results["export"]["bytes"] > 10_000
 
 
@@ -124,3 +125,28 @@ def test_argument_names_never_clash(columns):
     names = argument_names(columns)
     assert len(set(names.values())) == len(columns)
     assert all(name.isascii() and name.isidentifier() for name in names.values())
+
+
+def test_lists_in_examples_are_cut_as_in_the_shards():
+    columns = (
+        RawColumn(name="labels", dtype="string", shape=(2,), padded=True),
+        RawColumn(name="steps", dtype="float32", shape=(2, 2), padded=True),
+    )
+    labels = ([b"a", b"b", b"c"], [b"", b"b"], [])
+    steps = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 2.0], [])
+    records = [
+        tf.train.Example(
+            features=tf.train.Features(
+                feature={
+                    "labels": tf.train.Feature(bytes_list=tf.train.BytesList(value=texts)),
+                    "steps": tf.train.Feature(float_list=tf.train.FloatList(value=numbers)),
+                }
+            )
+        ).SerializeToString()
+        for texts, numbers in zip(labels, steps, strict=True)
+    ]
+    found = parse_examples(tf.constant(records), columns)
+    assert found["labels"].numpy().tolist() == [[b"a", b"b"], [b"b", b""], [b"", b""]]
+    nan = np.nan
+    wanted = [[[1, 2], [3, 4]], [[1, 2], [nan, nan]], [[nan, nan], [nan, nan]]]
+    np.testing.assert_array_equal(found["steps"], wanted)

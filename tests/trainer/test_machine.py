@@ -9,10 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from flows.attempt import new_attempt
 from tests.trainer.machine import closure, declared, make_environment
 from tests.trainer.world import pipeline_of, training_with
 
-ETL = ("apache_beam", "tensorflow_transform", "tfx_bsl", "pyarrow")
+ETL = ("apache_beam", "tensorflow_transform", "tfx_bsl", "pyarrow", "matplotlib", "PIL")
+# What a worker of the `gpu` pool does, but for the worker.
+HANDED_OVER = """
+import sys
+from flows.engine import configure
+
+configure()
+from flows.gpu import run_trainer_step
+
+run_trainer_step.fn(*sys.argv[1:])
+"""
 REGISTER = """
 import sys
 from pathlib import Path
@@ -36,8 +47,8 @@ def run(python, *arguments):
     environment = {n: v for n, v in os.environ.items() if not n.startswith("PYTHON")}
     child = subprocess.Popen(
         [str(python), *arguments],
-        cwd=Path(__file__).parents[2],
-        env=environment | {"PYTHONDONTWRITEBYTECODE": "1"},
+        env=environment
+        | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
         stdin=subprocess.PIPE,  # a step ends when it is closed
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -65,12 +76,12 @@ def test_a_training_machine_trains_exports_evaluates_checks_and_registers(
     python, trainer_world, tmp_path
 ):
     job = trainer_world.job("machine", pipeline_of(training=training_with(epochs=1)))
-    file = tmp_path / "job.json"
-    file.write_text(job.model_dump_json())
-    for step in ("train", "export", "evaluate", "check"):
-        code, output = run(python, "-m", "trainer", step, str(file))
-        assert code == 0, output[-3000:]
     folder = Path(job.run_folder)
+    for step in ("train", "export", "evaluate", "check"):
+        attempt = new_attempt(folder, step, job)
+        code, output = run(python, "-c", HANDED_OVER, step, str(attempt.folder))
+        assert code == 0, output[-3000:]
+        assert attempt.outcome().result is not None
     assert json.loads((folder / "evaluation.json").read_text())["parity"] < 1e-4
     code, output = run(python, "-c", REGISTER, str(tmp_path / "workspace"), str(folder / "export"))
     assert code == 0, output[-3000:]

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.trainer.interrupted import train_until
 from tests.trainer.world import DECLARATION, pipeline_of, raw_rows, training_with, with_stored
-from trainer.checkpoint import Checkpoints
-from trainer.epoch import EpochRunner
 from trainer.evaluation import evaluate
 from trainer.export import export
 from trainer.noise import draw
@@ -100,16 +99,7 @@ def test_a_training_that_is_interrupted_sees_the_same_noise(world, monkeypatch):
     pipeline = pipeline_with_noise(epochs=4, early_stopping_patience=None)
     undisturbed, interrupted = (world.job(name, pipeline) for name in ("calm", "interrupted"))
     train(undisturbed)
-
-    def interrupt(_self, epoch, done, _logs, _began):
-        if (epoch, done) == (2, 3):
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochRunner, "_tell", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train(interrupted)
-    assert Checkpoints(Path(interrupted.run_folder) / "training").state().epochs == 2
+    train_until(interrupted, epoch=2, step=3)
     train(interrupted)
     arrays = [
         np.load(Path(job.run_folder) / "training" / "epoch-0003.npz")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.jobs import train_job
 from tests.transforms.conftest import Table, write_rows
 from trainer.evaluation import evaluate
 from trainer.export import export
@@ -15,7 +16,6 @@ from trainer.serving import Scorer, check, load
 from trainer.training import train
 from transforms.analysis import analyze
 from transforms.contract.declaration import parse
-from transforms.contract.jobs import PartitionRef, TrainJob
 from transforms.transform import transform
 
 ROWS = 60
@@ -67,15 +67,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scorer, dict[str
     transform(job.model_dump_json())
     folder = root / "run"
     folder.mkdir()
-    done = TrainJob(
-        pipeline=pipeline,
-        workspace=job.workspace,
-        transform=job.transform,
-        partitions=tuple(
-            PartitionRef(name=part.name, fingerprint=part.fingerprint) for part in job.partitions
-        ),
-        run_folder=str(folder),
-    )
+    done = train_job(job, folder)
     train(done)
     export(done)
     result = evaluate(done)
@@ -98,3 +90,11 @@ def test_a_scored_series_may_be_short_have_holes_or_be_missing(finished: Any) ->
     assert found[0] == pytest.approx(found[1], rel=1e-5)
     assert found[0] != pytest.approx(found[2], rel=1e-5)
     assert found[3] == pytest.approx(found[4], rel=1e-5)
+
+
+def test_of_a_scored_series_the_first_steps_are_read(finished: Any) -> None:
+    scorer, _ = finished
+    longer = [[float(step), 1.0] for step in range(8)]  # the declared length is 6
+    beat = [[1.0, 2.0, 3.0, 4.0, 5.0]] * 2
+    found = scorer.score({"track": [longer, longer[:6]], "beat": beat})["price"]
+    assert found[0] == found[1]

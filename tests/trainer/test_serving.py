@@ -55,6 +55,18 @@ def test_labels_are_spelt_as_in_the_shards():
     assert found.tolist() == [[b"true", b""], [b"3", b"4"], [b"a", b""], [b"", b""], [b"", b""]]
 
 
+def test_lists_of_any_length_are_cut_as_in_the_shards():
+    labels = RawColumn(name="c", dtype="string", shape=(2,), padded=True)
+    found = _as_input(labels, [["a", "b", "c"], [None, "", "b"], ["c"]], 3)
+    assert found.tolist() == [[b"a", b"b"], [b"b", b""], [b"c", b""]]
+    series = RawColumn(name="c", dtype="float32", shape=(2, 1), padded=True)
+    found = _as_input(series, [[1.0, 2.0, 3.0], [4.0]], 2)
+    np.testing.assert_array_equal(found[..., 0], [[1.0, 2.0], [4.0, np.nan]])
+    steps = RawColumn(name="c", dtype="float32", shape=(2, 2), padded=True)
+    with pytest.raises(BraidError, match=r"expected \[any, 2\] entries .* received \[1, 3\]"):
+        _as_input(steps, [[[1.0, 2.0, 3.0]]], 1)
+
+
 def test_no_rows_give_no_predictions(scorer):
     found = scorer.score({"color": []})
     assert {name: values.shape for name, values in found.items()} == {

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.trainer.interrupted import train_until
 from tests.trainer.world import pipeline_of, training_with
 from trainer.augment import Augmenter
 from trainer.checkpoint import Checkpoints, Position
@@ -79,19 +80,7 @@ def test_a_training_that_is_killed_before_a_checkpoint_within_the_epoch_starts_i
     trainer_world, long_pipeline, undisturbed, monkeypatch
 ):
     job = trainer_world.job("interrupted", long_pipeline)
-    steps = []
-
-    def interrupt(_self, epoch, done, _logs, _began):
-        steps.append((epoch, done))
-        if (epoch, done) == (4, 3):
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochRunner, "_tell", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train(job)
-        assert Checkpoints(Path(job.run_folder) / "training").state().epochs == 4
-        steps.clear()
+    train_until(job, epoch=4, step=3)
     train(job)
     assert_same(outcome(job), undisturbed)
 

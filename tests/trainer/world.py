@@ -57,7 +57,7 @@ DECLARATION: dict[str, Any] = {
 
 STORED = (
     StoredFeature(name="color", role="feature", kind="categorical", dtype="int64", shape=(),
-                  cardinality=5),
+                  cardinality=5, first_term=1),
     StoredFeature(name="price", role="feature", kind="numeric", dtype="float32", shape=()),
     StoredFeature(name="price__missing", role="indicator", kind="numeric", dtype="float32",
                   shape=()),
@@ -132,10 +132,10 @@ def raw_rows(numbers: Iterable[int]) -> dict[str, Any]:
 class Graph(tf.Module):
     """What the transform step exports, small."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, colors: tuple[str, ...]) -> None:
         super().__init__()
-        vocabulary = folder / "colors.txt"
-        vocabulary.write_text("\n".join(COLORS) + "\n")
+        vocabulary = folder / "color.txt"
+        vocabulary.write_text("\n".join(colors) + "\n")
         self.colors = tf.lookup.StaticVocabularyTable(
             tf.lookup.TextFileInitializer(
                 str(vocabulary),
@@ -213,6 +213,7 @@ class World:
 
     root: Path
     graph: Any
+    transform: str = "f00d"
 
     def job(self, run: str, pipeline: PipelineSpec | None = None, **changes: Any) -> TrainJob:
         folder = self.root / "runs" / run
@@ -220,7 +221,7 @@ class World:
         values = {
             "pipeline": pipeline or pipeline_of(),
             "workspace": str(self.root),
-            "transform": "f00d",
+            "transform": self.transform,
             "partitions": (
                 PartitionRef(name="day=1", fingerprint="p1"),
                 PartitionRef(name="day=2", fingerprint="p2"),
@@ -231,18 +232,25 @@ class World:
 
 
 def make_world(root: Path) -> World:
-    pipeline, workspace = pipeline_of(), Workspace(root)
-    graph_folder = workspace.transform("f00d") / "graph"
+    return add_transform(root, "f00d", COLORS)
+
+
+def add_transform(root: Path, fingerprint: str, colors: tuple[str, ...]) -> World:
+    """Transforms the rows with a vocabulary of colors; gives the world with that transform."""
+    workspace = Workspace(root)
+    graph_folder = workspace.transform(fingerprint) / "graph"
     graph_folder.parent.mkdir(parents=True)
-    graph = Graph(graph_folder.parent)
+    graph = Graph(graph_folder.parent, colors)
     tf.saved_model.save(graph, str(graph_folder))
-    (graph_folder.parent / "colors.txt").unlink()  # what is needed of it is in the SavedModel
-    manifest = manifest_of(pipeline)
+    (graph_folder.parent / "color.txt").unlink()  # what is needed of it is in the SavedModel
+    manifest = manifest_of(pipeline_of(), fingerprint)
+    color = STORED[0].model_copy(update={"cardinality": len(colors) + 2})
+    manifest = manifest.model_copy(update={"stored": (color, *STORED[1:])})
     (graph_folder.parent / "transform.json").write_text(manifest.model_dump_json())
     loaded = tf.saved_model.load(str(graph_folder))
-    write_partition(workspace, loaded, "day=1", "p1", range(0, 60))
-    write_partition(workspace, loaded, "day=2", "p2", range(60, 120))
-    return World(root, loaded)
+    for name, partition, rows in (("day=1", "p1", range(60)), ("day=2", "p2", range(60, 120))):
+        write_partition(workspace, loaded, name, partition, rows, fingerprint)
+    return World(root, loaded, fingerprint)
 
 
 def with_stored(world: World, root: Path, *stored: StoredFeature) -> World:
@@ -260,9 +268,14 @@ def split_of(number: int) -> str:
 
 
 def write_partition(
-    workspace: Workspace, graph: Any, name: str, fingerprint: str, numbers: range
+    workspace: Workspace,
+    graph: Any,
+    name: str,
+    fingerprint: str,
+    numbers: range,
+    transform: str = "f00d",
 ) -> None:
-    folder = workspace.shards("f00d", name, fingerprint)
+    folder = workspace.shards(transform, name, fingerprint)
     folder.mkdir(parents=True)
     shards = []
     for split in ("train", "validation", "test"):
@@ -274,7 +287,7 @@ def write_partition(
             shards.append(write_shard(folder, file, split, "stored", stored))
             if split == "test":
                 shards.append(write_shard(folder, f"raw-{file}", split, "raw", raw))
-    manifest = ShardManifest(transform="f00d", partition=name, partition_fingerprint=fingerprint,
+    manifest = ShardManifest(transform=transform, partition=name, partition_fingerprint=fingerprint,
                              shards=tuple(shards), rows=len(numbers))  # fmt: skip
     (folder / "manifest.json").write_text(manifest.model_dump_json())
 

@@ -14,11 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tests.jobs import transform_job
 from transforms.contract.declaration import parse
 from transforms.contract.jobs import TransformJob
 from transforms.contract.pipeline import PipelineSpec
-from transforms.identity import transform_fingerprint
-from transforms.source import scan
 
 
 def picture(color: tuple[int, int, int], kind: str = "PNG") -> bytes:
@@ -80,13 +79,7 @@ class Table:
 
     def job(self) -> TransformJob:
         """Returns the job over the partitions as they are now."""
-        partitions = scan(self.pipeline.source).partitions
-        return TransformJob(
-            pipeline=self.pipeline,
-            workspace=str(self.workspace),
-            transform=transform_fingerprint(self.pipeline, partitions),
-            partitions=partitions,
-        )
+        return transform_job(self.pipeline, self.workspace)
 
 
 def write_rows(rows: dict[str, list[Any]], path: Path, *, row_group_size: int = 50) -> None:

@@ -12,6 +12,7 @@ from transforms.analysis import analyze
 from transforms.contract.declaration import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.manifest import StoredFeature, TargetStatistics
+from transforms.contract.vocabulary import read_terms
 from transforms.counting import RequestCounter
 from transforms.graph import raw_columns
 
@@ -32,6 +33,20 @@ def test_manifest_tells_what_shards_store(mixed: Table) -> None:
     assert stored["area__missing"].role == "indicator"
     assert stored["group__weight"].role == "weight"
     assert "sold__weight" not in stored
+
+
+def test_vocabularies_are_assets_of_the_graph(mixed: Table) -> None:
+    job = mixed.job()
+    folder = job.folders().transform(job.transform)
+    manifest = job.folders().read_transform(job.transform)
+    assert manifest is not None
+    first = {stored.name: stored.first_term for stored in manifest.stored}
+    assert (first["color"], first["review"], first["photo"], first["group"]) == (1, 2, None, None)
+    assert read_terms(folder / "graph", "color") == (b"red",)
+    assert sorted(read_terms(folder / "graph", "review") or ()) == sorted(
+        [b"good", b"number", b"0", b"1", b"2", b"3"]
+    )
+    assert read_terms(folder / "graph", "photo") is None
 
 
 def test_statistics_are_those_of_the_training_rows(mixed: Table) -> None:

@@ -8,32 +8,46 @@ import pytest
 from tests.transforms.conftest import write_rows
 from transforms.contract.declaration import parse
 from transforms.contract.errors import BraidError
-from transforms.keys import check_unique
+from transforms.contract.workspace import Workspace
+from transforms.keys import KeysChecked, check_unique
 from transforms.source import scan
 
 
-def count(folder: Path) -> int:
+def count(folder: Path, **source: Any) -> KeysChecked:
     pipeline = parse(
         {
             "name": "p",
-            "source": {"path": str(folder), "key": "id"},
+            "source": {"path": str(folder), "key": "id"} | source,
             "features": {"area": {"kind": "numeric"}},
             "targets": {"sold": {"kind": "binary"}},
         }
     )
-    return check_unique(pipeline, scan(pipeline.source).partitions)
+    partitions = scan(pipeline.source).partitions
+    return check_unique(pipeline, partitions, Workspace(folder.parent / "workspace"))
 
 
 @pytest.mark.parametrize("keys", [["a", "b", None, None], [1, 2, None, None]])
 def test_keys_of_their_own_are_counted_without_nulls(tmp_path: Path, keys: list[Any]) -> None:
-    write_rows({"id": keys}, tmp_path / "a.parquet")
-    assert count(tmp_path) == 2
+    write_rows({"id": keys}, tmp_path / "data" / "a.parquet")
+    assert count(tmp_path / "data").rows == 2
+
+
+def test_keys_of_a_partition_are_read_once(tmp_path: Path) -> None:
+    days = {"partition_by": "day"}
+    for day in ("1", "2"):
+        write_rows({"id": [f"{day}a", f"{day}b"]}, tmp_path / "data" / f"day={day}" / "a.parquet")
+    assert count(tmp_path / "data", **days) == KeysChecked(rows=4, partitions_read=2)
+    write_rows({"id": ["3a"]}, tmp_path / "data" / "day=3" / "a.parquet")
+    assert count(tmp_path / "data", **days) == KeysChecked(rows=5, partitions_read=1)
+    write_rows({"id": ["2b", "3a"]}, tmp_path / "data" / "day=3" / "a.parquet")
+    with pytest.raises(BraidError, match=r"the key '2b' twice, in .*day=2/.* and in .*day=3/"):
+        count(tmp_path / "data", **days)
 
 
 def test_shared_key_is_named_with_both_files(tmp_path: Path) -> None:
-    write_rows({"id": ["a", "b", "c"]}, tmp_path / "a.parquet")
-    write_rows({"id": ["d", "b", "c"]}, tmp_path / "b.parquet")
+    write_rows({"id": ["a", "b", "c"]}, tmp_path / "data" / "a.parquet")
+    write_rows({"id": ["d", "b", "c"]}, tmp_path / "data" / "b.parquet")
     with pytest.raises(BraidError, match=r"the key 'b' twice, in .*a.parquet and in .*b.parquet"):
-        count(tmp_path)
+        count(tmp_path / "data")
     with pytest.raises(BraidError, match="2 keys are shared in all"):
-        count(tmp_path)
+        count(tmp_path / "data")

@@ -5,6 +5,7 @@ B batch, H height, W width, C channels or classes.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -95,12 +96,17 @@ def class_predictions(name: str, served: Served) -> Any:
     return served[name + PROBABILITIES_SUFFIX]
 
 
-BINARY_MASK = Head(
+# What every pixel has is served as it is.
+_of_pixels = partial(
+    Head,
     shape=stored_shape,
-    activation=lambda _spec: "sigmoid",
     loss=lambda spec: RowLoss(spec.loss),
     serve=serve,
     predictions=predictions,
+)
+
+BINARY_MASK = _of_pixels(
+    activation=lambda _spec: "sigmoid",
     metrics={
         "iou": lambda _spec: keras.metrics.BinaryIoU(target_class_ids=[1]),
         "dice": lambda _spec: Dice(),
@@ -120,12 +126,8 @@ CLASS_MASK = Head(
     },
 )
 
-CONTINUOUS = Head(
-    shape=stored_shape,
+CONTINUOUS = _of_pixels(
     activation=lambda spec: spec.activation,
-    loss=lambda spec: RowLoss(spec.loss),
-    serve=serve,
-    predictions=predictions,
     metrics={
         "mae": lambda _spec: keras.metrics.MeanAbsoluteError(),
         "mse": lambda _spec: keras.metrics.MeanSquaredError(),

@@ -15,12 +15,12 @@ from transforms.contract.encoders import (
     SharedEncoder,
     encoders_of,
 )
-from transforms.contract.features import Categorical, Noise, RawColumn, Text
+from transforms.contract.features import Categorical, Image, Noise, RawColumn, Text
 from transforms.contract.kinds import Feature
 from transforms.contract.model import DiscriminatorSpec, PartitionChoice
 from transforms.contract.pictures import check_augmentations, check_backbones, check_decoders
 from transforms.contract.source import WINDOW_SPLIT_COLUMN, HashSplit, TimeSplit
-from transforms.contract.targets import BinaryMask, ContinuousImage
+from transforms.contract.targets import BinaryMask, ContinuousImage, ImageTarget, Target
 
 ERROR_COLUMN = "error"  # of predictions: why a row could not be scored
 
@@ -115,6 +115,30 @@ def _class_weights_name_labels(pipeline: PipelineSpec) -> None:
                 f"@targets.{name}.class_weights weights for the labels '0' and '1', "
                 f"received {sorted(weights)}"
             )
+
+
+def _thresholds_are_of_what_drifts(pipeline: PipelineSpec) -> None:
+    """Refuses thresholds of what has no statistics, and a drift of windows."""
+    if pipeline.transform.refit == "when_drifted" and pipeline.source.windows is not None:
+        raise ValueError(
+            "@transform.refit always or never where source.windows is declared, as windows are one "
+            "partition, which is new as a whole, received 'when_drifted'"
+        )
+    declared = {**pipeline.features, **pipeline.targets}
+    measured = [name for name, spec in declared.items() if _has_statistics(spec)]
+    for name in pipeline.transform.drift.features:
+        if name not in measured:
+            why = "which has no statistics" if name in declared else "which is not declared"
+            raise ValueError(
+                f"@transform.drift.features.{name} a feature or target whose statistics a "
+                f"transform freezes ({', '.join(measured)}), received {name!r}, {why}"
+            )
+
+
+def _has_statistics(spec: Feature | Target) -> bool:
+    if isinstance(spec, Categorical):
+        return spec.encoding == "vocabulary"
+    return not isinstance(spec, Image | ImageTarget | Noise)
 
 
 def _the_model_takes_what_is_declared(pipeline: PipelineSpec) -> None:
@@ -263,6 +287,7 @@ CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
     _there_are_partitions_to_choose_from,
     _noise_stands_beside_columns,
     _class_weights_name_labels,
+    _thresholds_are_of_what_drifts,
     _the_model_takes_what_is_declared,
     _a_column_has_one_type,
     _encoders_fit_their_features,

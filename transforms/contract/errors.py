@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 
@@ -53,3 +54,19 @@ def error_from_dict(raw: dict[str, Any]) -> BraidError:
     """Rebuilds an error that crossed a process boundary with `BraidError.to_dict`."""
     fields = {name: raw[name] for name in ("place", "expected", "received", "action")}
     return _BY_NAME[raw["type"]](**fields)
+
+
+def storage_error(error: OSError, place: str) -> BraidError:
+    """Turns what the operating system says about a file into an error that says what to do."""
+    actions = {
+        errno.ENOSPC: "Free some space or give another --workspace, and run again: finished work "
+        "is kept.",
+        errno.EACCES: "Give this user access to it, or give another --workspace.",
+        errno.EROFS: "Give a --workspace on a file system that can be written.",
+    }
+    return BraidError(
+        str(error.filename or place),
+        expected="a file system that can be read and written",
+        received=error.strerror or str(error),
+        action=actions.get(error.errno or 0, "Correct what the message names, and run again."),
+    )

@@ -36,17 +36,19 @@ class Partition(Spec):
 
 
 class TransformJob(Spec):
-    """Analysis or transform of some partitions.
+    """Analysis or transform of some partitions, or how far they are from a transform's.
 
     Attributes:
         transform: The transform's fingerprint.
-        partitions: What to analyze, or what to transform.
+        partitions: What to analyze, to transform, or to measure.
+        base: The transform whose ids an analysis keeps.
     """
 
     pipeline: PipelineSpec
     workspace: str
     transform: str
     partitions: tuple[Partition, ...]
+    base: str | None = None
 
     def folders(self) -> Workspace:
         """Returns the workspace."""
@@ -71,6 +73,18 @@ class PartitionRef(Spec):
     fingerprint: str
 
 
+class WarmStart(Spec):
+    """The registered model whose weights a training begins with.
+
+    Attributes:
+        version: Its version.
+        folder: The folder of its export.
+    """
+
+    version: str
+    folder: str
+
+
 class TrainJob(Spec):
     """Training, evaluation and export of one run, on committed shards.
 
@@ -80,6 +94,7 @@ class TrainJob(Spec):
         partitions: The committed partitions that the data set consists of.
         run_folder: Where checkpoints, the model, its evaluation and its export go.
         champion: The folder of the present champion's export, to be scored on the same test rows.
+        warm_start: What the training begins with; None begins at random.
     """
 
     pipeline: PipelineSpec
@@ -88,6 +103,7 @@ class TrainJob(Spec):
     partitions: tuple[PartitionRef, ...]
     run_folder: str
     champion: str | None = None
+    warm_start: WarmStart | None = None
 
     def folders(self) -> Workspace:
         """Returns the workspace."""

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
@@ -31,7 +32,8 @@ from transforms.contract.features import (
     Sequence,
     Text,
 )
-from transforms.contract.imports import import_module
+from transforms.contract.fingerprint import fingerprint
+from transforms.contract.imports import import_module, module_text
 
 USER_KIND = "my_kinds.kind"  # the tag of all of a user's kinds
 
@@ -48,6 +50,29 @@ def user_module(kind: str, part: str) -> Any:
         DeclarationError: It cannot be imported.
     """
     return import_module(f"{kind}.{part}", f"kind {kind}")
+
+
+def user_code(features: Mapping[str, Any], *parts: str) -> dict[str, dict[str, str]]:
+    """Returns what names the code of the users' kinds among features, so that a change is seen.
+
+    The modules are read and not imported: the machine at hand may lack what they import. Of the
+    code that they import themselves nothing is known.
+
+    Args:
+        features: Declared features by name.
+        *parts: Which modules of a kind.
+
+    Returns:
+        By kind the fingerprint of each part's text. Braid's own kinds are not in it.
+
+    Raises:
+        DeclarationError: A module cannot be found.
+    """
+    kinds = sorted({spec.kind for spec in features.values() if is_user_kind(spec.kind)})
+    return {
+        kind: {part: fingerprint(module_text(f"{kind}.{part}", f"kind {kind}")) for part in parts}
+        for kind in kinds
+    }
 
 
 def _declared(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:

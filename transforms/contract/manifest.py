@@ -29,6 +29,9 @@ class StoredFeature(Spec):
         storage: How it lies in the record: "values", or a picture's "raw", "jpeg" or "png" bytes.
             What is "drawn" is in no record: it is noise.
         cardinality: The number of ids, for features that are ids.
+        first_term: The id of the first term, for ids that a vocabulary gave; `read_terms` has the
+            terms. Lower ids stand for no term, such as a missing value, and those beyond the last
+            term are buckets of unknown terms.
         distribution: What noise is drawn from.
         term_weights: A weight per id, for texts that declare them: the smooth inverse document
             frequency ln((1 + n) / (1 + d)) + 1 of a term that d of the n training rows have. The
@@ -43,6 +46,7 @@ class StoredFeature(Spec):
     shape: tuple[int, ...]
     storage: Literal["values", "raw", "jpeg", "png", "drawn"] = "values"
     cardinality: int | None = None
+    first_term: int | None = None
     distribution: Literal["normal", "uniform"] | None = None
     term_weights: tuple[float, ...] = ()
     padded: bool = False
@@ -76,7 +80,8 @@ class TransformManifest(Spec):
     """One frozen transform: `transforms/<fingerprint>/transform.json`.
 
     Beside it lie `graph/`, a SavedModel whose `transform` takes every raw column and whose
-    `transform_features` takes those of the features only, and `statistics/`.
+    `transform_features` takes those of the features only, with a vocabulary as the asset
+    `<feature>.txt`, and `statistics/`.
 
     Attributes:
         fingerprint: The transform's name.
@@ -88,6 +93,7 @@ class TransformManifest(Spec):
         rows: Training rows that were analyzed.
         partitions: The source partitions that were analyzed, with their fingerprints.
         unused: What the graph takes and the model does not.
+        base: The transform whose ids it keeps, if its vocabularies are stable.
     """
 
     fingerprint: str
@@ -99,6 +105,7 @@ class TransformManifest(Spec):
     rows: int
     partitions: dict[str, str]
     unused: tuple[RawColumn, ...] = ()
+    base: str | None = None
 
     def of_model(self, features: Container[str], targets: Container[str]) -> TransformManifest:
         """Returns the manifest as a model sees it that uses some features and targets."""

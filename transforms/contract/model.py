@@ -169,6 +169,11 @@ class TrainingSpec(Spec):
         shuffle_bytes: The shuffle buffer's size; what it holds is the trainer's memory for data.
         checkpoint_seconds: How often a checkpoint within the epoch is written, so that a killed
             training goes on from there; None writes one per epoch only.
+        warm_start: "champion" begins with the weights of the registry's present champion wherever
+            they fit, embedding rows by their terms and outputs by their labels; None begins at
+            random.
+        dispatch: Where training, export and evaluation run: "local", in processes of the machine
+            that the flow runs on, or "deployment", on a machine of the server's `gpu` pool.
     """
 
     partitions: Partitions = "all"
@@ -184,6 +189,8 @@ class TrainingSpec(Spec):
     mixed_precision: bool = False
     shuffle_bytes: PositiveInt = 256 * 1024 * 1024
     checkpoint_seconds: PositiveFloat | None = 60.0
+    warm_start: Literal["champion"] | None = None
+    dispatch: Literal["local", "deployment"] = "local"
     seed: NonNegativeInt = 17
 
 

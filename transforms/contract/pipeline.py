@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -11,8 +12,9 @@ from transforms.contract.decoders import UpsamplingDecoder
 from transforms.contract.encoders import BagOfWordsEncoder, Encoder, SharedEncoder, encoders_of
 from transforms.contract.features import FeatureSpec, Image, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
-from transforms.contract.kinds import Feature, is_user_kind
+from transforms.contract.kinds import Feature, is_user_kind, user_code
 from transforms.contract.model import Gate, GateSpec, ModelSpec, RegistrySpec, TrainingSpec
+from transforms.contract.schedule import ScheduleSpec
 from transforms.contract.source import (
     SPLITS,
     WINDOW_SPLIT_COLUMN,
@@ -33,6 +35,8 @@ TRANSFORM_VERSION = 1
 
 # Fields of a target that shape the training but not the shards.
 _TRAINING_FIELDS = {"loss", "loss_weight", "metrics", "class_weights", "activation"}
+# Fields of the training that say where it runs: moving it must not make another model.
+_PLACE_FIELDS = {"dispatch"}
 LOWER_IS_BETTER = {"mae", "mse", "rmse", "loss"}
 
 
@@ -50,6 +54,7 @@ class PipelineSpec(Spec):
     registry: RegistrySpec = RegistrySpec()
     transform: TransformSpec = TransformSpec()
     beam: BeamSpec = BeamSpec()
+    schedule: ScheduleSpec | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -165,6 +170,7 @@ class PipelineSpec(Spec):
                     for name, target in self.targets.items()
                 },
             }
+            | _code(self.features, "declaration", "transform")
         )
 
     def training_fingerprint(self) -> str:
@@ -176,9 +182,16 @@ class PipelineSpec(Spec):
                     for name, target in self.modelled().targets.items()
                 },
                 "model": self.model.model_dump(mode="json"),
-                "training": self.training.model_dump(mode="json"),
+                "training": self.training.model_dump(mode="json", exclude=_PLACE_FIELDS),
             }
+            | _code(self.modelled().features, "encoder")
         )
+
+
+def _code(features: Mapping[str, Any], *parts: str) -> dict[str, Any]:
+    # Nothing where all kinds are Braid's own, whose versions tell of a change.
+    code = user_code(features, *parts)
+    return {"code": code} if code else {}
 
 
 def is_better(metric: str, value: float, reference: float) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag, model_validator
 
+from transforms.contract.drift import DriftSpec
 from transforms.contract.spec import Spec
 
 Format = Literal["parquet", "csv", "jsonl", "arrow"]
@@ -214,6 +215,11 @@ class TransformSpec(Spec):
         refit: What new rows do to vocabularies and scales. "always" computes them anew from all
             training rows, which transforms every partition anew. "never" keeps the newest transform
             of the same features, targets and split, so that only new partitions are transformed.
+            "when_drifted" does so too unless the rows that it was not frozen on differ by too much.
+        drift: How much is too much.
+        vocabulary: What a refit does to ids. "refit" gives them anew, by falling frequency. With
+            "stable" known terms keep theirs and new ones come after them; those that are no longer
+            among the most frequent keep a slot too, so that a vocabulary may outgrow its size.
         shard_bytes: A shard is closed once it has this size. 128 MiB keeps the number of files
             small and is read in a second.
         min_shards: At least so many training shards in the whole data set, so that parallel
@@ -221,7 +227,9 @@ class TransformSpec(Spec):
         max_reject_fraction: More rejected rows than this, as a share of a run's rows, fail it.
     """
 
-    refit: Literal["always", "never"] = "always"
+    refit: Literal["always", "never", "when_drifted"] = "always"
+    drift: DriftSpec = DriftSpec()
+    vocabulary: Literal["refit", "stable"] = "refit"
     shard_bytes: PositiveInt = 128 * 1024 * 1024
     min_shards: PositiveInt = 8
     max_reject_fraction: Annotated[float, Field(ge=0, le=1)] = 0.05

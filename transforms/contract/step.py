@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import io
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import BraidError, storage_error
 from transforms.contract.progress import emit
-from transforms.contract.workspace import storage_error
 
 Step = Callable[[str], dict[str, Any]]
 
@@ -54,20 +52,6 @@ def run_step(steps: Mapping[str, Step], arguments: list[str]) -> int:
         return 1
     emit("result", result=result)
     return 0
-
-
-@contextlib.contextmanager
-def importing() -> Iterator[None]:
-    """Spares a step looking for garbage among what it imports, all of which stays.
-
-    TensorFlow and Beam make so many objects that looking through them takes a third of their start.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 class _LossyFile(io.FileIO):

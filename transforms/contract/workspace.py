@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from transforms.contract.drift import MeasuredDrift
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.manifest import ShardManifest, TransformManifest
 
-_TEMPORARY = ".tmp-"
+TEMPORARY = ".tmp-"  # of what is not whole yet
 _LONGEST_NAME = 200  # bytes, of the 255 that file systems allow; a path of folders may be longer
 _LOCK_RETRY_SECONDS = 0.2
+_STATISTICS_FORMAT = 2  # files of another one are not found, so that their partition is read again
 
 LockKind = Literal["run", "server", "transform", "registry", "windows"]
 
@@ -41,7 +42,16 @@ class Workspace:
     def statistics(self, declaration: str, partition: str, partition_fingerprint: str) -> Path:
         """Returns the file of what a partition's training rows add up to."""
         folder = self.root / "statistics" / declaration
-        return folder / f"{_address(partition, partition_fingerprint)}.arrow"
+        return folder / f"{_address(partition, partition_fingerprint)}.v{_STATISTICS_FORMAT}.arrow"
+
+    def keys(self, column: str, partition: str, partition_fingerprint: str) -> Path:
+        """Returns the file of the hashes of a partition's keys."""
+        folder = self.root / "keys" / fingerprint(column)
+        return folder / f"{_address(partition, partition_fingerprint)}.npy"
+
+    def drift(self, transform: str, partitions: Mapping[str, str]) -> Path:
+        """Returns the file of how far partitions are from those that a transform was frozen on."""
+        return self.root / "drift" / transform / f"{fingerprint(dict(partitions))}.json"
 
     def shards(self, transform: str, partition: str, partition_fingerprint: str) -> Path:
         """Returns the folder of a partition's shards."""
@@ -76,8 +86,17 @@ class Workspace:
         path = self.transform(fingerprint) / "transform.json"
         return TransformManifest.model_validate_json(path.read_text()) if path.exists() else None
 
+    def read_drift(self, transform: str, partitions: Mapping[str, str]) -> MeasuredDrift | None:
+        """Returns how far partitions are from a transform's, or None if it was not measured."""
+        path = self.drift(transform, partitions)
+        return MeasuredDrift.model_validate_json(path.read_text()) if path.exists() else None
+
     def newest_transform(self, declaration: str) -> TransformManifest | None:
         """Returns the transform that was committed last for what a declaration says of the data."""
+        return next(self.transforms_of(declaration), None)
+
+    def transforms_of(self, declaration: str) -> Iterator[TransformManifest]:
+        """Yields what was committed for what a declaration says of the data, the newest first."""
         files = sorted(
             self.transform("any").parent.glob("[!.]*/transform.json"),
             key=lambda path: path.stat().st_mtime_ns,
@@ -85,8 +104,7 @@ class Workspace:
         for path in reversed(files):
             manifest = TransformManifest.model_validate_json(path.read_text())
             if manifest.declaration == declaration:
-                return manifest
-        return None
+                yield manifest
 
     def read_shards(
         self, transform: str, partition: str, partition_fingerprint: str
@@ -124,7 +142,7 @@ def replacing(path: Path) -> Iterator[Path]:
     what a killed process left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield temporary
         if temporary.is_file():
@@ -154,7 +172,7 @@ def remove(path: Path) -> None:
 
 def remove_temporaries(folder: Path) -> None:
     """Removes what killed processes left under temporary names, in all subfolders too."""
-    for path in list(folder.rglob(f"{_TEMPORARY}*")):
+    for path in list(folder.rglob(f"{TEMPORARY}*")):
         remove(path)
 
 
@@ -208,19 +226,3 @@ def waiting_lock(
                 waiting = True
                 time.sleep(_LOCK_RETRY_SECONDS)
         yield descriptor
-
-
-def storage_error(error: OSError, place: str) -> BraidError:
-    """Turns what the operating system says about a file into an error that says what to do."""
-    actions = {
-        errno.ENOSPC: "Free some space or give another --workspace, and run again: finished work "
-        "is kept.",
-        errno.EACCES: "Give this user access to it, or give another --workspace.",
-        errno.EROFS: "Give a --workspace on a file system that can be written.",
-    }
-    return BraidError(
-        str(error.filename or place),
-        expected="a file system that can be read and written",
-        received=error.strerror or str(error),
-        action=actions.get(error.errno or 0, "Correct what the message names, and run again."),
-    )

@@ -10,7 +10,7 @@ import tensorflow_transform as tft
 from transforms.contract.features import ID_PATTERN, Categorical
 from transforms.requests import Fitted, Learnt, Request, VocabularyRequest
 
-_MISSING = 0
+_MISSING, _FIRST_TERM = 0, 1
 
 
 def usable(spec: Categorical, raw: tf.Tensor) -> tf.Tensor:
@@ -47,7 +47,7 @@ def encode(name: str, spec: Categorical, raw: tf.Tensor, fitted: Fitted) -> tf.T
         found = tf.strings.to_hash_bucket_fast(values, spec.buckets)
     else:
         found = _numbers(values)
-    ids = tf.where(values == "", tf.constant(_MISSING, tf.int64), 1 + found)
+    ids = tf.where(values == "", tf.constant(_MISSING, tf.int64), _FIRST_TERM + found)
     if spec.length is None:
         return ids
     present = tf.ragged.boolean_mask(ids, ids != _MISSING)
@@ -55,8 +55,10 @@ def encode(name: str, spec: Categorical, raw: tf.Tensor, fitted: Fitted) -> tf.T
 
 
 def stored(spec: Categorical, learnt: Learnt) -> dict[str, Any]:
-    """Returns the number of ids, the missing value and the buckets among them."""
-    return {"cardinality": 1 + (spec.buckets or len(learnt.terms) + spec.oov_buckets)}
+    """Returns the number of ids, the missing value and the buckets among them, and which terms."""
+    ids = spec.buckets or len(learnt.terms) + spec.oov_buckets
+    has_terms = spec.encoding == "vocabulary"
+    return {"cardinality": 1 + ids, "first_term": _FIRST_TERM if has_terms else None}
 
 
 def _with_default(spec: Categorical, raw: tf.Tensor) -> tf.Tensor:

@@ -42,6 +42,7 @@ def stored(spec: Text, learnt: Learnt) -> dict[str, Any]:
     """Returns the number of ids, padding and the unknown term among them, and their weights."""
     return {
         "cardinality": FIRST_TERM + len(learnt.terms),
+        "first_term": FIRST_TERM,
         "term_weights": () if spec.weights is None else _inverse_frequencies(learnt),
     }
 

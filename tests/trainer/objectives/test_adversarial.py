@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.trainer.interrupted import train_until
 from tests.trainer.world import example, write_shard
 from trainer.checkpoint import Checkpoints, TrainingState
-from trainer.epoch import EpochRunner
 from trainer.losses import RowLoss
 from trainer.model import build_model
 from trainer.objectives import trainable
@@ -226,16 +226,7 @@ def make_job(tmp_path_factory):
 def test_an_interrupted_training_ends_with_the_same_weights(make_job, monkeypatch):
     undisturbed, interrupted = make_job("undisturbed"), make_job("interrupted")
     train(undisturbed)
-
-    def interrupt(_self, epoch, done, _logs, _began):
-        if (epoch, done) == (2, 3):
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochRunner, "_tell", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train(interrupted)
-    assert Checkpoints(Path(interrupted.run_folder) / "training").state().epochs == 2
+    train_until(interrupted, epoch=2, step=3)
     train(interrupted)
 
     folders = [Path(job.run_folder) for job in (undisturbed, interrupted)]

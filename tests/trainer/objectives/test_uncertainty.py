@@ -9,9 +9,8 @@ import keras
 import numpy as np
 import pytest
 
+from tests.trainer.interrupted import train_until
 from tests.trainer.world import pipeline_of, training_with
-from trainer.checkpoint import Checkpoints
-from trainer.epoch import EpochRunner
 from trainer.objectives import learnt_loss_weights, trainable
 from trainer.training import train
 
@@ -99,16 +98,7 @@ def test_weights_are_in_history_and_result(undisturbed):
 
 def test_learnt_weights_go_on_where_a_killed_training_was(trainer_world, undisturbed, monkeypatch):
     job = trainer_world.job("balanced-interrupted", undisturbed[0].pipeline)
-
-    def interrupt(_self, epoch, done, _logs, _began):
-        if (epoch, done) == (2, 3):
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochRunner, "_tell", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train(job)
-    assert Checkpoints(Path(job.run_folder) / "training").state().epochs == 2
+    train_until(job, epoch=2, step=3)
     assert train(job)["loss_weights"] == undisturbed[1]["loss_weights"]
     found, wanted = (
         keras.models.load_model(Path(j.run_folder) / "model.keras").get_weights()

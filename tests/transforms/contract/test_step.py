@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gc
 import json
 import os
 import subprocess
@@ -9,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from transforms.contract.step import importing
 
 PROGRAM = """
 import sys
@@ -104,10 +101,3 @@ def test_step_ends_when_its_flow_is_gone(program: list[str], tmp_path: Path) -> 
         raise RuntimeError
     process.stdin.close()
     assert process.wait(20) == 70
-
-
-def test_garbage_is_looked_for_again_after_the_imports() -> None:
-    with importing():
-        assert not gc.isenabled()
-    assert gc.isenabled()
-    assert gc.get_freeze_count() > 0

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import errno
 import subprocess
 import sys
 import threading
@@ -14,7 +13,6 @@ from transforms.contract.workspace import (
     exclusive_lock,
     remove_temporaries,
     replacing,
-    storage_error,
     waiting_lock,
     write_atomic,
 )
@@ -68,12 +66,6 @@ def test_second_holder_is_refused_by_name(tmp_path: Path) -> None:
         pass
     with exclusive_lock(lock, holder="pipeline reviews"):
         pass
-
-
-def test_full_disk_says_what_to_do() -> None:
-    error = storage_error(OSError(errno.ENOSPC, "No space left on device", "/w/run.json"), "x")
-    assert str(error).startswith("/w/run.json: expected a file system that can be read and written")
-    assert "Free some space" in error.action
 
 
 def test_a_held_lock_is_waited_for_and_named_once(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.jobs import train_job
 from tests.transforms.conftest import Table
 from transforms.analysis import analyze
-from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import ShardManifest
 from transforms.transform import transform
 
@@ -59,19 +59,9 @@ def transformed(make_table: Callable[..., Table]) -> tuple[Table, ShardManifest]
 def test_label_sets_vectors_and_series_are_stored_as_they_are_learnt(transformed) -> None:
     from trainer.shards import shard_files
     from trainer.stream import BatchLayout, evaluation_batches
-    from transforms.contract.jobs import PartitionRef
 
     table, _ = transformed
-    transform_job = table.job()
-    job = TrainJob(
-        pipeline=table.pipeline,
-        workspace=transform_job.workspace,
-        transform=transform_job.transform,
-        partitions=tuple(
-            PartitionRef(name=p.name, fingerprint=p.fingerprint) for p in transform_job.partitions
-        ),
-        run_folder=transform_job.workspace,
-    )
+    job = train_job(table.job(), table.workspace)
     manifest = job.manifest()
     assert manifest.targets["tags"].labels == ("a", "b")
     assert len(manifest.targets["pair"].mean) == 2

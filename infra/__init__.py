@@ -1,0 +1,1 @@
+"""How Braid is deployed: `prefect.yaml`, which `braid deploy` reads, and files for containers."""

@@ -1,0 +1,26 @@
+"""A training that is interrupted, as by Ctrl-C."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trainer.checkpoint import Checkpoints
+from trainer.epoch import EpochRunner
+from trainer.training import train
+from transforms.contract.jobs import TrainJob
+
+
+def train_until(job: TrainJob, *, epoch: int, step: int) -> None:
+    """Trains up to a step of an epoch, both counted from 0; the epochs before are kept."""
+
+    def interrupt(_self, current, done, _running, _began):
+        if (current, done) == (epoch, step):
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EpochRunner, "_tell", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(job)
+    assert Checkpoints(Path(job.run_folder) / "training").state().epochs == epoch

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from transforms.contract.declaration import load, parse
+from transforms.contract.encoders import LstmEncoder
+from transforms.contract.features import Image
+from transforms.contract.model import GateSpec
+from transforms.contract.pipeline import PipelineSpec, is_better
+from transforms.contract.source import HashSplit
+
+
+def test_only_columns_and_kinds_need_to_be_declared(declaration: Path) -> None:
+    pipeline = load(declaration)
+    assert pipeline.split == HashSplit(train=80, validation=10, test=10)
+    assert pipeline.features["photo"] == Image(kind="image", height=96, width=96)
+    assert pipeline.gates() == (GateSpec(metric="test_sold_auc"),)
+
+
+def test_how_a_picture_is_learnt_does_not_change_its_shards(declaration: Path) -> None:
+    depth = "targets.depth={kind: image, content: continuous, height: 9, width: 8}"
+    plain = load(declaration, [depth]).data_fingerprint()
+    for change in ("activation=relu", "loss=mae", "metrics=[psnr]", "loss_weight=2"):
+        assert load(declaration, [depth, f"targets.depth.{change}"]).data_fingerprint() == plain
+    assert load(declaration, [depth, "targets.depth.height=8"]).data_fingerprint() != plain
+
+
+@pytest.mark.parametrize(
+    ("metric", "lower"),
+    [("iou", False), ("dice", False), ("mean_iou", False), ("psnr", False), ("mse", True)],
+)
+def test_every_metric_of_a_picture_has_a_direction(metric: str, lower: bool) -> None:
+    assert is_better(f"test_mask_{metric}", 0.1, 0.2) == lower
+
+
+def spec(**changes: object) -> PipelineSpec:
+    document: dict[str, object] = {
+        "name": "p",
+        "source": {"path": "/data", "key": "id"},
+        "features": {"a": {"kind": "numeric"}},
+        "targets": {"y": {"kind": "numeric"}},
+    }
+    return parse(document | changes)
+
+
+def test_data_fingerprint_ignores_what_only_shapes_the_training() -> None:
+    loss = spec(targets={"y": {"kind": "numeric", "loss": "mae", "loss_weight": 0.5}})
+    assert loss.data_fingerprint() == spec().data_fingerprint()
+    assert loss.training_fingerprint() != spec().training_fingerprint()
+    assert spec(training={"epochs": 3}).data_fingerprint() == spec().data_fingerprint()
+
+
+def test_data_fingerprint_follows_what_shapes_the_shards() -> None:
+    scaled = spec(features={"a": {"kind": "numeric", "scale": "log"}})
+    assert scaled.data_fingerprint() != spec().data_fingerprint()
+    resplit = spec(split={"train": 70, "validation": 20, "test": 10})
+    assert resplit.data_fingerprint() != spec().data_fingerprint()
+
+
+def test_moving_the_table_keeps_the_data_fingerprint() -> None:
+    moved = spec(source={"path": "/elsewhere", "key": "id"})
+    assert moved.data_fingerprint() == spec().data_fingerprint()
+
+
+def test_lstm_encoder_is_read_by_its_kind() -> None:
+    pipeline = spec(
+        features={"a": {"kind": "text"}}, model={"encoders": {"a": {"kind": "lstm", "units": 8}}}
+    )
+    assert pipeline.encoder_of("a") == LstmEncoder(units=8)
+
+
+def test_noise_is_part_of_what_shapes_the_shards(declaration: Path) -> None:
+    narrow, wide = (
+        load(declaration, [f"features.z={{kind: noise, dimension: {n}}}"]) for n in (4, 5)
+    )
+    assert narrow.data_fingerprint() != wide.data_fingerprint()
+
+
+def test_which_partitions_train_is_a_matter_of_training() -> None:
+    by_day = {"source": {"path": "/data", "key": "id", "partition_by": "day"}}
+    chosen = spec(**by_day, training={"partitions": {"last": 3}})
+    assert chosen.data_fingerprint() == spec(**by_day).data_fingerprint()
+    assert chosen.training_fingerprint() != spec(**by_day).training_fingerprint()

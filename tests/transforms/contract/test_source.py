@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.transforms.contract.minimal import error_of
+from transforms.contract.declaration import load
+from transforms.contract.pipeline import PipelineSpec
+
+
+@pytest.mark.parametrize("by", ["day", "{path_date: '%Y/%m/%d'}", "{file: true}"])
+@pytest.mark.parametrize("choice", ["all", "{last: 30}", "{from: 2026-01-01, to: 2026-03-31}"])
+def test_partitions_and_their_choice_are_read_and_written(
+    declaration: Path, by: str, choice: str
+) -> None:
+    pipeline = load(declaration, [f"source.partition_by={by}", f"training.partitions={choice}"])
+    assert PipelineSpec.model_validate_json(pipeline.model_dump_json()) == pipeline
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["source.partition_by={path_date: '%m/%d'}"],
+            "source.partition_by: expected path_date to have %Y, then as many of %m",
+        ),
+        (["source.partition_by={path_date: '%Y/%Y'}"], "received '%Y/%Y'"),
+        (["source.partition_by={path_date: '%Y/%m%'}"], "received '%Y/%m%'"),
+        (["source.partition_by={path_date: '%Y', file: true}"], "expected either path_date or"),
+        (["source.partition_by={}"], "expected either path_date or file: true, received neither"),
+        (
+            ["source.partition_by={path: '%Y'}"],
+            "source.partition_by.path: expected one of the keys file, path_date",
+        ),
+        (["source.partition_by=[day]"], "source.partition_by: expected"),
+        (
+            ["source.partition_by=day", "training.partitions={last: 0}"],
+            "training.partitions.last: expected greater than",
+        ),
+        (
+            ["source.partition_by=day", "training.partitions={last: 3, to: 5}"],
+            "training.partitions: expected either last, or from and to",
+        ),
+        (
+            ["source.partition_by=day", "training.partitions={lats: 3}"],
+            "training.partitions.lats: expected one of the keys from, last, to (did you mean 'last",
+        ),
+        (["source.partition_by=day", "training.partitions=some"], "expected 'all'"),
+        (
+            ["training.partitions={last: 3}"],
+            "training.partitions: expected all where source.partition_by is not declared, "
+            "received the last 3",
+        ),
+    ],
+)
+def test_partitions_that_cannot_be_are_refused(
+    declaration: Path, overrides: list[str], message: str
+) -> None:
+    assert message in error_of(declaration, *overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("split.train=90", "split: expected percentages that add up to 100, received a total"),
+    ],
+)
+def test_a_split_that_cannot_be_is_refused(declaration: Path, override: str, expected: str) -> None:
+    assert expected in error_of(declaration, override)

@@ -1,0 +1,70 @@
+"""When a pipeline runs by itself, once it is deployed to a server."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator
+
+from transforms.contract.spec import Spec
+
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+# The fields of a cron string: name, lowest value, highest value, names of values from the lowest.
+_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
+    ("minute", 0, 59, []),
+    ("hour", 0, 23, []),
+    ("day of the month", 1, 31, []),
+    ("month", 1, 12, _MONTHS),
+    ("day of the week", 0, 7, _WEEKDAYS),
+)
+_PART = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?")
+
+
+def _cron(text: str) -> str:
+    """Refuses what is no cron string; the five fields are those of POSIX's crontab, with steps."""
+    fields = text.split()
+    if len(fields) != len(_FIELDS):
+        names = ", ".join(name for name, *_ in _FIELDS)
+        raise ValueError(f"five fields: {names}, received {text!r}")
+    for field, (name, low, high, words) in zip(fields, _FIELDS, strict=True):
+        values = {word: low + index for index, word in enumerate(words)}
+        if not all(_is_part(part, low, high, values) for part in field.split(",")):
+            raise ValueError(
+                f"the {name} to be *, a value from {low} to {high}, a range such as "
+                f"{low}-{high}, or a list of these, each with a step such as */2 if you like, "
+                f"received {field!r}"
+            )
+    return text
+
+
+def _is_part(part: str, low: int, high: int, names: dict[str, int]) -> bool:
+    found = _PART.fullmatch(part)
+    if found is None or found["step"] in ("0", "00"):
+        return False
+    if found["first"] is None:
+        return True
+    bounds = [found["first"], found["last"] or found["first"]]
+    values = [int(bound) if bound.isdecimal() else names.get(bound.lower(), -1) for bound in bounds]
+    return low <= values[0] <= values[1] <= high
+
+
+def _timezone(name: str) -> str:
+    known = available_timezones()
+    if known and name not in known:
+        raise ValueError(f"a time zone such as UTC or Europe/Berlin, received {name!r}")
+    return name
+
+
+class ScheduleSpec(Spec):
+    """When the deployed pipeline runs. `braid deploy` hands it to the server.
+
+    Attributes:
+        cron: Minute, hour, day of the month, month and day of the week, as in a crontab.
+        timezone: Where these are the hours of; days have 23 and 25 hours there as the law wants.
+    """
+
+    cron: Annotated[str, AfterValidator(_cron)]
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
