@@ -48,12 +48,8 @@ lint: $(STAMP) ## run every static check
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-bench: $(STAMP) ## time the ETL against a bare loop and the textbook script, and refits; ten minutes
-	$(BIN)/python -m tests.benchmarks.etl
-	$(BIN)/python -m tests.benchmarks.tabular
-	$(BIN)/python -m tests.benchmarks.tabular wide
-	$(BIN)/python -m tests.benchmarks.photographs
-	$(BIN)/python -m tests.benchmarks.refit
+bench: $(STAMP) ## run every benchmark and write tests/benchmarks/RESULTS.md; half an hour
+	$(BIN)/python -m tests.benchmarks
 
 format: $(STAMP) ## rewrite the sources in the one format
 	$(BIN)/ruff check --fix .

@@ -2,53 +2,48 @@
 
     python -m tests.benchmarks.daily [REPEATS]
 
-Prints a line a pipeline and writes `tests/benchmarks/results/daily.json`.
-
 The demo's table has 30 days, then 31. What is timed is all that happens to the table: keys, drift,
 analysis and transform, each with the start of its process, as `run.json` has it.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.report import Report
 from tests.daily import DAYS, DailyDemo
-
-RESULTS = Path(__file__).parent / "results" / "daily.json"
 
 
 def main(repeats: int) -> None:
-    """Prints a line a pipeline and the ratio of the medians."""
+    """Runs both in turn, several times, and reports medians."""
     found: dict[str, list[dict[str, Any]]] = {"30 days and a new one": [], "that day alone": []}
     for _ in range(repeats):
         # In turn, so that a busy machine is as busy for both.
         for name, earlier in zip(found, (DAYS - 1, 0), strict=True):
             with tempfile.TemporaryDirectory() as folder:
                 found[name].append(_newest_day(Path(folder) / "demo", earlier))
-    seconds = {name: [cost["seconds"] for cost in costs] for name, costs in found.items()}
-    for name, costs in found.items():
-        last = costs[-1]
-        sys.stdout.write(
-            f"{name:22} {statistics.median(seconds[name]):6.1f} s  {last['steps']}, "
-            f"{last['rows']} rows transformed, {last['files']} files written\n"
-        )
-    many, one = (statistics.median(values) for values in seconds.values())
-    sys.stdout.write(f"{many / one:.2f} times a pipeline of one partition\n")
-    RESULTS.parent.mkdir(exist_ok=True)
-    report = {
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "ratio": many / one,
-        "costs": found,
+    seconds = {
+        name: statistics.median(cost["seconds"] for cost in costs) for name, costs in found.items()
     }
-    RESULTS.write_text(json.dumps(report, indent=1))
+    many, one = seconds.values()
+    Report(
+        title="A new day of the demo's table: keys, drift, analysis and transform",
+        command=f"python -m tests.benchmarks.daily {repeats}",
+        columns=("", "seconds", "rows transformed", "files written"),
+        lines=[
+            (name, f"{seconds[name]:.1f}", str(costs[-1]["rows"]), str(costs[-1]["files"]))
+            for name, costs in found.items()
+        ],
+        sentences=[
+            f"{many / one:.2f} times a pipeline of one partition.",
+            "Each step with the start of its process.",
+        ],
+        details=found,
+    ).keep("daily")
 
 
 def _newest_day(folder: Path, earlier: int) -> dict[str, Any]:

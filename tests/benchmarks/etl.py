@@ -2,8 +2,7 @@
 
     python -m tests.benchmarks.etl [ROWS] [CONTESTANT ...]
 
-Prints one line a contestant and writes `tests/benchmarks/results/etl_ROWS.json`. At several
-numbers of rows, what a row costs more says whether the cost is linear.
+At several numbers of rows, what a row costs more says whether the cost is linear.
 """
 
 from __future__ import annotations
@@ -15,10 +14,13 @@ from functools import reduce
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.measuring import Cost, keep, measured, run_braid, show
+from tests.benchmarks.measuring import COLUMNS, Cost, details, lines, measured, run_braid
 from tests.benchmarks.mixed_table import PIPELINE, write_mixed_table
+from tests.benchmarks.report import Report
 
 REPEATS = 3
+ROWS = 50_000
+BARE, TEXTBOOK = "the bare loop", "the textbook script"
 
 
 def _braid(table: Path, scratch: Path) -> dict[str, Cost]:
@@ -28,14 +30,14 @@ def _braid(table: Path, scratch: Path) -> dict[str, Cost]:
     }
 
 
-def _script(name: str) -> Callable[[Path, Path], dict[str, Cost]]:
-    module = f"tests.benchmarks.{name}"
-    return lambda table, scratch: {name: measured([module, str(table), str(scratch)])}
+def _script(name: str, module: str) -> Callable[[Path, Path], dict[str, Cost]]:
+    arguments = [f"tests.benchmarks.{module}"]
+    return lambda table, scratch: {name: measured([*arguments, str(table), str(scratch)])}
 
 
 CONTESTANTS = {
-    "bare_loop": _script("bare_loop"),
-    "textbook_tft": _script("textbook_tft"),
+    BARE: _script(BARE, "bare_loop"),
+    TEXTBOOK: _script(TEXTBOOK, "textbook_tft"),
     "braid": _braid,
 }
 
@@ -51,7 +53,6 @@ def main(rows: int, contestants: list[str]) -> None:
                 with tempfile.TemporaryDirectory() as scratch:
                     for part, cost in CONTESTANTS[name](table, Path(scratch)).items():
                         costs.setdefault(part, []).append(cost)
-    show(costs, rows)
     ratios = {
         other: median(
             theirs.seconds / ours.seconds
@@ -60,10 +61,19 @@ def main(rows: int, contestants: list[str]) -> None:
         for other in contestants
         if other != "braid"
     }
-    for other, ratio in ratios.items():
-        sys.stdout.write(f"braid is {ratio:.2f} times as fast as {other}\n")
-    keep(f"etl_{rows}", rows, costs, ratios=ratios)
+    command = f"python -m tests.benchmarks.etl {rows}"
+    Report(
+        title=f"ETL of {rows:,} mixed rows with a 96x96 JPEG each",
+        command=command,
+        columns=COLUMNS,
+        lines=lines(costs, rows),
+        sentences=[
+            *(f"Braid is {ratio:.2f} times as fast as {name}." for name, ratio in ratios.items()),
+            "Rows/s and the first CPU time leave the imports out.",
+        ],
+        details=details(costs),
+    ).keep("etl" if rows == ROWS else f"etl_{rows}")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 50_000, sys.argv[2:] or [*CONTESTANTS])
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else ROWS, sys.argv[2:] or [*CONTESTANTS])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,9 +19,6 @@ from flows.process import STEP_ENVIRONMENT
 from tests.jobs import transform_job
 from transforms.contract.declaration import load
 from transforms.contract.jobs import TransformJob
-
-RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("tensorflow", "tensorflow-transform", "apache-beam", "pyarrow", "numpy")
 
 
 @dataclass(frozen=True)
@@ -101,28 +96,23 @@ def job_of(declaration: str, scratch: Path) -> TransformJob:
     return transform_job(load(path), scratch / "workspace")
 
 
-def show(costs: Mapping[str, list[Cost]], rows: int) -> None:
-    """Prints a line for each contestant: medians, and the largest memory."""
-    for name, found in costs.items():
-        sys.stdout.write(
-            f"{name:20} {rows / median(c.seconds for c in found):8.0f} rows/s "
-            f"{median(c.cpu_seconds for c in found) / rows * 1e6:7.1f} CPU µs/row "
-            f"({median(c.whole_cpu_seconds for c in found) / rows * 1e6:6.1f} with imports) "
-            f"{max(c.peak_mb for c in found):6.0f} MB\n"
+COLUMNS = ("", "rows/s", "CPU µs/row", "with imports", "peak MB")
+
+
+def lines(costs: Mapping[str, list[Cost]], rows: int) -> list[tuple[str, ...]]:
+    """Returns a line of `COLUMNS` for each contestant: medians, and the largest memory."""
+    return [
+        (
+            name,
+            f"{rows / median(c.seconds for c in found):,.0f}",
+            f"{median(c.cpu_seconds for c in found) / rows * 1e6:,.1f}",
+            f"{median(c.whole_cpu_seconds for c in found) / rows * 1e6:,.1f}",
+            f"{max(c.peak_mb for c in found):,.0f}",
         )
+        for name, found in costs.items()
+    ]
 
 
-def keep(file: str, rows: int, costs: Mapping[str, list[Cost]], **more: Any) -> None:
-    """Writes `results/FILE.json`."""
-    RESULTS.mkdir(exist_ok=True)
-    report = {
-        "rows": rows,
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "versions": {package: version(package) for package in _PACKAGES},
-        **more,
-        "costs": {
-            contestant: [asdict(cost) for cost in found] for contestant, found in costs.items()
-        },
-    }
-    (RESULTS / f"{file}.json").write_text(json.dumps(report, indent=1))
+def details(costs: Mapping[str, list[Cost]]) -> dict[str, Any]:
+    """Returns every single measurement."""
+    return {contestant: [asdict(cost) for cost in found] for contestant, found in costs.items()}

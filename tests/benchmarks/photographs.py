@@ -1,19 +1,19 @@
 """Big photographs: 3000x2000 JPEGs to 224x224, at libjpeg's scale against a full decode.
 
-`python -m tests.benchmarks.photographs` writes `results/photographs.json`.
+python -m tests.benchmarks.photographs
 """
 
 from __future__ import annotations
 
 import io
-import sys
 from statistics import median
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image as Picture
 
-from tests.benchmarks.measuring import cpu_seconds, keep
+from tests.benchmarks.measuring import cpu_seconds
+from tests.benchmarks.report import Report
 from transforms.contract.features import Image
 from transforms.features.image import encode
 from transforms.requests import Fitted
@@ -54,28 +54,22 @@ def main() -> None:
     scaled = tf.function(lambda raw: encode("photo", spec, raw, Fitted({}, {}, {})))
     full = tf.function(_full)
     ours, theirs = scaled(contents), full(contents)
-    ratios, seconds = [], []
+    seconds: dict[str, list[float]] = {"at libjpeg's scale": [], "at full size": []}
     for _ in range(REPEATS):
-        times = []
-        for decode in (scaled, full):
+        for name, decode in zip(seconds, (scaled, full), strict=True):
             before = cpu_seconds()
             decode(contents)
-            times.append((cpu_seconds() - before) / _COUNT)
-        seconds.append(times[0])
-        ratios.append(times[1] / times[0])
+            seconds[name].append((cpu_seconds() - before) / _COUNT)
+    ratio = median(slow / fast for fast, slow in zip(*seconds.values(), strict=True))
     difference = float(np.abs(ours.numpy().astype(float) - theirs.numpy()).mean())
-    sys.stdout.write(
-        f"{median(seconds) * 1e3:.1f} CPU ms a photograph, {median(ratios):.1f} times as fast as a "
-        f"full decode, mean absolute difference of {difference:.2f} of 255\n"
-    )
-    keep(
-        "photographs",
-        _COUNT,
-        {},
-        cpu_seconds=median(seconds),
-        ratio=median(ratios),
-        mean_absolute_difference=difference,
-    )
+    Report(
+        title=f"Photographs: 3000x2000 JPEG to {_SIZE}x{_SIZE}",
+        command="python -m tests.benchmarks.photographs",
+        columns=("decoded", "CPU ms each"),
+        lines=[(name, f"{median(found) * 1e3:.1f}") for name, found in seconds.items()],
+        sentences=[f"{ratio:.1f} times as fast; mean absolute difference {difference:.2f} of 255."],
+        details={"cpu_seconds": seconds, "mean_absolute_difference": difference},
+    ).keep("photographs")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ more with 365 partitions than with 3 is the merge.
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.benchmarks.report import Report
 from tests.jobs import transform_job
 from transforms.analysis import analyze
 from transforms.contract.declaration import parse
@@ -28,19 +28,27 @@ _RUNS = 3
 
 
 def main() -> None:
-    """Prints the seconds of a refit after one new partition, a line for each number of them."""
-    medians = {}
+    """Reports the seconds of a refit after one new partition, by how many there are."""
+    found: dict[int, list[dict[str, Any]]] = {}
     for count in _COUNTS:
         with tempfile.TemporaryDirectory() as folder:
-            found = [_refit(Path(folder), count + run) for run in range(_RUNS + 1)][1:]
-        medians[count] = statistics.median(result["seconds"] for result in found)
-        read = {result["partitions"] for result in found}
-        sys.stdout.write(
-            f"{count:4d} partitions and a new one: {medians[count]:5.2f} s, "
-            f"partitions read: {', '.join(map(str, sorted(read)))}\n"
-        )
-    few, many = (medians[count] for count in _COUNTS)
-    sys.stdout.write(f"{many - few:.2f} s more, {many / few:.2f} times\n")
+            found[count] = [_refit(Path(folder), count + run) for run in range(_RUNS + 1)][1:]
+    seconds = {
+        count: statistics.median(result["seconds"] for result in results)
+        for count, results in found.items()
+    }
+    few, many = seconds.values()
+    Report(
+        title=f"A refit after one new partition of {_ROWS} rows",
+        command="python -m tests.benchmarks.refit",
+        columns=("partitions that are there", "seconds", "partitions read"),
+        lines=[
+            (str(count), f"{seconds[count]:.2f}", str(max(r["partitions"] for r in results)))
+            for count, results in found.items()
+        ],
+        sentences=[f"{many - few:.2f} s more, {many / few:.2f} times."],
+        details={str(count): results for count, results in found.items()},
+    ).keep("refit")
 
 
 def _refit(folder: Path, count: int) -> dict[str, Any]:
