@@ -26,13 +26,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tensorflow as tf
 
 from flows.process import STEP_ENVIRONMENT, run_child
+from tests.benchmarks.measuring import cpu_seconds
 from tests.benchmarks.mixed_table import PIPELINE, write_mixed_table
 from tests.benchmarks.report import Report
-from tests.jobs import transform_job
+from tests.jobs import train_job, transform_job
 from trainer.shards import ShardFile, count_rows, shard_files
 from trainer.stream import BatchLayout, training_batches
 from transforms.contract.declaration import load
-from transforms.contract.jobs import PartitionRef, TrainJob
+from transforms.contract.jobs import TrainJob
 
 REPEATS = 3
 _BARE, _READ = "bare tf.data", "the stream"
@@ -61,15 +62,10 @@ class Pass:
 
 def timed(work: Callable[[], object]) -> Pass:
     """Runs something and returns what it took."""
-    cpu, started = _cpu_seconds(), time.perf_counter()
+    cpu, started = cpu_seconds(), time.perf_counter()
     work()
-    seconds, used = time.perf_counter() - started, _cpu_seconds() - cpu
+    seconds, used = time.perf_counter() - started, cpu_seconds() - cpu
     return Pass(seconds, used, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-
-
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 def make_shards(folder: Path, rows: int) -> TrainJob:
@@ -82,15 +78,7 @@ def make_shards(folder: Path, rows: int) -> TrainJob:
     path.write_text(job.model_dump_json())
     for step in ("analyze", "transform"):
         run_child("transforms", step, path, log=folder / "log", on_progress=lambda _: None)
-    return TrainJob(
-        pipeline=job.pipeline,
-        workspace=job.workspace,
-        transform=job.transform,
-        partitions=tuple(
-            PartitionRef(name=p.name, fingerprint=p.fingerprint) for p in job.partitions
-        ),
-        run_folder=str(folder / "run"),
-    )
+    return train_job(job, folder / "run")
 
 
 def bare_batches(job: TrainJob, files: tuple[ShardFile, ...]) -> tf.data.Dataset:
