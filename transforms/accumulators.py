@@ -10,7 +10,7 @@ import base64
 import json
 import pickle
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,11 @@ from tfx_bsl.sketches import QuantilesSketch
 
 from transforms.contract.workspace import replacing
 from transforms.sampling import RowSample
+from transforms.terms import TERMS_SCHEMA, TermCounts
 
-_COMPACT_ROWS = 500_000  # counted terms that wait to be merged; about 20 MB of short terms
 _QUANTILE_ERROR = 0.001  # of the rank, so that a boundary is off by a thousandth of the rows
 _SKETCH_VALUES = 1 << 32  # as many as any table has rows
 _DETAILS = b"braid"
-
-_NO_TERMS = pa.table(
-    {
-        "name": pa.array([], pa.string()),
-        "term": pa.array([], pa.binary()),
-        "count": pa.array([], pa.int64()),
-    }
-)
 
 
 @dataclass
@@ -42,8 +34,7 @@ class Accumulated:
     """Statistics of some training rows.
 
     Attributes:
-        terms: Arrow tables (name, term, count) by what was counted: one that is merged, and those
-            that are not merged into it yet.
+        terms: Of every name whose terms are counted how often each of them occurs.
         moments: Of every name float64 [6, width]: count, mean, sum of squared distances, minimum,
             maximum, missing values.
         sketches: Of every name what its quantiles are read from.
@@ -53,7 +44,7 @@ class Accumulated:
         rejects: Rows of all splits that cannot be used, by "column: reason".
     """
 
-    terms: list[pa.Table] = field(default_factory=list)
+    terms: dict[str, TermCounts] = field(default_factory=dict)
     moments: dict[str, np.ndarray] = field(default_factory=dict)
     sketches: dict[str, Any] = field(default_factory=dict)
     sample: RowSample = field(default_factory=RowSample)
@@ -63,15 +54,17 @@ class Accumulated:
 
     def add_terms(self, name: str, values: np.ndarray) -> None:
         """Counts terms, bytes objects [any]."""
-        counted = pa.array(values.ravel(), pa.binary()).value_counts()
-        terms, counts = counted.field("values"), counted.field("counts")
-        names = pa.repeat(pa.scalar(name), len(terms))
-        self.terms.append(pa.table({"name": names, "term": terms, "count": counts}))
-        self.terms = _compacted(self.terms, _COMPACT_ROWS)
+        self.terms.setdefault(name, TermCounts()).add(pa.array(values.ravel(), pa.binary()))
 
-    def add_moments(self, name: str, values: np.ndarray) -> None:
-        """Adds numbers, float32 [any, width]; NaN is missing."""
-        self.moments[name] = _joined(self.moments.get(name), _sums(values.astype(np.float64)))
+    def add_moments(self, names: Sequence[str], values: np.ndarray) -> None:
+        """Adds numbers, float32 [any, width]; NaN is missing.
+
+        Args:
+            names: Whose numbers these are: each has an equal share of the columns, in this order.
+            values: The numbers.
+        """
+        sums = np.split(_sums(values.astype(np.float64)), len(names), axis=1)
+        self._join_moments(dict(zip(names, sums, strict=True)))
 
     def add_quantiles(self, name: str, values: np.ndarray) -> None:
         """Adds numbers, float32 [any, width]; NaN is missing, and is so in a whole row."""
@@ -82,9 +75,9 @@ class Accumulated:
 
     def merge(self, other: Accumulated) -> None:
         """Adds what other rows add up to."""
-        self.terms = _compacted(self.terms + other.terms, _COMPACT_ROWS)
-        for name, sums in other.moments.items():
-            self.moments[name] = _joined(self.moments.get(name), sums)
+        for name, counts in other.terms.items():
+            self.terms.setdefault(name, TermCounts()).merge(counts)
+        self._join_moments(other.moments)
         for name, sketch in other.sketches.items():
             if name in self.sketches:
                 self.sketches[name].Merge(sketch)
@@ -95,10 +88,9 @@ class Accumulated:
         self.rows += other.rows
         self.rejects += other.rejects
 
-    def counts(self) -> pa.Table:
-        """Returns one table (name, term, count)."""
-        self.terms = _compacted(self.terms, 0)
-        return self.terms[0] if self.terms else _NO_TERMS
+    def counts(self, name: str) -> pa.Table:
+        """Returns a table (term, count) of what was counted under a name."""
+        return self.terms.get(name, TermCounts()).table()
 
     def quantiles(self, name: str, parts: int, width: int) -> np.ndarray:
         """Returns what cuts the numbers into equal parts, float32 [width, parts - 1]."""
@@ -109,7 +101,9 @@ class Accumulated:
 
     def write(self, path: Path) -> None:
         """Writes the statistics, whole or not at all."""
+        terms = {name: counts.table() for name, counts in self.terms.items()}
         details = {
+            "terms": {name: table.num_rows for name, table in terms.items()},
             "moments": {name: sums.tolist() for name, sums in self.moments.items()},
             "sketches": {
                 name: base64.b64encode(pickle.dumps(sketch)).decode()
@@ -120,14 +114,15 @@ class Accumulated:
             "rows": self.rows,
             "rejects": self.rejects,
         }
-        table = self.counts().replace_schema_metadata({_DETAILS: json.dumps(details).encode()})
+        schema = TERMS_SCHEMA.with_metadata({_DETAILS: json.dumps(details).encode()})
         path.parent.mkdir(parents=True, exist_ok=True)
         with (
             replacing(path) as temporary,
             temporary.open("wb") as file,
-            paipc.new_file(file, table.schema) as writer,
+            paipc.new_file(file, schema) as writer,
         ):
-            writer.write_table(table)
+            for table in terms.values():
+                writer.write_table(table)
 
     @classmethod
     def read(cls, path: Path) -> Accumulated:
@@ -135,8 +130,12 @@ class Accumulated:
         with pa.memory_map(str(path)) as file:
             table = paipc.open_file(file).read_all()
         details = json.loads(table.schema.metadata[_DETAILS])
+        table, start, terms = table.replace_schema_metadata(None), 0, {}
+        for name, rows in details["terms"].items():
+            terms[name] = TermCounts([table.slice(start, rows)])
+            start += rows
         return cls(
-            terms=[table.replace_schema_metadata(None)],
+            terms=terms,
             moments={name: np.asarray(sums) for name, sums in details["moments"].items()},
             sketches={
                 name: pickle.loads(base64.b64decode(text))
@@ -147,6 +146,17 @@ class Accumulated:
             rows=details["rows"],
             rejects=Counter(details["rejects"]),
         )
+
+    def _join_moments(self, other: Mapping[str, np.ndarray]) -> None:
+        """Joins those of all names at once, as there may be many."""
+        shared = [name for name in other if name in self.moments]
+        if shared:
+            left = np.concatenate([self.moments[name] for name in shared], axis=1)
+            right = np.concatenate([other[name] for name in shared], axis=1)
+            ends = np.cumsum([other[name].shape[1] for name in shared])[:-1]
+            joined = np.split(_joined(left, right), ends, axis=1)
+            other = {**other, **dict(zip(shared, joined, strict=True))}
+        self.moments |= other
 
 
 def merged(parts: Iterable[Accumulated]) -> Accumulated:
@@ -161,37 +171,24 @@ def _sketch(width: int) -> Any:
     return QuantilesSketch(_QUANTILE_ERROR, _SKETCH_VALUES, width)
 
 
-def _compacted(tables: Sequence[pa.Table], waiting_rows: int) -> list[pa.Table]:
-    """Merges the tables once more rows wait than the limit and than are merged already."""
-    tables = list(tables)
-    if len(tables) < 2:
-        return tables
-    waiting = sum(table.num_rows for table in tables[1:])
-    if waiting <= max(waiting_rows, tables[0].num_rows if waiting_rows else 0):
-        return tables
-    joined = pa.concat_tables(tables)
-    grouped = joined.group_by(["name", "term"], use_threads=False).aggregate([("count", "sum")])
-    return [grouped.rename_columns({"count_sum": "count"}).select(["name", "term", "count"])]
-
-
 def _sums(values: np.ndarray) -> np.ndarray:
     present = ~np.isnan(values)
     count = present.sum(axis=0)
-    mean = np.divide(np.nansum(values, axis=0), count, out=np.zeros(len(count)), where=count > 0)
-    squares = np.nansum((values - mean) ** 2, axis=0)
-    low = np.where(present, values, np.inf).min(axis=0, initial=np.inf)
-    high = np.where(present, values, -np.inf).max(axis=0, initial=-np.inf)
+    total = np.where(present, values, 0.0).sum(axis=0)
+    mean = np.divide(total, count, out=np.zeros(len(count)), where=count > 0)
+    distances = np.where(present, values - mean, 0.0)
+    squares = np.einsum("ij,ij->j", distances, distances)
+    low = np.fmin.reduce(values, axis=0, initial=np.inf)
+    high = np.fmax.reduce(values, axis=0, initial=-np.inf)
     return np.stack([count, mean, squares, low, high, len(values) - count])
 
 
-def _joined(left: np.ndarray | None, right: np.ndarray) -> np.ndarray:
+def _joined(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Joins two groups of rows.
 
     Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
     Variances", 1979.
     """
-    if left is None:
-        return right
     count = left[0] + right[0]
     share = np.divide(right[0], count, out=np.zeros(len(count)), where=count > 0)
     distance = right[1] - left[1]

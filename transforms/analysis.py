@@ -36,9 +36,9 @@ from transforms.graph import (
     TransformGraph,
     is_learnt,
     preprocessing_fn,
-    raw_columns,
     tensor_spec,
 )
+from transforms.packing import packed_columns
 from transforms.partition_statistics import count_partitions, statistics_of
 from transforms.reference import write_reference
 from transforms.running import run_pipeline
@@ -83,7 +83,7 @@ def _base(job: TransformJob) -> Path | None:
 def _freeze_graph(pipeline: PipelineSpec, folder: Path, statistics: Path) -> None:
     """Writes the TFT graph; the statistics are known, so it is traced on no rows at all."""
     preprocess = preprocessing_fn(pipeline, statistics)
-    raws = raw_columns(pipeline, with_targets=True)
+    raws = packed_columns(pipeline)
     specs = {name: tensor_spec(raw) for name, raw in raws.items()}
     read = set(tft.get_analyze_input_columns(preprocess, specs))
     config = _adapter_config({n: r for n, r in raws.items() if n in read}, specs)

@@ -15,7 +15,14 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from transforms.requests import Fitted, Moments, Request, VocabularyRequest
+from transforms.requests import (
+    Fitted,
+    Moments,
+    MomentsRequest,
+    QuantilesRequest,
+    Request,
+    VocabularyRequest,
+)
 from transforms.statistics import NO_TERM, read_moments, read_quantiles, vocabulary_path
 
 
@@ -26,20 +33,32 @@ def fit(requests: Iterable[Request], folder: Path) -> Fitted:
         requests: What the kinds ask for.
         folder: Where `freeze` wrote the answers.
     """
+    requests = list(requests)
     vocabularies = [r for r in requests if isinstance(r, VocabularyRequest)]
+    moments, quantiles = read_moments(folder), read_quantiles(folder)
     return Fitted(
         vocabularies=_vocabulary_files(vocabularies, folder) if vocabularies else {},
-        moments={name: _moments(column) for name, column in read_moments(folder).items()},
+        moments={
+            request.name: _moments([moments[name] for name in request.names])
+            for request in requests
+            if isinstance(request, MomentsRequest)
+        },
         quantiles={
-            name: tf.constant(boundaries, tf.float32)
-            for name, boundaries in read_quantiles(folder).items()
+            request.name: tf.constant([cut for n in request.names for cut in quantiles[n]], tf.float32)
+            for request in requests
+            if isinstance(request, QuantilesRequest)
         },
     )
 
 
-def _moments(column: Mapping[str, list[float]]) -> Moments:
+def _moments(columns: Sequence[Mapping[str, list[float]]]) -> Moments:
     names = ("mean", "deviation", "minimum", "maximum")
-    return Moments(*(tf.constant(np.asarray(column[name]), tf.float32) for name in names))
+    return Moments(
+        *(
+            tf.constant(np.concatenate([column[name] for column in columns]), tf.float32)
+            for name in names
+        )
+    )
 
 
 def _vocabulary_files(

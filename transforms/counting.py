@@ -12,6 +12,7 @@ import tensorflow as tf
 from transforms.accumulators import Accumulated
 from transforms.contract.pipeline import PipelineSpec
 from transforms.graph import missing_rows, raw_columns, requests_of, tensor_spec
+from transforms.packing import pack_columns
 from transforms.requests import MomentsRequest, QuantilesRequest, Request, VocabularyRequest
 
 _trace_lock = threading.Lock()
@@ -31,9 +32,10 @@ class RequestCounter:
         specs = {n: tensor_spec(raw) for n, raw in raw_columns(pipeline, with_targets=True).items()}
 
         def values(raw: dict[str, tf.Tensor]) -> list[tf.Tensor]:
-            self.requests = tuple(requests_of(pipeline, raw))
+            packed = pack_columns(pipeline, raw)
+            self.requests = tuple(requests_of(pipeline, packed))
             counted = [r.name for r in self.requests if isinstance(r, VocabularyRequest)]
-            missing = missing_rows(pipeline, raw, counted)
+            missing = missing_rows(pipeline, packed, counted)
             self._counted = tuple(missing)
             return [*(request.values for request in self.requests), *missing.values()]
 
@@ -53,14 +55,14 @@ class RequestCounter:
         with _trace_lock:
             return _traced(pipeline.model_dump_json())
 
-    def add(self, columns: dict[str, np.ndarray], total: Accumulated) -> None:
+    def add(self, raw: dict[str, np.ndarray], total: Accumulated) -> None:
         """Adds the rows of a batch.
 
         Args:
-            columns: Those of `columns`, as `RawBatch` has them.
+            raw: Those of `columns`, as `RawBatch` has them.
             total: What they are added to.
         """
-        given = {name: tf.constant(values) for name, values in (self._unread | columns).items()}
+        given = {name: tf.constant(values) for name, values in (self._unread | raw).items()}
         found = [tensor.numpy() for tensor in self._call(given)]
         numbers = {}
         for request, values in zip(self.requests, found, strict=False):
@@ -68,11 +70,12 @@ class RequestCounter:
                 case VocabularyRequest():
                     total.add_terms(request.name, values)
                 case MomentsRequest():
-                    numbers[request.name] = values
+                    numbers |= _by_name(request, values)
                     # A series has a row for every step.
-                    total.add_moments(request.name, values.reshape(-1, values.shape[-1]))
+                    total.add_moments(request.names, values.reshape(-1, values.shape[-1]))
                 case QuantilesRequest():
-                    total.add_quantiles(request.name, values)
+                    for name, columns in _by_name(request, values).items():
+                        total.add_quantiles(name, columns)
         total.sample.add(numbers)
         for name, rows in zip(self._counted, found[len(self.requests) :], strict=True):
             total.missing[name] += int(rows)
@@ -80,6 +83,13 @@ class RequestCounter:
     def _call(self, given: dict[str, Any]) -> list[tf.Tensor]:
         found: list[tf.Tensor] = self._graph(given)
         return found
+
+
+def _by_name(
+    request: MomentsRequest | QuantilesRequest, values: np.ndarray
+) -> dict[str, np.ndarray]:
+    parts = np.split(values, len(request.names), axis=-1)
+    return dict(zip(request.names, parts, strict=True))
 
 
 @cache

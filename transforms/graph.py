@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from transforms.contract.features import Categorical, FeatureSpec, Image, RawCol
 from transforms.contract.manifest import MISSING_SUFFIX, WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import ImageTarget
-from transforms.features import categorical, feature_kind, image
+from transforms.features import categorical, feature_kind, image, numeric
+from transforms.packing import not_packed, pack_columns, packs, unpack_outputs
 from transforms.requests import Fitted, Request
 from transforms.targets import TARGET_KINDS
 
@@ -41,12 +43,16 @@ def requests_of(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> list
 
     Args:
         pipeline: The declaration.
-        inputs: Every raw column.
+        inputs: What `packed_columns` names.
     """
     requests: list[Request] = []
+    found = packs(pipeline)
     raws = _usable_features(pipeline, inputs)
-    for name, feature in pipeline.column_features().items():
+    for name, feature in not_packed(pipeline, found).items():
         requests += feature_kind(feature.kind).requests(name, feature, raws[name])
+    for pack in found:
+        asked = numeric.requests(pack.name, pack.spec, inputs[pack.raw.name])
+        requests += [replace(request, members=pack.names) for request in asked]
     for name, target in pipeline.targets.items():
         raw = inputs[pipeline.raw_targets()[name].name]
         requests += TARGET_KINDS[target.kind].requests(name, target, raw)
@@ -60,8 +66,8 @@ def missing_rows(
 
     Args:
         pipeline: The declaration.
-        inputs: Every raw column.
-        names: The features and targets.
+        inputs: What `packed_columns` names.
+        names: The features and targets; none of them is packed.
     """
     raws = pipeline.raw_features() | pipeline.raw_targets()
     usable = _usable_features(pipeline, inputs)
@@ -73,32 +79,40 @@ def _usable_features(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) ->
     raws = pipeline.raw_features()
     return {
         name: _usable(feature, inputs[raws[name].name])
-        for name, feature in pipeline.column_features().items()
+        for name, feature in not_packed(pipeline, packs(pipeline)).items()
     }
 
 
 def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tensors], Tensors]:
     """Returns the TFT preprocessing function of a declaration.
 
-    It takes every raw column and gives every stored feature, indicator, target and weight, but no
-    pictures: nothing of the training rows bears on them, and TFT has no type for pixels.
+    It takes what `packed_columns` names and gives every stored feature, indicator, target and
+    weight, packed likewise, but no pictures: nothing of the training rows bears on them, and TFT
+    has no type for pixels.
 
     Args:
         pipeline: The declaration.
         statistics: The folder of the frozen statistics.
     """
     features, targets = pipeline.raw_features(), pipeline.raw_targets()
+    found = packs(pipeline)
 
     def preprocess(inputs: Tensors) -> Tensors:
         raws = _usable_features(pipeline, inputs)
         fitted = fit(requests_of(pipeline, inputs), statistics)
         outputs: Tensors = {}
-        for name, feature in pipeline.column_features().items():
+        for name, feature in not_packed(pipeline, found).items():
             if not isinstance(feature, Image):
                 outputs[name] = feature_kind(feature.kind).encode(name, feature, raws[name], fitted)
             if feature.has_indicator:
                 missing = is_missing(features[name], raws[name])
                 outputs[name + MISSING_SUFFIX] = tf.cast(missing, tf.float32)
+        for pack in found:
+            packed = inputs[pack.raw.name]
+            outputs[pack.name] = numeric.encode(pack.name, pack.spec, packed, fitted)
+            if pack.spec.has_indicator:
+                missing = ~tf.math.is_finite(packed)
+                outputs[pack.name + MISSING_SUFFIX] = tf.cast(missing, tf.float32)
         for name, target in pipeline.targets.items():
             if not isinstance(target, ImageTarget):
                 raw = inputs[targets[name].name]
@@ -159,7 +173,10 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
         learnt += [n + MISSING_SUFFIX for n, f in pipeline.features.items() if f.has_indicator]
 
         def numbers(raw: Tensors) -> Tensors:
-            return dict(self._tft.transform_fn(_completed(raw, columns))) if self._tft else {}
+            if self._tft is None:
+                return {}
+            packed = pack_columns(pipeline, _completed(raw, columns))
+            return unpack_outputs(pipeline, self._tft.transform_fn(packed))
 
         def pictures(raw: Mapping[str, tf.Tensor]) -> Tensors:
             return {n: image.encode(n, f, raw[raws[n].name], _NOTHING) for n, f in images.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,16 @@ import apache_beam as beam
 from transforms.accumulators import Accumulated, merged
 from transforms.contract.jobs import Partition, TransformJob
 from transforms.contract.source import SPLITS
+from transforms.contract.workspace import TEMPORARY
 from transforms.counting import RequestCounter
+from transforms.graph import raw_columns
 from transforms.reading import BatchReader
 from transforms.running import COUNTER, known_rows, marked_errors, run_pipeline, workers
 from transforms.source import open_filesystem
 from transforms.units import WorkUnit, plan_units
 
-_BATCH_ROWS = 8_192  # numbers and short texts: a few MB
+_BATCH_VALUES = 1 << 20  # numbers and short texts: some 10 MB; amortizes calls
+_MAX_BATCH_ROWS = 16_384
 _UNITS_PER_WORKER = 2
 
 
@@ -69,10 +73,16 @@ def _path(job: TransformJob, partition: Partition) -> Path:
     return job.folders().statistics(declaration, partition.name, partition.fingerprint)
 
 
-def _write(counted: tuple[str, Iterable[Accumulated]], paths: dict[str, Path]) -> None:
+def _write(counted: tuple[str, Iterable[str]], paths: dict[str, Path]) -> None:
     partition, parts = counted
     with marked_errors("analyze"):
-        merged(parts).write(paths[partition])
+        found = [Path(part) for part in sorted(parts)]  # the same order, so the same rounding
+        if len(found) == 1:
+            found[0].replace(paths[partition])
+            return
+        merged(map(Accumulated.read, found)).write(paths[partition])
+        for path in found:
+            path.unlink()
 
 
 def _units(job: TransformJob, partitions: list[Partition]) -> list[WorkUnit]:
@@ -89,26 +99,35 @@ def _units(job: TransformJob, partitions: list[Partition]) -> list[WorkUnit]:
 
 
 class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
-    """Reads a unit's training rows and gives what they add up to, under its partition's name."""
+    """Reads a unit's training rows and writes what they add up to.
+
+    It gives the file under its partition's name: Beam would pickle and compress millions of terms.
+    """
 
     def __init__(self, job: TransformJob) -> None:
         self._job = job
+        self._paths = {part.name: _path(job, part) for part in job.partitions}
 
     def setup(self) -> None:
         """Opens the source once a worker."""
         self._counter = RequestCounter.shared(self._job.pipeline)
         self._reader = BatchReader(self._job.table(), self._counter.columns)
+        raws = raw_columns(self._job.pipeline, with_targets=True)
+        row_values = sum(math.prod(raws[name].shape) for name in self._counter.columns)
+        self._batch_rows = max(1, min(_BATCH_VALUES // max(row_values, 1), _MAX_BATCH_ROWS))
 
-    def process(self, unit: WorkUnit) -> Iterator[tuple[str, Accumulated]]:
-        """Yields the unit's statistics."""
+    def process(self, unit: WorkUnit) -> Iterator[tuple[str, str]]:
+        """Yields the file of the unit's statistics."""
         total = Accumulated()
         with marked_errors("analyze"):
-            for batch in self._reader.read(unit, _BATCH_ROWS):
+            for batch in self._reader.read(unit, self._batch_rows):
                 total.rejects.update(f"{r.column}: {r.reason}" for r in batch.rejects)
                 rows = batch.splits == SPLITS.index("train")
                 COUNTER.add(batch.rows)
                 if rows.any():
                     total.rows += int(rows.sum())
                     self._counter.add(batch.select(rows), total)
-            total.terms = [total.counts()]  # merged, before it travels
-        yield unit.partition, total
+            whole = self._paths[unit.partition]
+            path = whole.with_name(f"{TEMPORARY}{unit.index:05d}-{whole.name}")
+            total.write(path)
+        yield unit.partition, str(path)

@@ -93,23 +93,21 @@ def _distance(pairs: _Pairs) -> Distance:
     )
 
 
-def _term_counts(total: Accumulated, folder: Path, name: str) -> list[int]:
-    """Returns how often rows have each term of the frozen vocabulary."""
+def _term_counts(total: Accumulated, folder: Path, name: str) -> np.ndarray:
+    """Returns how often rows have each term of the frozen vocabulary, int64 [terms]."""
     counted = _counted(total, name)
     places = pc.index_in(pa.array(read_terms(folder, name), pa.binary()), counted["term"])
-    found: list[int] = pc.fill_null(counted["count"].take(places), 0).to_pylist()
-    return found
+    return np.asarray(pc.fill_null(counted["count"].take(places), 0).to_numpy())
 
 
 def _others(total: Accumulated, folder: Path, name: str) -> int:
     """Returns how often rows have any other term."""
     all_of_them = pc.sum(_counted(total, name)["count"]).as_py() or 0
-    return int(all_of_them - sum(_term_counts(total, folder, name)))
+    return int(all_of_them - _term_counts(total, folder, name).sum())
 
 
 def _counted(total: Accumulated, name: str) -> pa.Table:
-    counts = total.counts()
-    return counts.filter((pc.field("name") == name) & (pc.binary_length(pc.field("term")) > 0))
+    return total.counts(name).filter(pc.binary_length(pc.field("term")) > 0)
 
 
 def _position(column: np.ndarray) -> dict[str, Any]:

@@ -33,10 +33,18 @@ class MomentsRequest:
         name: The feature or target.
         values: float32 [batch, width], or [batch, steps, width] for moments over all steps; NaN
             does not count.
+        members: The features that share the columns equally, if they are asked for together under
+            the name of the first one.
     """
 
     name: str
     values: tf.Tensor
+    members: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Whose moments these are."""
+        return self.members or (self.name,)
 
 
 @dataclass(frozen=True)
@@ -47,11 +55,18 @@ class QuantilesRequest:
         name: The feature or target.
         values: float32 [batch, width]; a row with NaN does not count.
         parts: The number of parts.
+        members: As those of a `MomentsRequest`.
     """
 
     name: str
     values: tf.Tensor
     parts: int
+    members: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Whose parts these are."""
+        return self.members or (self.name,)
 
 
 Request = VocabularyRequest | MomentsRequest | QuantilesRequest

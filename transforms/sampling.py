@@ -53,15 +53,18 @@ class RowSample:
 
     def merge(self, other: RowSample) -> None:
         """Adds the sample of other rows."""
+        orders: dict[tuple[int, int, int], np.ndarray] = {}  # most columns have the same one
         for name, values in other.columns.items():
             if name not in self.columns:
                 self.columns[name] = values
                 continue
             own = self.columns[name]
-            ranks = [self.priorities[: len(own)], other.priorities[: len(values)]]
             most = max(1, min(_MOST_ROWS, _MOST_VALUES // values.shape[1]))
-            order = np.argsort(np.concatenate(ranks), kind="stable")[:most]
-            self.columns[name] = np.concatenate([own, values])[order]
+            lengths = len(own), len(values), most
+            if lengths not in orders:
+                ranks = [self.priorities[: len(own)], other.priorities[: len(values)]]
+                orders[lengths] = np.argsort(np.concatenate(ranks), kind="stable")[:most]
+            self.columns[name] = np.concatenate([own, values])[orders[lengths]]
         self.priorities = np.sort(np.concatenate([self.priorities, other.priorities]))[:_MOST_ROWS]
 
     def to_bytes(self) -> bytes:

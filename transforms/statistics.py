@@ -45,18 +45,19 @@ def freeze(
     """
     moments: dict[str, Any] = {}
     quantiles: dict[str, Any] = {}
-    counts = total.counts()
     for request in requests:
-        width = int(request.values.shape[-1] or 0) if request.values.shape.rank else 0
         match request:
             case VocabularyRequest():
                 kept = () if base is None else read_terms(base, request.name)
-                _write_vocabulary(counts, request, folder, kept)
+                _write_vocabulary(total.counts(request.name), request, folder, kept)
             case MomentsRequest():
-                moments[request.name] = _finished(total.moments.get(request.name), width)
+                width = _width(request)
+                for name in request.names:
+                    moments[name] = _finished(total.moments.get(name), width)
             case QuantilesRequest():
-                found = total.quantiles(request.name, request.parts, width)
-                quantiles[request.name] = found.tolist()
+                for name in request.names:
+                    found = total.quantiles(name, request.parts, _width(request))
+                    quantiles[name] = found.tolist()
     write_atomic(_moments_path(folder), json.dumps(moments))
     write_atomic(_quantiles_path(folder), json.dumps(quantiles))
 
@@ -121,14 +122,17 @@ def _quantiles_path(folder: Path) -> Path:
     return folder / "quantiles.json"
 
 
+def _width(request: MomentsRequest | QuantilesRequest) -> int:
+    return int(request.values.shape[-1]) // len(request.names)
+
+
 def _write_vocabulary(
-    counts: pa.Table, request: VocabularyRequest, folder: Path, kept: tuple[bytes, ...]
+    counted: pa.Table, request: VocabularyRequest, folder: Path, kept: tuple[bytes, ...]
 ) -> None:
     """Writes the terms that keep their ids, then the most frequent ones.
 
     Equal counts are in the order of the bytes.
     """
-    counted = counts.filter(pc.field("name") == request.name).drop_columns("name")
     terms = counted["term"]
     usable = pc.and_(
         pc.greater(pc.binary_length(terms), 0),
@@ -140,10 +144,18 @@ def _write_vocabulary(
     known = pa.array([term for term in kept if term != NO_TERM], pa.binary())
     added = chosen.filter(pc.invert(pc.is_in(chosen["term"], known)))
     found = pc.fill_null(counted["count"].take(pc.index_in(known, terms)), 0)
-    written = [*known.to_pylist(), *added["term"].to_pylist()] or [NO_TERM]
-    write_atomic(vocabulary_path(folder, request.name), b"".join(term + b"\n" for term in written))
+    written = pa.chunked_array([known, *added["term"].chunks])
+    write_atomic(vocabulary_path(folder, request.name), _lines(written) or NO_TERM + b"\n")
     numbers = [*found.to_pylist(), *added["count"].to_pylist()] or [0]
     write_atomic(_counts_path(folder, request.name), json.dumps(numbers))
+
+
+def _lines(terms: pa.ChunkedArray) -> bytes:
+    """Returns one term a line; there may be millions, so none of them is a Python object."""
+    whole = terms.cast(pa.large_binary()).combine_chunks()
+    empty, line_break = pa.scalar(b"", whole.type), pa.scalar(b"\n", whole.type)
+    lines = pc.binary_join_element_wise(whole, empty, line_break)
+    return lines.buffers()[2].to_pybytes() if len(lines) else b""
 
 
 def _finished(sums: np.ndarray | None, width: int) -> dict[str, list[float]]:

@@ -24,8 +24,10 @@ def test_terms_are_counted_whatever_the_grouping(
             for name, values in zip(("x", "y"), batch, strict=True):
                 part.add_terms(name, np.array(values, object))
         parts.append(part)
-    table = merged(parts).counts()
-    found = {(row["name"], row["term"]): row["count"] for row in table.to_pylist()}
+    total = merged(parts)
+    rows = [(name, row) for name in ("x", "y") for row in total.counts(name).to_pylist()]
+    found = {(name, row["term"]): row["count"] for name, row in rows}
+    assert len(found) == len(rows)
     expected: dict[tuple[str, bytes], int] = {}
     for batch in batches:
         for name, values in zip(("x", "y"), batch, strict=True):
@@ -48,9 +50,10 @@ def test_moments_are_those_of_the_whole_whatever_the_batches(
     parts = [Accumulated()]  # a partition without rows changes nothing
     for rows in np.array_split(values, batches):
         part = Accumulated()
-        part.add_moments("x", rows)
+        part.add_moments(["x", "y"], rows)
         parts.append(part)
-    sums = merged(parts).moments["x"]
+    moments = merged(parts).moments
+    sums = np.concatenate([moments["x"], moments["y"]], axis=1)
     for column in range(2):
         present = values[:, column][~np.isnan(values[:, column])].astype(np.float64)
         count, mean, squares, low, high, missing = sums[:, column]
@@ -86,16 +89,20 @@ def test_statistics_are_read_as_they_were_written(tmp_path: Path) -> None:
     part = Accumulated(rows=3)
     part.rejects.update(["x: missing", "x: missing"])
     part.add_terms("words", np.array([b"b", b"a", b"b", b"\xff"], object))
-    part.add_moments("x", np.array([[1.0], [np.nan], [3.0]], np.float32))
+    part.add_terms("none", np.array([], object))
+    part.add_terms("colors", np.array([b"b"], object))
+    part.add_moments(["x"], np.array([[1.0], [np.nan], [3.0]], np.float32))
     part.add_quantiles("x", np.array([[1.0], [2.0], [3.0]], np.float32))
     part.write(tmp_path / "folder" / "part.arrow")
     again = Accumulated.read(tmp_path / "folder" / "part.arrow")
     again.merge(Accumulated())
     assert (again.rows, again.rejects) == (3, {"x: missing": 2})
-    assert sorted(again.counts().to_pylist(), key=lambda row: row["term"]) == [
-        {"name": "words", "term": b"a", "count": 1},
-        {"name": "words", "term": b"b", "count": 2},
-        {"name": "words", "term": b"\xff", "count": 1},
+    assert sorted(again.counts("words").to_pylist(), key=lambda row: row["term"]) == [
+        {"term": b"a", "count": 1},
+        {"term": b"b", "count": 2},
+        {"term": b"\xff", "count": 1},
     ]
+    assert again.counts("colors").to_pylist() == [{"term": b"b", "count": 1}]
+    assert again.counts("none").num_rows == 0
     np.testing.assert_array_equal(again.moments["x"], part.moments["x"])
     assert again.quantiles("x", 2, 1).tolist() == [[2.0]]

@@ -21,7 +21,7 @@ from transforms.contract.manifest import ShardManifest, TransformManifest
 TEMPORARY = ".tmp-"  # of what is not whole yet
 _LONGEST_NAME = 200  # bytes, of the 255 that file systems allow; a path of folders may be longer
 _LOCK_RETRY_SECONDS = 0.2
-_STATISTICS_FORMAT = 2  # files of another one are not found, so that their partition is read again
+_STATISTICS_FORMAT = 3  # files of another one are not found, so that their partition is read again
 
 LockKind = Literal["run", "server", "transform", "registry", "windows"]
 

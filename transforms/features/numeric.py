@@ -18,7 +18,14 @@ from transforms.requests import (
 
 
 def requests(name: str, spec: Numeric, raw: tf.Tensor) -> tuple[Request, ...]:
-    """Asks for the moments of each position, float32 [batch, length], and for what cuts it."""
+    """Asks for the moments of each position, and for what cuts it.
+
+    Args:
+        name: The feature, or what stands for several.
+        spec: What is declared of it.
+        raw: float32 [batch], or [batch, length]. Of features of one number each that are declared
+            alike it is [batch, features].
+    """
     values = _matrix(spec, raw)
     moments = MomentsRequest(name, values)
     parts = {"bucketize": spec.buckets, "quantile": spec.quantiles}.get(spec.scale)
@@ -26,7 +33,7 @@ def requests(name: str, spec: Numeric, raw: tf.Tensor) -> tuple[Request, ...]:
 
 
 def encode(name: str, spec: Numeric, raw: tf.Tensor, fitted: Fitted) -> tf.Tensor:
-    """Returns float32, or int64 bucket ids, [batch] or [batch, length]."""
+    """Returns float32, or int64 bucket ids, of the shape of `raw`."""
     moments, values = fitted.moments[name], _matrix(spec, raw)
     if spec.default is None:
         default = tf.broadcast_to(moments.mean, tf.shape(values))
@@ -46,7 +53,7 @@ def encode(name: str, spec: Numeric, raw: tf.Tensor, fitted: Fitted) -> tf.Tenso
         scaled = (filled - moments.mean) / moments.deviation
         if spec.clip is not None:
             scaled = tf.clip_by_value(scaled, -spec.clip, spec.clip)
-    return tf.squeeze(scaled, axis=1) if spec.length is None else scaled
+    return tf.squeeze(scaled, axis=1) if raw.shape.rank == 1 else scaled
 
 
 def stored(spec: Numeric, learnt: Learnt) -> dict[str, Any]:
@@ -55,10 +62,12 @@ def stored(spec: Numeric, learnt: Learnt) -> dict[str, Any]:
 
 
 def _matrix(spec: Numeric, raw: tf.Tensor) -> tf.Tensor:
-    values = raw[:, tf.newaxis] if spec.length is None else raw
+    values = raw[:, tf.newaxis] if raw.shape.rank == 1 else raw
     # In shards an infinite number never gets here; a served one counts as missing, and with it
     # the list that it is in.
-    usable = tf.reduce_all(tf.math.is_finite(values), axis=1, keepdims=True)
+    usable = tf.math.is_finite(values)
+    if spec.length is not None:
+        usable = tf.reduce_all(usable, axis=1, keepdims=True)
     values = tf.where(usable, values, tf.constant(float("nan"), tf.float32))
     return _curve(spec, values)
 
