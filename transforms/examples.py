@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
+from transforms.number_records import can_encode, encode_numbers, varint
+
 _LENGTHS = 65_536  # prefixes to keep: one a length that a value may have
 
 
@@ -30,12 +32,17 @@ class ExampleEncoder:
                 [rows, length], of which the empty ones are left out; or uint8 [rows, ...], of which
                 each row is one bytes value.
         """
-        numbers = {name: _lists(v) for name, v in columns.items() if v.dtype.kind in "if"}
+        numbers = {name: values for name, values in columns.items() if can_encode(values)}
+        others = {name: values for name, values in columns.items() if name not in numbers}
+        lists = {name: _lists(v) for name, v in others.items() if v.dtype.kind in "if"}
         records = [b""] * len(next(iter(columns.values())))
         if numbers:
-            records = self._encoder.encode(pa.RecordBatch.from_pydict(numbers))
-        for name, values in columns.items():
-            if name in numbers:
+            records = encode_numbers(numbers)
+        if lists:
+            ids = self._encoder.encode(pa.RecordBatch.from_pydict(lists))
+            records = [b"".join(parts) for parts in zip(records, ids, strict=True)]
+        for name, values in others.items():
+            if name in lists:
                 continue
             write = _many if values.dtype == object and values.ndim > 1 else _one
             records = [
@@ -74,7 +81,7 @@ def _before_one(name: str, length: int) -> bytes:
 @lru_cache(_LENGTHS)
 def _before_value(length: int) -> bytes:
     """Returns what stands before a value of a list: BytesList.value."""
-    return b"\x0a" + _varint(length)
+    return b"\x0a" + varint(length)
 
 
 @lru_cache(_LENGTHS)
@@ -85,16 +92,7 @@ def _before_list(name: str, length: int) -> bytes:
     Features.feature, Example.features.
     """
     key = name.encode()
-    feature = b"\x0a" + _varint(length)
-    entry = b"\x0a" + _varint(len(key)) + key + b"\x12" + _varint(len(feature) + length) + feature
-    features = b"\x0a" + _varint(len(entry) + length) + entry
-    return b"\x0a" + _varint(len(features) + length) + features
-
-
-def _varint(number: int) -> bytes:
-    """Encodes a length as protocol buffers do: 7 bits a byte, the lowest first."""
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*encoded, number])
+    feature = b"\x0a" + varint(length)
+    entry = b"\x0a" + varint(len(key)) + key + b"\x12" + varint(len(feature) + length) + feature
+    features = b"\x0a" + varint(len(entry) + length) + entry
+    return b"\x0a" + varint(len(features) + length) + features

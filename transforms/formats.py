@@ -25,6 +25,7 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
     "arrow": (".arrow", ".feather", ".ipc"),
 }
 _CSV = pacsv.ParseOptions(newlines_in_values=True)
+_BUFFER_BYTES = 64 * 1024  # of each column
 _TITLES = {"parquet": "Parquet", "csv": "CSV", "jsonl": "JSON lines", "arrow": "Arrow IPC"}
 
 
@@ -128,8 +129,11 @@ class _Request:
 
 
 def _read_parquet(request: _Request) -> Iterator[pa.RecordBatch]:
+    # A bucket gives much in few requests. A local file need not be in memory as a whole.
+    local = isinstance(request.filesystem, pafs.LocalFileSystem)
+    buffering = {"pre_buffer": not local, "buffer_size": _BUFFER_BYTES if local else 0}
     with request.filesystem.open_input_file(request.piece.path) as file:
-        yield from pq.ParquetFile(file).iter_batches(
+        yield from pq.ParquetFile(file, **buffering).iter_batches(
             request.batch_rows, row_groups=[request.piece.index], columns=request.columns
         )
 

@@ -67,7 +67,8 @@ def plan_units(
     wanted = max(at_least, -(-total // _UNIT_BYTES))
     units = _grouped(partition, found, wanted) if len(found) >= wanted else []
     if not units:
-        slices = -(-wanted // max(len(found), 1))
+        # No more than are needed: what is before a slice is decoded once more.
+        slices = -(-at_least // max(len(found), 1))
         units = [unit for piece in found for unit in _sliced(partition, piece, slices)]
     return [replace(unit, index=index) for index, unit in enumerate(units)]
 
