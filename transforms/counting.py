@@ -64,7 +64,7 @@ class RequestCounter:
         """
         given = {name: tf.constant(values) for name, values in (self._unread | raw).items()}
         found = [tensor.numpy() for tensor in self._call(given)]
-        numbers = {}
+        numbers: dict[str, np.ndarray] = {}
         for request, values in zip(self.requests, found, strict=False):
             match request:
                 case VocabularyRequest():

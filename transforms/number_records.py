@@ -29,7 +29,9 @@ def encode_numbers(columns: Mapping[str, np.ndarray]) -> list[bytes]:
     """
     before, sizes = [], []
     for name, values in columns.items():
-        size = _int_bytes(values) if values.dtype == np.int64 else 4 * int(np.prod(values.shape[1:]))
+        size = (
+            _int_bytes(values) if values.dtype == np.int64 else 4 * int(np.prod(values.shape[1:]))
+        )
         before.append(_before_numbers(name, size, values.dtype == np.int64))
         sizes.append(size)
     start = b"\x0a" + varint(sum(map(len, before)) + sum(sizes))
@@ -60,7 +62,7 @@ def varint(number: int) -> bytes:
     return bytes([*encoded, number])
 
 
-def _before_numbers(name: str, size: int, is_int: bool) -> bytes:
+def _before_numbers(name: str, size: int, *, is_int: bool) -> bytes:
     """Returns what stands before packed numbers of `size` bytes.
 
     From the inside: the list's packed values (field 1), the feature's list, the map entry's value

@@ -13,11 +13,12 @@ from transforms.requests import (
     Moments,
     MomentsRequest,
     QuantilesRequest,
-    Request,
 )
 
 
-def requests(name: str, spec: Numeric, raw: tf.Tensor) -> tuple[Request, ...]:
+def requests(
+    name: str, spec: Numeric, raw: tf.Tensor
+) -> tuple[MomentsRequest | QuantilesRequest, ...]:
     """Asks for the moments of each position, and for what cuts it.
 
     Args:
