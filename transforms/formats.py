@@ -134,7 +134,10 @@ def _read_parquet(request: _Request) -> Iterator[pa.RecordBatch]:
     buffering = {"pre_buffer": not local, "buffer_size": _BUFFER_BYTES if local else 0}
     with request.filesystem.open_input_file(request.piece.path) as file:
         yield from pq.ParquetFile(file, **buffering).iter_batches(
-            request.batch_rows, row_groups=[request.piece.index], columns=request.columns
+            request.batch_rows,
+            row_groups=[request.piece.index],
+            columns=request.columns,
+            use_threads=False,  # every core has a worker that reads
         )
 
 

@@ -6,6 +6,7 @@ between these is written once, and every column is copied to its place in all re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -29,10 +30,9 @@ def encode_numbers(columns: Mapping[str, np.ndarray]) -> list[bytes]:
     """
     before, sizes = [], []
     for name, values in columns.items():
-        size = (
-            _int_bytes(values) if values.dtype == np.int64 else 4 * int(np.prod(values.shape[1:]))
-        )
-        before.append(_before_numbers(name, size, values.dtype == np.int64))
+        is_int = values.dtype == np.int64
+        size = _int_bytes(values) if is_int else 4 * math.prod(values.shape[1:])
+        before.append(_before_numbers(name, size, is_int=is_int))
         sizes.append(size)
     start = b"\x0a" + varint(sum(map(len, before)) + sum(sizes))
     layout = start + b"".join(b + bytes(size) for b, size in zip(before, sizes, strict=True))

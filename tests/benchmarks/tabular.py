@@ -56,6 +56,6 @@ if __name__ == "__main__":
     wide = arguments[:1] == ["wide"]
     given = arguments[wide:]
     if wide:
-        main("wide", int(given[0]) if given else 20_000, *_WIDE)
+        main("wide", int(given[0]) if given else 100_000, *_WIDE)
     else:
-        main("tabular", int(given[0]) if given else 1_000_000, *_TABULAR)
+        main("tabular", int(given[0]) if given else 5_000_000, *_TABULAR)
