@@ -7,10 +7,11 @@ between these is written once, and every column is copied to its place in all re
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+_BLOCK_BYTES = 1 << 20  # of records that are filled at a time; they fit a core's cache
 _FLOAT_LIST, _INT64_LIST = b"\x12", b"\x1a"  # fields 2 and 3 of Feature
 
 
@@ -36,21 +37,12 @@ def encode_numbers(columns: Mapping[str, np.ndarray]) -> list[bytes]:
         sizes.append(size)
     start = b"\x0a" + varint(sum(map(len, before)) + sum(sizes))
     layout = start + b"".join(b + bytes(size) for b, size in zip(before, sizes, strict=True))
-    rows = len(next(iter(columns.values())))
-    records = np.empty((rows, len(layout)), np.uint8)
-    records[:] = np.frombuffer(layout, np.uint8)
-    place = len(start)
-    for values, head, size in zip(columns.values(), before, sizes, strict=True):
-        place += len(head)
-        if values.dtype == np.int64:
-            _write_ints(records[:, place : place + size], values)
-        else:
-            width, strides = size // 4, (len(layout), 4)
-            numbers = np.ndarray((rows, width), "<f4", records.data, place, strides)
-            numbers[:] = values.reshape(rows, width)
-        place += size
-    whole, length = records.tobytes(), len(layout)
-    return [whole[at : at + length] for at in range(0, rows * length, length)]
+    rows, block = len(next(iter(columns.values()))), max(1, _BLOCK_BYTES // len(layout))
+    records: list[bytes] = []
+    for first in range(0, rows, block):
+        part = [values[first : first + block] for values in columns.values()]
+        records += _records(layout, len(start), part, before, sizes)
+    return records
 
 
 def varint(number: int) -> bytes:
@@ -60,6 +52,38 @@ def varint(number: int) -> bytes:
         encoded.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes([*encoded, number])
+
+
+def _records(
+    layout: bytes,
+    place: int,
+    columns: Sequence[np.ndarray],
+    before: Sequence[bytes],
+    sizes: Sequence[int],
+) -> list[bytes]:
+    """Returns records of one layout.
+
+    Args:
+        layout: A record with zeros for all numbers.
+        place: Where its first feature begins.
+        columns: The numbers, [rows, ...] each.
+        before: What stands before each column's numbers.
+        sizes: The bytes that each column's numbers take in a record.
+    """
+    rows, length = len(columns[0]), len(layout)
+    records = np.empty((rows, length), np.uint8)
+    records[:] = np.frombuffer(layout, np.uint8)
+    for values, head, size in zip(columns, before, sizes, strict=True):
+        place += len(head)
+        if values.dtype == np.int64:
+            _write_ints(records[:, place : place + size], values)
+        else:
+            width = size // 4
+            numbers = np.ndarray((rows, width), "<f4", records.data, place, (length, 4))
+            numbers[:] = values.reshape(rows, width)
+        place += size
+    whole = records.tobytes()
+    return [whole[at : at + length] for at in range(0, rows * length, length)]
 
 
 def _before_numbers(name: str, size: int, *, is_int: bool) -> bytes:

@@ -62,3 +62,39 @@ def test_rows_of_pictures_alone_are_records_too() -> None:
     for record, value in ((first, b"a"), (second, b"bc")):
         feature = tf.train.Example.FromString(record).features.feature["photo"]
         assert list(feature.bytes_list.value) == [value]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-(1 << 63), (1 << 63) - 1),
+            st.integers(0, 300),
+            st.floats(width=32, allow_nan=False),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_numbers_of_all_sizes_are_parsed_to_what_they_were(
+    rows: list[tuple[int, int, float]],
+) -> None:
+    columns = {
+        "any": np.array([row[0] for row in rows], np.int64),
+        "id" * 70: np.array([row[1] for row in rows], np.int64),
+        "steps": np.array([[[row[2], 1.0, np.inf]] * 20 for row in rows], np.float32),
+    }
+    records = ExampleEncoder().encode(columns)
+    specs = {
+        name: tf.io.FixedLenFeature(values.shape[1:], values.dtype)
+        for name, values in columns.items()
+    }
+    parsed = tf.io.parse_example(records, specs)
+    for name, values in columns.items():
+        np.testing.assert_array_equal(parsed[name].numpy(), values)
+    example = tf.train.Example.FromString(records[0])  # another parser agrees
+    assert list(example.features.feature["any"].int64_list.value) == [rows[0][0]]
+
+
+def test_no_rows_are_no_records() -> None:
+    columns = {"id": np.zeros(0, np.int64), "price": np.zeros((0, 2), np.float32)}
+    assert ExampleEncoder().encode(columns) == []
