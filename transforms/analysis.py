@@ -31,7 +31,7 @@ from transforms.graph import TransformGraph, is_learnt, preprocessing_fn, tensor
 from transforms.packing import packed_columns
 from transforms.partition_statistics import count_partitions, statistics_of
 from transforms.reference import write_reference
-from transforms.statistics import freeze, read_learnt, statistics_folder
+from transforms.statistics import freeze, read_learnt, read_moments, statistics_folder
 from transforms.targets import TARGET_KINDS
 
 
@@ -83,7 +83,8 @@ def _freeze_graph(pipeline: PipelineSpec, folder: Path, statistics: Path) -> Non
 
 def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> TransformManifest:
     pipeline = job.pipeline
-    learnt = {name: read_learnt(statistics, name) for name in pipeline.targets}
+    moments = read_moments(statistics)
+    learnt = {name: read_learnt(statistics, name, moments) for name in pipeline.targets}
     return TransformManifest(
         fingerprint=job.transform,
         declaration=pipeline.data_fingerprint(),
@@ -104,17 +105,19 @@ def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> Transf
 
 
 def _stored(pipeline: PipelineSpec, statistics: Path) -> Iterator[StoredFeature]:
+    moments = read_moments(statistics)
     for name, feature in pipeline.features.items():
         if isinstance(feature, Noise):
             details = noise.drawn(feature)
         else:
-            learnt = read_learnt(statistics, name)
+            learnt = read_learnt(statistics, name, moments)
             details = feature_kind(feature.kind).stored(feature, learnt)
         yield _stored_feature(name, "feature", feature, details)
         if feature.has_indicator:
             yield _flag(name + MISSING_SUFFIX, "indicator", feature.kind)
     for name, target in pipeline.targets.items():
-        details = TARGET_KINDS[target.kind].stored(target, read_learnt(statistics, name))
+        learnt = read_learnt(statistics, name, moments)
+        details = TARGET_KINDS[target.kind].stored(target, learnt)
         yield _stored_feature(name, "target", target, details)
         if "mask" in (target.missing, target.invalid):
             yield _flag(name + WEIGHT_SUFFIX, "weight", target.kind)

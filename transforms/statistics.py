@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,16 @@ def read_quantiles(folder: Path) -> dict[str, list[list[float]]]:
     return dict(json.loads(_quantiles_path(folder).read_text()))
 
 
-def read_learnt(folder: Path, name: str) -> Learnt:
-    """Returns what is known of one name; nothing if it asked for nothing."""
-    moments = read_moments(folder)
+def read_learnt(
+    folder: Path, name: str, moments: Mapping[str, Mapping[str, list[float]]]
+) -> Learnt:
+    """Returns what is known of one name; nothing if it asked for nothing.
+
+    Args:
+        folder: Where the statistics lie.
+        name: The feature or target.
+        moments: What `read_moments` returns: one file has those of all names.
+    """
     terms = tuple(term.decode() for term in read_terms(folder, name))
     counts = read_counts(folder, name)
     if name not in moments:
