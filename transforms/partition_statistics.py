@@ -75,6 +75,8 @@ def _path(job: TransformJob, partition: Partition) -> Path:
 
 def _write(counted: tuple[str, Iterable[str]], paths: dict[str, Path]) -> None:
     partition, parts = counted
+    if paths[partition].exists():
+        return  # a runner may give a partition twice, and the units' files are gone then
     with marked_errors("analyze"):
         found = [Path(part) for part in sorted(parts)]  # the same order, so the same rounding
         if len(found) == 1:
