@@ -91,7 +91,7 @@ def _there_are_partitions_to_choose_from(pipeline: PipelineSpec) -> None:
 
 
 def _a_training_can_begin_early(pipeline: PipelineSpec) -> None:
-    """Refuses to begin with the first partition where there is one only, or where all must count."""
+    """Refuses to begin with the first partition where there is one only, or all have to count."""
     training = pipeline.training
     if training.start == "all":
         return
