@@ -152,7 +152,7 @@ def test_a_transform_that_dies_ends_the_training_and_the_next_run_goes_on(projec
 
 def test_a_training_that_fails_ends_the_transform_and_what_is_committed_stays(project, held):
     run = Run(project, "failed")
-    failed = run.go("--set", "training.learning_rate=1e38", **{HELD: "last"})
+    failed = run.go("--set", "training.learning_rate=1.0e+30", **{HELD: "last"})
     told = failed.stdout + failed.stderr
     assert failed.returncode == 1, told
     assert "Set a lower training.learning_rate" in told

@@ -19,6 +19,7 @@ BENCHMARKS = {
     "refit": ["refit"],
     "daily": ["daily"],
     "stream": ["stream"],
+    "overlap": ["overlap"],
     "predict": ["predict"],
     "startup": ["startup"],
 }
