@@ -8,7 +8,9 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,12 +172,31 @@ def score_table(
         key = model.pipeline.source.key
         writer = _Writer(stack.enter_context(replacing(output)), output.suffix, key)
         stack.callback(writer.close)
-        for batch in read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS):
-            writer.add(batch.keys, score_rows(model.score, batch.columns, _is_refusal))
+        batches = read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS)
+        given = ((batch.keys, batch.columns) for batch in batches)
+        for keys, predictions in _scored(model.score, given):
+            writer.add(keys, predictions)
             on_rows(writer.rows)
         _refuse_empty(source, writer.rows)
         writer.close()
     return writer.rows, writer.failed
+
+
+def _scored(
+    score: Score, batches: Iterable[tuple[np.ndarray, Columns]]
+) -> Iterator[tuple[np.ndarray, Predictions]]:
+    """Yields the keys and predictions of batches in their order, while the next are worked on."""
+    # One batch leaves cores idle: decoding pictures, the model and reading take turns.
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        begun: deque[tuple[np.ndarray, Future[Predictions]]] = deque()
+        for keys, columns in batches:
+            begun.append((keys, pool.submit(score_rows, score, columns, _is_refusal)))
+            if len(begun) > threads:
+                first, found = begun.popleft()
+                yield first, found.result()
+        for rest, found in begun:
+            yield rest, found.result()
 
 
 def _refuse_format(output: Path) -> None:

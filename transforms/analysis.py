@@ -10,16 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
-import pyarrow as pa
 import tensorflow as tf
-import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
-from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx_bsl.public.tfxio import TensorAdapterConfig
+from tensorflow_transform import impl_helper
 
 from transforms.contract.errors import BraidError
-from transforms.contract.features import Noise, RawColumn
+from transforms.contract.features import Noise
 from transforms.contract.jobs import TransformJob
 from transforms.contract.manifest import (
     MISSING_SUFFIX,
@@ -29,7 +24,7 @@ from transforms.contract.manifest import (
 )
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import Binary, Multiclass, Multilabel
-from transforms.contract.workspace import remove, replacing, write_atomic
+from transforms.contract.workspace import replacing, write_atomic
 from transforms.counting import RequestCounter
 from transforms.features import feature_kind, noise
 from transforms.graph import (
@@ -41,7 +36,6 @@ from transforms.graph import (
 )
 from transforms.partition_statistics import count_partitions, statistics_of
 from transforms.reference import write_reference
-from transforms.running import run_pipeline
 from transforms.statistics import freeze, read_learnt, statistics_folder
 from transforms.targets import TARGET_KINDS
 
@@ -81,41 +75,15 @@ def _base(job: TransformJob) -> Path | None:
 
 
 def _freeze_graph(pipeline: PipelineSpec, folder: Path, statistics: Path) -> None:
-    """Writes the TFT graph; the statistics are known, so it is traced on no rows at all."""
-    preprocess = preprocessing_fn(pipeline, statistics)
+    """Writes the TFT graph; the statistics are known, so TFT has nothing to analyze."""
     raws = raw_columns(pipeline, with_targets=True)
-    specs = {name: tensor_spec(raw) for name, raw in raws.items()}
-    read = set(tft.get_analyze_input_columns(preprocess, specs))
-    config = _adapter_config({n: r for n, r in raws.items() if n in read}, specs)
-
-    def build(p: beam.Pipeline) -> None:
-        nothing = p | "NoRows" >> beam.Create([], reshuffle=False)
-        transform_fn = (nothing, config) | tft_beam.AnalyzeDataset(preprocess)
-        _ = transform_fn | tft_beam.WriteTransformFn(str(folder / "tft"))
-
-    scratch = folder / "scratch"
-    with tft_beam.Context(temp_dir=str(scratch)):
-        run_pipeline(pipeline.beam, build)
-    remove(scratch)
-
-
-def _adapter_config(
-    raws: dict[str, RawColumn], specs: dict[str, tf.TypeSpec]
-) -> TensorAdapterConfig:
-    """Tells TFT how the list columns become dense tensors, and what was left out."""
-    fields, representations = [], {}
-    for name in sorted(raws):
-        raw = raws[name]
-        type_ = pa.float32() if raw.dtype == "float32" else pa.large_binary()
-        fields.append(pa.field(name, pa.large_list(type_)))
-        representation = schema_pb2.TensorRepresentation()
-        representation.dense_tensor.column_name = name
-        dims = representation.dense_tensor.shape
-        dims.SetInParent()
-        for size in raw.shape:
-            dims.dim.add(size=size)
-        representations[name] = representation
-    return TensorAdapterConfig(pa.schema(fields), representations, original_type_specs=specs)
+    impl_helper.analyze_in_place(
+        preprocessing_fn(pipeline, statistics),
+        force_tf_compat_v1=False,
+        feature_specs={},
+        type_specs={name: tensor_spec(raw) for name, raw in raws.items()},
+        transform_output_path=str(folder / "tft"),
+    )
 
 
 def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> TransformManifest:

@@ -9,12 +9,12 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from transforms.analyzers import fit
 from transforms.contract.features import Categorical, FeatureSpec, Image, RawColumn
 from transforms.contract.manifest import MISSING_SUFFIX, WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import ImageTarget
 from transforms.features import categorical, feature_kind, image
+from transforms.fitted import fit
 from transforms.requests import Fitted, Request
 from transforms.targets import TARGET_KINDS
 

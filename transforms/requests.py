@@ -91,11 +91,11 @@ class Fitted:
     """Every answer, by the name that asked.
 
     Attributes:
-        vocabularies: The path of the vocabulary file, string [].
+        vocabularies: The path of the vocabulary file, for `tft.apply_vocabulary`.
         moments: The moments.
         quantiles: The boundaries between the parts, float32 [width, parts - 1].
     """
 
-    vocabularies: Mapping[str, tf.Tensor]
+    vocabularies: Mapping[str, str]
     moments: Mapping[str, Moments]
     quantiles: Mapping[str, tf.Tensor]

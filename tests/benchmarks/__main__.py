@@ -15,6 +15,7 @@ BENCHMARKS = {
     "etl": ["etl"],
     "tabular": ["tabular"],
     "wide": ["tabular", "wide"],
+    "growth": ["growth"],
     "photographs": ["photographs"],
     "refit": ["refit"],
     "daily": ["daily"],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from flows.predict import Predictions, _refuse_pictures, _Writer, score_rows
+from flows.predict import Predictions, _refuse_pictures, _scored, _Writer, score_rows
 from transforms.contract.declaration import parse
 from transforms.contract.errors import DeclarationError
 
@@ -55,6 +56,24 @@ def test_any_other_error_of_the_model_is_not_taken_for_a_refusal():
 
 def test_no_rows():
     assert score_rows(_model([]), {"x": np.array([])}, _is_refused) == Predictions({}, {})
+
+
+def test_predictions_keep_the_order_of_their_batches_whichever_is_done_first(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    second_is_done = threading.Event()
+
+    def score(columns):
+        if columns["x"][0] == 0:
+            assert second_is_done.wait(timeout=60)
+        if columns["x"][0] == 1:
+            second_is_done.set()
+        return {"y": columns["x"] * 10}
+
+    batches = ((np.array([f"k{i}"]), {"x": np.array([i])}) for i in range(4))
+    found = [
+        (keys[0], predictions.columns["y"][0]) for keys, predictions in _scored(score, batches)
+    ]
+    assert found == [("k0", 0), ("k1", 10), ("k2", 20), ("k3", 30)]
 
 
 def _write(path, *batches) -> tuple[int, int]:
