@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from flows.backfill_record import BackfillRecord, PartitionRecord, Training
-from flows.backfill_session import Backfill, BackfillStopped, PartitionWork
+from flows.backfill_session import Backfill, PartitionWork
+from flows.process import StepStopped, refuse_stopped
 from flows.record import now, own_process
 from flows.session import Stopwatch, rows_step, rows_text
 from transforms.contract.errors import BraidError, DeclarationError
@@ -174,14 +175,14 @@ def transform_partition(work: PartitionWork) -> None:
         BraidError: The partition cannot be transformed.
     """
     backfill, partition = work.backfill, work.partition
-    backfill.check_stopping()
+    refuse_stopped(backfill.stopping, partition.name)
     watch = Stopwatch()
     job = _job(backfill, [partition], _shared_out(backfill))
     name = partition.name.replace("/", ",")
     try:
         with work.steps.step(partition.name) as view:
             result = backfill.run_child("transform", name, job, view.update)
-    except BackfillStopped:
+    except StepStopped:
         raise
     except Exception as error:
         backfill.fail(partition, error)

@@ -10,16 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from prefect import Task, flow
+from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import backfill as steps
 from flows.backfill_record import BackfillRecord, Training
 from flows.backfill_report import markdown
-from flows.backfill_session import Backfill, BackfillStopped, PartitionWork
+from flows.backfill_session import Backfill, PartitionWork
 from flows.pipeline import (
     RETRY_DELAY_SECONDS,
     RunOrder,
@@ -58,11 +57,6 @@ class PartitionsFailed(BraidError):  # noqa: N818 - it names what happened
         )
 
 
-def _may_heal(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    error = state.result(raise_on_failure=False)
-    return not isinstance(error, BackfillStopped) and may_heal(task, run, state)
-
-
 def _named(name: str, function: Callable[[Backfill], None]) -> Callable[[Backfill], None]:
     return made_task(name, function, task_run_name=f"{name}: {{backfill.title}}")
 
@@ -75,7 +69,7 @@ transform_partition: Any = made_task(
     task_run_name="transform: {work.title}",
     retries=1,
     retry_delay_seconds=RETRY_DELAY_SECONDS,
-    retry_condition_fn=_may_heal,
+    retry_condition_fn=may_heal,
 )
 
 

@@ -19,10 +19,6 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, write_atomic
 
 
-class BackfillStopped(BraidError):  # noqa: N818 - it names what happened, as BraidError's others do
-    """A partition was given up because the whole backfill is being stopped."""
-
-
 class Backfill:
     """One backfill under way. Holds locations and the record, never data.
 
@@ -110,30 +106,16 @@ class Backfill:
         """Runs a step in a process of its own; `name` tells its job and log from the others'."""
         path = self.folder / "jobs" / f"{name}.json"
         write_atomic(path, job.model_dump_json(indent=2))
-
-        def progress(event: Progress) -> None:
-            self.check_stopping()
-            on_progress(event)
-
         return run_child(
             "transforms",
             step,
             path,
             log=self.folder / "logs" / f"{name}.log",
-            on_progress=progress,
+            on_progress=on_progress,
             inherit=self._locks,
             search_path=self.search_path,
+            stopping=self.stopping,
         )
-
-    def check_stopping(self) -> None:
-        """Raises `BackfillStopped` if the backfill is being stopped."""
-        if self.stopping.is_set():
-            raise BackfillStopped(
-                "the backfill",
-                expected="to go on",
-                received="a stop",
-                action="Run the same command again: finished work is kept.",
-            )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Import this after `flows.engine.configure`.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from flows.attempt import (
     new_attempt,
     remove_leftovers_of_the_dead,
 )
-from flows.process import Progress, StepDied
+from flows.process import Progress, StepDied, StepStopped, refuse_stopped
 from flows.progress import Reporter
 from transforms.contract.errors import BraidError, error_from_dict
 from transforms.contract.jobs import TrainJob
@@ -62,17 +63,28 @@ class GpuPool:
     reporter: Reporter
 
     def __call__(
-        self, step: str, job: TrainJob, on_progress: Callable[[Progress], None]
+        self,
+        step: str,
+        job: TrainJob,
+        on_progress: Callable[[Progress], None],
+        stopping: threading.Event,
     ) -> dict[str, Any]:
         """Runs a step to its end and returns its result.
+
+        Args:
+            step: The step's name.
+            job: Its job.
+            on_progress: Called whenever it is further.
+            stopping: Set by another thread, it ends the step.
 
         Raises:
             BraidError: The step failed, was cancelled, or is not deployed.
             StepDied: Attempt after attempt died.
+            StepStopped: `stopping` was set.
         """
         for number, attempt in enumerate(self._attempts(step, job), start=1):
             try:
-                return self._run(step, attempt, on_progress)
+                return self._run(step, attempt, on_progress, stopping)
             except StepDied as error:
                 if number == MOST_ATTEMPTS:
                     raise
@@ -93,18 +105,27 @@ class GpuPool:
             yield new_attempt(self.run_folder, step, job)
 
     def _run(
-        self, step: str, attempt: Attempt, on_progress: Callable[[Progress], None]
+        self,
+        step: str,
+        attempt: Attempt,
+        on_progress: Callable[[Progress], None],
+        stopping: threading.Event,
     ) -> dict[str, Any]:
+        def look(progress: Progress | None) -> None:
+            refuse_stopped(stopping, step)
+            if progress is not None:
+                on_progress(progress)
+
         with get_client(sync_client=True) as client:
             flow_run = self._start(step, attempt)
             try:
-                state = self._wait(client, step, attempt, flow_run.id, on_progress)
+                state = self._wait(client, step, attempt, flow_run.id, look)
                 return _result(step, state, _outcome(attempt, state))
-            except BraidError:
-                raise
-            except BaseException:  # Ctrl-C, a cancelled run, a server that is gone
-                with contextlib.suppress(Exception):
-                    client.set_flow_run_state(flow_run.id, Cancelling())
+            except BaseException as error:
+                # A stop, Ctrl-C, a cancelled run, a server that is gone
+                if isinstance(error, StepStopped) or not isinstance(error, BraidError):
+                    with contextlib.suppress(Exception):
+                        client.set_flow_run_state(flow_run.id, Cancelling())
                 raise
             finally:
                 attempt.give_up()
@@ -141,16 +162,14 @@ class GpuPool:
         step: str,
         attempt: Attempt,
         flow_run: UUID,
-        on_progress: Callable[[Progress], None],
+        look: Callable[[Progress | None], None],
     ) -> State[Any]:
         started, told = time.monotonic(), False
         while True:
             state = client.read_flow_run(flow_run).state
             if state is not None and state.is_final():
                 return state
-            progress = attempt.progress()
-            if progress is not None:
-                on_progress(progress)
+            look(attempt.progress())
             waited = time.monotonic() - started > _PATIENCE_SECONDS
             if waited and not told and state is not None and state.is_scheduled():
                 told = True

@@ -21,12 +21,10 @@ def train(session: Session) -> None:
     watch = Stopwatch()
     job = session.train_job(warm_start=_warm_start(session))
     result = session.run_child("trainer", "train", job)
-    session.record.warnings = result.pop("warnings", [])
-    session.record.training = result
-    # A new model has yet to be exported and judged, whatever an earlier attempt had done.
-    session.record.forget_steps("export", "evaluate", "check", "register", "gate", "promote")
     note = f"{result['epochs']} epochs, the best is {result['best_epoch']}"
     note += f"; waited {result['input_wait_share']:.0%} of the time for data"
+    if result["transform_wait_seconds"] > 0:
+        note += f" and {result['transform_wait_seconds']:.0f} s for the transform"
     if result["loss_weights"]:
         weights = (f"{name} {weight:.3g}" for name, weight in result["loss_weights"].items())
         note += f"; learnt loss weights: {', '.join(weights)}"
@@ -35,12 +33,17 @@ def train(session: Session) -> None:
     step = StepRecord(
         name="train",
         seconds=round(watch.seconds(), 3),
-        rows=session.record.rows.get("train"),
+        rows=result["rows"],
         rows_per_second=round(result["rows_per_second"], 1),
         note=note,
     )
     rate = f"{result['rows_per_second']:,.0f} rows/s"
-    session.finish(step, f"{summary(None, watch.seconds())} · {rate} · {note}")
+    with session.recording:
+        session.record.warnings = result.pop("warnings", [])
+        session.record.training = result
+        # A new model has yet to be exported and judged, whatever an earlier attempt had done.
+        session.record.forget_steps("export", "evaluate", "check", "register", "gate", "promote")
+        session.finish(step, f"{summary(None, watch.seconds())} · {rate} · {note}")
 
 
 def _warm_start(session: Session) -> WarmStart | None:

@@ -19,8 +19,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 
-from flows import drift, model_steps, steps, windows
+from flows import drift, model_steps, overlap, steps, windows
 from flows.dispatch import GpuPool
+from flows.overlap import early_training
 from flows.process import StepDied
 from flows.progress import Reporter, console
 from flows.record import StepRecord, now, write_record
@@ -80,6 +81,7 @@ analyze = _named("analyze", steps.analyze)
 transform = _retried("transform", steps.transform)
 count_rows = _named("rows", steps.count_rows)
 train = _named("train", model_steps.train)
+train_beside = _named("train", overlap.train)
 export = _named("export", model_steps.export)
 evaluate = _named("evaluate", model_steps.evaluate)
 check = _named("check", model_steps.check)
@@ -221,21 +223,26 @@ def _steps(session: Session) -> None:
     if session.pipeline.source.windows is not None:
         cut_windows(session)
     check_source(session)
-    with steps.transform_lock(session):
-        analyze(session)
-        transform(session)
-    _model_steps(session)
+    with early_training(session, train_beside) as training:
+        with steps.transform_lock(session):
+            analyze(session)
+            training.begin()
+            transform(session)
+        count_rows(session)
+    if not training.has_begun:
+        train(session)
+    _steps_on_model(session)
 
 
 def steps_on_committed(session: Session) -> None:
     """The steps of a run whose partitions are all committed."""
     check_source(session)
-    _model_steps(session)
-
-
-def _model_steps(session: Session) -> None:
     count_rows(session)
     train(session)
+    _steps_on_model(session)
+
+
+def _steps_on_model(session: Session) -> None:
     export(session)
     evaluate(session)
     check(session)

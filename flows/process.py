@@ -14,6 +14,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -56,6 +57,28 @@ class StepDied(BraidError):  # noqa: N818 - it names what happened, as BraidErro
     """
 
 
+class StepStopped(BraidError):  # noqa: N818 - it names what happened, as BraidError's others do
+    """A step was ended because all that it is part of ends, by a failure elsewhere or by Ctrl-C.
+
+    Args:
+        place: The step.
+    """
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            place,
+            expected="to go on",
+            received="a stop",
+            action="Run the same command again: finished work is kept.",
+        )
+
+
+def refuse_stopped(stopping: threading.Event, place: str) -> None:
+    """Raises `StepStopped` if all that a step is part of ends."""
+    if stopping.is_set():
+        raise StepStopped(place)
+
+
 def run_child(
     module: str,
     step: str,
@@ -65,6 +88,7 @@ def run_child(
     on_progress: Callable[[Progress], None],
     inherit: Sequence[int] = (),
     search_path: Path | None = None,
+    stopping: threading.Event | None = None,
 ) -> dict[str, Any]:
     """Runs `python -m MODULE STEP JOB` to its end and returns its result.
 
@@ -77,11 +101,15 @@ def run_child(
         inherit: Descriptors of held locks. The child holds them too, so that a child which
             outlives a killed flow by a moment still keeps other runs out.
         search_path: A folder whose modules the step may import, for a user's own functions.
+        stopping: Set by another thread, it ends the step.
 
     Raises:
         BraidError: The step reported an error that the user can act on.
+        StepStopped: `stopping` was set.
         StepDied: The process ended without a result.
     """
+    stopping = stopping or threading.Event()
+    refuse_stopped(stopping, step)
     log.parent.mkdir(parents=True, exist_ok=True)
     reading, writing = os.pipe()
     with log.open("ab") as output, os.fdopen(reading, "rb", buffering=0) as events:
@@ -92,6 +120,9 @@ def run_child(
         last: dict[str, Any] = {}
         try:
             for event in _events(events, process):
+                refuse_stopped(stopping, step)
+                if event is None:
+                    continue
                 if event["event"] == "progress":
                     on_progress(Progress.model_validate(event))
                 else:
@@ -134,8 +165,8 @@ def _environment(base: Mapping[str, str], events: int, search_path: Path | None)
     return variables
 
 
-def _events(pipe: IO[bytes], process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
-    """Yields events until the pipe closes.
+def _events(pipe: IO[bytes], process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any] | None]:
+    """Yields events until the pipe closes, and None now and then while there is none.
 
     It may outlive the step in the hands of a worker that the step left behind, so an ended step
     also ends the events, once nothing more is to be read.
@@ -146,6 +177,7 @@ def _events(pipe: IO[bytes], process: subprocess.Popen[bytes]) -> Iterator[dict[
         if not readable:
             if process.poll() is not None:
                 return
+            yield None
             continue
         chunk = pipe.read(_CHUNK)
         if not chunk:

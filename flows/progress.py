@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -49,6 +50,9 @@ class Reporter:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._showing = threading.Lock()
+        self._shown: tuple[Steps, ExitStack] | None = None
+        self._users = 0
 
     def note(self, text: str) -> None:
         """Prints one line between the steps."""
@@ -82,7 +86,27 @@ class Reporter:
 
     @contextmanager
     def steps(self) -> Iterator[Steps]:
-        """Shows the progress of several steps at the same time until the block ends."""
+        """Shows the progress of several steps at the same time until the block ends.
+
+        Blocks of several threads share what is shown: a terminal has one place for bars.
+        """
+        with self._showing:
+            if self._shown is None:
+                stack = ExitStack()
+                self._shown = (stack.enter_context(self._open()), stack)
+            self._users += 1
+            shown, closing = self._shown
+        try:
+            yield shown
+        finally:
+            with self._showing:
+                self._users -= 1
+                if self._users == 0:
+                    self._shown = None
+                    closing.close()
+
+    @contextmanager
+    def _open(self) -> Iterator[Steps]:
         if not self.console.is_terminal:
             yield _ManyLines(self.console)
             return

@@ -34,6 +34,7 @@ class StepRecord(_Record):
         rows: Rows that it worked on, if rows are what it works on.
         rows_per_second: As the step itself measured it, or rows by seconds.
         note: Why it had nothing to do, or what it did.
+        beside: Those of the seconds in which another step was under way too.
     """
 
     name: str
@@ -41,6 +42,7 @@ class StepRecord(_Record):
     rows: int | None = None
     rows_per_second: float | None = None
     note: str = ""
+    beside: float = 0.0
 
 
 class ModelVersion(_Record):
@@ -135,7 +137,7 @@ class RunRecord(_Record):
 
     def seconds(self) -> float:
         """Returns how long the steps took, without the time between the attempts of a run."""
-        return sum(step.seconds or 0.0 for step in self.steps)
+        return sum((step.seconds or 0.0) - step.beside for step in self.steps)
 
 
 def now() -> datetime:

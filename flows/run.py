@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from flows.record import (
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.workspace import Workspace, remove, remove_temporaries
+from transforms.contract.workspace import Workspace, is_held, remove, remove_temporaries
 from transforms.partitions import choose
 
 EXIT_CODES = {"promoted": 0, "refused": 3}
@@ -239,14 +238,7 @@ def is_going_on(workspace: Workspace, record: Recorded) -> bool:
     path = workspace.lock("run", record.pipeline)
     # The lock is tried only if the process seems to be there, as the number may be another's by
     # now: trying a free lock could refuse a run that starts at the same moment.
-    if not (_is_alive(record.pid) and path.exists()):
-        return False
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return _is_alive(record.pid) and is_held(path)
 
 
 def _is_alive(pid: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,11 +21,15 @@ from transforms.identity import TransformChoice
 from transforms.partitions import choose
 
 # Runs a step of the trainer on another machine, tells its progress, and returns its result.
-Elsewhere = Callable[[str, TrainJob, Callable[[Progress], None]], dict[str, Any]]
+# The event ends it.
+Elsewhere = Callable[[str, TrainJob, Callable[[Progress], None], threading.Event], dict[str, Any]]
 
 
 class Session:
     """One run under way. Holds locations and the record, never data.
+
+    Two steps may be under way at the same time. Each changes the record in a block of `recording`;
+    `stopping` ends them both.
 
     Args:
         pipeline: The declaration.
@@ -60,7 +65,10 @@ class Session:
         self.reporter = reporter
         self.search_path = search_path
         self._elsewhere = elsewhere
+        self.recording = threading.RLock()
+        self.stopping = threading.Event()
         self._locks: list[int] = []
+        self._shard_locks: list[int] = []
 
     @property
     def title(self) -> str:
@@ -83,9 +91,19 @@ class Session:
         with added(self._locks, descriptors):
             yield
 
+    @contextmanager
+    def shard_locks(self, *descriptors: int) -> Iterator[None]:
+        """Lets the block's steps that write shards inherit descriptors of held locks.
+
+        A training that begins within the block outlives it, and would hold them for too long.
+        """
+        with added(self._shard_locks, descriptors):
+            yield
+
     def save(self) -> None:
         """Writes the run's record."""
-        write_record(self.folder, self.record)
+        with self.recording:
+            write_record(self.folder, self.record)
 
     def note_drift(self, measured: StepRecord | None) -> None:
         """Records what decided on the transform, if drift did, and the step that measured it."""
@@ -97,15 +115,17 @@ class Session:
 
     def skip(self, step: str, why: str) -> None:
         """Records that a step has nothing to do, unless an earlier attempt of the run did it."""
-        if self.record.step(step) is None:
-            self.record.put_step(StepRecord(name=step, note=why))
-            self.save()
+        with self.recording:
+            if self.record.step(step) is None:
+                self.record.put_step(StepRecord(name=step, note=why))
+                self.save()
         self.reporter.skipped(step, why)
 
     def finish(self, step: StepRecord, text: str) -> None:
         """Records a step that is done."""
-        self.record.put_step(step)
-        self.save()
+        with self.recording:
+            self.record.put_step(step)
+            self.save()
         self.reporter.done(step.name, text)
 
     def was_done(self, step: str) -> bool:
@@ -145,17 +165,19 @@ class Session:
         """Runs a step in a process of its own and shows its progress."""
         with self.reporter.step(step) as view:
             if self._elsewhere is not None and isinstance(job, TrainJob):
-                return self._elsewhere(step, job, view.update)
+                return self._elsewhere(step, job, view.update, self.stopping)
             path = self.folder / "jobs" / f"{step}.json"
             write_atomic(path, job.model_dump_json(indent=2))
+            writes_shards = isinstance(job, TransformJob)
             return run_child(
                 module,
                 step,
                 path,
                 log=self.folder / "logs" / f"{step}.log",
                 on_progress=view.update,
-                inherit=self._locks,
+                inherit=[*self._locks, *(self._shard_locks if writes_shards else ())],
                 search_path=self.search_path,
+                stopping=self.stopping,
             )
 
 

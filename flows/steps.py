@@ -115,7 +115,7 @@ def transform_lock(session: Session) -> Iterator[None]:
     """
     workspace, transform = session.workspace, session.transform
     lock = shards_lock(workspace, transform, session.partitions, session.reporter)
-    with lock as descriptors, session.child_locks(*descriptors):
+    with lock as descriptors, session.shard_locks(*descriptors):
         if not descriptors:
             path, holder = workspace.lock("transform", transform), f"transform {transform}"
             with suppress(BraidError), exclusive_lock(path, holder=holder):

@@ -28,10 +28,12 @@ class EpochRecord(Spec):
         losses: The loss of every target, if there are several; what else the objective reports
             beside it, such as learnt weights or the discriminator's loss.
         validation_loss: None without validation rows.
-        seconds: Time of its training steps, without validation and checkpoint.
+        seconds: Time of its training steps, without validation, checkpoint, and waiting for the
+            transform.
         rows_per_second: Training rows by those seconds.
         input_wait_share: The share of those seconds that the model waited for data.
         first_wait_share: The share of those seconds that it waited for the first batch.
+        transform_wait_seconds: Time beside those in which rows had yet to be transformed.
         cpu_seconds: What the process took of all cores meanwhile.
     """
 
@@ -43,6 +45,7 @@ class EpochRecord(Spec):
     rows_per_second: float
     input_wait_share: float
     first_wait_share: float = 0.0
+    transform_wait_seconds: float = 0.0
     cpu_seconds: float = 0.0
 
 
@@ -57,6 +60,7 @@ class Position(Spec):
         seconds: As in the epoch's record, so far.
         waited: Those of the seconds that the model waited for data.
         first_waited: Those of them that it waited for the first batch.
+        transform_waited: As in the epoch's record, so far.
         cpu_seconds: As in the epoch's record, so far.
     """
 
@@ -67,6 +71,7 @@ class Position(Spec):
     seconds: float = 0.0
     waited: float = 0.0
     first_waited: float = 0.0
+    transform_waited: float = 0.0
     cpu_seconds: float = 0.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 import keras
@@ -21,6 +22,21 @@ from transforms.contract.progress import report
 _REPORT_SECONDS = 0.2  # reading the loss waits for the device, so not at every step
 
 
+@dataclass(frozen=True)
+class EpochData:
+    """What an epoch learns from.
+
+    Attributes:
+        batches: Of (inputs, targets, sample weights): those that are left to be learnt.
+        rows: Training rows of the whole epoch; None while some of them are not transformed yet.
+        awaited: Returns the seconds so far that the batches waited for the transform.
+    """
+
+    batches: tf.data.Dataset
+    rows: int | None
+    awaited: Callable[[], float] = lambda: 0.0
+
+
 class _Running:
     """An epoch as far as it is: its position, and what has not been read from the device yet."""
 
@@ -30,6 +46,7 @@ class _Running:
         self.rows = start.rows
         self.waited = start.waited
         self.first_waited = start.first_waited
+        self.transform_waited = start.transform_waited
         self.began = time.perf_counter() - start.seconds
         self.cpu_began = time.process_time() - start.cpu_seconds
         self._names = tuple(start.sums)
@@ -43,11 +60,19 @@ class _Running:
         self.rows += rows
         self.batches += 1
 
-    def wait(self, seconds: float) -> None:
-        """Adds the wait for the next batch."""
-        self.waited += seconds
+    def wait(self, seconds: float, for_transform: float) -> None:
+        """Adds the wait for the next batch.
+
+        Args:
+            seconds: All of it.
+            for_transform: What of it was for a partition to be transformed: that is no time of the
+                epoch's steps, as no faster input would change it.
+        """
+        self.transform_waited += for_transform
+        self.began += for_transform
+        self.waited += seconds - for_transform
         if self.batches == 0:
-            self.first_waited += seconds
+            self.first_waited += seconds - for_transform
 
     def losses(self) -> dict[str, float]:
         """Returns the mean losses of the rows so far."""
@@ -62,6 +87,7 @@ class _Running:
             seconds=now - self.began,
             waited=self.waited,
             first_waited=self.first_waited,
+            transform_waited=self.transform_waited,
             cpu_seconds=time.process_time() - self.cpu_began,
         )
 
@@ -77,7 +103,6 @@ class EpochRunner:
     Args:
         model: The compiled model.
         training: The number of epochs, the size of a batch, the time between checkpoints.
-        rows: Training rows.
         augmenter: Changes a batch before the model learns from it.
         save: Commits a position within an epoch.
     """
@@ -86,7 +111,6 @@ class EpochRunner:
         self,
         model: keras.Model,
         training: TrainingSpec,
-        rows: int,
         augmenter: Augmenter,
         save: Callable[[Position], None],
     ) -> None:
@@ -94,18 +118,18 @@ class EpochRunner:
         self._augmenter = augmenter
         self._save = save
         self._save_seconds = training.checkpoint_seconds or math.inf
-        self._rows = rows
         self._epochs = training.epochs
-        self._steps = math.ceil(rows / training.batch_size)
+        self._batch_size = training.batch_size
+        self._steps = 0  # of an epoch; 0 is not known
         self._step: Callable[[Batch], dict[str, tf.Tensor]] | None = None
         self._reported = 0.0
         self._saved = 0.0
 
-    def run(self, batches: tf.data.Dataset, start: Position) -> EpochRecord:
+    def run(self, data: EpochData, start: Position) -> EpochRecord:
         """Trains on the batches of an epoch, once each.
 
         Args:
-            batches: Of (inputs, targets, sample weights): those that `start` leaves to be learnt.
+            data: What `start` leaves to be learnt.
             start: How far the epoch is. If some of it is done, the model and the augmenter are as
                 they were then.
 
@@ -115,16 +139,18 @@ class EpochRunner:
         Raises:
             BraidError: The loss is not a number.
         """
+        batches = data.batches
         step = self._step = self._step or traced(self._model, "train", batches, self._augmenter)
+        self._steps = math.ceil((data.rows or 0) / self._batch_size)
         if start.batches == 0:
             self._augmenter.start(start.epoch)
         iterator = iter(batches)
         running = _Running(start)
         self._saved = time.perf_counter()
         while True:
-            asked = time.perf_counter()
+            asked, awaited = time.perf_counter(), data.awaited()
             batch = next(iterator, None)
-            running.wait(time.perf_counter() - asked)
+            running.wait(time.perf_counter() - asked, data.awaited() - awaited)
             if batch is None:
                 break
             running.add(step(batch), _rows_of(batch))
@@ -142,9 +168,10 @@ class EpochRunner:
             losses=losses,
             validation_loss=None,
             seconds=seconds,
-            rows_per_second=self._rows / seconds,
+            rows_per_second=running.rows / seconds,
             input_wait_share=running.waited / seconds,
             first_wait_share=running.first_waited / seconds,
+            transform_wait_seconds=running.transform_waited,
             cpu_seconds=time.process_time() - running.cpu_began,
         )
 
@@ -164,7 +191,7 @@ class EpochRunner:
 
     def _tell(self, epoch: int, done: int, running: _Running, began: float) -> None:
         now = time.perf_counter()
-        if now - self._reported < _REPORT_SECONDS and done < self._steps:
+        if now - self._reported < _REPORT_SECONDS and done != self._steps:
             return
         self._reported = now
         loss = running.losses()["loss"]

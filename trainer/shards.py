@@ -14,7 +14,7 @@ import google_crc32c
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import checksum
 from transforms.contract.jobs import TrainJob
-from transforms.contract.manifest import Shard
+from transforms.contract.manifest import Shard, ShardManifest
 
 _THREADS = 4  # XXH3 releases the GIL; one thread hashes faster than most disks read
 _LENGTH = struct.Struct("<Q")
@@ -48,9 +48,16 @@ def shard_files(
     job: TrainJob, split: str, content: Literal["stored", "raw"] = "stored"
 ) -> tuple[ShardFile, ...]:
     """Returns a split's shards of all partitions, in the order of partition and file name."""
+    folders = sorted(job.shard_folders(), key=lambda found: str(found[0]))
+    return tuple(file for found in folders for file in files_of(*found, split, content))
+
+
+def files_of(
+    folder: Path, manifest: ShardManifest, split: str, content: str = "stored"
+) -> tuple[ShardFile, ...]:
+    """Returns a split's shards of one partition, in the order of their names."""
     return tuple(
         ShardFile(folder / shard.file, shard)
-        for folder, manifest in sorted(job.shard_folders(), key=lambda found: str(found[0]))
         for shard in sorted(manifest.shards, key=lambda shard: shard.file)
         if shard.split == split and shard.content == content
     )

@@ -5,7 +5,7 @@ B batch, H height, W width, C channels or classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -78,21 +78,78 @@ def training_batches(
         A dataset of (inputs, targets, sample weights); each leaf is [B, ...], the last batch may
         be shorter.
     """
-    random = np.random.default_rng((training.seed, epoch))
+    records = _shuffled(*_order(files, training, epoch))
+    return _rest(records, layout, training, epoch, first_batch)
+
+
+def arriving_batches(
+    partitions: Callable[[], Iterable[Sequence[ShardFile]]],
+    layout: BatchLayout,
+    training: TrainingSpec,
+    *,
+    first_batch: int = 0,
+) -> tf.data.Dataset:
+    """Yields the first epoch as `training_batches` does, but partition after partition.
+
+    The order is that of the partitions, and within one that of seed and its number: when a
+    partition is there changes nothing.
+
+    Args:
+        partitions: Gives the verified training shards of one partition after another, and may wait
+            for each of them.
+        layout: What the records hold.
+        training: Batch size, shuffle buffer and seed.
+        first_batch: How many batches to leave out because they have been learnt.
+
+    Returns:
+        A dataset like that of `training_batches`; a batch may have rows of two partitions.
+    """
+
+    def orders() -> Iterator[tuple[list[str], int, int]]:
+        for number, files in enumerate(partitions()):
+            if files:
+                yield _order(files, training, 0, number)
+
+    signature = (
+        tf.TensorSpec([None], tf.string),
+        tf.TensorSpec([], tf.int64),
+        tf.TensorSpec([], tf.int64),
+    )
+    found = tf.data.Dataset.from_generator(orders, output_signature=signature)
+    return _rest(found.flat_map(_shuffled), layout, training, 0, first_batch)
+
+
+def _order(
+    files: Sequence[ShardFile], training: TrainingSpec, *key: int
+) -> tuple[list[str], int, int]:
+    """Returns the order of files, the rows to shuffle at a time, and a seed for that.
+
+    Seed and key alone decide on the order.
+    """
+    random = np.random.default_rng((training.seed, *key))
     paths = [str(files[index].path) for index in random.permutation(len(files))]
+    return paths, shuffle_rows(files, training.shuffle_bytes), int(random.integers(2**31))
+
+
+def _shuffled(paths: Any, rows: Any, seed: Any) -> tf.data.Dataset:
     records = tf.data.Dataset.from_tensor_slices(paths).interleave(
         _records,
-        cycle_length=min(OPEN_FILES, len(paths)),
+        cycle_length=tf.minimum(tf.size(paths, tf.int64), OPEN_FILES),
         block_length=_RECORDS_PER_TURN,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
     # Shuffle before batch: rows, not batches. Serialized rows are the smallest form to hold.
-    records = records.shuffle(
-        shuffle_rows(files, training.shuffle_bytes),
-        seed=int(random.integers(2**31)),
-        reshuffle_each_iteration=False,
-    )
+    return records.shuffle(rows, seed=seed, reshuffle_each_iteration=False)
+
+
+def _rest(
+    records: tf.data.Dataset,
+    layout: BatchLayout,
+    training: TrainingSpec,
+    epoch: int,
+    first_batch: int,
+) -> tf.data.Dataset:
     # Skip after shuffle and before parse: the rest is as in the whole epoch, and nothing is parsed
     # in vain.
     records = records.skip(first_batch * training.batch_size)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,16 @@ import keras
 
 from trainer.augment import Augmenter
 from trainer.checkpoint import Checkpoints, Position, TrainingState
+from trainer.data import TrainingData
 from trainer.devices import strategy_for
 from trainer.epoch import EpochRunner, evaluate_loss, refuse_non_finite, traced
 from trainer.model import build_model
 from trainer.objectives import learnt_loss_weights, trainable
 from trainer.seam import check_seam
-from trainer.shards import ShardFile, count_rows, shard_files, verify
-from trainer.stream import BatchLayout, evaluation_batches, readable_errors, training_batches
+from trainer.shards import ShardFile, count_rows
+from trainer.stream import BatchLayout, evaluation_batches
 from trainer.waiting import advice, measured, worth_a_change
 from trainer.warm_start import begin
-from transforms.contract.errors import BraidError
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
@@ -32,19 +31,6 @@ from transforms.contract.workspace import replacing, write_atomic
 
 MODEL_FILE = "model.keras"
 HISTORY_FILE = "history.json"
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The verified shards that a training reads."""
-
-    train: tuple[ShardFile, ...]
-    validation: tuple[ShardFile, ...]
-
-    @property
-    def rows(self) -> int:
-        """Training rows."""
-        return count_rows(self.train)
 
 
 def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, Any]:
@@ -56,9 +42,9 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
 
     Returns:
         What the run's record keeps of it: epochs, seconds, rows per second, the best epoch (from
-        1), the share of time that the model waited for data, in all and by epoch, the number of
-        parameters, the loss weights by target if they were learnt, what it began with if that was
-        a registered model, warnings.
+        1), the share of time that the model waited for data, in all and by epoch, the seconds
+        that it waited for the transform beside those, the number of parameters, the loss weights
+        by target if they were learnt, what it began with if that was a registered model, warnings.
 
     Raises:
         BraidError: There are no training rows, a shard is damaged, the shards do not fit the
@@ -70,17 +56,16 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
         return result
     pipeline, manifest = job.pipeline, job.manifest()
     check_seam(pipeline, manifest)
-    data = _data(job)
+    data = TrainingData(job)
     # Before the model is built: its initial weights and dropout's states come from this seed.
     keras.utils.set_random_seed(pipeline.training.seed)
-    steps = math.ceil(data.rows / pipeline.training.batch_size) * pipeline.training.epochs
     strategy, warnings = strategy_for(pipeline.training, devices)
     with strategy.scope():
         network = build_model(pipeline, manifest, mixed_precision=pipeline.training.mixed_precision)
-        model = trainable(network, pipeline, manifest, steps)
+        model = trainable(network, pipeline, manifest, data.steps())
     checkpoints = Checkpoints(folder / "training")
     started = begin(job, manifest, network, checkpoints)
-    with readable_errors((*data.train, *data.validation)):
+    with data.readable_errors():
         state = _run_epochs(model, pipeline, manifest, data, checkpoints)
         warnings += _advice(state, data, pipeline, manifest)
     if state.best_epoch is None:
@@ -96,19 +81,6 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
     with replacing(folder / MODEL_FILE) as temporary:
         network.save(temporary)
     return result
-
-
-def _data(job: TrainJob) -> TrainingData:
-    data = TrainingData(shard_files(job, "train"), shard_files(job, "validation"))
-    if data.rows == 0:
-        raise BraidError(
-            f"the training split of pipeline '{job.pipeline.name}'",
-            expected="at least one row",
-            received=f"none in {len(job.partitions)} partitions",
-            action="Look at the rejects and at the split in the declaration.",
-        )
-    verify((*data.train, *data.validation))
-    return data
 
 
 def _run_epochs(
@@ -130,16 +102,17 @@ def _run_epochs(
     elif state.epochs:
         checkpoints.restore(model, state.epochs - 1)
     runner = EpochRunner(
-        model, training, data.rows, augmenter, partial(checkpoints.save_within, model, states)
+        model, training, augmenter, partial(checkpoints.save_within, model, states)
     )
-    validation_loss = _validation_loss(model, pipeline, manifest, data.validation)
+    validation_loss = None
     while not state.stopped:
         start = position or Position(epoch=state.epochs)
         position = None
-        batches = training_batches(
-            data.train, layout, training, epoch=state.epochs, first_batch=start.batches
+        record = runner.run(data.epoch(layout, start), start)
+        # Not before the first epoch: its end is when all validation rows are there for sure.
+        validation_loss = validation_loss or _validation_loss(
+            model, pipeline, manifest, data.validation
         )
-        record = runner.run(batches, start)
         learnt = {f"{name}_weight": w for name, w in learnt_loss_weights(model).items()}
         record = record.model_copy(
             update={"validation_loss": validation_loss(), "losses": record.losses | learnt}
@@ -208,11 +181,13 @@ def _result(
         warnings.append("There are no validation rows: the training loss chose the best epoch.")
     return {
         "epochs": state.epochs,
+        "rows": data.rows,
         "seconds": seconds,
         "rows_per_second": data.rows * state.epochs / seconds,
         "best_epoch": (state.best_epoch or 0) + 1,
         "input_wait_share": waited / seconds,
         "input_wait_share_by_epoch": [record.input_wait_share for record in state.history],
+        "transform_wait_seconds": sum(record.transform_wait_seconds for record in state.history),
         "parameters": int(network.count_params()),
         "loss_weights": learnt_loss_weights(model),
         "warnings": warnings,

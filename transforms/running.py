@@ -73,6 +73,24 @@ def _marked(error: BraidError) -> str:
     return f"{_MARK}{json.dumps(error.to_dict())}{_MARK}"
 
 
+@contextmanager
+def repeated(function: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Calls a function again and again, in a thread of its own, while the block runs."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(seconds):
+            function()
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 class RowCounter:
     """Counts rows that workers of this process are done with, and tells the flow twice a second.
 
@@ -93,20 +111,15 @@ class RowCounter:
     def reporting(self, total: int) -> Iterator[None]:
         """Tells the flow about the rows that are done while the block runs."""
         self._done = 0
-        ended = threading.Event()
 
         def report() -> None:
-            while not ended.wait(_REPORT_SECONDS):
-                progress.report(self._done, total, unit="rows")
-
-        thread = threading.Thread(target=report, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
             progress.report(self._done, total, unit="rows")
+
+        try:
+            with repeated(report, _REPORT_SECONDS):
+                yield
+        finally:
+            report()
 
 
 COUNTER = RowCounter()

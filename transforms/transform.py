@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,14 @@ from transforms.contract.spec import Spec
 from transforms.contract.workspace import Workspace, remove, write_atomic
 from transforms.examples import ExampleEncoder
 from transforms.reading import BatchReader, RawBatch, Reject
-from transforms.running import COUNTER, known_rows, marked_errors, run_pipeline, workers
+from transforms.running import (
+    COUNTER,
+    known_rows,
+    marked_errors,
+    repeated,
+    run_pipeline,
+    workers,
+)
 from transforms.shards import ShardWriter, write_rejects
 from transforms.source import open_filesystem
 from transforms.units import WorkUnit, plan_units
@@ -35,6 +43,7 @@ from transforms.units import WorkUnit, plan_units
 _BATCH_BYTES = 8 * 1024 * 1024  # of stored values; fits the caches of a few cores, amortizes calls
 _MAX_BATCH_ROWS = 4_096
 _UNITS_PER_WORKER = 4  # so that workers end at about the same time
+_COMMIT_SECONDS = 0.5  # between two looks for partitions whose units are all done
 
 
 class UnitReceipt(Spec):
@@ -49,6 +58,7 @@ class UnitReceipt(Spec):
 def transform(text: str) -> dict[str, Any]:
     """Runs a `TransformJob` given as JSON: transforms its partitions and commits their shards.
 
+    A partition is committed as soon as its units are done, while others are still being worked on.
     What an earlier, killed run finished is kept: whole partitions by their manifests, units of
     work by their receipts.
 
@@ -64,26 +74,58 @@ def transform(text: str) -> dict[str, Any]:
     units = [unit for units in plan.values() for unit in units]
     lanes = -(-job.pipeline.transform.min_shards // max(len(units), 1))
     todo = [unit for unit in units if not _receipt_path(job, unit).exists()]
+    commits = _Commits(job, plan, todo)
 
     def build(p: beam.Pipeline) -> None:
-        _ = (
-            p
-            | "Units" >> beam.Create(todo)
-            | "SpreadUnits" >> beam.Reshuffle()
-            | "TransformUnits" >> beam.ParDo(_TransformUnit(job, lanes))
-        )
+        # `Create` spreads the units over all workers, in their order: the source's first partition
+        # is done first. Another reshuffle would mix them.
+        units = p | "Units" >> beam.Create(todo)
+        _ = units | "TransformUnits" >> beam.ParDo(_TransformUnit(job, lanes))
 
     with COUNTER.reporting(known_rows(todo)):
         if todo:
-            run_pipeline(job.pipeline.beam, build)
-        done = sum(_receipt(job, unit).rows for unit in todo)
-        for partition in job.partitions:
-            _commit(job, partition, plan[partition.name])
+            with repeated(commits.try_those_done, _COMMIT_SECONDS):
+                run_pipeline(job.pipeline.beam, build)
+        commits.all()
     return {
-        "rows": done,
+        "rows": commits.rows,
         "seconds": time.monotonic() - started,
         "partitions": len(job.partitions),
     }
+
+
+class _Commits:
+    """Commits partitions, and counts the rows that this run read for them."""
+
+    def __init__(
+        self, job: TransformJob, plan: Mapping[str, list[WorkUnit]], todo: Sequence[WorkUnit]
+    ) -> None:
+        self._job = job
+        self._plan = plan
+        self._todo = {(unit.partition, unit.index) for unit in todo}
+        self._pending = list(job.partitions)
+        self.rows = 0
+
+    def try_those_done(self) -> None:
+        """Commits every partition whose units are done, if that can be done now."""
+        with suppress(OSError):  # `all` tries again, and tells what is wrong
+            for partition in list(self._pending):
+                units = self._plan[partition.name]
+                if all(_receipt_path(self._job, unit).exists() for unit in units):
+                    self._commit(partition)
+
+    def all(self) -> None:
+        """Commits every partition that is not committed yet."""
+        for partition in list(self._pending):
+            self._commit(partition)
+
+    def _commit(self, partition: Partition) -> None:
+        units = self._plan[partition.name]
+        read = [unit for unit in units if (unit.partition, unit.index) in self._todo]
+        rows = sum(_receipt(self._job, unit).rows for unit in read)
+        _commit(self._job, partition, units)
+        self._pending.remove(partition)
+        self.rows += rows
 
 
 class _Plan(Spec):
@@ -151,6 +193,8 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
     def _transform(self, unit: WorkUnit) -> None:
         partition = _partition(self._job, unit)
         folder = _folder(self._job, partition)
+        if (folder / "manifest.json").exists():
+            return  # a runner may give a unit twice, and what is committed stays
         rejects: list[Reject] = []
         replaced: Counter[tuple[str, str]] = Counter()
         rows = 0

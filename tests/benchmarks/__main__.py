@@ -20,6 +20,7 @@ BENCHMARKS = {
     "refit": ["refit"],
     "daily": ["daily"],
     "stream": ["stream"],
+    "overlap": ["overlap"],
     "predict": ["predict"],
     "startup": ["startup"],
 }

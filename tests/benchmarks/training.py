@@ -20,6 +20,7 @@ import numpy as np
 
 from tests.benchmarks.stream import Pass, timed
 from trainer import training
+from trainer.data import TrainingData
 from trainer.epoch import EpochRunner
 from trainer.model import build_model
 from trainer.objectives import trainable
@@ -39,8 +40,8 @@ def from_stream(job: TrainJob, share: float) -> Pass:
         return records[0]
 
     EpochRunner.run = measured  # type: ignore[method-assign]
-    data = training.TrainingData(_part(job, share), ())
-    training._data = lambda _: data
+    files = {"train": _part(job, share), "validation": ()}
+    TrainingData._files = property(lambda _: files)
     training.train(job)
     return passes[-1]
 

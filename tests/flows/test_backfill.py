@@ -15,7 +15,8 @@ from flows import backfill as steps
 from flows.backfill import partitions_between
 from flows.backfill_record import BackfillRecord, PartitionRecord, read_backfill, read_backfills
 from flows.backfill_report import backfills_table, markdown, show_backfill
-from flows.backfill_session import Backfill, BackfillStopped, PartitionWork
+from flows.backfill_session import Backfill, PartitionWork
+from flows.process import StepStopped
 from flows.progress import Reporter
 from flows.record import now, pipelines
 from transforms.contract.declaration import parse
@@ -193,7 +194,7 @@ def test_one_transform_for_all_is_kept_when_what_failed_is_repaired(tmp_path):
 def test_a_backfill_that_is_stopped_starts_no_partition(days):
     backfill = _open(_pipeline(days), Workspace(days.parent / "workspace"))
     backfill.stopping.set()
-    with backfill.reporter.steps() as shown, pytest.raises(BackfillStopped):
+    with backfill.reporter.steps() as shown, pytest.raises(StepStopped):
         steps.transform_partition(PartitionWork(backfill, backfill.partitions[0], shown))
     assert backfill.record.counts() == "4 pending"
 

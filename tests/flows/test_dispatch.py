@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 import uuid
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from flows import dispatch
 from flows.attempt import Outcome, attempts, new_attempt
 from flows.dispatch import MOST_ATTEMPTS, GpuPool
 from flows.launch import launch
-from flows.process import Progress, StepDied
+from flows.process import Progress, StepDied, StepStopped
 from flows.progress import Reporter
 from tests.flows.test_gpu import Job
 from transforms.contract.declaration import parse
@@ -65,13 +66,13 @@ def pool(tmp_path, monkeypatch):
     folder = tmp_path / "runs" / "flats" / "r1"
     made = GpuPool("flats", folder, "flats, day=1", None, Reporter(Console(file=output, width=200)))
 
-    def run(work, on_progress=lambda _: None):
+    def run(work, on_progress=lambda _: None, stopping=None):
         server = Server(work)
         server.folder = folder
         monkeypatch.setattr(dispatch, "run_deployment", server.run_deployment)
         monkeypatch.setattr(dispatch, "get_client", lambda **_: contextlib.nullcontext(server))
         run.server = server
-        return made("train", JOB, on_progress)
+        return made("train", JOB, on_progress, stopping or threading.Event())
 
     run.folder, run.output = folder, output
     return run
@@ -174,6 +175,19 @@ def test_an_interrupt_ends_the_step_on_the_pool(pool):
 
     with pytest.raises(KeyboardInterrupt):
         pool(work, interrupt)
+    assert len(pool.server.cancelled) == 1
+    assert list(attempts(pool.folder)) == []
+
+
+def test_a_stop_ends_the_step_on_the_pool(pool):
+    stopping = threading.Event()
+
+    def work(attempt):
+        attempt.put_progress(Progress(done=1, total=2, unit="steps"))
+        return [Running()]
+
+    with pytest.raises(StepStopped):
+        pool(work, lambda _: stopping.set(), stopping)
     assert len(pool.server.cancelled) == 1
     assert list(attempts(pool.folder)) == []
 

@@ -71,6 +71,8 @@ TOLD = {
     "loss_weights": {},
     "rows_per_second": 10.0,
     "input_wait_share": 0.04,
+    "transform_wait_seconds": 0.0,
+    "rows": 80,
     "warm_start": {
         "version": "3",
         "carried": 41,

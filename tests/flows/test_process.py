@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from flows.process import Progress, StepDied, run_child
+from flows.process import Progress, StepDied, StepStopped, run_child
+from tests.command import until
 from transforms.contract.errors import BraidError, DeclarationError
 
 _PRELUDE = """
@@ -27,7 +29,7 @@ from transforms.contract.step import run_step
 def script(tmp_path, monkeypatch):
     """Writes a module `fakestep` that children can import, and returns how to run it."""
 
-    def run(body: str, *, inherit=(), seen=None):
+    def run(body: str, *, inherit=(), seen=None, stopping=None):
         steps = _PRELUDE + "def step(job):\n" + textwrap.indent(textwrap.dedent(body), "    ")
         code = steps + "\nsys.exit(run_step({'go': step}, sys.argv[1:]))\n"
         (tmp_path / "fakestep.py").write_text(code)
@@ -42,6 +44,7 @@ def script(tmp_path, monkeypatch):
             log=tmp_path / "go.log",
             on_progress=progress.append,
             inherit=inherit,
+            stopping=stopping,
         )
 
     return run
@@ -127,6 +130,20 @@ def test_an_interrupt_on_this_side_ends_the_step(script, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         script(body, seen=Interrupt())
     assert _is_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_stop_ends_a_step_that_tells_nothing_and_lets_no_other_begin(script, tmp_path):
+    stopping = threading.Event()
+    threading.Thread(
+        target=lambda: (until((tmp_path / "began").exists), stopping.set()), daemon=True
+    ).start()
+    body = f"open({str(tmp_path / 'began')!r}, 'w').close()\ntime.sleep(60)"
+    with pytest.raises(StepStopped, match="finished work is kept"):
+        script(body, stopping=stopping)
+    (tmp_path / "began").unlink()
+    with pytest.raises(StepStopped):
+        script(body, stopping=stopping)
+    assert not (tmp_path / "began").exists()
 
 
 def test_a_killed_flow_ends_its_step(tmp_path):

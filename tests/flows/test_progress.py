@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from flows import progress as module
@@ -50,3 +51,19 @@ def test_what_a_table_says_is_not_taken_for_markup():
     output = io.StringIO()
     Reporter(Console(file=output, width=100)).done("scan", "column [bold]x[/bold]")
     assert "[bold]x[/bold]" in output.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_steps_of_two_threads_are_shown_side_by_side(terminal):
+    output = io.StringIO()
+    reporter = Reporter(Console(file=output, width=100, force_terminal=terminal))
+    with reporter.step("transform") as transform:
+        with reporter.step("train") as train:
+            train.update(_progress(2000))
+            transform.update(_progress(500))
+        reporter.done("train", "3 epochs")
+        transform.update(_progress(2000))
+    with reporter.step("export") as export:
+        export.update(_progress(2000))
+    for name in ("transform", "train", "export", "3 epochs"):
+        assert name in output.getvalue()

@@ -17,15 +17,21 @@ from transforms.contract.jobs import TrainJob
 _SECONDS = 0.02  # so that a batch outlasts the look at the checkpoint of the one before
 
 
-def log_batches(path: Path) -> None:
-    """Makes every later training of this process write a line for a batch: its rows' keys."""
+def log_batches(path: Path, key: str = "photo") -> None:
+    """Makes every later training of this process write a line for a batch: its rows' keys.
+
+    Args:
+        path: The file with these lines.
+        key: A feature whose first value no two rows share.
+    """
     traced = epoch.traced
 
     def logging(model, kind, batches, change):
         step = traced(model, kind, batches, change)
 
         def logged(batch):
-            keys = batch[0]["photo"].numpy()[:, 0, 0, 0].tolist()  # no two rows' are equal
+            values = batch[0][key].numpy()
+            keys = values.reshape(len(values), -1)[:, 0].tolist()
             with path.open("a") as file:
                 file.write(json.dumps(keys) + "\n")
             time.sleep(_SECONDS)

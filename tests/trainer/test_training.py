@@ -17,7 +17,7 @@ from tests.trainer.interrupted import train_until
 from tests.trainer.world import pipeline_of, training_with
 from trainer.augment import Augmenter
 from trainer.checkpoint import Checkpoints, Position
-from trainer.epoch import EpochRunner
+from trainer.epoch import EpochData, EpochRunner
 from trainer.objectives import trainable
 from trainer.shards import shard_files
 from trainer.stream import BatchLayout, training_batches
@@ -139,12 +139,12 @@ def test_the_step_is_traced_once_for_all_epochs(trainer_world):
     job = trainer_world.job("traces", pipeline)
     model = build_model(pipeline, job.manifest())
     trainable(model, pipeline, job.manifest(), 18)
-    runner = EpochRunner(model, pipeline.training, 86, Augmenter({}, seed=1), lambda _: None)
+    runner = EpochRunner(model, pipeline.training, Augmenter({}, seed=1), lambda _: None)
     layout = BatchLayout.for_training(pipeline, job.manifest())
     for epoch in range(3):  # 86 rows in batches of 16: the last has 6
         files = shard_files(job, "train")
         batches = training_batches(files, layout, pipeline.training, epoch=epoch)
-        runner.run(batches, Position(epoch=epoch))
+        runner.run(EpochData(batches, 86), Position(epoch=epoch))
     assert runner._step.experimental_get_tracing_count() == 1
 
 

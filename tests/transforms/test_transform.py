@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from tests.command import until
+from tests.jobs import transform_job
 from tests.transforms.conftest import MIXED, Table, mixed_rows, picture, write_rows
 from trainer.export import parse_examples
 from trainer.stream import parse_records
@@ -20,7 +22,7 @@ from transforms.contract.workspace import Workspace
 from transforms.cutting import write_windows_of_run
 from transforms.scoring import read_features
 from transforms.source import scan
-from transforms.transform import transform
+from transforms.transform import _TransformUnit, transform
 from transforms.windows import windows_partition
 
 Json = dict[str, Any]
@@ -255,6 +257,33 @@ def test_finished_units_are_not_done_again(make_table: Callable[..., Table]) -> 
     assert changed
     assert all("-00000-" in name for name in changed)
     assert sorted(p.name for p in folder.iterdir() if p.suffix != ".tfrecord") == ["manifest.json"]
+
+
+def test_a_partition_is_committed_while_later_ones_are_worked_on(tmp_path, monkeypatch):
+    for day in (1, 2, 3):
+        path = tmp_path / "data" / f"day={day}" / "rows.parquet"
+        write_rows({"id": [f"{day}-{i}" for i in range(9)], "price": [1.0 * day] * 9}, path)
+    source = {"path": str(tmp_path / "data"), "key": "id", "partition_by": "day"}
+    target = {"sold": {"kind": "numeric", "column": "price"}}
+    pipeline = parse({"name": "days", "source": source, "features": PRICE, "targets": target})
+    job = transform_job(pipeline, tmp_path / "workspace")
+    analyze(job.model_dump_json())
+    first, _, last = job.partitions
+    work = _TransformUnit._transform
+
+    def committed(partition) -> bool:
+        return job.folders().is_committed(job.transform, partition.name, partition.fingerprint)
+
+    def wait_for_the_first(self, unit) -> None:
+        if unit.partition == last.name:
+            until(lambda: committed(first), seconds=30)
+        work(self, unit)
+
+    monkeypatch.setattr(_TransformUnit, "_transform", wait_for_the_first)
+    assert transform(job.model_dump_json())["rows"] == 27
+    assert all(map(committed, job.partitions))
+    folders = (tmp_path / "workspace" / "shards").glob("*/*")
+    assert not [path for folder in folders for path in folder.iterdir() if path.is_dir()]
 
 
 def _kill_before_the_commit(folder: Path, manifest: ShardManifest, lost_unit: str) -> None:

@@ -17,7 +17,7 @@ from transforms.contract.encoders import (
 )
 from transforms.contract.features import Categorical, Image, Noise, RawColumn, Text
 from transforms.contract.kinds import Feature
-from transforms.contract.model import DiscriminatorSpec, PartitionChoice
+from transforms.contract.model import ConstantSchedule, DiscriminatorSpec, PartitionChoice
 from transforms.contract.pictures import check_augmentations, check_backbones, check_decoders
 from transforms.contract.source import WINDOW_SPLIT_COLUMN, HashSplit, TimeSplit
 from transforms.contract.targets import BinaryMask, ContinuousImage, ImageTarget, Target
@@ -87,6 +87,24 @@ def _there_are_partitions_to_choose_from(pipeline: PipelineSpec) -> None:
         raise ValueError(
             "@training.partitions all where source.partition_by is not declared, "
             f"received {choice.in_words()}"
+        )
+
+
+def _a_training_can_begin_early(pipeline: PipelineSpec) -> None:
+    """Refuses to begin with the first partition where there is one only, or all have to count."""
+    training = pipeline.training
+    if training.start == "all":
+        return
+    if pipeline.source.partition_by is None:
+        raise ValueError(
+            "@training.start all where source.partition_by is not declared, as a table that is "
+            f"one partition is transformed as a whole, received {training.start!r}"
+        )
+    if not isinstance(training.schedule, ConstantSchedule):
+        raise ValueError(
+            "@training.schedule.kind constant where training.start is streaming, as the number of "
+            "steps is known once everything is transformed, "
+            f"received {training.schedule.kind!r}"
         )
 
 
@@ -285,6 +303,7 @@ CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
     _names_are_unique,
     _windows_do_not_leak,
     _there_are_partitions_to_choose_from,
+    _a_training_can_begin_early,
     _noise_stands_beside_columns,
     _class_weights_name_labels,
     _thresholds_are_of_what_drifts,

@@ -67,7 +67,7 @@ def declaration_of_table(pipeline: PipelineSpec, partitions: Sequence[Partition]
 
 
 class PartitionRef(Spec):
-    """A committed partition of shards."""
+    """A partition of shards."""
 
     name: str
     fingerprint: str
@@ -91,7 +91,8 @@ class TrainJob(Spec):
     Attributes:
         pipeline: The declaration with what its model uses: `PipelineSpec.modelled`.
         transform: The transform's fingerprint.
-        partitions: The committed partitions that the data set consists of.
+        partitions: The partitions that the data set consists of, in the order of the source. Where
+            `training.start` is "streaming", a training may begin before they are committed.
         run_folder: Where checkpoints, the model, its evaluation and its export go.
         champion: The folder of the present champion's export, to be scored on the same test rows.
         warm_start: What the training begins with; None begins at random.
@@ -116,13 +117,15 @@ class TrainJob(Spec):
             raise FileNotFoundError(self.folders().transform(self.transform))
         return manifest.of_model(self.pipeline.features, self.pipeline.targets)
 
+    def shard_folder(self, part: PartitionRef) -> tuple[Path, ShardManifest]:
+        """Returns a partition's folder with its manifest."""
+        workspace = self.folders()
+        folder = workspace.shards(self.transform, part.name, part.fingerprint)
+        manifest = workspace.read_shards(self.transform, part.name, part.fingerprint)
+        if manifest is None:
+            raise FileNotFoundError(folder)
+        return folder, manifest
+
     def shard_folders(self) -> tuple[tuple[Path, ShardManifest], ...]:
         """Returns every partition's folder with its manifest."""
-        workspace, found = self.folders(), []
-        for part in self.partitions:
-            folder = workspace.shards(self.transform, part.name, part.fingerprint)
-            manifest = workspace.read_shards(self.transform, part.name, part.fingerprint)
-            if manifest is None:
-                raise FileNotFoundError(folder)
-            found.append((folder, manifest))
-        return tuple(found)
+        return tuple(self.shard_folder(part) for part in self.partitions)

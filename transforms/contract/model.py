@@ -157,6 +157,10 @@ class TrainingSpec(Spec):
     Attributes:
         partitions: Which of the source's partitions train, validate and test: "all", `{last: 30}`,
             or a range `{from: 2026-01-01, to: 2026-03-31}`. The shards of the others stay.
+        start: What training waits for before its first step: "all" partitions' shards, or, with
+            "streaming", those of the first partition. Its first epoch then learns partition after
+            partition, in the order of the source, while later ones are still being transformed;
+            rows are shuffled within their partition. All further epochs are as ever.
         objective: "supervised" lowers the targets' losses. "adversarial" trains the network to
             make pictures that a discriminator takes for real ones; it is for exactly one image
             target, and wants a noise feature and no early stopping.
@@ -177,6 +181,7 @@ class TrainingSpec(Spec):
     """
 
     partitions: Partitions = "all"
+    start: Literal["all", "streaming"] = "all"
     objective: Literal["supervised", "adversarial"] = "supervised"
     loss_balance: Literal["fixed", "uncertainty"] = "fixed"
     discriminator: DiscriminatorSpec = DiscriminatorSpec()

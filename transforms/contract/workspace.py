@@ -204,6 +204,18 @@ def exclusive_lock(path: Path, *, holder: str) -> Iterator[int]:
         os.close(descriptor)
 
 
+def is_held(path: Path) -> bool:
+    """Returns whether some process holds the lock of a file."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 @contextmanager
 def waiting_lock(
     path: Path, *, holder: str, on_wait: Callable[[BraidError], None] = lambda _: None

@@ -177,3 +177,20 @@ def test_places_that_do_not_fit_together_are_refused(
     declaration: Path, override: str, expected: str
 ) -> None:
     assert expected in error_of(declaration, override)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([], "training.start: expected all where source.partition_by is not declared"),
+        (
+            ["source.partition_by=day", "training.schedule={kind: cosine}"],
+            "training.schedule.kind: expected constant where training.start is streaming",
+        ),
+    ],
+)
+def test_a_training_that_cannot_begin_early_is_refused(
+    declaration: Path, overrides: list[str], message: str
+) -> None:
+    assert message in error_of(declaration, "training.start=streaming", *overrides)
+    load(declaration, ["training.start=streaming", "source.partition_by=day"])

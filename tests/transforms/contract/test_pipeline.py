@@ -83,3 +83,10 @@ def test_which_partitions_train_is_a_matter_of_training() -> None:
     chosen = spec(**by_day, training={"partitions": {"last": 3}})
     assert chosen.data_fingerprint() == spec(**by_day).data_fingerprint()
     assert chosen.training_fingerprint() != spec(**by_day).training_fingerprint()
+
+
+def test_when_a_training_begins_shapes_the_model_and_not_the_shards() -> None:
+    by_day = {"source": {"path": "/data", "key": "id", "partition_by": "day"}}
+    early = spec(**by_day, training={"start": "streaming"})
+    assert early.data_fingerprint() == spec(**by_day).data_fingerprint()
+    assert early.training_fingerprint() != spec(**by_day).training_fingerprint()
