@@ -45,14 +45,14 @@ def kill_tree(pid: int) -> None:
             os.kill(each, signal.SIGKILL)
 
 
-def process_with(*words: str) -> int:
-    """Returns the process whose command line has all these words."""
-    wanted = {word.encode() for word in words}
+def processes_with(*words: str) -> list[int]:
+    """Returns the processes whose command line has all these words."""
+    wanted, found = {word.encode() for word in words}, []
     for pid in processes():
         with contextlib.suppress(OSError):
             if wanted <= set(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")):
-                return pid
-    raise AssertionError(f"no process has {words}")
+                found.append(pid)
+    return found
 
 
 def processes() -> Iterator[int]:

@@ -16,7 +16,7 @@ import pytest
 
 from flows import templates
 from flows.templates.listings.table import write_table
-from tests.command import BRAID, kill_tree, process_with, start, until
+from tests.command import BRAID, kill_tree, processes_with, start, until
 from tests.data_set import data_set
 from trainer.checkpoint import Checkpoints, Position
 from trainer.registry import ModelRegistry
@@ -151,6 +151,16 @@ class Killed:
         until(lambda: reached() or self._flow.poll() is not None, step=0.001)
         assert self._flow.poll() is None, self.told()
 
+    def is_at(self, step: str) -> bool:
+        jobs = self.found(f"runs/*/*/jobs/{step}.json")
+        return any(processes_with(step, str(job)) for job in jobs)
+
+    def kill_step(self, step: str, reached: Callable[[], object]) -> None:
+        """Kills a step's process alone, at the moment when something is reached."""
+        (process,) = processes_with(step, str(self.folder / "jobs" / f"{step}.json"))
+        until(reached, step=0)
+        os.kill(process, signal.SIGKILL)
+
     def lose_the_machine(self) -> None:
         kill_tree(self._flow.pid)
         self._flow.wait()
@@ -194,12 +204,13 @@ def test_a_run_that_is_killed_at_every_point_ends_as_the_undisturbed_one(
     run.lose_the_machine()
     assert not run.found("transforms/*/transform.json"), "killed in the analysis"
 
-    run.start_until(lambda: run.found("shards/*/*/.tmp-*.tfrecord"))
+    run.start_until(lambda: run.is_at("transform"))
+    run.kill_step("transform", lambda: run.found("shards/*/*/.tmp-*.tfrecord"))
     run.lose_the_machine()
     assert run.found("shards/*/*/.tmp-*.tfrecord"), "killed in the middle of a shard"
 
-    run.start_until(lambda: run.position(0))
-    os.kill(process_with("train", str(run.folder / "jobs" / "train.json")), signal.SIGKILL)
+    run.start_until(lambda: run.is_at("train"))
+    run.kill_step("train", lambda: run.position(0))
     assert run.end() == 1
     assert run.position(0), "the trainer was killed in the middle of the first epoch"
     assert "resumes this run: it was killed" in run.told()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from typing import Literal
@@ -82,7 +83,8 @@ class ShardWriter:
     def abandon(self) -> None:
         """Removes the files that are not whole."""
         for lane in self._lanes:
-            lane.close()
+            with suppress(tf.errors.OpError):  # on a full disk a file cannot be closed either
+                lane.close()
             if lane.temporary is not None:
                 lane.temporary.unlink(missing_ok=True)
 
