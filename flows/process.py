@@ -110,32 +110,46 @@ def run_child(
     """
     stopping = stopping or threading.Event()
     refuse_stopped(stopping, step)
+    outcome: dict[str, Any] = {}
+    with _child([module, step, str(job)], log, inherit, search_path) as (process, events):
+        for event in _events(events, process):
+            refuse_stopped(stopping, step)
+            outcome = _told(event, on_progress) or outcome
+        process.wait()
+    if "error" in outcome:
+        raise error_from_dict(outcome["error"])
+    if process.returncode != 0 or "result" not in outcome:
+        raise _died(step, process.returncode, log)
+    result: dict[str, Any] = outcome["result"]
+    return result
+
+
+@contextlib.contextmanager
+def _child(
+    arguments: Sequence[str], log: Path, inherit: Sequence[int], search_path: Path | None
+) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """Yields the process of a step and the pipe of its events; it ends with the block."""
     log.parent.mkdir(parents=True, exist_ok=True)
     reading, writing = os.pipe()
     with log.open("ab") as output, os.fdopen(reading, "rb", buffering=0) as events:
         try:
-            process = _start([module, step, str(job)], writing, output, inherit, search_path)
+            process = _start(arguments, writing, output, inherit, search_path)
         finally:
             os.close(writing)
-        last: dict[str, Any] = {}
         try:
-            for event in _events(events, process):
-                refuse_stopped(stopping, step)
-                if event is None:
-                    continue
-                if event["event"] == "progress":
-                    on_progress(Progress.model_validate(event))
-                else:
-                    last = event
-            process.wait()
+            yield process, events
         finally:
             _stop(process)
-    if last.get("event") == "error":
-        raise error_from_dict(last["error"])
-    if process.returncode != 0 or last.get("event") != "result":
-        raise _died(step, process.returncode, log)
-    result: dict[str, Any] = last["result"]
-    return result
+
+
+def _told(
+    event: dict[str, Any] | None, on_progress: Callable[[Progress], None]
+) -> dict[str, Any] | None:
+    """Passes progress on; returns what tells how the step ended, its result or its error."""
+    if event is None or event["event"] != "progress":
+        return event
+    on_progress(Progress.model_validate(event))
+    return None
 
 
 def _start(
