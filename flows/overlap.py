@@ -1,61 +1,74 @@
-"""The training beside the transform: `training.start: streaming`.
+"""A step beside others: the training beside the transform, the check beside the evaluation.
 
 Import this after `flows.engine.configure`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import model_steps
 from flows.process import StepStopped
 from flows.run import pending_partitions
 from flows.session import Session, Stopwatch
 
 
-def train(session: Session) -> None:
-    """Trains as `model_steps.train` does; a failure ends the step that is under way beside it."""
-    try:
-        model_steps.train(session)
-    except BaseException:
-        session.stopping.set()
-        raise
+def ending_others(step: Callable[[Session], None]) -> Callable[[Session], None]:
+    """Returns a step whose failure ends the one that is under way beside it."""
+
+    @wraps(step)
+    def ending(session: Session) -> None:
+        try:
+            step(session)
+        except BaseException:
+            session.stopping.set()
+            raise
+
+    return ending
 
 
-class EarlyTraining:
-    """A training that may begin before all partitions are transformed.
+def trains_early(session: Session) -> bool:
+    """Returns whether the training is to begin now: declared so, and there is yet to transform."""
+    if session.pipeline.training.start != "streaming":
+        return False
+    return bool(pending_partitions(session.workspace, session.transform, session.partitions))
+
+
+class StepBeside:
+    """A step that may run beside those of a block.
 
     Args:
         session: The run.
-        task: The Prefect task of `train`.
+        name: The step.
+        task: Its Prefect task; its function is one of `ending_others`.
         runner: Runs it, in a thread of its own.
     """
 
-    def __init__(self, session: Session, task: Any, runner: ThreadPoolTaskRunner[None]) -> None:
+    def __init__(
+        self, session: Session, name: str, task: Any, runner: ThreadPoolTaskRunner[None]
+    ) -> None:
         self._session = session
+        self._name = name
         self._task = task
         self._runner = runner
         self._future: PrefectFuture[None] | None = None
         self._watch = Stopwatch()
-        self._earlier = session.record.step("train")
+        self._earlier = session.record.step(name)
 
     @property
     def has_begun(self) -> bool:
-        """Whether it did begin early."""
+        """Whether `begin` was called."""
         return self._future is not None
 
     def begin(self) -> None:
-        """Begins, if the declaration wants that and partitions have yet to be transformed."""
-        session = self._session
-        pending = pending_partitions(session.workspace, session.transform, session.partitions)
-        if session.pipeline.training.start == "streaming" and pending:
-            self._watch = Stopwatch()
-            self._future = self._runner.submit(self._task, {"session": session})
+        """Begins the step."""
+        self._watch = Stopwatch()
+        self._future = self._runner.submit(self._task, {"session": self._session})
 
     def end(self) -> None:
         """Waits for its end, if it has begun.
@@ -68,7 +81,7 @@ class EarlyTraining:
         session, beside = self._session, self._watch.seconds()
         self._future.result()
         with session.recording:
-            step = session.record.step("train")
+            step = session.record.step(self._name)
             if step is not None and step is not self._earlier and step.seconds is not None:
                 both = round(min(beside, step.seconds), 3)
                 session.record.put_step(step.model_copy(update={"beside": both}))
@@ -76,26 +89,27 @@ class EarlyTraining:
 
 
 @contextmanager
-def early_training(session: Session, task: Any) -> Iterator[EarlyTraining]:
-    """Waits at the end of the block for the training, if that began in it.
+def step_beside(session: Session, name: str, task: Any) -> Iterator[StepBeside]:
+    """Waits at the end of the block for a step, if that began in it.
 
     If one of them fails, the other is ended.
 
     Args:
         session: The run.
-        task: The Prefect task of `train`.
+        name: The step.
+        task: Its Prefect task; its function is one of `ending_others`.
 
     Raises:
         BraidError: What failed first.
     """
     runner: ThreadPoolTaskRunner[None] = ThreadPoolTaskRunner(max_workers=1)
     with runner:  # leaving it waits for its thread
-        training = EarlyTraining(session, task, runner)
+        beside = StepBeside(session, name, task, runner)
         try:
-            yield training
-            training.end()
+            yield beside
+            beside.end()
         except StepStopped:
-            training.end()  # raises what ended the block
+            beside.end()  # raises what ended the block
             raise
         except BaseException:
             session.stopping.set()

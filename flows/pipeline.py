@@ -19,9 +19,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 
-from flows import drift, model_steps, overlap, steps, windows
+from flows import drift, model_steps, steps, windows
 from flows.dispatch import GpuPool
-from flows.overlap import early_training
+from flows.overlap import ending_others, step_beside, trains_early
 from flows.process import StepDied
 from flows.progress import Reporter, console
 from flows.record import StepRecord, now, write_record
@@ -81,10 +81,10 @@ analyze = _named("analyze", steps.analyze)
 transform = _retried("transform", steps.transform)
 count_rows = _named("rows", steps.count_rows)
 train = _named("train", model_steps.train)
-train_beside = _named("train", overlap.train)
+train_beside = _named("train", ending_others(model_steps.train))
 export = _named("export", model_steps.export)
 evaluate = _named("evaluate", model_steps.evaluate)
-check = _named("check", model_steps.check)
+check_beside = _named("check", ending_others(model_steps.check))
 register = _retried("register", model_steps.register)
 gate = _named("gate", model_steps.gate)
 promote = _retried("promote", model_steps.promote)
@@ -223,10 +223,11 @@ def _steps(session: Session) -> None:
     if session.pipeline.source.windows is not None:
         cut_windows(session)
     check_source(session)
-    with early_training(session, train_beside) as training:
+    with step_beside(session, "train", train_beside) as training:
         with steps.transform_lock(session):
             analyze(session)
-            training.begin()
+            if trains_early(session):
+                training.begin()
             transform(session)
         count_rows(session)
     if not training.has_begun:
@@ -244,8 +245,9 @@ def steps_on_committed(session: Session) -> None:
 
 def _steps_on_model(session: Session) -> None:
     export(session)
-    evaluate(session)
-    check(session)
+    with step_beside(session, "check", check_beside) as check:
+        check.begin()
+        evaluate(session)
     register(session)
     passed = gate(session)
     if passed:

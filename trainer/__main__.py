@@ -38,6 +38,8 @@ def _export(job: str) -> dict[str, Any]:
 
 
 def _check(job: str) -> dict[str, Any]:
+    # It runs beside the evaluation, which has the GPU's memory as a whole.
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     with quick_start():
         from trainer.serving import check
 

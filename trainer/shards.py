@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import google_crc32c
-
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import checksum
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import Shard, ShardManifest
+from transforms.contract.tfrecord import CRC, HEADER_BYTES, LENGTH, footer
 
 _THREADS = 4  # XXH3 releases the GIL; one thread hashes faster than most disks read
-_LENGTH = struct.Struct("<Q")
-_CRC = struct.Struct("<I")
 
 
 @dataclass(frozen=True)
@@ -92,24 +88,22 @@ def damaged(file: ShardFile) -> BraidError:
 
 
 def first_damage(path: Path) -> Damage | None:
-    """Walks a TFRecord file and returns its first damaged record, or None.
-
-    A record is its length (8 bytes), the length's masked CRC-32C (4), the data, and theirs (4).
-    """
+    """Walks a TFRecord file and returns its first damaged record, or None."""
     size, offset, record = path.stat().st_size, 0, 0
     with path.open("rb") as file:
         while offset < size:
-            head = file.read(_LENGTH.size + _CRC.size)
-            if len(head) < _LENGTH.size + _CRC.size:
+            head = file.read(HEADER_BYTES)
+            if len(head) < HEADER_BYTES:
                 return Damage(record, offset, "the file ends within its header")
-            if _CRC.unpack(head[_LENGTH.size :])[0] != _masked_crc(head[: _LENGTH.size]):
+            packed = head[: LENGTH.size]
+            if head[LENGTH.size :] != footer(packed):
                 return Damage(record, offset, "its length has a wrong checksum")
-            (length,) = _LENGTH.unpack(head[: _LENGTH.size])
-            end = offset + len(head) + length + _CRC.size
+            (length,) = LENGTH.unpack(packed)
+            end = offset + HEADER_BYTES + length + CRC.size
             if end > size:
                 return Damage(record, offset, "the file ends within its data")
-            data, crc = file.read(length), file.read(_CRC.size)
-            if _CRC.unpack(crc)[0] != _masked_crc(data):
+            data, crc = file.read(length), file.read(CRC.size)
+            if crc != footer(data):
                 return Damage(record, offset, "its data has a wrong checksum")
             offset, record = end, record + 1
     return None
@@ -130,8 +124,3 @@ def _describe(file: ShardFile) -> str:
     if found is not None:
         return f"damage in record {found.record} at byte {found.offset}: {found.what}"
     return f"a readable file of {file.path.stat().st_size} bytes with other content"
-
-
-def _masked_crc(data: bytes) -> int:
-    crc: int = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow_transform import impl_helper
 
 from transforms.contract.errors import BraidError
 from transforms.contract.features import Noise
@@ -27,8 +26,7 @@ from transforms.contract.targets import Binary, Multiclass, Multilabel
 from transforms.contract.workspace import replacing, write_atomic
 from transforms.counting import RequestCounter
 from transforms.features import feature_kind, noise
-from transforms.graph import TransformGraph, is_learnt, preprocessing_fn, tensor_spec
-from transforms.packing import packed_columns
+from transforms.graph import TransformGraph
 from transforms.partition_statistics import count_partitions, statistics_of
 from transforms.reference import write_reference
 from transforms.statistics import freeze, read_learnt, read_moments, statistics_folder
@@ -57,9 +55,7 @@ def analyze(text: str) -> dict[str, Any]:
         manifest = _manifest(job, statistics, total.rows)
         _check_rows(manifest, total.rejects)
         _check_targets(job.pipeline, manifest)
-        if is_learnt(job.pipeline):
-            _freeze_graph(job.pipeline, folder, statistics)
-        tf.saved_model.save(TransformGraph(job.pipeline, folder / "tft"), str(folder / "graph"))
+        tf.saved_model.save(TransformGraph(job.pipeline, statistics), str(folder / "graph"))
         write_atomic(folder / "transform.json", manifest.model_dump_json(indent=1))
     seconds = time.monotonic() - started
     return {"rows": manifest.rows, "partitions": read.partitions, "seconds": seconds}
@@ -67,18 +63,6 @@ def analyze(text: str) -> dict[str, Any]:
 
 def _base(job: TransformJob) -> Path | None:
     return None if job.base is None else statistics_folder(job.folders().transform(job.base))
-
-
-def _freeze_graph(pipeline: PipelineSpec, folder: Path, statistics: Path) -> None:
-    """Writes the TFT graph; the statistics are known, so TFT has nothing to analyze."""
-    raws = packed_columns(pipeline)
-    impl_helper.analyze_in_place(
-        preprocessing_fn(pipeline, statistics),
-        force_tf_compat_v1=False,
-        feature_specs={},
-        type_specs={name: tensor_spec(raw) for name, raw in raws.items()},
-        transform_output_path=str(folder / "tft"),
-    )
 
 
 def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> TransformManifest:

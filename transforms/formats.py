@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -25,7 +25,9 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
     "arrow": (".arrow", ".feather", ".ipc"),
 }
 _CSV = pacsv.ParseOptions(newlines_in_values=True)
+_COLUMN_ROWS = 65_536  # of a column that is read alone, at a time
 _BUFFER_BYTES = 64 * 1024  # of each column
+_READER_BYTES = 2 * 1024 * 1024  # of a column: a page, compressed and not, and a dictionary
 _TITLES = {"parquet": "Parquet", "csv": "CSV", "jsonl": "JSON lines", "arrow": "Arrow IPC"}
 
 
@@ -93,6 +95,8 @@ def read_piece(
     batch_rows: int,
     *,
     numbers: Collection[str] = (),
+    start: int = 0,
+    stop: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yields the rows of a piece, `batch_rows` at a time, in the order of the file.
 
@@ -106,15 +110,17 @@ def read_piece(
         columns: What to read of it.
         batch_rows: At most so many rows at a time.
         numbers: Columns that are declared as numbers, where JSON may mix whole ones and fractions.
+        start: The first row to read; other than 0 only where the piece knows its rows.
+        stop: The row after the last one; None reads to the end.
 
     Raises:
         BraidError: The file is not of the format.
     """
-    request = _Request(filesystem, piece, columns, batch_rows, numbers)
+    request = _Request(filesystem, piece, columns, batch_rows, numbers, start, stop)
     with _reading(format_, piece.path):
         for batch in _READERS[format_](request):
-            for start in range(0, batch.num_rows, batch_rows):
-                yield batch.slice(start, batch_rows)
+            for first in range(0, batch.num_rows, batch_rows):
+                yield batch.slice(first, batch_rows)
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,26 @@ class _Request:
     columns: list[str]
     batch_rows: int
     numbers: Collection[str]
+    start: int
+    stop: int | None
+
+    def bytes(self) -> int:
+        """Returns about how much the rows to read take in a file that tells its number of rows."""
+        rows = self.piece.rows or 1
+        stop = rows if self.stop is None else self.stop
+        return self.piece.bytes * (stop - self.start) // rows
+
+    def between(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yields what the piece's batches have of the rows to read."""
+        position = 0
+        for batch in batches:
+            first = max(self.start - position, 0)
+            last = batch.num_rows if self.stop is None else self.stop - position
+            position += batch.num_rows
+            if first < batch.num_rows:
+                yield batch.slice(first, last - first)
+            if self.stop is not None and position >= self.stop:
+                return
 
 
 def _read_parquet(request: _Request) -> Iterator[pa.RecordBatch]:
@@ -133,12 +159,34 @@ def _read_parquet(request: _Request) -> Iterator[pa.RecordBatch]:
     local = isinstance(request.filesystem, pafs.LocalFileSystem)
     buffering = {"pre_buffer": not local, "buffer_size": _BUFFER_BYTES if local else 0}
     with request.filesystem.open_input_file(request.piece.path) as file:
-        yield from pq.ParquetFile(file, **buffering).iter_batches(
-            request.batch_rows,
+        parquet = pq.ParquetFile(file, **buffering)
+        if local and request.bytes() < len(request.columns) * _READER_BYTES:
+            yield from _read_by_column(parquet, request)
+        else:
+            yield from _parquet_rows(parquet, request, request.columns, request.batch_rows)
+
+
+def _read_by_column(parquet: pq.ParquetFile, request: _Request) -> Iterator[pa.RecordBatch]:
+    """Reads one column after the other, where all rows take less memory than all readers."""
+    columns = {}
+    for name in request.columns:
+        batches = _parquet_rows(parquet, request, [name], _COLUMN_ROWS)
+        chunks = [batch.column(0) for batch in batches]
+        columns[name] = pa.chunked_array(chunks).combine_chunks()  # frees the rows around them
+    yield from pa.table(columns).to_batches()
+
+
+def _parquet_rows(
+    parquet: pq.ParquetFile, request: _Request, columns: list[str], batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    return request.between(
+        parquet.iter_batches(
+            batch_rows,
             row_groups=[request.piece.index],
-            columns=request.columns,
+            columns=columns,
             use_threads=False,  # every core has a worker that reads
         )
+    )
 
 
 def _read_arrow(request: _Request) -> Iterator[pa.RecordBatch]:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_transform as tft
+from tensorflow.lookup import StaticVocabularyTable
+from tensorflow_transform import analyzer_nodes, impl_helper
+from tensorflow_transform.graph_context import TFGraphContext
+from tensorflow_transform.saved import saved_transform_io_v2
 
 from transforms.contract.features import Categorical, FeatureSpec, Image, RawColumn
 from transforms.contract.manifest import MISSING_SUFFIX, WEIGHT_SUFFIX
@@ -16,7 +19,7 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import ImageTarget
 from transforms.features import categorical, feature_kind, image, numeric
 from transforms.fitted import fit
-from transforms.packing import not_packed, pack_columns, packs, unpack_outputs
+from transforms.packing import not_packed, pack_columns, packed_columns, packs, unpack_outputs
 from transforms.requests import Fitted, Request
 from transforms.targets import TARGET_KINDS
 
@@ -156,15 +159,15 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
 
     `transform` takes features and targets and gives what shards store. `transform_features` takes
     the features only and gives what the model takes.
+
+    Args:
+        pipeline: The declaration.
+        statistics: The folder of the frozen statistics.
     """
 
-    def __init__(self, pipeline: PipelineSpec, transform_output: Path) -> None:
+    def __init__(self, pipeline: PipelineSpec, statistics: Path) -> None:
         super().__init__()
-        # Not TFT's own layer: saving it traces everything again, for a Keras that is not used.
-        self._tft = None
-        if is_learnt(pipeline):
-            output = tft.TFTransformOutput(str(transform_output))
-            self._tft = tf.saved_model.load(output.transform_savedmodel_dir)
+        self._tft = _traced_by_tft(pipeline, statistics) if is_learnt(pipeline) else None
         columns = raw_columns(pipeline, with_targets=True)
         images = {n: f for n, f in pipeline.column_features().items() if isinstance(f, Image)}
         targets = {n: t for n, t in pipeline.targets.items() if isinstance(t, ImageTarget)}
@@ -196,6 +199,34 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
         self.transform_features = _traced(
             transform_features, raw_columns(pipeline, with_targets=False)
         )
+
+
+def _traced_by_tft(pipeline: PipelineSpec, statistics: Path) -> tf.Module:
+    """Returns a module with TFT's function of the declaration, `transform_fn`, and its tables.
+
+    The statistics are known, so TFT has nothing to analyze. What it would write is a SavedModel to
+    be loaded for the functions around it, and saved again as a part of them: each of these takes as
+    long as the tracing.
+
+    Raises:
+        ValueError: A kind asks TFT to analyze rows.
+    """
+    module = tf.Module()
+    context = TFGraphContext(module_to_export=module, temp_dir=None, evaluated_replacements=None)
+    specs = {name: tensor_spec(raw) for name, raw in packed_columns(pipeline).items()}
+    preprocess = preprocessing_fn(pipeline, statistics)
+    traced = saved_transform_io_v2.trace_and_update_module(
+        module,
+        impl_helper.get_traced_transform_fn(preprocess, specs, context),
+        "transform_fn",
+        strip_control_dependencies=False,
+    )
+    if traced.graph.get_collection(analyzer_nodes.TENSOR_REPLACEMENTS):
+        raise ValueError("a kind's `encode` calls an analyzer of TFT; its `requests` has to ask")
+    # A table with buckets for unknown terms is another table inside and a hash: what the inner one
+    # takes to be saved and loaded would be taken twice.
+    module.resources = [r for r in module.resources if not isinstance(r, StaticVocabularyTable)]
+    return module
 
 
 def _completed(raw: Tensors, columns: Mapping[str, RawColumn]) -> Tensors:

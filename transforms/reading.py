@@ -115,7 +115,6 @@ class BatchReader:
             BraidError: A file cannot be read as the declared format.
         """
         source = self._pipeline.source
-        position = 0
         for piece in unit.pieces:
             for batch in read_piece(
                 source.format,
@@ -124,15 +123,10 @@ class BatchReader:
                 self._columns,
                 batch_rows,
                 numbers=self._numbers,
+                start=unit.start,
+                stop=unit.stop,
             ):
-                skip = min(max(unit.start - position, 0), batch.num_rows)
-                stop = batch.num_rows if unit.stop is None else unit.stop - position
-                position += batch.num_rows
-                batch = batch.slice(skip, max(stop - skip, 0))
-                if batch.num_rows:
-                    yield self._conform(batch, unit, piece.path)
-                if unit.stop is not None and position >= unit.stop:
-                    return
+                yield self._conform(batch, unit, piece.path)
 
     def _conform(self, batch: pa.RecordBatch, unit: WorkUnit, file: str) -> RawBatch:
         table = {name: batch.column(name) for name in batch.schema.names}

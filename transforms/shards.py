@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
-from itertools import cycle
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import tensorflow as tf
 
-from transforms.contract.fingerprint import checksum
+from transforms.contract.fingerprint import new_checksum
 from transforms.contract.manifest import Shard
 from transforms.contract.source import SplitName
+from transforms.contract.tfrecord import footer, header
 from transforms.contract.workspace import replacing
 from transforms.reading import Reject
 
+_BLOCK_BYTES = 1 << 20  # that are put together, hashed and written at once; they fit a core's cache
 _REJECT_SCHEMA = pa.schema(
     {
         "key": pa.string(),
@@ -59,81 +61,115 @@ class ShardWriter:
         self._split = split
         self._content = content
         self._shard_bytes = shard_bytes
-        self._lanes = [_Lane() for _ in range(lanes)]
-        self._turn = cycle(self._lanes)
+        self._lanes: deque[_ShardFile | None] = deque([None] * lanes)
         self._files = 0
+        self._unfinished: set[_ShardFile] = set()
         self.shards: list[Shard] = []
 
-    def write(self, records: Iterable[bytes]) -> None:
+    def write(self, records: Sequence[bytes]) -> None:
         """Appends records, each lane in its turn."""
-        for record in records:
-            lane = next(self._turn)
-            if lane.bytes >= self._shard_bytes:
-                self._close(lane)
-            if lane.writer is None:
-                self._open(lane)
-            lane.write(record)
+        for lane in range(len(self._lanes)):
+            self._lanes[lane] = self._fill(self._lanes[lane], records[lane :: len(self._lanes)])
+        self._lanes.rotate(-len(records))
 
     def close(self) -> list[Shard]:
         """Closes every file and returns them all."""
-        for lane in self._lanes:
-            self._close(lane)
+        for lane, file in enumerate(self._lanes):
+            self._close(file)
+            self._lanes[lane] = None
         return self.shards
 
     def abandon(self) -> None:
         """Removes the files that are not whole."""
-        for lane in self._lanes:
-            with suppress(tf.errors.OpError):  # on a full disk a file cannot be closed either
-                lane.close()
-            if lane.temporary is not None:
-                lane.temporary.unlink(missing_ok=True)
+        for file in self._unfinished:
+            file.abandon()
 
-    def _open(self, lane: _Lane) -> None:
-        lane.name = f"{self._stem}-{self._files:02d}.tfrecord"
-        lane.temporary = self._folder / f".tmp-{lane.name}"
-        lane.writer = tf.io.TFRecordWriter(str(lane.temporary))
+    def _fill(self, file: _ShardFile | None, records: Sequence[bytes]) -> _ShardFile | None:
+        """Appends records of one lane; returns the file that takes the next ones."""
+        ends = np.cumsum([0, *map(len, records)])
+        first = 0
+        while first < len(records):
+            file = file or self._open()
+            full = ends[first] + self._shard_bytes - file.data_bytes
+            stop = min(int(np.searchsorted(ends, full)), len(records))
+            file.write(records[first:stop])
+            if file.data_bytes >= self._shard_bytes:
+                self._close(file)
+                file = None
+            first = stop
+        return file
+
+    def _open(self) -> _ShardFile:
+        file = _ShardFile(self._folder, f"{self._stem}-{self._files:02d}.tfrecord")
+        self._unfinished.add(file)
         self._files += 1
+        return file
 
-    def _close(self, lane: _Lane) -> None:
-        if lane.temporary is None:
+    def _close(self, file: _ShardFile | None) -> None:
+        if file is None:
             return
-        lane.close()
-        path = lane.temporary.replace(self._folder / lane.name)
+        path, checksum = file.close()
+        self._unfinished.remove(file)
         self.shards.append(
             Shard(
-                file=lane.name,
+                file=path.name,
                 split=self._split,
                 content=self._content,
-                rows=lane.rows,
+                rows=file.rows,
                 bytes=path.stat().st_size,
-                checksum=checksum(path),
+                checksum=checksum,
             )
         )
-        lane.temporary, lane.rows, lane.bytes = None, 0, 0
 
 
-class _Lane:
-    """One file that is being written."""
+class _ShardFile:
+    """A TFRecord file that is being written, under a temporary name.
 
-    def __init__(self) -> None:
-        self.writer: tf.io.TFRecordWriter | None = None
-        self.temporary: Path | None = None
-        self.name = ""
+    TensorFlow's writer takes one record a call, and a file that it wrote has to be read again to
+    be hashed.
+
+    Attributes:
+        rows: The number of its records.
+        data_bytes: What they take, without their frames.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / name
+        self._temporary = folder / f".tmp-{name}"
+        self._file = self._temporary.open("wb")
+        self._checksum = new_checksum()
         self.rows = 0
-        self.bytes = 0
+        self.data_bytes = 0
 
-    def write(self, record: bytes) -> None:
-        """Appends one record."""
-        if self.writer is not None:
-            self.writer.write(record)
-            self.rows += 1
-            self.bytes += len(record)
+    def write(self, records: Sequence[bytes]) -> None:
+        """Appends records."""
+        data_bytes = sum(map(len, records))
+        block = max(1, _BLOCK_BYTES * len(records) // max(data_bytes, 1))
+        for first in range(0, len(records), block):
+            framed = _framed(records[first : first + block])
+            self._checksum.update(framed)
+            self._file.write(framed)
+        self.rows += len(records)
+        self.data_bytes += data_bytes
 
-    def close(self) -> None:
-        """Closes the file; what it holds stays."""
-        if self.writer is not None:
-            writer, self.writer = self.writer, None
-            writer.close()
+    def close(self) -> tuple[Path, str]:
+        """Gives the file its name; returns its path and its checksum."""
+        self._file.close()
+        return self._temporary.replace(self._path), self._checksum.hexdigest()
+
+    def abandon(self) -> None:
+        """Removes the file."""
+        with suppress(OSError):  # on a full disk it cannot be closed either
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def _framed(records: Sequence[bytes]) -> bytes:
+    parts = [b""] * (3 * len(records))
+    parts[0::3] = map(header, map(len, records))
+    parts[1::3] = records
+    parts[2::3] = map(footer, records)
+    return b"".join(parts)
 
 
 def write_rejects(path: Path, rejects: list[Reject]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+from pydantic import ValidationError
 
 from transforms.applying import GraphApplier
 from transforms.contract.jobs import Partition, TransformJob
@@ -63,18 +64,19 @@ def transform(text: str) -> dict[str, Any]:
     work by their receipts.
 
     Returns:
-        Rows that were read, which leaves out finished units; seconds and partitions.
+        Rows that were read, and partitions that were committed, which leaves out what was there;
+        and seconds.
 
     Raises:
         BraidError: A file cannot be read, or the disk is full.
     """
     started = time.monotonic()
-    job = TransformJob.model_validate_json(text)
-    plan = {partition.name: _plan(job, partition) for partition in job.partitions}
-    units = [unit for units in plan.values() for unit in units]
-    lanes = -(-job.pipeline.transform.min_shards // max(len(units), 1))
-    todo = [unit for unit in units if not _receipt_path(job, unit).exists()]
-    commits = _Commits(job, plan, todo)
+    job = _without_committed(TransformJob.model_validate_json(text))
+    plan = _plan(job)
+    cut = {name: units for name, (units, _) in plan.items()}
+    lanes = {name: lanes for name, (_, lanes) in plan.items()}
+    todo = [u for units in cut.values() for u in units if not _receipt_path(job, u).exists()]
+    commits = _Commits(job, cut, todo)
 
     def build(p: beam.Pipeline) -> None:
         # `Create` spreads the units over all workers, in their order: the source's first partition
@@ -92,6 +94,12 @@ def transform(text: str) -> dict[str, Any]:
         "seconds": time.monotonic() - started,
         "partitions": len(job.partitions),
     }
+
+
+def _without_committed(job: TransformJob) -> TransformJob:
+    is_committed = job.folders().is_committed
+    left = (p for p in job.partitions if not is_committed(job.transform, p.name, p.fingerprint))
+    return job.model_copy(update={"partitions": tuple(left)})
 
 
 class _Commits:
@@ -129,19 +137,54 @@ class _Commits:
 
 
 class _Plan(Spec):
-    """How a partition was cut; a resumed run cuts it the same way on any machine."""
+    """How a partition is cut and written; a resumed run does it the same way on any machine.
+
+    Attributes:
+        at_least: How many units were asked for.
+        lanes: Files that a unit's training rows go to, side by side.
+    """
 
     at_least: int
+    lanes: int
 
 
-def _plan(job: TransformJob, partition: Partition) -> list[WorkUnit]:
-    source, folder = job.table().source, _folder(job, partition)
-    path = folder / "units" / "plan.json"
+def _plan(job: TransformJob) -> dict[str, tuple[list[WorkUnit], int]]:
+    """Returns every partition's units of work, and their lanes.
+
+    What an earlier, killed run began goes on as it was planned then: by now other partitions may
+    be committed, and the order in which rows are read, and so the model, would depend on that.
+    """
+    wanted = -(-_UNITS_PER_WORKER * workers(job.pipeline.beam) // max(len(job.partitions), 1))
+    known = {partition.name: _read_plan(job, partition) for partition in job.partitions}
+    units = {
+        partition.name: _cut(job, partition, plan.at_least if plan else wanted)
+        for partition, plan in zip(job.partitions, known.values(), strict=True)
+    }
+    lanes = -(-job.pipeline.transform.min_shards // max(sum(map(len, units.values())), 1))
+    new = _Plan(at_least=wanted, lanes=lanes)
+    for partition in job.partitions:
+        if known[partition.name] is None:
+            write_atomic(_plan_path(job, partition), new.model_dump_json())
+    return {name: (units[name], (plan or new).lanes) for name, plan in known.items()}
+
+
+def _plan_path(job: TransformJob, partition: Partition) -> Path:
+    return _folder(job, partition) / "units" / "plan.json"
+
+
+def _read_plan(job: TransformJob, partition: Partition) -> _Plan | None:
+    path = _plan_path(job, partition)
     if not path.exists():
-        wanted = _UNITS_PER_WORKER * workers(job.pipeline.beam)
-        plan = _Plan(at_least=-(-wanted // len(job.partitions)))
-        write_atomic(path, plan.model_dump_json())
-    at_least = _Plan.model_validate_json(path.read_text()).at_least
+        return None
+    try:
+        return _Plan.model_validate_json(path.read_text())
+    except ValidationError:  # of another version, whose units may be cut otherwise
+        remove(path.parent)
+        return None
+
+
+def _cut(job: TransformJob, partition: Partition, at_least: int) -> list[WorkUnit]:
+    source = job.table().source
     filesystem, _ = open_filesystem(source.path)
     return plan_units(partition, format_=source.format, filesystem=filesystem, at_least=at_least)
 
@@ -165,7 +208,7 @@ def _receipt(job: TransformJob, unit: WorkUnit) -> UnitReceipt:
 class _TransformUnit(beam.DoFn):  # type: ignore[misc]
     """Reads, checks, transforms and writes one unit, where it is: pixels never cross a stage."""
 
-    def __init__(self, job: TransformJob, lanes: int) -> None:
+    def __init__(self, job: TransformJob, lanes: Mapping[str, int]) -> None:
         self._job = job
         self._lanes = lanes
 
@@ -230,7 +273,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
                 f"{split}-{unit.index:05d}",
                 split=split,
                 content="stored",
-                lanes=self._lanes if split == "train" else 1,
+                lanes=self._lanes[unit.partition] if split == "train" else 1,
                 shard_bytes=size,
             )
             for split in SPLITS
@@ -250,7 +293,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
     ) -> None:
         records = self._encoder.encode({name: outputs[name] for name in self._stored})
         for index, split in enumerate(SPLITS):
-            writers[split].write(records[row] for row in np.flatnonzero(batch.splits == index))
+            writers[split].write([records[row] for row in np.flatnonzero(batch.splits == index)])
         test = batch.splits == SPLITS.index("test")
         if test.any():
             raw = {name: batch.columns[name][test] for name in self._inputs}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow_transform as tft
 
 from tests.transforms.conftest import MIXED, Table, mixed_rows, write_rows
 from transforms.analysis import analyze
@@ -14,6 +15,7 @@ from transforms.contract.errors import BraidError
 from transforms.contract.manifest import StoredFeature, TargetStatistics
 from transforms.contract.vocabulary import read_terms
 from transforms.counting import RequestCounter
+from transforms.features import numeric
 from transforms.graph import raw_columns
 
 Transform = Callable[..., dict[str, np.ndarray]]
@@ -116,7 +118,6 @@ def test_committed_transform_has_no_scratch_files(mixed: Table) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [
         "graph",
         "statistics",
-        "tft",
         "transform.json",
     ]
     assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name]
@@ -162,3 +163,16 @@ def test_label_with_an_odd_line_break_keeps_the_others_their_names(
     assert manifest is not None
     assert sorted(manifest.targets["group"].labels) == sorted(labels)
     assert len(manifest.targets["group"].counts) == 4
+
+
+def test_a_kind_that_lets_tft_read_the_rows_again_is_refused(
+    make_table: Callable[..., Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numeric, "encode", lambda _name, _spec, raw, _: tft.scale_to_z_score(raw))
+    table = make_table(
+        mixed_rows(20),
+        features={"area": {"kind": "numeric"}},
+        targets={"price": {"kind": "numeric"}},
+    )
+    with pytest.raises(ValueError, match="`encode` calls an analyzer of TFT"):
+        analyze(table.job().model_dump_json())

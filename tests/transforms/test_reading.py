@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.conftest import picture, write_rows
+from transforms import formats
 from transforms.contract.declaration import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, SourceFile
@@ -230,16 +231,26 @@ def test_quoted_line_breaks_do_not_end_a_row_in_a_big_csv(tmp_path: Path) -> Non
     group=st.integers(1, 1_500),
     at_least=st.integers(1, 9),
     batch_rows=st.integers(1, 1_000),
+    reader_bytes=st.sampled_from([0, 1 << 20]),
 )
-def test_units_cover_every_row_once_and_in_order(
-    tmp_path_factory: pytest.TempPathFactory, rows: int, group: int, at_least: int, batch_rows: int
+def test_units_cover_every_row_once_and_in_order_read_by_row_or_by_column(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: int,
+    group: int,
+    at_least: int,
+    batch_rows: int,
+    reader_bytes: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("units")
-    table = {"id": list(range(rows)), "area": [1.0] * rows, "zip": ["x"] * rows}
-    write_rows(table | {"sold": [True] * rows}, folder / "a.parquet", row_group_size=group)
-    batches = read(pipeline(folder), batch_rows, at_least)
+    table = {"id": list(range(rows)), "area": [float(row) for row in range(rows)]}
+    table |= {"zip": ["x"] * rows, "sold": [True] * rows}
+    write_rows(table, folder / "a.parquet", row_group_size=group)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(formats, "_READER_BYTES", reader_bytes)
+        batches = read(pipeline(folder), batch_rows, at_least)
     keys = [int(key) for batch in batches for key in batch.keys]
     assert keys == list(range(rows))
+    assert [area for batch in batches for area in batch.columns["area"]] == keys
     assert all(len(batch.keys) <= batch_rows for batch in batches)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from trainer.export import parse_examples
 from trainer.stream import parse_records
 from transforms.analysis import analyze
 from transforms.contract.declaration import parse
-from transforms.contract.jobs import TransformJob
-from transforms.contract.manifest import RAW_TARGET_PREFIX, ShardManifest
+from transforms.contract.jobs import Partition, TransformJob
+from transforms.contract.manifest import RAW_TARGET_PREFIX, Shard, ShardManifest
 from transforms.contract.workspace import Workspace
 from transforms.cutting import write_windows_of_run
 from transforms.scoring import read_features
@@ -259,15 +260,69 @@ def test_finished_units_are_not_done_again(make_table: Callable[..., Table]) -> 
     assert sorted(p.name for p in folder.iterdir() if p.suffix != ".tfrecord") == ["manifest.json"]
 
 
-def test_a_partition_is_committed_while_later_ones_are_worked_on(tmp_path, monkeypatch):
+def three_days(folder: Path, workspace: str = "workspace") -> TransformJob:
+    """Analyzes three partitions of nine rows."""
     for day in (1, 2, 3):
-        path = tmp_path / "data" / f"day={day}" / "rows.parquet"
+        path = folder / "data" / f"day={day}" / "rows.parquet"
         write_rows({"id": [f"{day}-{i}" for i in range(9)], "price": [1.0 * day] * 9}, path)
-    source = {"path": str(tmp_path / "data"), "key": "id", "partition_by": "day"}
+    source = {"path": str(folder / "data"), "key": "id", "partition_by": "day"}
     target = {"sold": {"kind": "numeric", "column": "price"}}
     pipeline = parse({"name": "days", "source": source, "features": PRICE, "targets": target})
-    job = transform_job(pipeline, tmp_path / "workspace")
+    job = transform_job(pipeline, folder / workspace)
     analyze(job.model_dump_json())
+    return job
+
+
+def shards_of(job: TransformJob, partition: Partition) -> tuple[Shard, ...]:
+    manifest = job.folders().read_shards(job.transform, partition.name, partition.fingerprint)
+    assert manifest is not None
+    return manifest.shards
+
+
+def test_what_is_left_of_a_killed_transform_is_written_as_if_it_had_not_been_killed(
+    tmp_path, monkeypatch
+):
+    undisturbed = three_days(tmp_path)
+    transform(undisturbed.model_dump_json())
+
+    job = three_days(tmp_path, "killed")
+    first = job.partitions[0]
+    work = _TransformUnit._transform
+
+    def only_the_first(self, unit) -> None:
+        if unit.partition != first.name:
+            raise KeyError(unit.partition)
+        work(self, unit)
+
+    monkeypatch.setattr(_TransformUnit, "_transform", only_the_first)
+    with pytest.raises(Exception, match="KeyError"):
+        transform(job.model_dump_json())
+    monkeypatch.undo()
+    transform(job.model_copy(update={"partitions": (first,)}).model_dump_json())
+    assert transform(job.model_dump_json())["partitions"] == 2
+
+    assert [shards_of(job, p) for p in job.partitions] == [
+        shards_of(undisturbed, p) for p in undisturbed.partitions
+    ]
+
+
+def test_what_another_version_began_is_begun_anew(tmp_path):
+    undisturbed = three_days(tmp_path)
+    transform(undisturbed.model_dump_json())
+
+    job = three_days(tmp_path, "older")
+    first = job.partitions[0]
+    units = job.folders().shards(job.transform, first.name, first.fingerprint) / "units"
+    units.mkdir(parents=True)
+    (units / "plan.json").write_text('{"at_least": 8}')
+    (units / "00000.json").write_text("{}")
+    transform(job.model_dump_json())
+
+    assert shards_of(job, first) == shards_of(undisturbed, undisturbed.partitions[0])
+
+
+def test_a_partition_is_committed_while_later_ones_are_worked_on(tmp_path, monkeypatch):
+    job = three_days(tmp_path)
     first, _, last = job.partitions
     work = _TransformUnit._transform
 
@@ -293,7 +348,8 @@ def _kill_before_the_commit(folder: Path, manifest: ShardManifest, lost_unit: st
     (folder / "manifest.json").unlink()
     units = folder / "units"
     units.mkdir()
-    (units / "plan.json").write_text('{"at_least": 8}')
+    lanes = sum(shard.file.startswith(f"train-{lost_unit}-") for shard in manifest.shards)
+    (units / "plan.json").write_text(json.dumps({"at_least": 8, "lanes": lanes}))
     for unit in {shard.file.split("-")[-2] for shard in manifest.shards} - {lost_unit}:
         shards = tuple(s for s in manifest.shards if s.file.split("-")[-2] == unit)
         rows = sum(s.rows for s in shards if s.content == "stored")

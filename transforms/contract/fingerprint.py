@@ -19,9 +19,14 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_FINGERPRINT_LENGTH]
 
 
+def new_checksum() -> xxhash.xxh3_128:
+    """Returns a 128-bit XXH3 hash of no bytes yet, to be updated with those that are written."""
+    return xxhash.xxh3_128()
+
+
 def checksum(path: Path) -> str:
-    """Returns the 128-bit XXH3 hash of a file's bytes, in hex."""
-    digest = xxhash.xxh3_128()
+    """Returns the hash of a file's bytes, in hex."""
+    digest = new_checksum()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)

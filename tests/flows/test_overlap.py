@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from prefect import task
+from prefect.testing.utilities import prefect_test_harness
+from rich.console import Console
+
+from flows.overlap import ending_others, step_beside
+from flows.process import StepStopped
+from flows.progress import Reporter
+from flows.record import StepRecord, read_record
+from flows.run import Identity, open_run
+from flows.session import Session
+from transforms.contract.declaration import parse
+from transforms.contract.errors import BraidError
+from transforms.contract.jobs import Partition
+from transforms.contract.workspace import Workspace
+from transforms.identity import TransformChoice
+
+PATIENCE_SECONDS = 60
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server():
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture
+def session(tmp_path) -> Session:
+    pipeline = parse(
+        {
+            "name": "flats",
+            "source": {"path": "/data", "key": "id"},
+            "features": {"area": {"kind": "numeric"}},
+            "targets": {"sold": {"kind": "binary"}},
+        }
+    )
+    workspace = Workspace(tmp_path)
+    partitions = (Partition(name="all", value=None, fingerprint="f", files=()),)
+    run = open_run(workspace, pipeline, Identity("i", "j"), transform="t", partitions=partitions)
+    return Session(
+        pipeline,
+        workspace,
+        run,
+        choice=TransformChoice("t"),
+        partitions=partitions,
+        reporter=Reporter(Console(file=io.StringIO())),
+    )
+
+
+def until_stopped(session: Session) -> None:
+    """What a step does that is ended from outside."""
+    assert session.stopping.wait(PATIENCE_SECONDS)
+    raise StepStopped("a step")
+
+
+def failing(place: str):
+    def step(session: Session) -> None:
+        raise BraidError(place, expected="an answer", received="nan", action="Look at it.")
+
+    return step
+
+
+def both(session: Session, step, block) -> None:
+    """Runs a step beside a block."""
+    with step_beside(session, "check", task(ending_others(step), persist_result=False)) as beside:
+        beside.begin()
+        block(session)
+
+
+def test_a_step_that_ends_is_recorded_with_the_time_that_it_ran_beside_others(session):
+    def check(session: Session) -> None:
+        session.finish(StepRecord(name="check", seconds=1000.0), "")
+
+    def evaluate(session: Session) -> None:
+        session.finish(StepRecord(name="evaluate", seconds=1000.0), "")
+
+    both(session, check, evaluate)
+    steps = {step.name: step for step in read_record(session.folder).steps}
+    assert set(steps) == {"check", "evaluate"}
+    assert 0 < steps["check"].beside < 1000
+    assert steps["evaluate"].beside == 0
+
+
+def test_a_step_that_fails_ends_the_one_beside_it_and_its_error_is_told(session):
+    with pytest.raises(BraidError) as caught:
+        both(session, failing("check"), until_stopped)
+    assert caught.value.place == "check"
+
+
+def test_a_block_that_fails_ends_the_step_beside_it_and_its_error_is_told(session):
+    with pytest.raises(BraidError) as caught:
+        both(session, until_stopped, failing("evaluate"))
+    assert caught.value.place == "evaluate"
+
+
+def test_a_step_that_has_not_begun_is_not_waited_for(session):
+    with step_beside(session, "train", None) as training:
+        assert not training.has_begun
+    assert not session.stopping.is_set()
