@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.growth [ROWS]
 
-The cost of a row is what a table takes beyond a smaller one: Braid beyond the smallest, which is
-its start, and the bare loop beyond the middle one, from which on the two are compared.
+ROWS are those of the largest table, 500,000 or 1,000,000; the latter takes 40 GB of disk. The cost
+of a row is what a table takes beyond a smaller one: Braid beyond the smallest, which is its start,
+and both Braid and the bare loop from 50,000 rows to 500,000.
 """
 
 from __future__ import annotations
@@ -19,91 +20,87 @@ from tests.benchmarks.mixed_table import PIPELINE, write_mixed_table
 from tests.benchmarks.report import Report
 
 REPEATS = 3
-LARGEST = 500_000
-_START, _SMALL, _MIDDLE = 1_000, 10_000, 50_000
-_FILES = 100  # a partition each, together as many rows as the middle table
-_MANY = f"braid, {_MIDDLE:,} rows in {_FILES} files"
+_START = 1_000
+_SIZES = (10_000, 50_000, 100_000, 500_000, 1_000_000)
+_COMPARED = (50_000, 500_000)  # with the bare loop
+_FILES = 100  # a partition each, together as many rows as the first that are compared
+_BRAID, _BARE, _MANY = "braid", "the bare loop", "braid, in many partitions"
 
 
 def main(largest: int) -> None:
     """Runs every size in turn, several times, and reports medians."""
+    sizes = [rows for rows in _SIZES if rows <= largest]
     costs: dict[str, list[Cost]] = {}
     with tempfile.TemporaryDirectory() as name:
-        tables = _tables(Path(name), largest)
-        for _ in range(REPEATS):
-            for what, table in tables.items():
-                with tempfile.TemporaryDirectory() as scratch:
-                    costs.setdefault(what, []).append(_cost(what, table, Path(scratch)))
-    _report(costs, largest).keep("growth")
+        for contestant, rows, table in _runs(Path(name), sizes) * REPEATS:
+            with tempfile.TemporaryDirectory() as scratch:
+                cost = _cost(contestant, table, Path(scratch))
+            costs.setdefault(_title(contestant, rows), []).append(cost)
+    _report(costs, sizes).keep("growth")
 
 
-def _tables(folder: Path, largest: int) -> dict[str, Path]:
-    """Writes the tables and returns them by what is to be measured."""
-    tables = {}
-    for rows in (_START, _SMALL, _MIDDLE, largest):
-        tables[_braid(rows)] = folder / f"{rows}.parquet"
-        write_mixed_table(tables[_braid(rows)], rows)
-    tables |= {_bare(rows): tables[_braid(rows)] for rows in (_MIDDLE, largest)}
-    tables[_MANY] = folder / "files"
-    tables[_MANY].mkdir()
+def _runs(folder: Path, sizes: list[int]) -> list[tuple[str, int, Path]]:
+    """Writes the tables; returns who is to take how many rows, and from where."""
+    tables = {rows: folder / f"{rows}.parquet" for rows in (_START, *sizes)}
+    for rows, table in tables.items():
+        write_mixed_table(table, rows)
+    many = folder / "files"
+    many.mkdir()
     for index in range(_FILES):
-        write_mixed_table(tables[_MANY] / f"{index}.parquet", _MIDDLE // _FILES, seed=index)
-    return tables
+        write_mixed_table(many / f"{index}.parquet", _COMPARED[0] // _FILES, seed=index)
+    runs = [(_BRAID, rows, table) for rows, table in tables.items()]
+    runs += [(_BARE, rows, tables[rows]) for rows in _COMPARED]
+    return [*runs, (_MANY, _COMPARED[0], many)]
 
 
-def _braid(rows: int) -> str:
-    return f"braid, {rows:,} rows"
+def _title(contestant: str, rows: int) -> str:
+    return f"{contestant}, {rows:,} rows"
 
 
-def _bare(rows: int) -> str:
-    return f"the bare loop, {rows:,} rows"
+def _cost(contestant: str, table: Path, scratch: Path) -> Cost:
+    if contestant == _BARE:
+        return measured(["tests.benchmarks.bare_loop", str(table), str(scratch)])
+    return reduce(Cost.plus, run_braid(PIPELINE.format(path=table), scratch).values())
 
 
-def _cost(what: str, table: Path, scratch: Path) -> Cost:
-    if what.startswith("braid"):
-        return reduce(Cost.plus, run_braid(PIPELINE.format(path=table), scratch).values())
-    return measured(["tests.benchmarks.bare_loop", str(table), str(scratch)])
-
-
-def _report(costs: dict[str, list[Cost]], largest: int) -> Report:
+def _report(costs: dict[str, list[Cost]], sizes: list[int]) -> Report:
     seconds = {what: median(cost.seconds for cost in found) for what, found in costs.items()}
     cpu = {what: median(cost.cpu_seconds for cost in found) for what, found in costs.items()}
     peak = {what: max(cost.peak_mb for cost in found) for what, found in costs.items()}
 
-    def rate(larger: str, smaller: str, rows: int) -> float:
-        return rows / (seconds[larger] - seconds[smaller])
+    def rate(contestant: str, rows: int, beyond: int) -> float:
+        larger, smaller = _title(contestant, rows), _title(contestant, beyond)
+        return (rows - beyond) / (seconds[larger] - seconds[smaller])
 
-    compared = [
-        (_braid(rows), _braid(_START), rows - _START) for rows in (_SMALL, _MIDDLE, largest)
-    ]
-    compared.append((_braid(largest), _braid(_MIDDLE), largest - _MIDDLE))
-    compared.append((_bare(largest), _bare(_MIDDLE), largest - _MIDDLE))
-    lines = [
-        (
-            f"{larger}, beyond {smaller.rpartition(', ')[2]}",
+    def line(contestant: str, rows: int, beyond: int) -> tuple[str, ...]:
+        larger, smaller = _title(contestant, rows), _title(contestant, beyond)
+        return (
+            f"{larger}, beyond {beyond:,}",
             f"{seconds[larger]:.1f}",
-            f"{rate(larger, smaller, rows):,.0f}",
-            f"{(cpu[larger] - cpu[smaller]) / rows * 1e6:.1f}",
+            f"{rate(contestant, rows, beyond):,.0f}",
+            f"{(cpu[larger] - cpu[smaller]) / (rows - beyond) * 1e6:.1f}",
             f"{peak[larger]:,.0f}",
         )
-        for larger, smaller, rows in compared
-    ]
-    share = rate(*compared[-2]) / rate(*compared[-1])
-    memory = peak[_braid(largest)] / peak[_braid(_MIDDLE)]
+
+    few, most = _COMPARED
+    share = rate(_BRAID, most, few) / rate(_BARE, most, few)
+    memory = peak[_title(_BRAID, most)] / peak[_title(_BRAID, few)]
+    lines = [line(_BRAID, rows, _START) for rows in sizes]
+    lines += [line(contestant, most, few) for contestant in (_BRAID, _BARE)]
     return Report(
         title="What more rows of the mixed table cost, and more partitions",
-        command=f"python -m tests.benchmarks.growth {largest}",
+        command=f"python -m tests.benchmarks.growth {sizes[-1]}",
         columns=("", "seconds", "more rows/s", "CPU µs per more row", "peak MB"),
         lines=lines,
         sentences=[
-            f"The rows beyond {_MIDDLE:,} come at {share:.2f} of the bare loop's rows/s, and the "
-            f"memory is {memory:.2f} times that of {_MIDDLE:,} rows.",
-            f"{_MIDDLE:,} rows take {seconds[_MANY]:.1f} s in {_FILES} partitions, and "
-            f"{seconds[_braid(_MIDDLE)]:.1f} s in one.",
+            f"The rows from {few:,} to {most:,} come at {share:.2f} of the bare loop's rows/s, "
+            f"and the memory is {memory:.2f} times that of {few:,} rows.",
+            f"{few:,} rows take {seconds[_title(_MANY, few)]:.1f} s in {_FILES} partitions, and "
+            f"{seconds[_title(_BRAID, few)]:.1f} s in one.",
         ],
         details=details(costs),
     )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else LARGEST)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else _SIZES[-1])
