@@ -179,7 +179,10 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
             if self._tft is None:
                 return {}
             packed = pack_columns(pipeline, _completed(raw, columns))
-            return unpack_outputs(pipeline, self._tft.transform_fn(packed))
+            outputs = self._tft.transform_fn(packed)
+            for name, traced in self._tft.transform_fn.structured_outputs.items():
+                outputs[name].set_shape(traced.shape)  # which the call of a traced function loses
+            return unpack_outputs(pipeline, outputs)
 
         def pictures(raw: Mapping[str, tf.Tensor]) -> Tensors:
             return {n: image.encode(n, f, raw[raws[n].name], _NOTHING) for n, f in images.items()}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_transform as tft
 
 from tests.transforms.conftest import MIXED, Table, mixed_rows, write_rows
@@ -35,6 +36,16 @@ def test_manifest_tells_what_shards_store(mixed: Table) -> None:
     assert stored["area__missing"].role == "indicator"
     assert stored["group__weight"].role == "weight"
     assert "sold__weight" not in stored
+
+
+def test_the_graph_tells_the_shapes_that_the_model_takes(mixed: Table) -> None:
+    job = mixed.job()
+    folder = job.folders().transform(job.transform)
+    manifest = job.folders().read_transform(job.transform)
+    assert manifest is not None
+    (features,) = tf.saved_model.load(str(folder / "graph")).transform_features.concrete_functions
+    given = {name: tuple(spec.shape) for name, spec in features.structured_outputs.items()}
+    assert given == {stored.name: (None, *stored.shape) for stored in manifest.inputs()}
 
 
 def test_vocabularies_are_assets_of_the_graph(mixed: Table) -> None:
