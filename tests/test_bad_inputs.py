@@ -156,9 +156,10 @@ def test_second_run_while_one_is_going(project: Path) -> None:
 
 def test_full_disk(project: Path) -> None:
     small = project / "small"
-    with mounted(small, "size=200k"):
+    with mounted(small, "size=150k"):
         code, message = run(project, "--workspace", str(small))
         assert list(small.rglob(".tmp-*")) == []
         assert list(small.rglob("manifest.json")) == []
     assert code == 1
+    assert message.startswith("Error transform")
     assert "received No space left on device" in message
