@@ -18,6 +18,7 @@ from flows.run import up_to_date_run
 from flows.steps import scan_source
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.startup import without_garbage_collection
 from transforms.contract.workspace import Workspace
 from transforms.identity import Undecided, choose_transform
 
@@ -56,7 +57,7 @@ def launch(
     configure()
     workspace.root.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        with console.status("starting Prefect"):
+        with console.status("starting Prefect"), without_garbage_collection():
             stack.enter_context(temporary_server(workspace, pipeline.name))
             from flows.pipeline import refresh_model
         folder = _carry_out(refresh_model, declaration, workspace, overrides, retrain=retrain)
@@ -90,7 +91,7 @@ def launch_backfill(
     configure()
     workspace.root.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        with console.status("starting Prefect"):
+        with console.status("starting Prefect"), without_garbage_collection():
             stack.enter_context(temporary_server(workspace, pipeline.name))
             from flows.backfill_flow import PartitionsFailed, backfill_partitions
         try:

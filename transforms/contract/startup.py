@@ -1,4 +1,4 @@
-"""A quicker start of TensorFlow, Keras and Beam."""
+"""A quicker start of TensorFlow, Keras, Beam and Prefect."""
 
 from __future__ import annotations
 
@@ -34,15 +34,27 @@ class _Hider(MetaPathFinder):
 def quick_start() -> Iterator[None]:
     """Hides some libraries from what is imported in the block; afterwards they are there again.
 
-    Nor is garbage looked for among what is imported, all of which stays: TensorFlow and Beam make
-    so many objects that looking through them takes a third of their start.
+    Nor is garbage looked for.
     """
     hider = _Hider(_NOT_NEEDED)
     sys.meta_path.insert(0, hider)
+    try:
+        with without_garbage_collection():
+            yield
+    finally:
+        sys.meta_path.remove(hider)
+
+
+@contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Looks for no garbage in the block, nor ever after among what was made in it.
+
+    What is imported stays. TensorFlow, Beam and Prefect make so many objects that looking through
+    them takes a third of their start.
+    """
     gc.disable()
     try:
         yield
     finally:
-        sys.meta_path.remove(hider)
         gc.freeze()
         gc.enable()
