@@ -24,15 +24,6 @@ from pydantic import BaseModel
 from transforms.contract.errors import BraidError, error_from_dict
 from transforms.contract.progress import EVENTS_VARIABLE
 
-# What a step starts with, unless the user's environment says otherwise. Pixels are allocated and
-# freed batch after batch: memory that glibc keeps for the next batch saves the kernel's clearing
-# it anew, a third of the transform's system time.
-STEP_ENVIRONMENT = {
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-}
-
 _POLL_SECONDS = 0.5
 _TERMINATION_SECONDS = 10.0  # a step that has not ended after this long is killed
 _LOG_TAIL_LINES = 12
@@ -172,7 +163,7 @@ def _start(
 
 
 def _environment(base: Mapping[str, str], events: int, search_path: Path | None) -> dict[str, str]:
-    variables = {**STEP_ENVIRONMENT, **base, EVENTS_VARIABLE: str(events)}
+    variables = {**base, EVENTS_VARIABLE: str(events)}
     if search_path is not None:
         before = [base["PYTHONPATH"]] if base.get("PYTHONPATH") else []
         variables["PYTHONPATH"] = os.pathsep.join([*before, str(search_path)])

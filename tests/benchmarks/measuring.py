@@ -15,10 +15,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from flows.process import STEP_ENVIRONMENT
 from tests.jobs import transform_job
 from transforms.contract.declaration import load
 from transforms.contract.jobs import TransformJob
+from transforms.contract.startup import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,11 @@ class Cost:
 
 
 def tell_cost(work: Callable[[], object]) -> None:
-    """Runs a contestant's work and prints what it took, for `measured`."""
+    """Runs a contestant's work and prints what it took, for `measured`.
+
+    All contestants keep what they free, as Braid's steps do.
+    """
+    keep_freed_memory()
     started, before = time.monotonic(), cpu_seconds()
     work()
     cost = {"seconds": time.monotonic() - started, "cpu_seconds": cpu_seconds() - before}
@@ -62,13 +66,13 @@ def cpu_seconds() -> float:
 
 
 def measured(arguments: list[str]) -> Cost:
-    """Runs a module that ends with `tell_cost`, with the environment of a step."""
+    """Runs a module that ends with `tell_cost`."""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
             stdout=output,
             stderr=subprocess.DEVNULL,
-            env=STEP_ENVIRONMENT | dict(os.environ),
+            env={"TF_CPP_MIN_LOG_LEVEL": "2"} | dict(os.environ),
         )
         _, status, usage = os.wait4(process.pid, 0)
         if status:

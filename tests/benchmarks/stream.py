@@ -25,7 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
 
-from flows.process import STEP_ENVIRONMENT, run_child
+from flows.process import run_child
 from tests.benchmarks.measuring import cpu_seconds
 from tests.benchmarks.mixed_table import PIPELINE, write_mixed_table
 from tests.benchmarks.report import Report
@@ -34,6 +34,7 @@ from trainer.shards import ShardFile, count_rows, shard_files
 from trainer.stream import BatchLayout, training_batches
 from transforms.contract.declaration import load
 from transforms.contract.jobs import TrainJob
+from transforms.contract.startup import keep_freed_memory
 
 REPEATS = 3
 _BARE, _READ = "bare tf.data", "the stream"
@@ -137,13 +138,12 @@ def trainings(job: TrainJob, folder: Path) -> dict[str, list[Pass]]:
 
 
 def _trained(job: TrainJob, run: Path, way: str, share: float) -> Pass:
-    """Trains in a process of its own, with the environment of a step."""
+    """Trains in a process of its own."""
     run.mkdir()
     path = run / "job.json"
     path.write_text(job.model_copy(update={"run_folder": str(run)}).model_dump_json())
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.training", way, str(share), str(path)],
-        env=STEP_ENVIRONMENT | dict(os.environ),
         stdout=subprocess.PIPE,
         check=True,
     )
@@ -197,11 +197,5 @@ def _ratio(what: str, base: list[Pass], passes: list[Pass], other: str) -> str:
 
 
 if __name__ == "__main__":
-    if not os.environ.keys() >= STEP_ENVIRONMENT.keys():
-        # The memory allocator reads its settings when a process starts: begin again with a step's.
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "tests.benchmarks.stream", *sys.argv[1:]],
-            STEP_ENVIRONMENT | dict(os.environ),
-        )
+    keep_freed_memory()
     main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)

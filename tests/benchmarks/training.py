@@ -27,6 +27,7 @@ from trainer.objectives import trainable
 from trainer.shards import ShardFile, count_rows, shard_files
 from trainer.stream import BatchLayout, evaluation_batches
 from transforms.contract.jobs import TrainJob
+from transforms.contract.startup import keep_freed_memory
 
 
 def from_stream(job: TrainJob, share: float) -> Pass:
@@ -81,6 +82,7 @@ WAYS: dict[str, Callable[[TrainJob, float], Pass]] = {
 
 if __name__ == "__main__":
     way, share, path = sys.argv[1:]
+    keep_freed_memory()
     keras.utils.set_random_seed(1)
     found = WAYS[way](TrainJob.model_validate_json(Path(path).read_text()), float(share))
     sys.stdout.write(json.dumps(asdict(found)) + "\n")

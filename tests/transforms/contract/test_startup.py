@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import gc
+import os
+import platform
 import subprocess
 import sys
+
+import pytest
 
 from transforms.contract.startup import quick_start
 
@@ -35,3 +39,37 @@ def test_garbage_is_looked_for_again_afterwards() -> None:
         assert not gc.isenabled()
     assert gc.isenabled()
     assert gc.get_freeze_count() > 0
+
+
+REUSE = """
+import ctypes, resource
+from transforms.contract.startup import keep_freed_memory
+
+def pages() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def use(size: int = 300 << 20) -> None:
+    taken = libc.malloc(size)
+    ctypes.memset(taken, 1, size)
+    libc.free(taken)
+
+keep_freed_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+use()
+before = pages()
+use()
+print(pages() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries have other rules")
+def test_memory_that_was_freed_is_used_again_unless_the_user_says_otherwise() -> None:
+    def new_pages(**variables: str) -> int:
+        kept = {name: value for name, value in os.environ.items() if "MALLOC" not in name}
+        command = [sys.executable, "-c", REUSE]
+        return int(subprocess.check_output(command, env=kept | variables, text=True))
+
+    assert new_pages() < 1_000
+    assert new_pages(MALLOC_MMAP_THRESHOLD_="131072") > 10_000
