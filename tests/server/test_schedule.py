@@ -15,9 +15,9 @@ def test_a_cron_schedule_fires_and_the_flow_trains_on_the_gpu_pool(prefect, sche
     assert scheduled["work_pool_name"] == "cpu"
     assert scheduled["labels"]["prefect.worker.name"] == "cpu-1"
     steps = prefect.flow_runs("braid-train", "flats")
-    assert [step["parameters"]["step"] for step in steps] == [
-        *("train", "export", "evaluate", "check")
-    ]
+    names = [step["parameters"]["step"] for step in steps]
+    assert names[:2] == ["train", "export"]
+    assert sorted(names[2:]) == ["check", "evaluate"], "these two run side by side"
     assert {step["state_type"] for step in steps} == {"COMPLETED"}
     assert {step["work_pool_name"] for step in steps} == {"gpu"}
     assert {step["labels"]["prefect.worker.name"] for step in steps} == {"gpu-1"}
