@@ -34,8 +34,7 @@ _REJECT_SCHEMA = pa.schema(
 class ShardWriter:
     """Writes the records of one split of one unit into one or more files.
 
-    A file has a temporary name until it is whole. Use it as a context manager: on an error
-    nothing of it stays.
+    A file has a temporary name until it is whole; `abandon` removes those that are not.
 
     Args:
         folder: The partition's folder.

@@ -29,6 +29,8 @@ _BRAID, _BARE, _MANY = "braid", "the bare loop", "braid, in many partitions"
 
 def main(largest: int) -> None:
     """Runs every size in turn, several times, and reports medians."""
+    if largest not in _SIZES[_SIZES.index(_COMPARED[1]) :]:
+        raise SystemExit("ROWS: expected 500000 or 1000000")
     sizes = [rows for rows in _SIZES if rows <= largest]
     costs: dict[str, list[Cost]] = {}
     with tempfile.TemporaryDirectory() as name:

@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-import io
 from types import SimpleNamespace
 
-from rich.console import Console
-
 from flows import model_steps
-from flows.progress import Reporter
 from flows.record import read_record
-from flows.run import Identity, open_run
 from flows.session import Session
+from tests.sessions import session_of
 from trainer.registry import RegisteredVersion
 from transforms.contract.declaration import parse
-from transforms.contract.jobs import Partition, WarmStart
+from transforms.contract.jobs import WarmStart
 from transforms.contract.workspace import Workspace
-from transforms.identity import TransformChoice
 
 
 def _session(workspace: Workspace, training=None, **gate) -> Session:
@@ -28,17 +23,7 @@ def _session(workspace: Workspace, training=None, **gate) -> Session:
             "gate": {"metric": "test_sold_auc"} | gate,
         }
     )
-    partitions = (Partition(name="all", value=None, fingerprint="f", files=()),)
-    run = open_run(workspace, pipeline, Identity("i", "j"), transform="t", partitions=partitions)
-    reporter = Reporter(Console(file=io.StringIO()))
-    return Session(
-        pipeline,
-        workspace,
-        run,
-        choice=TransformChoice("t"),
-        partitions=partitions,
-        reporter=reporter,
-    )
+    return session_of(pipeline, workspace)
 
 
 def test_a_champion_that_could_not_be_scored_is_recorded_and_stays(tmp_path, monkeypatch):

@@ -1,23 +1,17 @@
 from __future__ import annotations
 
-import io
-
 import pytest
 from prefect import task
 from prefect.testing.utilities import prefect_test_harness
-from rich.console import Console
 
 from flows.overlap import ending_others, step_beside
 from flows.process import StepStopped
-from flows.progress import Reporter
 from flows.record import StepRecord, read_record
-from flows.run import Identity, open_run
 from flows.session import Session
+from tests.sessions import session_of
 from transforms.contract.declaration import parse
 from transforms.contract.errors import BraidError
-from transforms.contract.jobs import Partition
 from transforms.contract.workspace import Workspace
-from transforms.identity import TransformChoice
 
 PATIENCE_SECONDS = 60
 
@@ -38,17 +32,7 @@ def session(tmp_path) -> Session:
             "targets": {"sold": {"kind": "binary"}},
         }
     )
-    workspace = Workspace(tmp_path)
-    partitions = (Partition(name="all", value=None, fingerprint="f", files=()),)
-    run = open_run(workspace, pipeline, Identity("i", "j"), transform="t", partitions=partitions)
-    return Session(
-        pipeline,
-        workspace,
-        run,
-        choice=TransformChoice("t"),
-        partitions=partitions,
-        reporter=Reporter(Console(file=io.StringIO())),
-    )
+    return session_of(pipeline, Workspace(tmp_path))
 
 
 def until_stopped(session: Session) -> None:

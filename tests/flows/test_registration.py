@@ -1,21 +1,15 @@
 from __future__ import annotations
 
-import io
 import json
 from types import SimpleNamespace
 
-from rich.console import Console
-
 from flows import registration
-from flows.progress import Reporter
 from flows.registration import register_run
-from flows.run import Identity, open_run
-from flows.session import Session
+from tests.sessions import session_of
 from transforms.contract.declaration import parse
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition
 from transforms.contract.workspace import Workspace
-from transforms.identity import TransformChoice
 
 
 def test_a_version_tells_what_it_saw_in_source_order_and_its_whole_declaration(
@@ -34,8 +28,6 @@ def test_a_version_tells_what_it_saw_in_source_order_and_its_whole_declaration(
     partitions = tuple(
         Partition(name=f"day={n}", value=str(n), fingerprint="f", files=()) for n in (8, 9, 10, 11)
     )
-    workspace = Workspace(tmp_path)
-    run = open_run(workspace, pipeline, Identity("i", "j"), transform="t", partitions=partitions)
     given = {}
 
     def register(_name, _export, **arguments):
@@ -44,14 +36,7 @@ def test_a_version_tells_what_it_saw_in_source_order_and_its_whole_declaration(
 
     registry = SimpleNamespace(register=register)
     monkeypatch.setattr(registration, "open_registry", lambda *_: registry)
-    session = Session(
-        pipeline,
-        workspace,
-        run,
-        choice=TransformChoice("t"),
-        partitions=partitions,
-        reporter=Reporter(Console(file=io.StringIO())),
-    )
+    session = session_of(pipeline, Workspace(tmp_path), partitions)
     assert register_run(session) == "1"
     assert given["tags"]["braid.first_partition"] == "day=9"
     assert given["tags"]["braid.last_partition"] == "day=11"

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import os
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from flows.backfill_record import BackfillRecord, write_backfill
-from flows.progress import Reporter
 from flows.record import now
-from flows.run import Identity, open_run
 from flows.session import Session
 from flows.steps import count_rows, transform_lock
+from tests.sessions import session_of
 from transforms.contract.declaration import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.manifest import Shard, ShardManifest, TransformManifest
 from transforms.contract.workspace import Workspace, exclusive_lock
-from transforms.identity import TransformChoice
 
 OURS, OTHERS = "aaaa", "bbbb"
 DAY_1 = Partition(name="day=1", value="1", fingerprint="f1", files=())
@@ -43,18 +39,7 @@ def _session(workspace: Workspace, *partitions: Partition, **changes) -> Session
         }
         | changes
     )
-    run = open_run(
-        workspace, pipeline, Identity("i", "j"), transform=OURS, partitions=list(partitions)
-    )
-    reporter = Reporter(Console(file=io.StringIO()))
-    return Session(
-        pipeline,
-        workspace,
-        run,
-        choice=TransformChoice(OURS),
-        partitions=partitions,
-        reporter=reporter,
-    )
+    return session_of(pipeline, workspace, partitions, transform=OURS)
 
 
 def _write(path: Path, text: str = "x") -> Path:
