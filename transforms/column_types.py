@@ -11,7 +11,6 @@ import pyarrow.types as pat
 from transforms.contract.errors import BraidError
 from transforms.contract.features import Categorical, Numeric, Sequence
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.source import HashSplit
 from transforms.contract.targets import NumericTarget, SequenceTarget
 
 TypeTest = Callable[[pa.DataType], Any]
@@ -34,7 +33,7 @@ def column_names(
             yield f"features.{name}", column
     if features_only:
         return
-    if not isinstance(pipeline.split, HashSplit):
+    if pipeline.split.column is not None:
         yield "split.column", pipeline.split.column
     for name, raw in pipeline.raw_targets().items():
         for column in raw.columns:
@@ -56,7 +55,8 @@ def is_bytes(type_: pa.DataType) -> Any:
     )
 
 
-def _is_number(type_: pa.DataType) -> Any:
+def is_number(type_: pa.DataType) -> Any:
+    """Returns whether a column holds numbers, of any of Arrow's types for them."""
     return pat.is_integer(type_) or pat.is_floating(type_) or pat.is_decimal(type_)
 
 
@@ -65,6 +65,13 @@ def is_label(type_: pa.DataType) -> Any:
     if pat.is_dictionary(type_):
         return is_label(type_.value_type)
     return is_text(type_) or pat.is_integer(type_) or pat.is_boolean(type_)
+
+
+def is_scalar(type_: pa.DataType) -> Any:
+    """Returns whether a column holds what a text can spell: texts, numbers, yes or no, times."""
+    if pat.is_dictionary(type_):
+        return is_scalar(type_.value_type)
+    return is_label(type_) or is_number(type_) or pat.is_temporal(type_)
 
 
 def is_list(type_: pa.DataType) -> Any:
@@ -85,11 +92,11 @@ def _is_id_list(type_: pa.DataType) -> Any:
 
 
 def _accepts_number(type_: pa.DataType) -> Any:
-    return _is_number(type_) or pat.is_boolean(type_) or is_text(type_) or pat.is_null(type_)
+    return is_number(type_) or pat.is_boolean(type_) or is_text(type_) or pat.is_null(type_)
 
 
 def _accepts_numbers(type_: pa.DataType) -> Any:
-    return is_list(type_) and (_is_number(type_.value_type) or pat.is_null(type_.value_type))
+    return is_list(type_) and (is_number(type_.value_type) or pat.is_null(type_.value_type))
 
 
 # kind -> (what it accepts, in words; the test). A column of nulls has no type to object to.

@@ -44,12 +44,20 @@ def conform(raw: RawColumn, *columns: pa.Array) -> Conformed:
     """
     if len(raw.shape) == 2:
         return _series(raw, columns)
-    (column,) = columns
-    if isinstance(column, pa.DictionaryArray):
-        column = column.dictionary_decode()
+    column = decoded(columns[0])
     if raw.dtype == "float32":
         return _vectors(column, raw.shape[0]) if raw.shape else _numbers(column)
     return _lists(column, raw.shape[0]) if raw.shape else _strings(column)
+
+
+def decoded(column: pa.Array) -> pa.Array:
+    """Returns a column with the values that a dictionary stands for, [rows]."""
+    if not isinstance(column, pa.DictionaryArray):
+        return column
+    values = column.dictionary
+    if pat.is_string_view(values.type):  # which Arrow cannot take by index
+        values = values.cast(pa.large_string())
+    return values.take(column.indices)
 
 
 def _strings(column: pa.Array) -> Conformed:
@@ -69,10 +77,7 @@ def _lists(column: pa.Array, length: int) -> Conformed:
     """Takes the first `length` values of every list; nulls and empty texts do not count."""
     if pat.is_null(column.type):
         column = column.cast(pa.list_(pa.string()))
-    entries = pc.list_flatten(column)
-    if isinstance(entries, pa.DictionaryArray):
-        entries = entries.dictionary_decode()
-    found = _strings(entries)
+    found = _strings(decoded(pc.list_flatten(column)))
     texts = found.values[~found.missing]
     rows = pc.list_parent_indices(column).to_numpy(zero_copy_only=False)[~found.missing]
     places = np.arange(len(rows)) - np.searchsorted(rows, rows)  # since the row's first value

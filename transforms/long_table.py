@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from transforms.columns import conform
+from transforms.columns import conform, decoded
 from transforms.contract.errors import BraidError
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import SourceFile
@@ -133,12 +133,8 @@ def _read_batches(pipeline: PipelineSpec, files: tuple[SourceFile, ...]) -> Iter
                 _READ_ROWS,
                 numbers=windows.values,
             ):
-                columns = {name: _decoded(batch.column(name)) for name in windows.columns()}
+                columns = {name: decoded(batch.column(name)) for name in windows.columns()}
                 yield _checked(pipeline, pa.table(columns), file.path)
-
-
-def _decoded(column: pa.Array) -> pa.Array:
-    return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
 
 
 def _checked(pipeline: PipelineSpec, table: pa.Table, path: str) -> _Batch:

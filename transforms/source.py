@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.types as pat
 
-from transforms.column_types import check_column, column_names, is_label
+from transforms.column_types import check_column, column_names, is_scalar
 from transforms.contract.errors import BraidError
 from transforms.contract.features import FeatureSpec, RawColumn
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.source import SourceSpec, TimeSplit
+from transforms.contract.source import SourceSpec, Split, TimeSplit
 from transforms.contract.targets import TargetSpec
 from transforms.formats import SUFFIXES, read_schema
 from transforms.partitions import PartitionOrder
@@ -133,9 +133,8 @@ def _check_columns(
                 action="Name an existing column with `column:`, or correct the table.",
             )
     _check_key(pipeline, schema, path)
-    if isinstance(pipeline.split, TimeSplit) and not features_only:
-        column = pipeline.split.column
-        time_bounds(pipeline.split, schema.field(column).type if column in schema.names else _HIVE)
+    if not features_only:
+        _check_split(pipeline.split, schema, path)
     declared: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
         (f"features.{name}", spec, pipeline.raw_features()[name])
         for name, spec in pipeline.column_features().items()
@@ -168,12 +167,28 @@ def _check_key(pipeline: PipelineSpec, schema: pa.Schema, path: str) -> None:
     if key not in schema.names:
         return  # it is the partition's, which is text
     type_ = schema.field(key).type
-    if not (is_label(type_) or pat.is_floating(type_) or pat.is_temporal(type_)):
+    if not is_scalar(type_):
         raise BraidError(
             f"source.key, column '{key}' of {path}",
             expected="a column of strings, numbers or times",
             received=f"type {type_}",
             action="Declare another column as the key, or convert it.",
+        )
+
+
+def _check_split(split: Split, schema: pa.Schema, path: str) -> None:
+    if split.column is None:
+        return
+    # A column that no file has is the partition's.
+    type_ = schema.field(split.column).type if split.column in schema.names else _HIVE
+    if isinstance(split, TimeSplit):
+        time_bounds(split, type_)
+    elif not (is_scalar(type_) or pat.is_null(type_)):
+        raise BraidError(
+            f"split.column, column '{split.column}' of {path}",
+            expected="a column of strings, numbers, booleans or times",
+            received=f"type {type_}",
+            action="Declare another column for the split, or convert it.",
         )
 
 

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
+from transforms.column_types import is_number, is_text
+from transforms.columns import decoded
 from transforms.contract.errors import BraidError
 from transforms.contract.source import SPLITS, ColumnSplit, HashSplit, Split, TimeSplit
-from transforms.hashing import key_hashes
+from transforms.hashing import as_text, key_bytes, key_hashes
 
 _Problems = dict[int, tuple[str, str]]
 _TRAIN, _VALIDATION, _TEST = range(len(SPLITS))
@@ -33,9 +35,11 @@ def assign_splits(
         The index into `SPLITS` as int8 [rows], and (column, reason) of every row without a split.
     """
     if isinstance(split, HashSplit):
-        return _by_hash(split, keys), {}
+        if split.column is not None:
+            return _by_group(split, split.column, table[split.column])
+        return _by_hash((split.train, split.validation), keys), {}
     if isinstance(split, ColumnSplit):
-        return _by_column(split, table[split.column])
+        return _by_column(split, keys, table[split.column])
     return _by_time(split, table[split.column])
 
 
@@ -67,6 +71,8 @@ def time_bounds(split: TimeSplit, type_: pa.DataType) -> tuple[pa.Scalar, pa.Sca
 
 
 def _bound(place: str, value: str | int | float, type_: pa.DataType) -> pa.Scalar:
+    if pat.is_dictionary(type_):
+        return _bound(place, value, type_.value_type)
     try:
         if isinstance(value, str):
             if pat.is_timestamp(type_) or pat.is_date(type_):
@@ -76,9 +82,9 @@ def _bound(place: str, value: str | int | float, type_: pa.DataType) -> pa.Scala
                 if type_.tz is not None and moment.tzinfo is None:
                     moment = moment.replace(tzinfo=UTC)
                 return pa.scalar(moment, type_)
-            if _is_text(type_):
+            if is_text(type_):
                 return pa.scalar(value, type_)
-        elif _is_text(type_) or pat.is_integer(type_) or pat.is_floating(type_):
+        elif is_text(type_) or is_number(type_):
             return pa.scalar(float(value))
     except (ValueError, pa.ArrowException):
         pass
@@ -90,24 +96,35 @@ def _bound(place: str, value: str | int | float, type_: pa.DataType) -> pa.Scala
     )
 
 
-def _is_text(type_: pa.DataType) -> bool:
-    return bool(pat.is_string(type_) or pat.is_large_string(type_))
+def _by_hash(percentages: tuple[int, int], names: np.ndarray) -> np.ndarray:
+    """Returns the splits of rows by the hash of their names.
+
+    Args:
+        percentages: Those of training and of validation rows.
+        names: Keys or names of groups as UTF-8 bytes objects, [rows].
+    """
+    buckets = (key_hashes(names) % 100).astype(np.int8)
+    return np.searchsorted(np.cumsum(percentages), buckets, side="right").astype(np.int8)
 
 
-def _by_hash(split: HashSplit, keys: np.ndarray) -> np.ndarray:
-    buckets = (key_hashes(keys) % 100).astype(np.int8)
-    bounds = [split.train, split.train + split.validation]
-    return np.searchsorted(bounds, buckets, side="right").astype(np.int8)
+def _by_group(split: HashSplit, name: str, column: pa.Array) -> tuple[np.ndarray, _Problems]:
+    groups = key_bytes(column)
+    result = _by_hash((split.train, split.validation), groups)
+    return result, dict.fromkeys(np.flatnonzero(groups == b"").tolist(), (name, "missing"))
 
 
-def _by_column(split: ColumnSplit, column: pa.Array) -> tuple[np.ndarray, _Problems]:
-    if isinstance(column, pa.DictionaryArray):
-        column = column.dictionary_decode()
-    texts = column.cast(pa.string())
+def _by_column(
+    split: ColumnSplit, keys: np.ndarray, column: pa.Array
+) -> tuple[np.ndarray, _Problems]:
+    texts = as_text(column)
     result = np.full(len(texts), -1, np.int8)
-    for index, values in enumerate((split.train, split.validation, split.test)):
-        named = pc.is_in(texts, pa.array(values, pa.string()))
+    for index, values in enumerate(split.values()):
+        named = pc.is_in(texts, pa.array(values, texts.type))
         result[named.to_numpy(zero_copy_only=False)] = index
+    train, validation, _ = split.percentages()
+    if train < 100:
+        rows = result == _TRAIN
+        result[rows] = _by_hash((train, validation), keys[rows])
     problems = {
         int(row): (split.column, "unknown_split" if texts[row].is_valid else "missing")
         for row in np.flatnonzero(result < 0)
@@ -117,14 +134,16 @@ def _by_column(split: ColumnSplit, column: pa.Array) -> tuple[np.ndarray, _Probl
 
 def _by_time(split: TimeSplit, column: pa.Array) -> tuple[np.ndarray, _Problems]:
     validation_from, test_from = time_bounds(split, column.type)
-    values = column
+    values = column = decoded(column)
     if not pat.is_temporal(column.type) and pat.is_floating(validation_from.type):
         values = _as_numbers(column)
     result = np.full(len(column), _TRAIN, np.int8)
     for index, bound in ((_VALIDATION, validation_from), (_TEST, test_from)):
         reached = pc.fill_null(pc.greater_equal(values, bound), False)
         result[reached.to_numpy(zero_copy_only=False)] = index
-    unusable = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False)).tolist()
+    # Compared with a bound NaN is not later, and would train.
+    absent = values.is_null(nan_is_null=True)
+    unusable = np.flatnonzero(absent.to_numpy(zero_copy_only=False)).tolist()
     return result, {
         row: (split.column, "not_a_number" if column[row].is_valid else "missing")
         for row in unusable

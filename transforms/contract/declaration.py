@@ -183,13 +183,20 @@ def _document_path(loc: Sequence[int | str], document: Any) -> tuple[list[int | 
     """
     path: list[int | str] = []
     place = document
+    tagged = False
     for index, part in enumerate(loc):
+        if not tagged and isinstance(place, dict) and part == place.get("by"):
+            tagged = True  # {by: column, column: fold}: pydantic has the tag before any key
+            continue
         inside = isinstance(place, dict) and part in place
         inside = inside or (isinstance(place, list) and isinstance(part, int) and part < len(place))
         if inside:
             path.append(part)
             place = place[part]
-        elif index == len(loc) - 1 and isinstance(place, dict) and not _is_tag(part, place):
+            tagged = False
+        elif index == len(loc) - 1 and isinstance(place, dict):
+            if not tagged and _is_tag(part, place):
+                continue
             path.append(part)  # a key that is missing
     return path, [str(part) for part in loc]
 
@@ -207,6 +214,8 @@ def _is_tag(part: int | str, place: dict[str, Any]) -> bool:
         "every",
         "some",
         "in_path",
+        "values",
+        "share",
         "[key]",
         USER_KIND,
     )
@@ -260,6 +269,8 @@ def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 def _children(node: dict[str, Any], part: str, schema: dict[str, Any]) -> list[dict[str, Any]]:
     node = _resolve(node, schema)
+    if node.get("properties", {}).get("by", {}).get("const") == part:
+        return [node]
     if part in node.get("properties", {}):
         return [node["properties"][part]]
     if node.get("properties", {}).get("kind", {}).get("const") == part:
@@ -279,4 +290,4 @@ def _children(node: dict[str, Any], part: str, schema: dict[str, Any]) -> list[d
         return [node["items"]]
     if part in ("single", "several"):  # one of these has `columns`, and by that alone is known
         return [node] if ("columns" in node.get("properties", {})) == (part == "several") else []
-    return [node] if part in ("one", "many", "hash", "column", "time", "in_path", "some") else []
+    return [node] if part in ("one", "many", "in_path", "some", "share") else []
