@@ -133,8 +133,8 @@ def _by_column(
 
 
 def _by_time(split: TimeSplit, column: pa.Array) -> tuple[np.ndarray, _Problems]:
-    validation_from, test_from = time_bounds(split, column.type)
     values = column = decoded(column)
+    validation_from, test_from = time_bounds(split, column.type)
     if not pat.is_temporal(column.type) and pat.is_floating(validation_from.type):
         values = _as_numbers(column)
     result = np.full(len(column), _TRAIN, np.int8)

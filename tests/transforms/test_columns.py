@@ -23,6 +23,11 @@ PAIR = RawColumn(name="c", dtype="float32", shape=(2,))
 IDENTITY = Categorical(kind="categorical", encoding="identity", buckets=7)
 LABELS = RawColumn(name="c", dtype="string", shape=(2,), padded=True)
 
+# A data frame's categories, as some libraries write them.
+VIEWS = pa.DictionaryArray.from_arrays(
+    pa.array([0, None, 0], pa.uint32()), pa.array(["a"], pa.string_view())
+)
+
 
 @pytest.mark.parametrize(
     ("column", "expected"),
@@ -31,6 +36,7 @@ LABELS = RawColumn(name="c", dtype="string", shape=(2,), padded=True)
         (pa.array([1, None, 3]), [b"1", b"", b"3"]),
         (pa.array([True, None, False]), [b"true", b"", b"false"]),
         (pa.array(["a", None, "a"]).dictionary_encode(), [b"a", b"", b"a"]),
+        (VIEWS, [b"a", b"", b"a"]),
         (pa.array(["é", "a", "b"], pa.large_string()), ["é".encode(), b"a", b"b"]),
         (pa.nulls(2), [b"", b""]),
     ],

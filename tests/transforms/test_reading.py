@@ -277,6 +277,72 @@ def test_rows_to_predict_need_no_labels_and_none_is_rejected(tmp_path: Path) -> 
     assert batch.rejects == []
 
 
+def test_rows_to_predict_need_no_group(tmp_path: Path) -> None:
+    write({"id": ["x"], "zip": ["1"], "area": [3.0]}, tmp_path, "parquet")
+    declared = pipeline(tmp_path / "elsewhere", split={"by": "hash", "column": "customer"})
+    (batch,) = read_features(declared, str(tmp_path / "a.parquet"), 100)
+    assert batch.keys.tolist() == [b"x"]
+    assert batch.rejects == []
+
+
+@pytest.mark.parametrize("format_", ["parquet", "csv", "jsonl", "arrow"])
+@pytest.mark.parametrize("batch_rows", [1, 3, 100])
+def test_a_groups_rows_are_in_one_split_in_every_format(
+    tmp_path: Path, format_: str, batch_rows: int
+) -> None:
+    customers = [None if i == 7 else f"{i * i % 11}" for i in range(40)]
+    rows = {"id": list(range(40)), "zip": ["1"] * 40, "area": [1.0] * 40, "sold": [True] * 40}
+    write(rows | {"customer": customers}, tmp_path, format_)
+    split = {"by": "hash", "column": "customer", "train": 40, "validation": 30, "test": 30}
+    declared = pipeline(tmp_path, source={"format": format_}, split=split)
+    check_schema(declared, scan(declared.source).files())
+    batches = read(declared, batch_rows)
+    split_of: dict[str | None, set[int]] = {}
+    for batch in batches:
+        for key, index in zip(batch.keys, batch.splits, strict=True):
+            split_of.setdefault(customers[int(key)], set()).add(int(index))
+    expected = {"0": {0}, "1": {1}, "3": {0}, "4": {0}, "5": {2}, "9": {2}}
+    assert split_of == expected
+    rejects = [reject for batch in batches for reject in batch.rejects]
+    assert [(r.key, r.column, r.reason, r.value) for r in rejects] == [
+        ("7", "customer", "missing", b"None")
+    ]
+
+
+def test_a_group_may_be_the_partition_of_its_rows(tmp_path: Path) -> None:
+    for day in range(6):
+        keys = [f"{day}-{i}" for i in range(5)]
+        rows = {"id": keys, "zip": ["1"] * 5, "area": [1.0] * 5, "sold": [True] * 5}
+        write(rows, tmp_path / f"day={day}", "parquet")
+    declared = pipeline(
+        tmp_path,
+        source={"partition_by": "day"},
+        split={"column": "day", "train": 40, "validation": 30, "test": 30},
+    )
+    batches = read(declared)
+    assert [len(set(batch.splits.tolist())) for batch in batches] == [1] * 6
+    assert len({int(batch.splits[0]) for batch in batches}) > 1
+
+
+def test_categories_of_string_views_name_splits_and_groups(tmp_path: Path) -> None:
+    folds = pa.DictionaryArray.from_arrays(
+        pa.array([0, 1, None], pa.uint32()), pa.array(["train", "other"], pa.string_view())
+    )
+    table = pa.table({name: ROWS[name] for name in ("id", "zip", "sold")} | {"fold": folds})
+    table = table.append_column("area", pa.array([1.0, 2.0, 3.0]))
+    with paipc.new_file(tmp_path / "a.arrow", table.schema) as writer:
+        writer.write_table(table)
+    for split, keys, rejects in (
+        ({"by": "column"}, [b"a"], [("b", "unknown_split", b"other"), ("c", "missing", b"None")]),
+        ({"by": "hash"}, [b"a", b"b"], [("c", "missing", b"None")]),
+    ):
+        declared = pipeline(tmp_path, source={"format": "arrow"}, split=split | {"column": "fold"})
+        check_schema(declared, scan(declared.source).files())
+        (batch,) = read(declared)
+        assert batch.keys.tolist() == keys
+        assert [(r.key, r.reason, r.value) for r in batch.rejects] == rejects
+
+
 def test_rows_to_predict_are_the_windows_of_a_long_table(tmp_path: Path) -> None:
     rows = {"day": [3, 1, 2, 1, 2], "shop": ["a", "a", "a", "b", "b"], "sales": [3, 1, 2, 7, 8]}
     write(rows, tmp_path, "csv")

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.transforms.conftest import write_rows
@@ -203,3 +205,72 @@ def test_key_that_cannot_name_a_row_is_refused(tmp_path: Path) -> None:
     write_rows(ROWS | {"id": [[1], [2]]}, tmp_path / "a.parquet")
     with pytest.raises(BraidError, match=r"source.key, column 'id' of .* received type list"):
         check(tmp_path)
+
+
+def check_split(
+    folder: Path, column: pa.Array, *, features_only: bool = False, **split: Any
+) -> None:
+    folder.mkdir(exist_ok=True)
+    pq.write_table(pa.table(ROWS | {"who": column}), folder / "a.parquet")
+    declared = pipeline(folder)
+    document = declared.model_dump(mode="json") | {"split": split | {"column": "who"}}
+    declared = parse(document)
+    check_schema(declared, scan(declared.source).files(), features_only=features_only)
+
+
+NUMBERED = {"validation_from": 2, "test_from": 3}
+HASH, COLUMN, TIME = {"by": "hash"}, {"by": "column"}, {"by": "time"} | NUMBERED
+
+
+@pytest.mark.parametrize("split", [HASH, COLUMN, TIME], ids=lambda split: split["by"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["1", "2"]),
+        pa.array(["1", "2"], pa.large_string()),
+        pa.array(["1", "2"], pa.string_view()),
+        pa.array(["1", "2"]).dictionary_encode(),
+        pa.array([1, 2], pa.uint8()),
+        pa.array([1.5, 2]),
+        pa.array([1, 2], pa.decimal128(5, 2)),
+    ],
+    ids=lambda column: str(column.type).partition(",")[0],
+)
+def test_split_column_may_be_of_any_type_of_text_or_number(
+    tmp_path: Path, split: dict[str, Any], column: pa.Array
+) -> None:
+    check_split(tmp_path, column, **split)
+
+
+@pytest.mark.parametrize("split", [HASH, COLUMN], ids=lambda split: split["by"])
+def test_split_column_may_be_of_booleans_dates_or_nothing(
+    tmp_path: Path, split: dict[str, Any]
+) -> None:
+    for column in (pa.array([True, False]), pa.array([0, 1], pa.date32()), pa.nulls(2)):
+        check_split(tmp_path, column, **split)
+
+
+@pytest.mark.parametrize("split", [HASH, COLUMN], ids=lambda split: split["by"])
+@pytest.mark.parametrize("column", [pa.array([[1], [2]]), pa.array([b"a", b"b"])], ids=str)
+def test_split_column_of_lists_or_bytes_is_refused(
+    tmp_path: Path, split: dict[str, Any], column: pa.Array
+) -> None:
+    message = r"split.column, column 'who' of .*a.parquet: expected a column of strings, numbers"
+    with pytest.raises(BraidError, match=message):
+        check_split(tmp_path, column, **split)
+
+
+def test_group_column_is_needed_to_train_and_not_to_predict(tmp_path: Path) -> None:
+    write_rows(ROWS, tmp_path / "a.parquet")
+    declared = parse(pipeline(tmp_path).model_dump(mode="json") | {"split": {"column": "who"}})
+    with pytest.raises(BraidError, match=r"split.column, in .*expected a column 'who'"):
+        check_schema(declared, scan(declared.source).files())
+    check_schema(declared, scan(declared.source).files(), features_only=True)
+    check_split(tmp_path, pa.array([[1], [2]]), features_only=True)
+
+
+def test_group_may_be_the_partition(tmp_path: Path) -> None:
+    write_rows(ROWS, tmp_path / "day=1" / "a.parquet")
+    declared = pipeline(tmp_path, partition_by="day").model_dump(mode="json")
+    declared = parse(declared | {"split": {"column": "day"}})
+    check_schema(declared, scan(declared.source).files())

@@ -239,6 +239,48 @@ def test_policies_replace_mask_and_indicate(make_table: Callable[..., Table]) ->
     }
 
 
+@pytest.mark.parametrize(
+    ("split", "purity"),
+    [
+        ({"by": "hash", "column": "owner", "train": 60, "validation": 20, "test": 20}, "owner"),
+        ({"by": "column", "column": "half", "validation": {"from": "train", "percent": 20}}, "id"),
+        (
+            {
+                "by": "column",
+                "column": "half",
+                "train": ["train", "test"],
+                "validation": {"from": "train", "percent": 25},
+                "test": {"from": "train", "percent": 25},
+            },
+            "id",
+        ),
+    ],
+    ids=["groups", "validation from train", "both from train"],
+)
+def test_rows_land_in_the_shards_of_their_split(
+    make_table: Callable[..., Table], split: Json, purity: str
+) -> None:
+    rows = mixed_rows(120)
+    rows["owner"] = [f"owner {i % 17}" for i in range(120)]
+    rows["half"] = ["train" if i % 3 else "test" for i in range(120)]
+    area = {"area": {"kind": "numeric", "scale": "none"}}
+    table = make_table(rows, features=area, targets=PRICE, split=split)
+    manifest = run(table)
+    numbers = {
+        name: {
+            int(record["area"].float_list.value[0])
+            for record in records(shard_folder(table), manifest, name)
+        }
+        for name in ("train", "validation", "test")
+    }
+    assert all(numbers.values())
+    assert sorted(i for part in numbers.values() for i in part) == list(range(120))
+    held = [{rows[purity][i] for i in part} for part in numbers.values()]
+    assert sum(map(len, held)) == len(set(rows[purity]))
+    if split.get("test") is None:
+        assert numbers["test"] == {i for i in range(120) if i % 3 == 0}
+
+
 def test_finished_units_are_not_done_again(make_table: Callable[..., Table]) -> None:
     table = make_table(mixed_rows(120), features=PHOTO, targets=PRICE, split=BY_FOLD)
     undisturbed = run(table)
