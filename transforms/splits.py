@@ -1,4 +1,4 @@
-"""Which split a row belongs to: a function of the row alone, so that it never changes."""
+"""The split of a row: a function of the row alone, so that it never changes."""
 
 from __future__ import annotations
 

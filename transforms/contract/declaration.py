@@ -214,7 +214,6 @@ def _is_tag(part: int | str, place: dict[str, Any]) -> bool:
         "every",
         "some",
         "in_path",
-        "values",
         "share",
         "[key]",
         USER_KIND,

@@ -74,6 +74,7 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
         ("features.photo.height=ninety", "received 'ninety'"),
         ("features.country.kind=categorial", "features.country: expected kind to be one of"),
         ("features.photo={kind: image}", "features.photo.height: expected a value"),
+        ("source.windows={time: t, length: 3}", "source.windows.values: expected a value"),
         ("split={by: time}", "split.validation_from: expected a value"),
         ("training.schedule={kind: cosin}", "training.schedule: expected kind to be one of"),
         ("model.fusion.hidden=[a]", "model.fusion.hidden.0: expected a valid integer"),
