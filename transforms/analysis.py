@@ -6,7 +6,7 @@ Every partition's statistics are a file of their own, so that only partitions wi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,14 @@ from transforms.features import feature_kind, noise
 from transforms.graph import TransformGraph
 from transforms.partition_statistics import count_partitions, statistics_of
 from transforms.reference import write_reference
-from transforms.statistics import freeze, read_learnt, read_moments, statistics_folder
+from transforms.requests import Learnt
+from transforms.statistics import (
+    freeze,
+    read_edges,
+    read_learnt,
+    read_moments,
+    statistics_folder,
+)
 from transforms.targets import TARGET_KINDS
 
 
@@ -67,8 +74,7 @@ def _base(job: TransformJob) -> Path | None:
 
 def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> TransformManifest:
     pipeline = job.pipeline
-    moments = read_moments(statistics)
-    learnt = {name: read_learnt(statistics, name, moments) for name in pipeline.targets}
+    learnt = _learnt(statistics, pipeline.targets)
     return TransformManifest(
         fingerprint=job.transform,
         declaration=pipeline.data_fingerprint(),
@@ -89,22 +95,25 @@ def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> Transf
 
 
 def _stored(pipeline: PipelineSpec, statistics: Path) -> Iterator[StoredFeature]:
-    moments = read_moments(statistics)
+    learnt = _learnt(statistics, [*pipeline.features, *pipeline.targets])
     for name, feature in pipeline.features.items():
         if isinstance(feature, Noise):
             details = noise.drawn(feature)
         else:
-            learnt = read_learnt(statistics, name, moments)
-            details = feature_kind(feature.kind).stored(feature, learnt)
+            details = feature_kind(feature.kind).stored(feature, learnt[name])
         yield _stored_feature(name, "feature", feature, details)
         if feature.has_indicator:
             yield _flag(name + MISSING_SUFFIX, "indicator", feature.kind)
     for name, target in pipeline.targets.items():
-        learnt = read_learnt(statistics, name, moments)
-        details = TARGET_KINDS[target.kind].stored(target, learnt)
+        details = TARGET_KINDS[target.kind].stored(target, learnt[name])
         yield _stored_feature(name, "target", target, details)
         if "mask" in (target.missing, target.invalid):
             yield _flag(name + WEIGHT_SUFFIX, "weight", target.kind)
+
+
+def _learnt(statistics: Path, names: Iterable[str]) -> dict[str, Learnt]:
+    moments, edges = read_moments(statistics), read_edges(statistics)
+    return {name: read_learnt(statistics, name, moments, edges) for name in names}
 
 
 def _stored_feature(name: str, role: Any, spec: Any, details: dict[str, Any]) -> StoredFeature:

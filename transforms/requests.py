@@ -92,6 +92,10 @@ class Learnt:
         rows: Training rows with a value, for a name that asked for moments.
         mean: Of each column, for a name that asked for moments.
         deviation: Their standard deviations, likewise.
+        minimum: Their smallest values, likewise.
+        maximum: Their largest values, likewise.
+        edges: Of each column, likewise, rising values between which a piece of it lies: equally
+            many rows to a piece, and equally many distinct values, of a sample of the rows.
     """
 
     terms: tuple[str, ...] = ()
@@ -99,6 +103,9 @@ class Learnt:
     rows: int = 0
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
+    minimum: tuple[float, ...] = ()
+    maximum: tuple[float, ...] = ()
+    edges: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from transforms.accumulators import Accumulated
 from transforms.contract.workspace import write_atomic
+from transforms.pieces import edges_of_columns
 from transforms.requests import (
     Learnt,
     MomentsRequest,
@@ -45,6 +46,7 @@ def freeze(
     """
     moments: dict[str, Any] = {}
     quantiles: dict[str, Any] = {}
+    edges: dict[str, Any] = {}
     for request in requests:
         match request:
             case VocabularyRequest():
@@ -54,12 +56,14 @@ def freeze(
                 width = _width(request)
                 for name in request.names:
                     moments[name] = _finished(total.moments.get(name), width)
+                    edges[name] = edges_of_columns(total.sample.columns.get(name), width)
             case QuantilesRequest():
                 for name in request.names:
                     found = total.quantiles(name, request.parts, _width(request))
                     quantiles[name] = found.tolist()
     write_atomic(_moments_path(folder), json.dumps(moments))
     write_atomic(_quantiles_path(folder), json.dumps(quantiles))
+    write_atomic(_edges_path(folder), json.dumps(edges))
 
 
 def vocabulary_path(folder: Path, name: str) -> Path:
@@ -93,8 +97,16 @@ def read_quantiles(folder: Path) -> dict[str, list[list[float]]]:
     return dict(json.loads(_quantiles_path(folder).read_text()))
 
 
+def read_edges(folder: Path) -> dict[str, list[list[float]]]:
+    """Returns the edges of the pieces of every name that has moments, by column."""
+    return dict(json.loads(_edges_path(folder).read_text()))
+
+
 def read_learnt(
-    folder: Path, name: str, moments: Mapping[str, Mapping[str, list[float]]]
+    folder: Path,
+    name: str,
+    moments: Mapping[str, Mapping[str, list[float]]],
+    edges: Mapping[str, list[list[float]]],
 ) -> Learnt:
     """Returns what is known of one name; nothing if it asked for nothing.
 
@@ -102,6 +114,7 @@ def read_learnt(
         folder: Where the statistics lie.
         name: The feature or target.
         moments: What `read_moments` returns: one file has those of all names.
+        edges: What `read_edges` returns, likewise.
     """
     terms = tuple(term.decode() for term in read_terms(folder, name))
     counts = read_counts(folder, name)
@@ -114,6 +127,9 @@ def read_learnt(
         rows=int(max(column["count"])),
         mean=tuple(column["mean"]),
         deviation=tuple(column["deviation"]),
+        minimum=tuple(column["minimum"]),
+        maximum=tuple(column["maximum"]),
+        edges=tuple(tuple(values) for values in edges[name]),
     )
 
 
@@ -127,6 +143,10 @@ def _moments_path(folder: Path) -> Path:
 
 def _quantiles_path(folder: Path) -> Path:
     return folder / "quantiles.json"
+
+
+def _edges_path(folder: Path) -> Path:
+    return folder / "edges.json"
 
 
 def _width(request: MomentsRequest | QuantilesRequest) -> int:

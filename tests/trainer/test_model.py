@@ -27,7 +27,7 @@ def test_the_model_takes_every_stored_input_and_gives_every_target():
 
 
 def test_mixed_precision_computes_in_float16_and_gives_float32():
-    model = build_model(pipeline_of(), manifest_of(pipeline_of()), mixed_precision=True)
+    model = build_model(pipeline_of(), manifest_of(pipeline_of()), mixed_precision="float16")
     assert model.get_layer("fusion.dense_0").compute_dtype == "float16"
     assert {t.dtype for t in model.output.values()} == {"float32"}
     assert {v.dtype for v in model.trainable_variables} == {"float32"}

@@ -73,7 +73,7 @@ def test_a_network_learns_and_its_export_answers_as_it_does(trainer_world, name)
 def test_a_network_computes_in_mixed_precision(name):
     pipeline = pipeline_of(model=NETWORKS[name])
     manifest = manifest_of(pipeline)
-    model = build_model(pipeline, manifest, mixed_precision=True)
+    model = build_model(pipeline, manifest, mixed_precision="float16")
     rows = {s.name: np.ones((4, *s.shape), s.dtype) for s in manifest.inputs()}
     rows["review"][0] = 0  # a text without words
     for training in (False, True):

@@ -237,7 +237,7 @@ def test_mixed_precision_trains_and_serves_in_float32(trainer_world):
     from trainer.evaluation import evaluate
     from trainer.export import export
 
-    training = training_with(epochs=2, mixed_precision=True)
+    training = training_with(epochs=2, mixed_precision="float16")
     job = trainer_world.job("mixed", pipeline_of(training=training))
     train(job)
     export(job)

@@ -37,6 +37,9 @@ class StoredFeature(Spec):
             frequency ln((1 + n) / (1 + d)) + 1 of a term that d of the n training rows have. The
             padding's is 0, and an unknown term counts as one that no row has.
         padded: Whether a row may end in padding along its first axis: NaN in every channel.
+        edges: Of each number in a row, rising values between which a piece of the training rows
+            lies, on the stored scale: for encoders that treat the pieces apart. A column of one
+            value has none.
     """
 
     name: str
@@ -50,6 +53,7 @@ class StoredFeature(Spec):
     distribution: Literal["normal", "uniform"] | None = None
     term_weights: tuple[float, ...] = ()
     padded: bool = False
+    edges: tuple[tuple[float, ...], ...] = ()
 
     def row_bytes(self) -> int:
         """Returns the size of a row's values in memory, in bytes."""

@@ -63,6 +63,9 @@ class ModelSpec(Spec):
         return self.builder is not None or any(custom)
 
 
+Auto = Literal["auto"]  # follows from the data
+
+
 class ConstantSchedule(Spec):
     """The same learning rate at every step."""
 
@@ -167,9 +170,27 @@ class TrainingSpec(Spec):
         loss_balance: How the losses of several targets are added up: "fixed" by their
             `loss_weight`, "uncertainty" by weights that are learnt beside it.
         discriminator: Of adversarial training.
+        epochs: At most so many passes over the training rows. "auto" follows from their number, as
+            `trainer.recipe` says, and so do all keys that may be "auto".
+        steps: At most so many optimizer steps, in place of `epochs`.
+        batch_size: Rows in a step.
+        weight_decay: Of "adamw", for weights that multiply; not for biases and normalizations.
+        gradient_clipping: A step's gradients are scaled down to this length, all together; None
+            takes them as they are.
+        ema: The model's weights are a running mean of those that the steps give, of which every
+            step keeps this share: Polyak and Juditsky, "Acceleration of Stochastic Approximation
+            by Averaging", 1992. 0 takes the last weights.
         early_stopping_patience: Stop after so many epochs without a better validation loss, and
             keep the best epoch's weights; None trains all epochs and keeps the last.
-        mixed_precision: Compute in float16 with float32 weights; worth it on a GPU only.
+        refit: "all" trains once more, on training and validation rows together, for as many steps
+            as were found the best, and keeps that model; None keeps the one that was chosen.
+            Metrics of the validation rows are those of the chosen one either way.
+        members: So many networks are trained side by side, and the mean of their answers is the
+            model's: Lakshminarayanan, Pritzel and Blundell, "Simple and Scalable Predictive
+            Uncertainty Estimation using Deep Ensembles", 2017. Encoders of pictures, and those
+            that read texts in order, are shared among them.
+        mixed_precision: Compute in float16 or bfloat16 with float32 weights; worth it on a GPU
+            only.
         shuffle_bytes: The shuffle buffer's size; what it holds is the trainer's memory for data.
         checkpoint_seconds: How often a checkpoint within the epoch is written, so that a killed
             training goes on from there; None writes one per epoch only.
@@ -185,18 +206,32 @@ class TrainingSpec(Spec):
     objective: Literal["supervised", "adversarial"] = "supervised"
     loss_balance: Literal["fixed", "uncertainty"] = "fixed"
     discriminator: DiscriminatorSpec = DiscriminatorSpec()
-    epochs: PositiveInt = 10
-    batch_size: PositiveInt = 128
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: PositiveFloat = 1e-3
+    epochs: PositiveInt | Auto = "auto"
+    steps: PositiveInt | None = None
+    batch_size: PositiveInt | Auto = "auto"
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    learning_rate: PositiveFloat = 1.5e-3
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    gradient_clipping: PositiveFloat | None = 1.0
     schedule: Schedule = ConstantSchedule()
-    early_stopping_patience: PositiveInt | None = 3
-    mixed_precision: bool = False
+    ema: Annotated[float, Field(ge=0, lt=1)] | Auto = "auto"
+    early_stopping_patience: PositiveInt | Auto | None = "auto"
+    refit: Literal["all", "auto"] | None = "auto"
+    members: Annotated[int, Field(ge=1, le=32)] | Auto = "auto"
+    mixed_precision: Literal["float16", "bfloat16"] | None = None
     shuffle_bytes: PositiveInt = 256 * 1024 * 1024
     checkpoint_seconds: PositiveFloat | None = 60.0
     warm_start: Literal["champion"] | None = None
     dispatch: Literal["local", "deployment"] = "local"
     seed: NonNegativeInt = 17
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.steps is not None and self.epochs != "auto":
+            raise ValueError(
+                f"either epochs or steps, received epochs {self.epochs} and steps {self.steps}"
+            )
+        return self
 
 
 class GateSpec(Spec):

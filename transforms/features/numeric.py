@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from transforms.contract.features import Numeric
@@ -58,8 +59,29 @@ def encode(name: str, spec: Numeric, raw: tf.Tensor, fitted: Fitted) -> tf.Tenso
 
 
 def stored(spec: Numeric, learnt: Learnt) -> dict[str, Any]:
-    """Returns the number of buckets, of ids."""
-    return {"cardinality": spec.buckets if spec.scale == "bucketize" else None}
+    """Returns the number of buckets, of ids, or the edges of the numbers' pieces."""
+    if spec.scale == "bucketize":
+        return {"cardinality": spec.buckets}
+    columns = [np.asarray(edges, np.float64) for edges in learnt.edges]
+    return {"edges": tuple(_scaled_edges(spec, learnt, i, c) for i, c in enumerate(columns))}
+
+
+def _scaled_edges(
+    spec: Numeric, learnt: Learnt, index: int, edges: np.ndarray
+) -> tuple[float, ...]:
+    """Returns a column's edges as `encode` scales its numbers, which the curve has gone through."""
+    if spec.scale == "quantile":
+        # The rank of a number is spread evenly already.
+        return tuple(np.linspace(0, 1, spec.quantiles + 1).tolist())
+    if spec.scale == "min_max":
+        span = learnt.maximum[index] - learnt.minimum[index]
+        edges = (edges - learnt.minimum[index]) / (span or 1.0)
+    elif spec.scale != "none":
+        edges = (edges - learnt.mean[index]) / learnt.deviation[index]
+        if spec.clip is not None:
+            edges = np.clip(edges, -spec.clip, spec.clip)
+    # As float32, in which the model compares them.
+    return tuple(np.unique(edges.astype(np.float32)).tolist())
 
 
 def _matrix(spec: Numeric, raw: tf.Tensor) -> tf.Tensor:

@@ -249,14 +249,14 @@ def test_what_is_saved_is_the_generator_alone(make_job):
 
 
 def test_mixed_precision_scales_the_loss_of_the_generator_only(make_job):
-    job = make_job("mixed", mixed_precision=True, epochs=2)
+    job = make_job("mixed", mixed_precision="float16", epochs=2)
     train(job)
     saved = keras.models.load_model(Path(job.run_folder) / "model.keras")
     assert all(np.isfinite(values).all() for values in saved.get_weights())
     history = json.loads((Path(job.run_folder) / "history.json").read_text())["epochs"]
     assert all(0 < loss < 5 for loss in history[-1]["losses"].values())
     model = trainable(
-        build_model(job.pipeline, job.manifest(), mixed_precision=True),
+        build_model(job.pipeline, job.manifest(), mixed_precision="float16"),
         job.pipeline,
         job.manifest(),
         steps=8,
