@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import lightgbm
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -37,6 +36,9 @@ def baselines(split: SplitTable) -> Predictions:
 
 
 def _boosted_trees(split: SplitTable) -> Predictions:
+    # Here, as its wheel wants the system's libgomp.so.1, which the other baselines do without.
+    import lightgbm
+
     fitted, test = _frame(split, split.fitted), _frame(split, split.test)
     for name in fitted.columns:
         if not pd.api.types.is_numeric_dtype(fitted[name]):
