@@ -49,6 +49,7 @@ _FAILURES = (RunFailed, OSError, ValueError)  # of a command, of a file, of what
 
 def main(arguments: argparse.Namespace) -> int:
     """Returns 1 if a run failed; the others are done and written all the same."""
+    commit = _commit()
     with ExitStack() as stack:
         if arguments.work is None:
             work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quality-")))
@@ -58,7 +59,9 @@ def main(arguments: argparse.Namespace) -> int:
         with ThreadPoolExecutor(arguments.workers) as pool:
             succeeded = list(
                 pool.map(
-                    lambda name: _table(TABLES[name], arguments.data, arguments.seeds, work),
+                    lambda name: _table(
+                        TABLES[name], arguments.data, arguments.seeds, work, commit
+                    ),
                     arguments.tables,
                 )
             )
@@ -66,8 +69,8 @@ def main(arguments: argparse.Namespace) -> int:
             succeeded.append(_subsets(arguments.data, arguments.seeds, work))
         if arguments.speed:
             succeeded.append(_speed(arguments.speed, work))
-    outcomes = kept_outcomes()
-    if arguments.tables and outcomes:
+    if arguments.tables:
+        outcomes = kept_outcomes()
         figures_report(outcomes).keep("quality_figures")
         tables_report(outcomes).keep("quality")
     write_page()
@@ -75,7 +78,9 @@ def main(arguments: argparse.Namespace) -> int:
     return 0 if all(succeeded) else 1
 
 
-def _table(table: BenchmarkTable, data: Path, seeds: Sequence[int], work: Path) -> bool:
+def _table(
+    table: BenchmarkTable, data: Path, seeds: Sequence[int], work: Path, commit: str
+) -> bool:
     """Measures a table and keeps its outcome; returns whether that succeeded."""
     try:
         split = read_table(table, data)
@@ -87,7 +92,7 @@ def _table(table: BenchmarkTable, data: Path, seeds: Sequence[int], work: Path) 
             baselines={name: figures(table.task, truth, p) for name, p in simple.items()},
             constant=figures(table.task, truth, constant(split)),
             seeds=_trainings(split, data, seeds, work / table.name, {table.name: []})[table.name],
-            commit=_commit(),
+            commit=commit,
         )
     except _FAILURES as error:
         discard(table.name)
@@ -165,6 +170,7 @@ def _trainings(
 
 
 def _commit() -> str:
+    """Returns the commit that is checked out, with `-dirty` if files of it were changed."""
     command = ["git", "describe", "--always", "--dirty"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 

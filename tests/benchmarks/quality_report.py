@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from statistics import mean
 
@@ -114,7 +115,8 @@ def tables_report(outcomes: Sequence[Outcome]) -> Report:
             verdict_sentence({o.table: o.comparison().verdict for o in outcomes}),
             f"Braid is the mean of {_seed_counts(outcomes)} seeds, the spread their highest figure "
             "less the lowest, and a positive difference always in Braid's favour.",
-            f"Commit {', '.join(dict.fromkeys(o.commit for o in outcomes))}.",
+            f"LightGBM {version('lightgbm')}, scikit-learn {version('scikit-learn')}; commit "
+            f"{', '.join(dict.fromkeys(o.commit for o in outcomes))}.",
         ],
         details={outcome.table: outcome.model_dump() for outcome in outcomes},
     )
@@ -152,7 +154,7 @@ def figures_report(outcomes: Sequence[Outcome]) -> Report:
         command=_COMMAND,
         columns=("table", "metric", "baseline", "its figure", "Braid"),
         lines=lines,
-        sentences=[],
+        sentences=["A baseline is fitted once; Braid's figure is the mean of its seeds."],
         details={},
     )
 
