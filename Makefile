@@ -8,10 +8,10 @@ STAMP := $(VENV)/.installed
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-server lint bench format lock clean
+.PHONY: help install demo test test-server lint bench bench-quality format lock clean
 
 help: ## say what every target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## set up .venv with the locked dependencies
 
@@ -50,6 +50,10 @@ lint: $(STAMP) ## run every static check
 
 bench: $(STAMP) ## run every benchmark and write tests/benchmarks/RESULTS.md; half an hour
 	$(BIN)/python -m tests.benchmarks
+
+bench-quality: $(STAMP) ## judge the defaults on the tables of DATA=folder and write QUALITY.md; an hour
+	@test -n "$(DATA)" || { echo "Say where the tables lie: make bench-quality DATA=folder"; exit 1; }
+	$(BIN)/python -m tests.benchmarks.quality --data "$(DATA)"
 
 format: $(STAMP) ## rewrite the sources in the one format
 	$(BIN)/ruff check --fix .
