@@ -39,16 +39,38 @@ class DenseEncoder(Spec):
     units: tuple[PositiveInt, ...] = ()
 
 
+class PiecewiseEncoder(Spec):
+    """The number as it is, and a learnt vector that bends where the training rows have an edge.
+
+    Between two edges the vector is linear in the number: the piecewise-linear encoding of
+    Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep
+    Learning", 2022. Buckets of `scale: bucketize` are one-hot.
+
+    Attributes:
+        units: The vector's width.
+    """
+
+    kind: Literal["piecewise"] = "piecewise"
+    units: PositiveInt = 8
+
+
 class BagOfWordsEncoder(Spec):
     """How often a text has each term of its vocabulary; padding and unknown terms are left out.
 
     With the feature's `weights`, the numbers are multiplied by them and then divided by the length
     of the row's vector: Salton and Buckley, "Term-Weighting Approaches in Automatic Text
-    Retrieval", 1988. It gives one input per term, so that a vocabulary of 20,000 makes the next
-    layer large.
+    Retrieval", 1988.
+
+    Attributes:
+        units: The width of a learnt projection of these numbers, a vector per term that is summed:
+            Joulin et al., "Bag of Tricks for Efficient Text Classification", 2017. None gives one
+            input per term, so that a vocabulary of 20,000 makes the next layer large.
+        dropout: The share of a row's terms that are left out in training.
     """
 
     kind: Literal["bag_of_words"] = "bag_of_words"
+    units: PositiveInt | None = 64
+    dropout: DropoutRate = 0.3
 
 
 class LstmEncoder(Spec):
@@ -126,12 +148,44 @@ class TransformerEncoder(Spec):
         return self
 
 
+class SignalEncoder(Spec):
+    """A series seen in three ways: by fixed random kernels, by learnt ones, and step by step.
+
+    Random kernels need no training, so that some tens of rows are enough: of each, how often and
+    how strongly it answers, as in Dempster, Petitjean and Webb, "ROCKET: Exceptionally Fast and
+    Accurate Time Series Classification Using Random Convolutional Kernels", 2020. Learnt
+    convolutions, of which mean and maximum count, follow Wang, Yan and Oates, "Time Series
+    Classification from Scratch with Deep Neural Networks", 2017. The steps themselves go through a
+    dense layer.
+
+    Attributes:
+        kernels: Random kernels.
+        filters: Of each learnt convolution; each after the first on every second step of the one
+            before.
+        units: The width of the dense layer that reads every step.
+        dropout: Of what the random kernels answer.
+    """
+
+    kind: Literal["signal"] = "signal"
+    kernels: PositiveInt = 256
+    filters: tuple[PositiveInt, ...] = (32, 64, 64)
+    units: PositiveInt = 64
+    dropout: DropoutRate = 0.5
+
+
 class CnnEncoder(Spec):
-    """A block of 3x3 convolution, normalization and 2x2 pooling per entry of `filters`."""
+    """A block of 3x3 convolution, normalization and 2x2 pooling per entry of `filters`.
+
+    Attributes:
+        filters: Of each block.
+        units: The vector's width.
+        dropout: Of the mean over the picture.
+    """
 
     kind: Literal["cnn"] = "cnn"
     filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (16, 32, 64)
     units: PositiveInt = 64
+    dropout: DropoutRate = 0.2
 
 
 class BackboneEncoder(Spec):
@@ -204,11 +258,13 @@ Encoder = Annotated[
     EmbeddingEncoder
     | OneHotEncoder
     | DenseEncoder
+    | PiecewiseEncoder
     | BagOfWordsEncoder
     | LstmEncoder
     | GruEncoder
     | Conv1dEncoder
     | TransformerEncoder
+    | SignalEncoder
     | CnnEncoder
     | ResnetEncoder
     | MobilenetEncoder
@@ -222,17 +278,17 @@ Encoder = Annotated[
 # function of the user's, or share the encoder of another feature.
 ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
     "categorical": (EmbeddingEncoder, OneHotEncoder),
-    "numeric": (DenseEncoder,),
+    "numeric": (PiecewiseEncoder, DenseEncoder),
     "text": (
-        EmbeddingEncoder,
         BagOfWordsEncoder,
+        EmbeddingEncoder,
         LstmEncoder,
         GruEncoder,
         Conv1dEncoder,
         TransformerEncoder,
     ),
     "image": (CnnEncoder, ResnetEncoder, MobilenetEncoder),
-    "sequence": (LstmEncoder, GruEncoder, Conv1dEncoder, TransformerEncoder),
+    "sequence": (SignalEncoder, LstmEncoder, GruEncoder, Conv1dEncoder, TransformerEncoder),
     "noise": (DenseEncoder,),
 }
 
