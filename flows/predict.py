@@ -172,7 +172,8 @@ def score_table(
         key = model.pipeline.source.key
         writer = _Writer(stack.enter_context(replacing(output)), output.suffix, key)
         stack.callback(writer.close)
-        batches = read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS)
+        inputs = model.manifest.raw_features
+        batches = read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS, inputs=inputs)
         given = ((batch.keys, batch.columns) for batch in batches)
         for keys, predictions in _scored(model.score, given):
             writer.add(keys, predictions)

@@ -136,9 +136,9 @@ def _check_columns(
     if isinstance(pipeline.split, TimeSplit) and not features_only:
         column = pipeline.split.column
         time_bounds(pipeline.split, schema.field(column).type if column in schema.names else _HIVE)
+    features = pipeline.column_features()
     declared: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
-        (f"features.{name}", spec, pipeline.raw_features()[name])
-        for name, spec in pipeline.column_features().items()
+        (f"features.{name}", features[name], raw) for name, raw in pipeline.raw_features().items()
     ]
     if not features_only:
         declared += [

@@ -128,7 +128,7 @@ def test_csv_has_no_lists(tmp_path: Path) -> None:
     ("policy", "keys", "values", "replaced"),
     [
         ("reject", [b"a", b"c"], [b"0", b""], {("slot", "missing"): 1}),
-        ("default", [b"a", b"b", b"c"], [b"0", b"", b""],
+        ("default", [b"a", b"b", b"c"], [b"0", b"4", b""],
          {("slot", "missing"): 1, ("slot", "not_an_id"): 1}),
     ],
 )  # fmt: skip

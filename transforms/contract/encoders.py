@@ -223,6 +223,7 @@ Encoder = Annotated[
 ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
     "categorical": (EmbeddingEncoder, OneHotEncoder),
     "numeric": (DenseEncoder,),
+    "datetime": (DenseEncoder,),
     "text": (
         EmbeddingEncoder,
         BagOfWordsEncoder,
