@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
@@ -27,6 +29,12 @@ TIME = Case(
     {"kind": "datetime", "invalid": "default"},
     ("2026-01-31", "2026-02-01T05:00+01:00", "2026-02-07 12:30"),
 )
+SEEN = Case(
+    "seen",
+    {"kind": "datetime"},
+    tuple(datetime(2026, month, 9, 23, 5, 7, 123_456, tzinfo=UTC) for month in (1, 5, 12)),
+    type_=pa.timestamp("ns", "Europe/Brussels"),
+)
 BESIDE = (
     Case("size", {"kind": "categorical", "column": "rooms"}),
     Case("slot", {"kind": "categorical", "column": "time"}),
@@ -36,7 +44,7 @@ BESIDE = (
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
     folder = tmp_path_factory.mktemp("several")
-    return transform_cases([ROOMS, TIME, *BESIDE], [PRICE], folder)
+    return transform_cases([ROOMS, TIME, SEEN, *BESIDE], [PRICE], folder)
 
 
 def exported(transformed: Transformed, folder: Path, **model: Any) -> tuple[Scorer, dict[str, Any]]:
@@ -55,31 +63,32 @@ def predicted(scorer: Scorer, transformed: Transformed, folder: Path) -> np.ndar
 def test_an_export_takes_a_column_once_for_each_of_its_types(several, tmp_path) -> None:
     scorer, result = exported(several, tmp_path)
     assert result["parity"] < 1e-4
-    assert [raw.name for raw in scorer.manifest.raw_inputs()] == ["rooms", "time", "rooms:string"]
+    assert [raw.name for raw in scorer.manifest.raw_inputs()] == [
+        *("rooms", "time", "seen", "rooms:string")
+    ]
     document = json.loads((tmp_path / EXPORT_FOLDER / DECLARATION_FILE).read_text())
     assert document["arguments"] == {
-        **{"rooms": "rooms", "rooms:string": "rooms_string", "time": "time"}
+        **{"rooms": "rooms", "rooms:string": "rooms_string", "time": "time", "seen": "seen"}
     }
-    rooms = [*ROOMS.values]
-    found = scorer.score({"rooms": rooms, "time": [*TIME.values]})["price"]
+    columns = {"rooms": ROOMS.values, "time": TIME.values, "seen": SEEN.values}
+    found = scorer.score(columns)["price"]
     assert predicted(scorer, several, tmp_path)[:3] == pytest.approx(found, rel=1e-4)
     # The second input counts: without it the size is missing.
-    apart = {"rooms": rooms, "rooms:string": [""] * 3, "time": [*TIME.values]}
-    assert not np.allclose(scorer.score(apart)["price"], found)
+    assert not np.allclose(scorer.score(columns | {"rooms:string": [""] * 3})["price"], found)
 
 
 def test_a_model_of_the_input_beside_predicts_from_the_column(several, tmp_path) -> None:
     scorer, _ = exported(several, tmp_path, features=["size"])
     assert [raw.name for raw in scorer.manifest.raw_inputs()] == ["rooms:string"]
     found = predicted(scorer, several, tmp_path)
-    assert found[:3] == pytest.approx(scorer.score({"rooms": [*ROOMS.values]})["price"], rel=1e-4)
+    assert found[:3] == pytest.approx(scorer.score({"rooms": ROOMS.values})["price"], rel=1e-4)
     assert len(set(found[:3].tolist())) == 3
 
 
 def test_a_champion_of_the_column_alone_is_scored_on_the_new_rows(several, tmp_path) -> None:
-    before = transform_cases([ROOMS, TIME], [PRICE], tmp_path / "before")
+    before = transform_cases([ROOMS, TIME, SEEN], [PRICE], tmp_path / "before")
     champion, result = exported(before, tmp_path / "run")
-    assert [raw.name for raw in champion.manifest.raw_inputs()] == ["rooms", "time"]
+    assert [raw.name for raw in champion.manifest.raw_inputs()] == ["rooms", "time", "seen"]
     job = several.train_job(tmp_path)
     files = shard_files(job, "test", "raw")
     folder = str(tmp_path / "run" / EXPORT_FOLDER)
