@@ -172,8 +172,7 @@ def score_table(
         key = model.pipeline.source.key
         writer = _Writer(stack.enter_context(replacing(output)), output.suffix, key)
         stack.callback(writer.close)
-        inputs = model.manifest.raw_features
-        batches = read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS, inputs=inputs)
+        batches = read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS)
         given = ((batch.keys, batch.columns) for batch in batches)
         for keys, predictions in _scored(model.score, given):
             writer.add(keys, predictions)

@@ -147,7 +147,9 @@ def _refuse_non_finite(predictions: Mapping[str, np.ndarray], what: str) -> None
 def _names_in(raw: RawColumn, columns: Mapping[str, Any]) -> tuple[str, ...]:
     """Returns by which name an input is given, if it is: its own, or the one of its column.
 
-    They differ where a column is read in several ways.
+    They differ where a column is read in several ways. What was read for a model of some of the
+    features goes by the column's name if the feature that gave the input its name is not one of
+    them.
     """
     names = (raw.name, *raw.columns) if len(raw.columns) == 1 else (raw.name,)
     return tuple(name for name in names if name in columns)[:1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -73,7 +73,6 @@ class BatchReader:
         columns: The source columns that the graph will be given; None gives it all.
         features_only: Rows to be predicted: no targets and no splits are read, and no row is
             rejected; an unusable value is treated as a missing one.
-        inputs: The graph's input of every feature; None takes what the declaration says.
     """
 
     def __init__(
@@ -82,16 +81,14 @@ class BatchReader:
         columns: set[str] | None = None,
         *,
         features_only: bool = False,
-        inputs: Mapping[str, RawColumn] | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._features_only = features_only
         self._filesystem, _ = open_filesystem(pipeline.source.path)
         self._image_folder = source_folder(pipeline.source)
         specs = pipeline.column_features()
-        inputs = pipeline.raw_features() if inputs is None else inputs
         self._specs: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
-            (name, specs[name], raw) for name, raw in inputs.items()
+            (name, specs[name], raw) for name, raw in pipeline.raw_features().items()
         ]
         if not features_only:
             self._specs += [

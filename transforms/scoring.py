@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from transforms.contract.errors import BraidError
-from transforms.contract.features import RawColumn
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import Format, SourceSpec, WindowsSpec
 from transforms.cutting import write_windows
@@ -17,13 +16,7 @@ from transforms.source import Scan, check_schema, open_filesystem, scan
 from transforms.units import plan_units
 
 
-def read_features(
-    pipeline: PipelineSpec,
-    path: str,
-    batch_rows: int,
-    *,
-    inputs: Mapping[str, RawColumn] | None = None,
-) -> Iterator[RawBatch]:
+def read_features(pipeline: PipelineSpec, path: str, batch_rows: int) -> Iterator[RawBatch]:
     """Yields the rows of a table in its order; none is rejected.
 
     A value that cannot be used counts as missing, and is in the batch's `replaced`. With windows
@@ -34,8 +27,6 @@ def read_features(
         pipeline: The declaration that the model was trained with.
         path: A file, a folder or a glob, of any format that a source can have.
         batch_rows: Rows to yield at a time.
-        inputs: The model's input of every feature; None takes what the declaration says, which is
-            the same unless the model uses a part of what its transform was declared with.
 
     Raises:
         BraidError: The path cannot be read, lacks the key or a feature's column, or has no window.
@@ -51,22 +42,17 @@ def read_features(
     found = scan(source)
     check_schema(pipeline, found.files(), features_only=True)
     if source.windows is None:
-        yield from _read(pipeline, inputs, found, batch_rows)
+        yield from _read(pipeline, found, batch_rows)
         return
     with TemporaryDirectory() as folder:
         table = Path(folder) / "windows.parquet"
         write_windows(pipeline, found.files(), table, labelled=False)
         pipeline = pipeline.of_windows(str(table))
-        yield from _read(pipeline, inputs, scan(pipeline.source), batch_rows)
+        yield from _read(pipeline, scan(pipeline.source), batch_rows)
 
 
-def _read(
-    pipeline: PipelineSpec,
-    inputs: Mapping[str, RawColumn] | None,
-    found: Scan,
-    batch_rows: int,
-) -> Iterator[RawBatch]:
-    reader = BatchReader(pipeline, features_only=True, inputs=inputs)
+def _read(pipeline: PipelineSpec, found: Scan, batch_rows: int) -> Iterator[RawBatch]:
+    reader = BatchReader(pipeline, features_only=True)
     filesystem, _ = open_filesystem(pipeline.source.path)
     for partition in found.partitions:
         for unit in plan_units(
