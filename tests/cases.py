@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 
@@ -62,6 +63,24 @@ FEATURES = (
         {"kind": "numeric", "length": 2, "missing": "missing_indicator"},
         ([1.0, 2.0], [3.0, 5.0]),
         invalid=(([1.0], "length_is_not_2"),),
+    ),
+    Case(
+        "time",
+        {"kind": "datetime", **_INDICATOR},
+        ("2026-01-31", "2024-02-29T05:00Z", "2025-07-01 05:00:00.123+01:00", "0009-12-31T23:59"),
+        invalid=(("2026-02-30", "not_a_datetime"), ("soon", "not_a_datetime")),
+        encoders=({"kind": "dense", "units": [4]},),
+    ),
+    Case(
+        "zoned",
+        {"kind": "datetime", "parts": ["day_of_week", "trend"]},
+        tuple(datetime(2026, 1, day, 5, 6, 7, tzinfo=UTC) for day in (1, 9, 31)),
+        type_=pa.timestamp("ns", "Europe/Brussels"),
+    ),
+    Case(
+        "day",
+        {"kind": "datetime", "parts": ["day_of_month"]},
+        tuple(date(2026, month, 28) for month in (1, 2, 12)),
     ),
     Case(
         "sentence",

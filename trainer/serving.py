@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,11 @@ class Scorer:
 
         Args:
             columns: Arrays by column name, [rows] or [rows, length]. Strings and bytes as
-                objects, numpy strings or bytes; None, the empty string and NaN are missing, and
-                so is a whole column that is not there. Noise goes by its feature's name, and is
-                drawn where it is missing. Of lists of labels and of variable series what is beyond
-                the declared length is cut; other lists have as many entries as declared.
+                objects, numpy strings or bytes; dates and times also as Python's or numpy's. None,
+                the empty string, NaN and NaT are missing, and so is a whole column that is not
+                there. Noise goes by its feature's name, and is drawn where it is missing. Of lists
+                of labels and of variable series what is beyond the declared length is cut; other
+                lists have as many entries as declared.
 
         Returns:
             Per target an array by its name: a binary target's probability, float32; a class's
@@ -56,7 +58,7 @@ class Scorer:
             BraidError: Columns differ in their number of rows, or a list has the wrong shape.
         """
         raws = self.manifest.serving_inputs()
-        given = {raw.name: columns[raw.name] for raw in raws if raw.name in columns}
+        given = {raw.name: columns[name] for raw in raws for name in _names_in(raw, columns)}
         lengths = {name: len(values) for name, values in given.items()}
         if len(set(lengths.values())) != 1:
             raise BraidError(
@@ -142,6 +144,17 @@ def _refuse_non_finite(predictions: Mapping[str, np.ndarray], what: str) -> None
             )
 
 
+def _names_in(raw: RawColumn, columns: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns by which name an input is given, if it is: its own, or the one of its column.
+
+    They differ where a column is read in several ways. What was read for a model of some of the
+    features goes by the column's name if the feature that gave the input its name is not one of
+    them.
+    """
+    names = (raw.name, *raw.columns) if len(raw.columns) == 1 else (raw.name,)
+    return tuple(name for name in names if name in columns)[:1]
+
+
 def _as_input(raw: RawColumn, values: Any, rows: int) -> np.ndarray:
     """Returns a column as the graph takes it: bytes with b"" or float32 with NaN as missing."""
     is_number = raw.dtype == "float32"
@@ -181,8 +194,12 @@ def _entries(raw: RawColumn, value: Any) -> np.ndarray:
 
 
 def _as_bytes(value: Any) -> bytes:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return b""
+    if value is None or (isinstance(value, float | datetime | np.datetime64) and value != value):
+        return b""  # NaN and NaT are not equal to themselves
+    if isinstance(value, np.datetime64):
+        value = str(value.astype("datetime64[us]"))
+    if isinstance(value, date):
+        value = value.isoformat()  # of a time with its offset, which the graph knows
     if isinstance(value, (bool, np.bool_)):
         return b"true" if value else b"false"  # as a table's booleans are spelt in the shards
     return value if isinstance(value, bytes) else str(value).encode()

@@ -41,12 +41,14 @@ class GraphApplier:
     ) -> None:
         self._pipeline = pipeline
         self._transform = transform
-        # Of every column with pictures, what its features and targets do with a bad one.
+        # Of every input with pictures, what its features and targets do with a bad one.
         self._images: dict[str, set[str]] = {}
+        self._sources: dict[str, str] = {}  # and its column
         for name, raw in (pipeline.raw_features() | pipeline.raw_targets()).items():
             spec = pipeline.features.get(name) or pipeline.targets[name]
             if isinstance(spec, Image | ImageTarget):
                 self._images.setdefault(raw.name, set()).add(spec.invalid)
+                self._sources[raw.name] = raw.columns[0]
 
     @classmethod
     def shared(cls, pipeline: PipelineSpec, graph: Path) -> GraphApplier:
@@ -89,7 +91,8 @@ class GraphApplier:
                     value = batch.columns[column][row]
                     key = batch.keys[row].decode()
                     if keep[row]:
-                        batch.rejects.append(Reject(key, batch.file, column, reason, value))
+                        source = self._sources[column]
+                        batch.rejects.append(Reject(key, batch.file, source, reason, value))
                     keep[row] = False
                 else:
                     batch.columns[column][row] = b""
@@ -129,9 +132,8 @@ class GraphApplier:
             unknown &= _present(values)
             for row in np.flatnonzero(unknown & keep):
                 value = values[row] if values.ndim == 1 else b", ".join(filter(None, values[row]))
-                batch.rejects.append(
-                    Reject(batch.keys[row].decode(), batch.file, raw.name, UNKNOWN_LABEL, value)
-                )
+                key = batch.keys[row].decode()
+                batch.rejects.append(Reject(key, batch.file, raw.columns[0], UNKNOWN_LABEL, value))
             keep &= ~unknown
         if keep.all():
             return outputs

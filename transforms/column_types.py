@@ -74,6 +74,11 @@ def is_scalar(type_: pa.DataType) -> Any:
     return is_label(type_) or is_number(type_) or pat.is_temporal(type_)
 
 
+def is_datetime(type_: pa.DataType) -> Any:
+    """Returns whether a column holds dates, with or without a time, of any of Arrow's types."""
+    return pat.is_timestamp(type_) or pat.is_date(type_)
+
+
 def is_list(type_: pa.DataType) -> Any:
     """Returns whether a column holds lists, of any of Arrow's list types."""
     return pat.is_list(type_) or pat.is_large_list(type_) or pat.is_fixed_size_list(type_)
@@ -99,6 +104,12 @@ def _accepts_numbers(type_: pa.DataType) -> Any:
     return is_list(type_) and (is_number(type_.value_type) or pat.is_null(type_.value_type))
 
 
+def _accepts_datetime(type_: pa.DataType) -> Any:
+    if pat.is_dictionary(type_):
+        return _accepts_datetime(type_.value_type)
+    return is_datetime(type_) or is_text(type_)
+
+
 # kind -> (what it accepts, in words; the test). A column of nulls has no type to object to.
 _ACCEPTED: dict[str, tuple[str, TypeTest]] = {
     "categorical": (
@@ -106,6 +117,7 @@ _ACCEPTED: dict[str, tuple[str, TypeTest]] = {
         is_label,
     ),
     "text": ("a string column", is_text),
+    "datetime": ("a timestamp or date column, or text that spells dates", _accepts_datetime),
     "image": ("a column of bytes or of file paths", lambda t: is_bytes(t) or is_text(t)),
     "numeric": ("a number column, or text that spells numbers", _accepts_number),
     "binary": (

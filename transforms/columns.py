@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from transforms.column_types import is_bytes, is_list, is_text
+from transforms.column_types import is_bytes, is_datetime, is_list, is_text
 from transforms.contract.features import RawColumn
 
 _NO_NUMBER = pa.array(["", "na", "n/a", "nan", "null", "none"])  # texts that mean a missing number
@@ -63,6 +63,8 @@ def decoded(column: pa.Array) -> pa.Array:
 def _strings(column: pa.Array) -> Conformed:
     if pat.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), None, column)
+    if is_datetime(column.type):
+        column = iso_texts(column)
     if not is_bytes(column.type):
         column = column.cast(pa.large_string()).cast(pa.large_binary())
     elif not pat.is_large_binary(column.type):
@@ -71,6 +73,17 @@ def _strings(column: pa.Array) -> Conformed:
         column = column.fill_null(b"")
     lengths = pc.binary_length(column).to_numpy(zero_copy_only=False)
     return Conformed(column.to_numpy(zero_copy_only=False), lengths == 0)
+
+
+def iso_texts(times: pa.Array) -> pa.Array:
+    """Returns dates as texts, and timestamps likewise in UTC and to their unit.
+
+    So "2026-01-31", or "2026-01-31 05:00:00.123". What is in no year from 1 to 9999 becomes a text
+    that is no such date.
+    """
+    if pat.is_timestamp(times.type):  # what is kept is UTC; a zone only says how to show it
+        times = times.view(pa.timestamp(times.type.unit))
+    return times.cast(pa.large_string())
 
 
 def _lists(column: pa.Array, length: int) -> Conformed:

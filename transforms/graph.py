@@ -13,11 +13,11 @@ from tensorflow_transform import analyzer_nodes, impl_helper
 from tensorflow_transform.graph_context import TFGraphContext
 from tensorflow_transform.saved import saved_transform_io_v2
 
-from transforms.contract.features import Categorical, FeatureSpec, Image, RawColumn
+from transforms.contract.features import FeatureSpec, Image, RawColumn
 from transforms.contract.manifest import MISSING_SUFFIX, WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import ImageTarget
-from transforms.features import categorical, feature_kind, image, numeric
+from transforms.features import calendar_parts, categorical, feature_kind, image, numeric
 from transforms.fitted import fit
 from transforms.packing import not_packed, pack_columns, packed_columns, packs, unpack_outputs
 from transforms.requests import Fitted, Request
@@ -25,6 +25,12 @@ from transforms.targets import TARGET_KINDS
 
 Tensors = dict[str, tf.Tensor]
 _NOTHING = Fitted({}, {}, {})
+# Kinds of texts that are not all of use. Numbers show by themselves that they are not finite, and a
+# picture fails its request.
+_USABLE: dict[str, Callable[[Any, tf.Tensor], tf.Tensor]] = {
+    "categorical": categorical.usable,
+    "datetime": calendar_parts.usable,
+}
 _TF_DTYPES = {"string": tf.string, "bytes": tf.string, "float32": tf.float32}
 
 
@@ -34,7 +40,7 @@ def tensor_spec(raw: RawColumn) -> tf.TensorSpec:
 
 
 def raw_columns(pipeline: PipelineSpec, *, with_targets: bool) -> dict[str, RawColumn]:
-    """Returns what the graph takes, by source column."""
+    """Returns what the graph takes, by the input's name."""
     raws = list(pipeline.raw_features().values())
     if with_targets:
         raws += pipeline.raw_targets().values()
@@ -132,8 +138,8 @@ def _labels(name: str, target: Any, raw: tf.Tensor, fitted: Fitted) -> Tensors:
 
 def _usable(feature: FeatureSpec, raw: tf.Tensor) -> tf.Tensor:
     """Returns a column with a missing value where a served one is invalid."""
-    # Numbers show by themselves that they are not finite, and a picture fails its request.
-    return categorical.usable(feature, raw) if isinstance(feature, Categorical) else raw
+    usable = _USABLE.get(feature.kind)
+    return raw if usable is None else usable(feature, raw)
 
 
 def is_missing(raw: RawColumn, tensor: tf.Tensor) -> tf.Tensor:

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from transforms.column_types import column_names, is_text
-from transforms.columns import Conformed, conform
+from transforms.column_types import column_names, is_datetime, is_text
+from transforms.columns import Conformed, conform, iso_texts
 from transforms.contract.features import FeatureSpec, RawColumn
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import TargetSpec
@@ -97,9 +97,11 @@ class BatchReader:
         if columns is not None:
             self._specs = [item for item in self._specs if item[2].name in columns]
         self._columns = self._columns_to_read()
-        self._numbers = {
-            column for _, _, raw in self._specs if raw.dtype == "float32" for column in raw.columns
-        }
+        by_dtype: dict[str, set[str]] = {}
+        for _, _, raw in self._specs:
+            by_dtype.setdefault(raw.dtype, set()).update(raw.columns)
+        # As a category a whole number is spelt without a fraction.
+        self._numbers = by_dtype.get("float32", set()) - by_dtype.get("string", set())
 
     def _columns_to_read(self) -> list[str]:
         names = {column for _, _, raw in self._specs for column in raw.columns}
@@ -139,7 +141,7 @@ class BatchReader:
 
         def reject(row: int, column: str, reason: str) -> None:
             if row not in rejected:
-                value = _as_bytes(table[column][row].as_py())
+                value = _value(table[column], row)
                 rejected[row] = Reject(keys[row].decode(), file, column, reason, value)
 
         if not self._features_only:
@@ -189,7 +191,10 @@ class BatchReader:
             return rejects | conformed.invalid
         blank: bytes | float = np.nan if raw.dtype == "float32" else b""
         for row, reason in conformed.invalid.items():
-            conformed.values[row] = blank
+            # The graph itself takes a text that is no value of a feature for a missing one, here as
+            # in serving; another feature that reads the column may have a use for it.
+            if isinstance(spec, TargetSpec) or raw.dtype != "string":
+                conformed.values[row] = blank
             result.replaced[raw.name, reason] += 1
         return rejects
 
@@ -230,5 +235,10 @@ def _drop(batch: RawBatch, rejected: dict[int, Reject]) -> None:
     batch.rejects = [rejected[row] for row in sorted(rejected)]
 
 
-def _as_bytes(value: object) -> bytes:
+def _value(column: pa.Array, row: int) -> bytes:
+    """Returns what a row has of a source column, for its reject."""
+    cell = column.slice(row, 1)
+    if is_datetime(column.type):  # Python has neither nanoseconds nor years beyond 9999
+        cell = iso_texts(cell)
+    value = cell[0].as_py()
     return value if isinstance(value, bytes) else str(value).encode(errors="replace")

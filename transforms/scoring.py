@@ -75,7 +75,7 @@ def _windows_of_features(pipeline: PipelineSpec) -> WindowsSpec | None:
 def _partition_key(pipeline: PipelineSpec) -> str | None:
     """Returns the partition key if a feature reads it; otherwise folders may have any name."""
     key = pipeline.source.partition_column
-    read = {raw.name for raw in pipeline.raw_features().values()}
+    read = {column for raw in pipeline.raw_features().values() for column in raw.columns}
     return key if key in read else None
 
 

@@ -135,9 +135,9 @@ def _check_columns(
     _check_key(pipeline, schema, path)
     if not features_only:
         _check_split(pipeline.split, schema, path)
+    features = pipeline.column_features()
     declared: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
-        (f"features.{name}", spec, pipeline.raw_features()[name])
-        for name, spec in pipeline.column_features().items()
+        (f"features.{name}", features[name], raw) for name, raw in pipeline.raw_features().items()
     ]
     if not features_only:
         declared += [

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from transforms.columns import Conformed
+from transforms.contract.datetimes import DATETIME_PATTERN, Datetime
 from transforms.contract.features import ID_PATTERN, Categorical
 from transforms.contract.targets import Binary, Multilabel, SequenceTarget
 
@@ -30,6 +31,8 @@ def mark_unusable(spec: Any, column: pa.Array, conformed: Conformed) -> None:
         conformed.invalid |= not_binary(conformed.values, conformed.missing, spec.positive)
     elif isinstance(spec, Categorical) and spec.encoding == "identity":
         conformed.invalid |= not_an_id(conformed.values, spec.buckets or 0)
+    elif isinstance(spec, Datetime):
+        conformed.invalid |= not_a_datetime(conformed.values, conformed.missing)
     elif isinstance(spec, Multilabel):
         _keep_empty_lists(column, conformed)
         conformed.invalid |= _too_many_labels(column, spec.length)
@@ -51,6 +54,18 @@ def not_an_id(values: np.ndarray, buckets: int) -> dict[int, str]:
     wrong = ~fits.to_numpy(zero_copy_only=False).reshape(values.shape)
     rows = wrong.any(axis=tuple(range(1, wrong.ndim)))
     return {int(row): "not_an_id" for row in np.flatnonzero(rows)}
+
+
+def not_a_datetime(values: np.ndarray, missing: np.ndarray) -> dict[int, str]:
+    """Returns the rows with a text that is no date and time.
+
+    Args:
+        values: The column as texts, bytes objects [rows].
+        missing: bool [rows].
+    """
+    spelt = pc.match_substring_regex(pa.array(values, pa.large_binary()), DATETIME_PATTERN)
+    wrong = ~spelt.to_numpy(zero_copy_only=False) & ~missing
+    return {int(row): "not_a_datetime" for row in np.flatnonzero(wrong)}
 
 
 def not_binary(values: np.ndarray, missing: np.ndarray, positive: str | None) -> dict[int, str]:

@@ -125,10 +125,11 @@ def _orders(type_: pa.DataType) -> bool:
 def _refuse_paths(pipeline: PipelineSpec, schema: pa.Schema, path: str) -> None:
     """A path in the table starts from the table's folder, which the windows' table is not in."""
     for name, raw in pipeline.raw_features().items():
-        is_path = raw.name in schema.names and is_text(schema.field(raw.name).type)
+        column = raw.columns[0]
+        is_path = column in schema.names and is_text(schema.field(column).type)
         if isinstance(pipeline.features[name], Image) and is_path:
-            place = f"features.{name}, column '{raw.name}' of {path}"
-            type_ = schema.field(raw.name).type
+            place = f"features.{name}, column '{column}' of {path}"
+            type_ = schema.field(column).type
             raise _wrong_type(place, "picture bytes, as paths are lost with windows", type_)
 
 

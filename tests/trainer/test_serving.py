@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,19 @@ def test_labels_are_spelt_as_in_the_shards():
     labels = RawColumn(name="c", dtype="string", shape=(2,), padded=True)
     found = _as_input(labels, [[True], np.array([3, 4]), ["a", None], [], None], 5)
     assert found.tolist() == [[b"true", b""], [b"3", b"4"], [b"a", b""], [b"", b""], [b"", b""]]
+
+
+def test_times_are_spelt_so_that_the_graph_reads_them():
+    time = RawColumn(name="c", dtype="string")
+    noon = datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=1)))
+    values = [noon, date(2026, 1, 31), np.datetime64("2026-01-31T12", "h"), "2026-01-31"]
+    found = _as_input(time, [*values, np.datetime64("NaT"), None], 6)
+    assert found.tolist() == [
+        *(b"2026-01-31T12:00:00+01:00", b"2026-01-31", b"2026-01-31T12:00:00.000000"),
+        *(b"2026-01-31", b"", b""),
+    ]
+    days = np.array(["2026-01-31", "NaT"], "datetime64[ns]")
+    assert _as_input(time, days, 2).tolist() == [b"2026-01-31T00:00:00.000000", b""]
 
 
 def test_lists_of_any_length_are_cut_as_in_the_shards():

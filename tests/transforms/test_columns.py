@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 
 from transforms.column_types import check_column
 from transforms.columns import conform
+from transforms.contract.datetimes import Datetime
 from transforms.contract.errors import BraidError
 from transforms.contract.features import Categorical, Image, Numeric, RawColumn, Sequence, Text
 from transforms.contract.targets import Binary
-from transforms.unusable import not_an_id, not_binary
+from transforms.unusable import not_a_datetime, not_an_id, not_binary
 
 STRING = RawColumn(name="c", dtype="string")
 NUMBER = RawColumn(name="c", dtype="float32")
@@ -65,6 +67,42 @@ def test_number_of_any_type_becomes_float32_and_null_nan(column: pa.Array) -> No
     np.testing.assert_array_equal(found.values, [1, np.nan, 3])
     assert found.missing.tolist() == [False, True, False]
     assert found.invalid == {}
+
+
+MOMENTS = [datetime(2026, 1, 31, 5, 0, 7, 123_000, tzinfo=UTC), None]
+
+
+@pytest.mark.parametrize(
+    ("type_", "text"),
+    [
+        (pa.timestamp("s"), b"2026-01-31 05:00:07"),
+        (pa.timestamp("ms", "Europe/Brussels"), b"2026-01-31 05:00:07.123"),
+        (pa.timestamp("us", "+03:00"), b"2026-01-31 05:00:07.123000"),
+        (pa.timestamp("ns"), b"2026-01-31 05:00:07.123000000"),
+        (pa.date32(), b"2026-01-31"),
+        (pa.date64(), b"2026-01-31"),
+    ],
+)
+def test_time_of_any_type_becomes_text_in_utc(type_: pa.DataType, text: bytes) -> None:
+    column = pa.array(MOMENTS, pa.timestamp("us", "UTC")).cast(type_, safe=False)
+    found = conform(STRING, column)
+    assert found.values.tolist() == [text, b""]
+    assert found.missing.tolist() == [False, True]
+    assert not_a_datetime(found.values, found.missing) == {}
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([253_402_300_800, -62_135_596_801, 1 << 62]).view(pa.timestamp("s")),
+        pa.array([253_402_300_800_000, -62_135_596_801_000, 1 << 62]).view(pa.timestamp("ms")),
+        pa.array([2_932_897, -719_163, 1 << 30], pa.int32()).view(pa.date32()),
+    ],
+)
+def test_time_outside_of_the_calendars_years_is_invalid(column: pa.Array) -> None:
+    found = conform(STRING, column)
+    reasons = not_a_datetime(found.values, found.missing)
+    assert reasons == dict.fromkeys(range(3), "not_a_datetime")
 
 
 def test_number_that_cannot_be_used_is_named() -> None:
@@ -189,6 +227,8 @@ def test_yes_or_no_is_spelt_in_a_few_ways_unless_declared() -> None:
         (Numeric(kind="numeric"), pa.list_(pa.float32())),
         (Numeric(kind="numeric", length=3), pa.float32()),
         (Numeric(kind="numeric"), pa.timestamp("s")),
+        (Datetime(kind="datetime"), pa.int64()),
+        (Datetime(kind="datetime"), pa.time64("us")),
         (Binary(kind="binary"), pa.binary()),
     ],
 )
@@ -211,6 +251,9 @@ def test_column_of_another_type_is_refused(spec: Any, type_: pa.DataType) -> Non
         (Numeric(kind="numeric", length=3), pa.list_(pa.int16(), 3)),
         (Binary(kind="binary"), pa.float64()),
         (Text(kind="text"), pa.null()),
+        (Datetime(kind="datetime"), pa.timestamp("ns", "Europe/Brussels")),
+        (Datetime(kind="datetime"), pa.date64()),
+        (Datetime(kind="datetime"), pa.dictionary(pa.int8(), pa.string())),
     ],
 )
 def test_column_of_a_fitting_type_is_accepted(spec: Any, type_: pa.DataType) -> None:

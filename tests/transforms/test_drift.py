@@ -35,6 +35,9 @@ def _day(number: int, **changes: Any) -> dict[str, Any]:
         "waves": [random.normal(size=6).tolist() for _ in range(_ROWS)],
         "review": [" ".join(random.choice(_WORDS, 8)) for _ in range(_ROWS)],
         "shop": random.choice(_COLORS, _ROWS),
+        "seen": [
+            str(np.datetime64("2026-01-01T00:00") + m) for m in random.integers(90_000, size=_ROWS)
+        ],
         "sold": random.random(_ROWS) < 0.5,
         "price": random.normal(size=_ROWS).astype(np.float32),
     }
@@ -57,6 +60,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Measur
                 "pair": {"kind": "numeric", "length": 2},
                 "waves": {"kind": "sequence", "length": 6},
                 "review": {"kind": "text"},
+                "seen": {"kind": "datetime"},
                 "shop": {"kind": "categorical", "encoding": "hash", "buckets": 5},
             },
             "targets": {
@@ -98,7 +102,7 @@ def test_a_day_like_the_others_has_not_drifted_and_is_read_once(days) -> None:
     found, result = days(3)
     assert (found.rows, result["rows"], result["partitions"]) == (_ROWS - 2, _ROWS - 2, 1)
     assert found.features.keys() == {
-        "color", "area", "flag", "pair", "waves", "review", "sold", "price"
+        "color", "area", "flag", "pair", "waves", "review", "seen", "sold", "price"
     }  # fmt: skip
     assert all(d.distance < 0.1 for d in found.features.values()), found
     assert all(0 <= d.measured <= 1 and 0 < d.chance < 0.5 for d in found.features.values())
@@ -115,6 +119,7 @@ def test_a_day_like_the_others_has_not_drifted_and_is_read_once(days) -> None:
         ("pair", lambda values: [[x, 0.9] for x, _ in values]),  # and here all are
         ("waves", lambda values: [[3 * x for x in value] for value in values]),
         ("review", lambda values: [" ".join(sorted(v.split())[:2]) for v in values]),
+        ("seen", lambda values: [v.replace("2026", "2027") for v in values]),
         ("sold", lambda values: values & (np.arange(_ROWS) % 2 == 0)),
         ("price", lambda values: values * 2),
     ],

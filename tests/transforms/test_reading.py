@@ -128,7 +128,7 @@ def test_csv_has_no_lists(tmp_path: Path) -> None:
     ("policy", "keys", "values", "replaced"),
     [
         ("reject", [b"a", b"c"], [b"0", b""], {("slot", "missing"): 1}),
-        ("default", [b"a", b"b", b"c"], [b"0", b"", b""],
+        ("default", [b"a", b"b", b"c"], [b"0", b"4", b""],
          {("slot", "missing"): 1, ("slot", "not_an_id"): 1}),
     ],
 )  # fmt: skip
@@ -206,6 +206,50 @@ def test_later_blocks_of_json_lines_may_widen_numbers_and_add_keys(tmp_path: Pat
         1.5,
         b"x",
     )
+
+
+@pytest.mark.parametrize("format_", ["parquet", "csv", "jsonl", "arrow"])
+def test_number_that_is_a_category_too_is_read_as_both(tmp_path: Path, format_: str) -> None:
+    write(ROWS | {"area": [7, 8, 7]}, tmp_path, format_)
+    features = {
+        "area": {"kind": "numeric"},
+        "size": {"kind": "categorical", "column": "area"},
+    }
+    batches = read(pipeline(tmp_path, source={"format": format_}, features=features))
+    assert np.concatenate([b.columns["area"] for b in batches]).tolist() == [7.0, 8.0, 7.0]
+    sizes = np.concatenate([b.columns["area:string"] for b in batches])
+    assert sizes.tolist() == [b"7", b"8", b"7"]
+
+
+@pytest.mark.parametrize("format_", ["parquet", "csv", "jsonl", "arrow"])
+def test_times_are_read_from_every_format(tmp_path: Path, format_: str) -> None:
+    write(ROWS | {"at": ["2026-01-31T05:00:00+01:00", "soon", None]}, tmp_path, format_)
+    features = {"at": {"kind": "datetime"}}
+    batches = read(pipeline(tmp_path, source={"format": format_}, features=features))
+    assert [v for b in batches for v in b.columns["at"]] == [b"2026-01-31T05:00:00+01:00", b""]
+    rejects = [(r.key, r.reason, r.value) for b in batches for r in b.rejects]
+    assert rejects == [("b", "not_a_datetime", b"soon")]
+
+
+def test_timestamp_that_python_cannot_hold_is_rejected_with_its_value(tmp_path: Path) -> None:
+    year = 31_556_952
+    moments = pa.array([0, 9_000 * year, None]).view(pa.timestamp("s", "Europe/Brussels"))
+    write(ROWS | {"at": moments}, tmp_path, "parquet")
+    (batch,) = read(pipeline(tmp_path, features={"at": {"kind": "datetime"}}))
+    assert batch.columns["at"].tolist() == [b"1970-01-01 00:00:00.000", b""]
+    assert [(r.key, r.reason) for r in batch.rejects] == [("b", "not_a_datetime")]
+    assert batch.rejects[0].value.startswith(b"10969-12-31")
+
+
+def test_partition_of_a_day_is_a_date(tmp_path: Path) -> None:
+    write(ROWS, tmp_path / "day=2026-01-31", "parquet")
+    declared = pipeline(
+        tmp_path, source={"partition_by": "day"}, features={"day": {"kind": "datetime"}}
+    )
+    check_schema(declared, scan(declared.source).files())
+    (batch,) = read(declared)
+    assert batch.columns["day"].tolist() == [b"2026-01-31"] * 3
+    assert batch.rejects == []
 
 
 def test_csv_keeps_texts_that_look_like_numbers_or_dates(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
     ("categorical", EmbeddingEncoder): embedding.embed,
     ("categorical", OneHotEncoder): categorical.one_hot,
     ("numeric", DenseEncoder): numeric.dense,
+    ("datetime", DenseEncoder): numeric.dense,
     ("text", EmbeddingEncoder): embedding.embed,
     ("text", BagOfWordsEncoder): text.bag_of_words,
     ("text", LstmEncoder): text.recurrent,

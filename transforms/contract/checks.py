@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from transforms.contract.datetimes import Datetime
 from transforms.contract.encoders import (
     BagOfWordsEncoder,
     CustomEncoder,
@@ -156,6 +157,8 @@ def _thresholds_are_of_what_drifts(pipeline: PipelineSpec) -> None:
 def _has_statistics(spec: Feature | Target) -> bool:
     if isinstance(spec, Categorical):
         return spec.encoding == "vocabulary"
+    if isinstance(spec, Datetime):
+        return "trend" in spec.parts
     return not isinstance(spec, Image | ImageTarget | Noise)
 
 
@@ -174,15 +177,15 @@ def _the_model_takes_what_is_declared(pipeline: PipelineSpec) -> None:
             )
 
 
-def _a_column_has_one_type(pipeline: PipelineSpec) -> None:
-    """Refuses a column that two declarations read in two ways."""
+def _an_input_has_one_column(pipeline: PipelineSpec) -> None:
+    """Refuses a column that is named like the input of another one that is read in several ways."""
     seen: dict[str, RawColumn] = {}
     for raw in (*pipeline.raw_features().values(), *pipeline.raw_targets().values()):
-        if seen.setdefault(raw.name, raw) != raw:
+        other = seen.setdefault(raw.name, raw)
+        if other != raw:
             raise ValueError(
-                f"@features one type for column {raw.name!r}, "
-                f"received {seen[raw.name].in_words()} and {raw.in_words()} "
-                "by two declarations"
+                f"@features one source for the model's input {raw.name!r}, received the columns "
+                f"{', '.join(other.columns)} and {', '.join(raw.columns)}; rename one of them"
             )
 
 
@@ -308,7 +311,7 @@ CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
     _class_weights_name_labels,
     _thresholds_are_of_what_drifts,
     _the_model_takes_what_is_declared,
-    _a_column_has_one_type,
+    _an_input_has_one_column,
     _encoders_fit_their_features,
     _weights_of_terms_are_used,
     check_augmentations,

@@ -279,6 +279,7 @@ Encoder = Annotated[
 ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
     "categorical": (EmbeddingEncoder, OneHotEncoder),
     "numeric": (PiecewiseEncoder, DenseEncoder),
+    "datetime": (PiecewiseEncoder, DenseEncoder),
     "text": (
         BagOfWordsEncoder,
         EmbeddingEncoder,

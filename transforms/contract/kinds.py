@@ -22,6 +22,7 @@ from pydantic import (
     WrapValidator,
 )
 
+from transforms.contract.datetimes import Datetime
 from transforms.contract.errors import DeclarationError
 from transforms.contract.features import (
     Categorical,
@@ -99,6 +100,7 @@ def _feature_kind(value: Any) -> Any:
 Feature = Annotated[
     Annotated[Categorical, Tag("categorical")]
     | Annotated[Numeric, Tag("numeric")]
+    | Annotated[Datetime, Tag("datetime")]
     | Annotated[Text, Tag("text")]
     | Annotated[Image, Tag("image")]
     | Annotated[Sequence, Tag("sequence")]

@@ -12,6 +12,7 @@ from transforms.contract.decoders import UpsamplingDecoder
 from transforms.contract.encoders import BagOfWordsEncoder, Encoder, SharedEncoder, encoders_of
 from transforms.contract.features import FeatureSpec, Image, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
+from transforms.contract.inputs import named_inputs
 from transforms.contract.kinds import Feature, is_user_kind, user_code
 from transforms.contract.model import Gate, GateSpec, ModelSpec, RegistrySpec, TrainingSpec
 from transforms.contract.schedule import ScheduleSpec
@@ -77,11 +78,17 @@ class PipelineSpec(Spec):
 
     def raw_features(self) -> dict[str, RawColumn]:
         """Returns the graph input of every feature that a column feeds, by feature name."""
-        return {n: spec.raw(spec.column or n) for n, spec in self.column_features().items()}
+        inputs = self._inputs()
+        return {name: inputs[name] for name in self.column_features()}
 
     def raw_targets(self) -> dict[str, RawColumn]:
         """Returns the graph input of every target, by target name."""
-        return {name: spec.raw(spec.column or name) for name, spec in self.targets.items()}
+        inputs = self._inputs()
+        return {name: inputs[name] for name in self.targets}
+
+    def _inputs(self) -> dict[str, RawColumn]:
+        declared = self.column_features() | self.targets
+        return named_inputs({n: spec.raw(spec.column or n) for n, spec in declared.items()})
 
     def of_windows(self, path: str) -> PipelineSpec:
         """Returns the declaration as it reads the table that its windows were cut into.

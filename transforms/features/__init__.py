@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from transforms.contract.kinds import is_user_kind, user_module
-from transforms.features import categorical, image, numeric, sequence, text
+from transforms.features import calendar_parts, categorical, image, numeric, sequence, text
 from transforms.requests import Fitted, Learnt, Request
 
 
@@ -30,6 +30,7 @@ class FeatureKind(Protocol):
 FEATURE_KINDS: dict[str, FeatureKind] = {
     "categorical": categorical,
     "numeric": numeric,
+    "datetime": calendar_parts,
     "text": text,
     "image": image,
     "sequence": sequence,

@@ -77,15 +77,24 @@ def test_weights_of_terms_are_for_what_can_use_them(declaration: Path) -> None:
     assert load(declaration, [weighted, "model={builder: 'own:build'}"]).model.has_user_code
 
 
-def test_a_column_is_a_list_or_none(declaration: Path) -> None:
-    tags = "features.tags={kind: categorical, column: country, length: 3}"
-    message = error_of(declaration, tags)
-    assert "received string and up to 3 x string by two declarations" in message
+def test_no_column_is_named_like_an_input_beside_another_one(declaration: Path) -> None:
+    message = error_of(
+        declaration,
+        "features.area={kind: numeric, column: country}",
+        "features.other={kind: categorical, column: 'country:float32'}",
+    )
+    assert "@" not in message
+    assert (
+        "features: expected one source for the model's input 'country:float32', "
+        "received the columns country and country:float32" in message
+    )
 
 
-def test_one_column_has_one_type(declaration: Path) -> None:
-    message = error_of(declaration, "features.area={kind: numeric, column: country}")
-    assert "one type for column 'country'" in message
+def test_a_time_has_a_threshold_if_its_trend_is_stored(declaration: Path) -> None:
+    threshold = "transform.drift.features.at=0.5"
+    load(declaration, ["features.at={kind: datetime}", threshold])
+    message = error_of(declaration, "features.at={kind: datetime, parts: [time_of_day]}", threshold)
+    assert "received 'at', which has no statistics" in message
 
 
 def test_noise_alone_makes_no_pipeline(declaration: Path) -> None:

@@ -39,6 +39,15 @@ def test_png_storage_is_asked_of_pictures_with_alpha(declaration: Path) -> None:
             "features.x: expected clip only with scale z_score or log, received clip 3.0 "
             "with scale quantile",
         ),
+        (
+            "features.x={kind: datetime, parts: [trend, trend]}",
+            "features.x: expected parts that differ, received trend, trend",
+        ),
+        (
+            "features.x={kind: datetime, parts: [hour]}",
+            "features.x.parts.0: expected 'time_of_day'",
+        ),
+        ("features.x={kind: datetime, parts: []}", "features.x.parts: expected"),
         ("features.x={kind: numeric, clip: 0}", "features.x.clip: expected greater than 0"),
         ("features.x={kind: text, weights: bm25}", "features.x.weights: expected 'tf_idf'"),
         (
