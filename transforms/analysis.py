@@ -29,7 +29,13 @@ from transforms.features import feature_kind, noise
 from transforms.graph import TransformGraph
 from transforms.partition_statistics import count_partitions, statistics_of
 from transforms.reference import write_reference
-from transforms.statistics import freeze, read_learnt, read_moments, statistics_folder
+from transforms.statistics import (
+    freeze,
+    read_learnt,
+    read_moments,
+    read_scales,
+    statistics_folder,
+)
 from transforms.targets import TARGET_KINDS
 
 
@@ -67,8 +73,8 @@ def _base(job: TransformJob) -> Path | None:
 
 def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> TransformManifest:
     pipeline = job.pipeline
-    moments = read_moments(statistics)
-    learnt = {name: read_learnt(statistics, name, moments) for name in pipeline.targets}
+    moments, scales = read_moments(statistics), read_scales(statistics)
+    learnt = {name: read_learnt(statistics, name, moments, scales) for name in pipeline.targets}
     return TransformManifest(
         fingerprint=job.transform,
         declaration=pipeline.data_fingerprint(),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import tensorflow as tf
+
+from transforms.contract.manifest import TargetStatistics
+from transforms.contract.targets import NumberScale
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,17 @@ class MomentsRequest:
     def names(self) -> tuple[str, ...]:
         """Whose moments these are."""
         return self.members or (self.name,)
+
+
+@dataclass(frozen=True)
+class ScaleRequest(MomentsRequest):
+    """The scale that a target's numbers are learnt on, and their moments.
+
+    Attributes:
+        declared: What it is declared to be; None leaves it to the training rows.
+    """
+
+    declared: NumberScale | None = None
 
 
 @dataclass(frozen=True)
@@ -90,15 +104,13 @@ class Learnt:
         terms: The vocabulary, in the order of the file; one placeholder if it is empty.
         counts: How often the analysis met each term.
         rows: Training rows with a value, for a name that asked for moments.
-        mean: Of each column, for a name that asked for moments.
-        deviation: Their standard deviations, likewise.
+        scale: What its numbers are learnt on, for a name that asked for it.
     """
 
     terms: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
     rows: int = 0
-    mean: tuple[float, ...] = ()
-    deviation: tuple[float, ...] = ()
+    scale: TargetStatistics = field(default_factory=TargetStatistics)
 
 
 @dataclass(frozen=True)
@@ -109,8 +121,10 @@ class Fitted:
         vocabularies: The path of the vocabulary file, for `tft.apply_vocabulary`.
         moments: The moments.
         quantiles: The boundaries between the parts, float32 [width, parts - 1].
+        scales: The scales that targets are learnt on.
     """
 
     vocabularies: Mapping[str, str]
     moments: Mapping[str, Moments]
     quantiles: Mapping[str, tf.Tensor]
+    scales: Mapping[str, TargetStatistics] = field(default_factory=dict)

@@ -10,20 +10,24 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import TypeAdapter
 
 from transforms.accumulators import Accumulated
+from transforms.contract.manifest import TargetStatistics
 from transforms.contract.workspace import write_atomic
 from transforms.requests import (
     Learnt,
     MomentsRequest,
     QuantilesRequest,
     Request,
+    ScaleRequest,
     VocabularyRequest,
 )
+from transforms.scales import divisors, target_scale
 
 NO_TERM = b"\x00"  # the only line of an empty vocabulary, as a lookup table needs one
 _LINE_BREAK = "[\n\r]"  # a vocabulary file has one term a line, so that such a term is unknown
-_SMALLEST_DEVIATION = 1e-12  # below it a column is constant, and is divided by 1 instead
+_SCALES = TypeAdapter(dict[str, TargetStatistics])
 _NO_ROWS = 6  # sums of a column, all zero
 
 
@@ -35,7 +39,7 @@ def statistics_folder(transform: Path) -> Path:
 def freeze(
     requests: Iterable[Request], total: Accumulated, folder: Path, *, base: Path | None = None
 ) -> None:
-    """Writes the answer to every request: vocabularies, moments and quantiles.
+    """Writes the answer to every request: vocabularies, moments, quantiles and scales.
 
     Args:
         requests: What the kinds ask for; their tensors are not looked at.
@@ -45,6 +49,7 @@ def freeze(
     """
     moments: dict[str, Any] = {}
     quantiles: dict[str, Any] = {}
+    scales: dict[str, TargetStatistics] = {}
     for request in requests:
         match request:
             case VocabularyRequest():
@@ -54,12 +59,17 @@ def freeze(
                 width = _width(request)
                 for name in request.names:
                     moments[name] = _finished(total.moments.get(name), width)
+                if isinstance(request, ScaleRequest):
+                    name = request.name
+                    sample = total.sample.columns.get(name, np.zeros((0, width), np.float32))
+                    scales[name] = target_scale(request.declared, moments[name], sample)
             case QuantilesRequest():
                 for name in request.names:
                     found = total.quantiles(name, request.parts, _width(request))
                     quantiles[name] = found.tolist()
     write_atomic(_moments_path(folder), json.dumps(moments))
     write_atomic(_quantiles_path(folder), json.dumps(quantiles))
+    write_atomic(_scales_path(folder), _SCALES.dump_json(scales).decode())
 
 
 def vocabulary_path(folder: Path, name: str) -> Path:
@@ -93,8 +103,16 @@ def read_quantiles(folder: Path) -> dict[str, list[list[float]]]:
     return dict(json.loads(_quantiles_path(folder).read_text()))
 
 
+def read_scales(folder: Path) -> dict[str, TargetStatistics]:
+    """Returns the scale of every target of numbers."""
+    return _SCALES.validate_json(_scales_path(folder).read_bytes())
+
+
 def read_learnt(
-    folder: Path, name: str, moments: Mapping[str, Mapping[str, list[float]]]
+    folder: Path,
+    name: str,
+    moments: Mapping[str, Mapping[str, list[float]]],
+    scales: Mapping[str, TargetStatistics] | None = None,
 ) -> Learnt:
     """Returns what is known of one name; nothing if it asked for nothing.
 
@@ -102,19 +120,14 @@ def read_learnt(
         folder: Where the statistics lie.
         name: The feature or target.
         moments: What `read_moments` returns: one file has those of all names.
+        scales: What `read_scales` returns, likewise; a feature has none.
     """
     terms = tuple(term.decode() for term in read_terms(folder, name))
     counts = read_counts(folder, name)
     if name not in moments:
         return Learnt(terms, counts)
-    column = moments[name]
-    return Learnt(
-        terms,
-        counts,
-        rows=int(max(column["count"])),
-        mean=tuple(column["mean"]),
-        deviation=tuple(column["deviation"]),
-    )
+    rows = int(max(moments[name]["count"]))
+    return Learnt(terms, counts, rows, (scales or {}).get(name, TargetStatistics()))
 
 
 def _counts_path(folder: Path, name: str) -> Path:
@@ -127,6 +140,10 @@ def _moments_path(folder: Path) -> Path:
 
 def _quantiles_path(folder: Path) -> Path:
     return folder / "quantiles.json"
+
+
+def _scales_path(folder: Path) -> Path:
+    return folder / "scales.json"
 
 
 def _width(request: MomentsRequest | QuantilesRequest) -> int:
@@ -168,12 +185,11 @@ def _lines(terms: pa.ChunkedArray) -> bytes:
 def _finished(sums: np.ndarray | None, width: int) -> dict[str, list[float]]:
     count, mean, squares, low, high, missing = np.zeros((_NO_ROWS, width)) if sums is None else sums
     deviation = np.sqrt(np.divide(squares, count, out=np.zeros(width), where=count > 0))
-    deviation[deviation < _SMALLEST_DEVIATION] = 1.0
     rows = {
         "count": count,
         "missing": missing,
         "mean": mean,
-        "deviation": deviation,
+        "deviation": divisors(deviation),
         "minimum": np.where(count > 0, low, 0.0),
         "maximum": np.where(count > 0, high, 0.0),
     }

@@ -13,6 +13,7 @@ from transforms.contract.encoders import BagOfWordsEncoder, Encoder, SharedEncod
 from transforms.contract.features import FeatureSpec, Image, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.kinds import Feature, is_user_kind, user_code
+from transforms.contract.metrics import metric_of
 from transforms.contract.model import Gate, GateSpec, ModelSpec, RegistrySpec, TrainingSpec
 from transforms.contract.schedule import ScheduleSpec
 from transforms.contract.source import (
@@ -34,10 +35,16 @@ ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length
 TRANSFORM_VERSION = 1
 
 # Fields of a target that shape the training but not the shards.
-_TRAINING_FIELDS = {"loss", "loss_weight", "metrics", "class_weights", "activation"}
+_TRAINING_FIELDS = {
+    "loss",
+    "loss_weight",
+    "metrics",
+    "class_weights",
+    "label_smoothing",
+    "activation",
+}
 # Fields of the training that say where it runs: moving it must not make another model.
 _PLACE_FIELDS = {"dispatch"}
-LOWER_IS_BETTER = {"mae", "mse", "rmse", "loss"}
 
 
 class PipelineSpec(Spec):
@@ -196,5 +203,4 @@ def _code(features: Mapping[str, Any], *parts: str) -> dict[str, Any]:
 
 def is_better(metric: str, value: float, reference: float) -> bool:
     """Returns whether a metric's value beats the reference, by the metric's own direction."""
-    lower = metric.rsplit("_", 1)[-1] in LOWER_IS_BETTER
-    return value < reference if lower else value > reference
+    return value < reference if metric_of(metric).lower_is_better else value > reference
