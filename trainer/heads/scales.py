@@ -36,7 +36,7 @@ def in_unit(statistics: TargetStatistics, values: np.ndarray) -> np.ndarray:
     """
     stored = values.astype(np.float64)
     offset = 0.0 if statistics.curve == "quantile" else np.array(statistics.mean) / statistics.scale
-    error = _STORED_ERROR * (1 + np.abs(stored) + np.abs(offset))
+    error = _STORED_ERROR * (np.abs(stored) + np.abs(offset))
     below, numbers, above = (
         _in_unit(statistics, tf.constant(near)).numpy()
         for near in (stored - error, stored, stored + error)

@@ -106,7 +106,7 @@ class NumericTarget(TargetSpec):
             "log" is sign(x) * log(1 + |x|), then "z_score"; "quantile" is the standard normal score
             of the number's rank among the training rows; "none" is the number. Without one it is
             "log" for all of a target if none of its training rows' numbers is negative, their
-            skewness is above 1 beyond chance, and the log at least halves it; else "z_score".
+            skewness is above 1 beyond chance, and the log takes two thirds of it; else "z_score".
             What "log" predicts stays within twice the training rows' range of logs, and what
             "quantile" predicts within their range.
         metrics: Over all numbers together. "mape" is a fraction, and leaves out numbers that are 0.
