@@ -16,7 +16,7 @@ SMALLEST_DEVIATION = 1e-12  # below it a column is constant, and is divided by 1
 # "Highly skewed" begins here: Bulmer, "Principles of Statistics", 1979.
 _HIGHLY_SKEWED = 1.0
 # A log that leaves more than this share of the skewness bends the numbers and does not even them:
-# of an exponential distribution with a large mean it leaves -1.14 of 2, of a log-normal one nothing.
+# of an exponential distribution with a large mean it leaves -1.14 of 2, of a log-normal one none.
 _LEFT_BY_LOG = 1 / 3
 _QUANTILES = 100  # as many as a numeric feature's, by default
 

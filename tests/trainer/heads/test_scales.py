@@ -118,8 +118,8 @@ def test_the_score_of_a_rank_is_that_of_a_normal_number() -> None:
     learnt = encoded(scale_of("quantile", numbers), numbers)
     assert abs(learnt.mean()) < 0.01
     assert learnt.std() == pytest.approx(1, abs=0.02)
-    # Ranks of 1 %, 50 % and 84.13 %.
-    assert learnt[[9, 499, 841], 0] == pytest.approx([-2.326, 0.0, 1.0], abs=0.01)
+    # Ranks of 10 %, 50 % and 84.13 %.
+    assert learnt[[99, 499, 841], 0] == pytest.approx([-1.282, 0.0, 1.0], abs=0.01)
 
 
 def test_equal_numbers_have_the_score_of_their_middle_rank() -> None:
