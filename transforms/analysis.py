@@ -43,8 +43,8 @@ def analyze(text: str) -> dict[str, Any]:
     """Runs a `TransformJob` given as JSON: analyzes its partitions and commits the transform.
 
     Returns:
-        The analyzed training rows, the number of partitions that were read for it, and the seconds
-        that it took.
+        The analyzed training rows, the number of partitions that were read for it, the targets that
+        are learnt on a log scale, and the seconds that it took.
 
     Raises:
         BraidError: A file cannot be read, or the training rows cannot make a model.
@@ -64,7 +64,13 @@ def analyze(text: str) -> dict[str, Any]:
         tf.saved_model.save(TransformGraph(job.pipeline, statistics), str(folder / "graph"))
         write_atomic(folder / "transform.json", manifest.model_dump_json(indent=1))
     seconds = time.monotonic() - started
-    return {"rows": manifest.rows, "partitions": read.partitions, "seconds": seconds}
+    logs = [name for name, target in manifest.targets.items() if target.curve == "log"]
+    return {
+        "rows": manifest.rows,
+        "partitions": read.partitions,
+        "logs": logs,
+        "seconds": seconds,
+    }
 
 
 def _base(job: TransformJob) -> Path | None:
