@@ -20,6 +20,7 @@ from PIL import Image
 
 from flows.record import RunRecord
 from transforms.contract.drift import JudgedDrift
+from transforms.contract.metrics import metric_of
 from transforms.contract.source import SPLITS
 
 EVALUATION_FILE = "evaluation.json"
@@ -113,7 +114,7 @@ def _shares(metrics: dict[str, float]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():
         split, _, metric = name.partition("_")
-        if metric.rsplit("_", 1)[-1] in ("auc", "precision", "recall", "accuracy", "iou", "dice"):
+        if metric_of(metric).is_share:
             found.setdefault(metric, {})[split] = value
     return found
 

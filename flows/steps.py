@@ -61,6 +61,8 @@ def analyze(session: Session) -> None:
     result = session.run_child("transforms", "analyze", session.transform_job(session.partitions))
     read, parts = int(result["partitions"]), len(session.partitions)
     note = f"training rows only; reads {read} of {parts} partitions"
+    if result["logs"]:
+        note += f"; {', '.join(result['logs'])} on a log scale"
     step = rows_step("analyze", watch, result, note)
     session.finish(step, rows_text(step))
 

@@ -19,6 +19,7 @@ SIDE = 32  # pixels: the least that the backbones take
 
 _SENTENCES = ("a good flat", "Bad, noisy; dark", "good light", "a flat", "far")
 _NUMBERS = (3.0, -1.0, 4.0, 1.5, -5.0, 9.0, 2.5)
+_HOLDINGS = (2.0, 5.0, 9.0, 14.0, 22.0, 37.0, 60.0, 150.0, 400.0, 1_100.0, 4_000.0)
 _SERIES = tuple([float(i % 5 + step) for step in range(6)] for i in range(7))
 _PAIRS = tuple([[float(i % 5), float(step)] for step in range(6)] for i in range(7))
 
@@ -176,8 +177,24 @@ TARGETS = (
         type_=pa.list_(pa.string()),
     ),
     Case("price", {"kind": "numeric"}, _NUMBERS, ((math.inf, "not_finite"),)),
+    *(
+        Case(f"price_{scale}", {"kind": "numeric", "scale": scale}, _NUMBERS)
+        for scale in ("z_score", "log", "quantile", "none")
+    ),
+    # So skewed that the log is proposed.
+    Case("income", {"kind": "numeric"}, (*_HOLDINGS, 30_000.0)),
     Case("pair", {"kind": "numeric", "length": 2}, ([1.0, 2.0], [3.0, 5.0])),
+    Case(
+        "pair_quantile",
+        {"kind": "numeric", "length": 2, "scale": "quantile"},
+        ([1.0, 0.0], [3.0, 500.0], [2.0, 500.0]),
+    ),
     Case("ahead", {"kind": "sequence", "length": 6}, _SERIES),
+    Case(
+        "pairs_log",
+        {"kind": "sequence", "length": 6, "channels": 2, "scale": "log"},
+        _PAIRS,
+    ),
     Case(
         "mask",
         {"kind": "image", "content": "binary_mask", "height": 8, "width": 8},

@@ -59,6 +59,13 @@ class Transformed:
     job: TransformJob
     manifest: ShardManifest
 
+    def frozen(self) -> TransformManifest:
+        """Returns the manifest of the transform."""
+        manifest = self.job.folders().read_transform(self.job.transform)
+        if manifest is None:
+            raise FileNotFoundError(self.job.transform)
+        return manifest
+
     def train_job(self, folder: Path, **model: Any) -> TrainJob:
         """Returns the job of a model of some of the cases."""
         document = self.pipeline.model_dump(mode="json")

@@ -24,6 +24,7 @@ from tests.conformance import (
 from tests.jobs import output_of
 from trainer.evaluation import evaluate
 from trainer.export import export, forward, parse_examples
+from trainer.heads import head_of
 from trainer.layout import EXPORT_FOLDER
 from trainer.serving import check, load
 from trainer.shards import shard_files
@@ -82,6 +83,23 @@ def test_shards_hold_what_the_declaration_says(case: Case, transformed, test_row
     assert padded or np.isfinite(values).all()
     if feature.has_indicator:
         assert inputs[f"{case.name}__missing"].numpy().tolist() == [0.0] * 6 + [1.0]
+
+
+@pytest.mark.parametrize(
+    ("target", "curve"), [("price", "linear"), ("income", "log"), ("price_quantile", "quantile")]
+)
+def test_a_target_is_learnt_on_its_scale_and_served_in_its_unit(
+    target: str, curve: str, transformed, test_rows
+) -> None:
+    statistics = transformed.frozen().targets[target]
+    assert statistics.curve == curve
+    head = head_of(transformed.pipeline.targets[target])
+    (case,) = (case for case in TARGETS if case.name == target)
+    learnt = test_rows[1][target]
+    expected = [case.values[i % len(case.values)] for i in range(ROWS - 6, ROWS)] + [case.values[0]]
+    assert np.abs(learnt).max() < 4
+    found = head.serve(target, statistics, learnt)[target].numpy()
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
 def test_shards_and_serving_agree_on_every_feature(transformed, test_rows, tmp_path) -> None:

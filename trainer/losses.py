@@ -33,6 +33,13 @@ def crossentropy_dice(truth: Any, prediction: Any) -> Any:
     return keras.ops.mean(losses, axis=inner) + dice(truth, prediction)
 
 
+def smoothed_crossentropy(truth: Any, prediction: Any, label_smoothing: float) -> Any:
+    """Returns the cross-entropy of class ids [B, 1] that share with all classes alike, [B]."""
+    one_hot_BC = keras.ops.one_hot(keras.ops.reshape(truth, (-1,)), prediction.shape[-1])
+    crossentropy = keras.losses.categorical_crossentropy
+    return crossentropy(one_hot_BC, prediction, label_smoothing=label_smoothing)
+
+
 # From truth and prediction, [B, ...] each, to losses [B] or [B, ...]. "focal" is Lin et al., "Focal
 # Loss for Dense Object Detection", 2017.
 LOSSES: dict[str, Callable[[Any, Any], Any]] = {
@@ -46,6 +53,14 @@ LOSSES: dict[str, Callable[[Any, Any], Any]] = {
     "crossentropy_dice": crossentropy_dice,
 }
 
+# Those of them that take `label_smoothing` too: Szegedy et al., "Rethinking the Inception
+# Architecture for Computer Vision", 2016.
+SMOOTHED: dict[str, Callable[..., Any]] = {
+    "binary_crossentropy": keras.losses.binary_crossentropy,
+    "focal": keras.losses.binary_focal_crossentropy,
+    "crossentropy": smoothed_crossentropy,
+}
+
 # Those of them whose target is a measured value and not a class.
 REGRESSION_LOSSES = frozenset({"mse", "mae", "huber"})
 
@@ -56,18 +71,24 @@ class RowLoss(keras.losses.Loss):  # type: ignore[misc]
 
     Args:
         loss: Its name in `LOSSES`.
+        label_smoothing: How much of a label goes to all classes alike, for a loss in `SMOOTHED`.
     """
 
-    def __init__(self, loss: str, **options: Any) -> None:
+    def __init__(self, loss: str, label_smoothing: float = 0.0, **options: Any) -> None:
         super().__init__(**{"name": loss, **options})
         self.loss = loss
+        self.label_smoothing = label_smoothing
 
     def call(self, truth: Any, prediction: Any) -> Any:
         """Returns the losses of the rows, [B]."""
-        losses = LOSSES[self.loss](truth, prediction)
+        if self.label_smoothing:
+            smoothed = SMOOTHED[self.loss]
+            losses = smoothed(truth, prediction, label_smoothing=self.label_smoothing)
+        else:
+            losses = LOSSES[self.loss](truth, prediction)
         inner = tuple(range(1, len(losses.shape)))
         return keras.ops.mean(losses, axis=inner) if inner else losses
 
     def get_config(self) -> dict[str, Any]:
         """Returns what makes the loss again."""
-        return {**super().get_config(), "loss": self.loss}
+        return {**super().get_config(), "loss": self.loss, "label_smoothing": self.label_smoothing}

@@ -7,15 +7,15 @@ numbers in the column's own unit [B, ...]. Truths are as the shards have them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import keras
 import numpy as np
 
 from trainer.heads import head_of
+from trainer.scores import Score
 from transforms.contract.manifest import TargetStatistics, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import Binary, Multiclass, Multilabel, Target
+from transforms.contract.targets import Target
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -25,16 +25,12 @@ class TargetScores:
     """What one target's predictions have added up to.
 
     Attributes:
-        metrics: The Keras metrics by their declared names.
-        weight: Rows with a label.
-        loss: The sum of their losses.
-        classes: The ids of the labels seen, for metrics that want more than one.
+        metrics: The metrics by their declared names.
+        loss: The sum of the losses of the rows with a label.
     """
 
-    metrics: dict[str, keras.metrics.Metric]
-    weight: float = 0.0
+    metrics: dict[str, Score]
     loss: float = 0.0
-    classes: set[int] = field(default_factory=set)
 
 
 class SplitScores:
@@ -74,19 +70,16 @@ class SplitScores:
             prediction, truth = predictions[name][kept], truths[name][kept]
             if not len(truth):
                 continue
-            scores.weight += float(weights[name][kept].sum())
             scores.loss += row_loss_sum(target, statistics, prediction, truth)
-            if isinstance(target, Binary | Multiclass | Multilabel):
-                scores.classes |= set(np.unique(truth).astype(int).tolist())
             truth = head_of(target).in_unit(statistics, truth)
             for metric in scores.metrics.values():
-                metric.update_state(_columns(truth), _columns(prediction))
+                metric.update(truth, prediction)
 
     def results(self, split: str) -> dict[str, float]:
         """Returns the metrics by "<split>_<target>_<metric>", and "<split>_loss".
 
-        A target without a label gives none, nor does the AUC of a single class. The loss is given
-        if every declared target was predicted.
+        One that is not defined on these rows is left out, such as the AUC of a single class, and
+        all of a target without a label. The loss is given if every declared target was predicted.
         """
         found: dict[str, float] = {}
         if self._rows and len(self._scores) == len(self._pipeline.targets):
@@ -94,17 +87,15 @@ class SplitScores:
             total = sum(targets[n].loss_weight * s.loss for n, s in self._scores.items())
             found[f"{split}_loss"] = total / self._rows
         for name, scores in self._scores.items():
-            for metric, value in scores.metrics.items():
-                undefined = metric == "auc" and len(scores.classes) < 2
-                if scores.weight and not undefined:
-                    found[f"{split}_{name}_{metric}"] = float(value.result())
+            results = {metric: score.result() for metric, score in scores.metrics.items()}
+            found |= {f"{split}_{name}_{m}": v for m, v in results.items() if v is not None}
         return found
 
 
 def row_loss_sum(
     target: Target, statistics: TargetStatistics, prediction: np.ndarray, truth: np.ndarray
 ) -> float:
-    """Returns the sum of the rows' losses, that of numbers on the standardized scale."""
+    """Returns the sum of the rows' losses, that of numbers on the scale that is learnt."""
     head = head_of(target)
     mean = head.loss(target)(_columns(truth), _columns(head.standardized(statistics, prediction)))
     return float(mean) * len(truth)

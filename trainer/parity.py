@@ -61,7 +61,7 @@ def largest_difference(
     for name, target in pipeline.targets.items():
         wanted = expected[name]
         received = head_of(target).predictions(name, served)
-        scale = np.asarray(manifest.targets[name].scale)
+        scale = np.asarray(manifest.targets[name].steepest())
         difference = np.abs(received - wanted) / (scale + np.abs(wanted))
         largest = float(difference.max())
         if not largest <= limit:  # so that NaN fails too

@@ -6,7 +6,7 @@ Every partition's statistics are a file of their own, so that only partitions wi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,7 @@ from transforms.features import feature_kind, noise
 from transforms.graph import TransformGraph
 from transforms.partition_statistics import count_partitions, statistics_of
 from transforms.reference import write_reference
-from transforms.requests import Learnt
-from transforms.statistics import (
-    freeze,
-    read_edges,
-    read_learnt,
-    read_moments,
-    statistics_folder,
-)
+from transforms.statistics import freeze, read_learnt, statistics_folder
 from transforms.targets import TARGET_KINDS
 
 
@@ -44,8 +37,8 @@ def analyze(text: str) -> dict[str, Any]:
     """Runs a `TransformJob` given as JSON: analyzes its partitions and commits the transform.
 
     Returns:
-        The analyzed training rows, the number of partitions that were read for it, and the seconds
-        that it took.
+        The analyzed training rows, the number of partitions that were read for it, the targets that
+        are learnt on a log scale, and the seconds that it took.
 
     Raises:
         BraidError: A file cannot be read, or the training rows cannot make a model.
@@ -65,7 +58,13 @@ def analyze(text: str) -> dict[str, Any]:
         tf.saved_model.save(TransformGraph(job.pipeline, statistics), str(folder / "graph"))
         write_atomic(folder / "transform.json", manifest.model_dump_json(indent=1))
     seconds = time.monotonic() - started
-    return {"rows": manifest.rows, "partitions": read.partitions, "seconds": seconds}
+    logs = [name for name, target in manifest.targets.items() if target.curve == "log"]
+    return {
+        "rows": manifest.rows,
+        "partitions": read.partitions,
+        "logs": logs,
+        "seconds": seconds,
+    }
 
 
 def _base(job: TransformJob) -> Path | None:
@@ -74,7 +73,7 @@ def _base(job: TransformJob) -> Path | None:
 
 def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> TransformManifest:
     pipeline = job.pipeline
-    learnt = _learnt(statistics, pipeline.targets)
+    learnt = read_learnt(statistics, pipeline.targets)
     return TransformManifest(
         fingerprint=job.transform,
         declaration=pipeline.data_fingerprint(),
@@ -95,7 +94,7 @@ def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> Transf
 
 
 def _stored(pipeline: PipelineSpec, statistics: Path) -> Iterator[StoredFeature]:
-    learnt = _learnt(statistics, [*pipeline.features, *pipeline.targets])
+    learnt = read_learnt(statistics, [*pipeline.features, *pipeline.targets])
     for name, feature in pipeline.features.items():
         if isinstance(feature, Noise):
             details = noise.drawn(feature)
@@ -109,11 +108,6 @@ def _stored(pipeline: PipelineSpec, statistics: Path) -> Iterator[StoredFeature]
         yield _stored_feature(name, "target", target, details)
         if "mask" in (target.missing, target.invalid):
             yield _flag(name + WEIGHT_SUFFIX, "weight", target.kind)
-
-
-def _learnt(statistics: Path, names: Iterable[str]) -> dict[str, Learnt]:
-    moments, edges = read_moments(statistics), read_edges(statistics)
-    return {name: read_learnt(statistics, name, moments, edges) for name in names}
 
 
 def _stored_feature(name: str, role: Any, spec: Any, details: dict[str, Any]) -> StoredFeature:

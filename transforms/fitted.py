@@ -20,7 +20,7 @@ from transforms.requests import (
     Request,
     VocabularyRequest,
 )
-from transforms.statistics import read_moments, read_quantiles, vocabulary_path
+from transforms.statistics import read_moments, read_quantiles, read_scales, vocabulary_path
 
 
 def fit(requests: Iterable[Request], folder: Path) -> Fitted:
@@ -48,6 +48,7 @@ def fit(requests: Iterable[Request], folder: Path) -> Fitted:
             for request in requests
             if isinstance(request, QuantilesRequest)
         },
+        scales=read_scales(folder),
     )
 
 

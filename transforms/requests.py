@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import tensorflow as tf
+
+from transforms.contract.manifest import TargetStatistics
+from transforms.contract.targets import NumberScale
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,17 @@ class MomentsRequest:
     def names(self) -> tuple[str, ...]:
         """Whose moments these are."""
         return self.members or (self.name,)
+
+
+@dataclass(frozen=True)
+class ScaleRequest(MomentsRequest):
+    """The scale that a target's numbers are learnt on, and their moments.
+
+    Attributes:
+        declared: What it is declared to be; None leaves it to the training rows.
+    """
+
+    declared: NumberScale | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +110,7 @@ class Learnt:
         maximum: Their largest values, likewise.
         edges: Of each column, likewise, rising values between which a piece of it lies: equally
             many rows to a piece, and equally many distinct values, of a sample of the rows.
+        scale: What its numbers are learnt on, for a name that asked for it.
     """
 
     terms: tuple[str, ...] = ()
@@ -106,6 +121,7 @@ class Learnt:
     minimum: tuple[float, ...] = ()
     maximum: tuple[float, ...] = ()
     edges: tuple[tuple[float, ...], ...] = ()
+    scale: TargetStatistics = field(default_factory=TargetStatistics)
 
 
 @dataclass(frozen=True)
@@ -116,8 +132,10 @@ class Fitted:
         vocabularies: The path of the vocabulary file, for `tft.apply_vocabulary`.
         moments: The moments.
         quantiles: The boundaries between the parts, float32 [width, parts - 1].
+        scales: The scales that targets are learnt on.
     """
 
     vocabularies: Mapping[str, str]
     moments: Mapping[str, Moments]
     quantiles: Mapping[str, tf.Tensor]
+    scales: Mapping[str, TargetStatistics] = field(default_factory=dict)

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import TypeAdapter
 
 from transforms.accumulators import Accumulated
+from transforms.contract.manifest import TargetStatistics
 from transforms.contract.workspace import write_atomic
 from transforms.pieces import edges_of_columns
 from transforms.requests import (
@@ -19,12 +21,14 @@ from transforms.requests import (
     MomentsRequest,
     QuantilesRequest,
     Request,
+    ScaleRequest,
     VocabularyRequest,
 )
+from transforms.scales import divisors, target_scale
 
 NO_TERM = b"\x00"  # the only line of an empty vocabulary, as a lookup table needs one
 _LINE_BREAK = "[\n\r]"  # a vocabulary file has one term a line, so that such a term is unknown
-_SMALLEST_DEVIATION = 1e-12  # below it a column is constant, and is divided by 1 instead
+_SCALES = TypeAdapter(dict[str, TargetStatistics])
 _NO_ROWS = 6  # sums of a column, all zero
 
 
@@ -36,7 +40,7 @@ def statistics_folder(transform: Path) -> Path:
 def freeze(
     requests: Iterable[Request], total: Accumulated, folder: Path, *, base: Path | None = None
 ) -> None:
-    """Writes the answer to every request: vocabularies, moments and quantiles.
+    """Writes the answer to every request: vocabularies, moments, quantiles and scales.
 
     Args:
         requests: What the kinds ask for; their tensors are not looked at.
@@ -47,6 +51,7 @@ def freeze(
     moments: dict[str, Any] = {}
     quantiles: dict[str, Any] = {}
     edges: dict[str, Any] = {}
+    scales: dict[str, TargetStatistics] = {}
     for request in requests:
         match request:
             case VocabularyRequest():
@@ -57,6 +62,10 @@ def freeze(
                 for name in request.names:
                     moments[name] = _finished(total.moments.get(name), width)
                     edges[name] = edges_of_columns(total.sample.columns.get(name), width)
+                if isinstance(request, ScaleRequest):
+                    name = request.name
+                    sample = total.sample.columns.get(name, np.zeros((0, width), np.float32))
+                    scales[name] = target_scale(request.declared, moments[name], sample)
             case QuantilesRequest():
                 for name in request.names:
                     found = total.quantiles(name, request.parts, _width(request))
@@ -64,6 +73,7 @@ def freeze(
     write_atomic(_moments_path(folder), json.dumps(moments))
     write_atomic(_quantiles_path(folder), json.dumps(quantiles))
     write_atomic(_edges_path(folder), json.dumps(edges))
+    write_atomic(_scales_path(folder), _SCALES.dump_json(scales).decode())
 
 
 def vocabulary_path(folder: Path, name: str) -> Path:
@@ -102,35 +112,36 @@ def read_edges(folder: Path) -> dict[str, list[list[float]]]:
     return dict(json.loads(_edges_path(folder).read_text()))
 
 
-def read_learnt(
-    folder: Path,
-    name: str,
-    moments: Mapping[str, Mapping[str, list[float]]],
-    edges: Mapping[str, list[list[float]]],
-) -> Learnt:
-    """Returns what is known of one name; nothing if it asked for nothing.
+def read_scales(folder: Path) -> dict[str, TargetStatistics]:
+    """Returns the scale of every target of numbers."""
+    return _SCALES.validate_json(_scales_path(folder).read_bytes())
+
+
+def read_learnt(folder: Path, names: Iterable[str]) -> dict[str, Learnt]:
+    """Returns what is known of each name; nothing of one that asked for nothing.
 
     Args:
         folder: Where the statistics lie.
-        name: The feature or target.
-        moments: What `read_moments` returns: one file has those of all names.
-        edges: What `read_edges` returns, likewise.
+        names: Features and targets.
     """
-    terms = tuple(term.decode() for term in read_terms(folder, name))
-    counts = read_counts(folder, name)
-    if name not in moments:
-        return Learnt(terms, counts)
-    column = moments[name]
-    return Learnt(
-        terms,
-        counts,
-        rows=int(max(column["count"])),
-        mean=tuple(column["mean"]),
-        deviation=tuple(column["deviation"]),
-        minimum=tuple(column["minimum"]),
-        maximum=tuple(column["maximum"]),
-        edges=tuple(tuple(values) for values in edges[name]),
-    )
+    moments, edges, scales = read_moments(folder), read_edges(folder), read_scales(folder)
+    return {
+        name: Learnt(
+            terms=tuple(term.decode() for term in read_terms(folder, name)),
+            counts=read_counts(folder, name),
+            **_numbers(moments[name], edges[name]) if name in moments else {},
+            scale=scales.get(name, TargetStatistics()),
+        )
+        for name in names
+    }
+
+
+def _numbers(column: Mapping[str, list[float]], edges: list[list[float]]) -> dict[str, Any]:
+    return {
+        "rows": int(max(column["count"])),
+        **{key: tuple(column[key]) for key in ("mean", "deviation", "minimum", "maximum")},
+        "edges": tuple(tuple(values) for values in edges),
+    }
 
 
 def _counts_path(folder: Path, name: str) -> Path:
@@ -147,6 +158,10 @@ def _quantiles_path(folder: Path) -> Path:
 
 def _edges_path(folder: Path) -> Path:
     return folder / "edges.json"
+
+
+def _scales_path(folder: Path) -> Path:
+    return folder / "scales.json"
 
 
 def _width(request: MomentsRequest | QuantilesRequest) -> int:
@@ -188,12 +203,11 @@ def _lines(terms: pa.ChunkedArray) -> bytes:
 def _finished(sums: np.ndarray | None, width: int) -> dict[str, list[float]]:
     count, mean, squares, low, high, missing = np.zeros((_NO_ROWS, width)) if sums is None else sums
     deviation = np.sqrt(np.divide(squares, count, out=np.zeros(width), where=count > 0))
-    deviation[deviation < _SMALLEST_DEVIATION] = 1.0
     rows = {
         "count": count,
         "missing": missing,
         "mean": mean,
-        "deviation": deviation,
+        "deviation": divisors(deviation),
         "minimum": np.where(count > 0, low, 0.0),
         "maximum": np.where(count > 0, high, 0.0),
     }

@@ -11,7 +11,7 @@ import pytest
 from flows.backfill_record import BackfillRecord, write_backfill
 from flows.record import now
 from flows.session import Session
-from flows.steps import count_rows, transform_lock
+from flows.steps import analyze, count_rows, transform_lock
 from tests.sessions import session_of
 from transforms.contract.declaration import parse
 from transforms.contract.errors import BraidError
@@ -315,3 +315,13 @@ def test_windows_of_a_table_that_changed_go_unless_another_run_reads_them(worksp
         pass
     assert [path.exists() for path in folders] == [False, True, True]
     assert unknown.exists(), "no run of this pipeline cut it"
+
+
+def test_a_run_says_which_targets_are_learnt_on_a_log_scale(workspace, monkeypatch) -> None:
+    session = _session(workspace, DAY_1)
+    result = {"rows": 9, "partitions": 1, "seconds": 0.5, "logs": ["price", "rent"]}
+    monkeypatch.setattr(session, "run_child", lambda *_: result)
+    analyze(session)
+    step = session.record.step("analyze")
+    assert step is not None
+    assert step.note.endswith("reads 1 of 1 partitions; price, rent on a log scale")

@@ -60,7 +60,7 @@ def test_every_metric_by_hand(pipeline, manifest):
     assert found["test_sold_accuracy"] == pytest.approx(0.5)
     assert found["test_sold_precision"] == pytest.approx(0.5)
     assert found["test_sold_recall"] == pytest.approx(0.5)
-    assert found["test_sold_auc"] == pytest.approx(0.75, abs=1e-3)
+    assert found["test_sold_auc"] == pytest.approx(0.75)
     assert found["test_group_accuracy"] == pytest.approx(0.5)
     assert found["test_group_top_3_accuracy"] == pytest.approx(1.0)
     assert found["test_cost_mae"] == pytest.approx((0 + 10 + 20) / 3)
@@ -87,6 +87,20 @@ def test_a_target_without_labels_gives_no_metric(pipeline, manifest):
     found = scores_of(pipeline, manifest, masked)
     assert not [name for name in found if "group" in name]
     assert "test_sold_auc" in found
+
+
+def test_numbers_of_a_log_scale_are_measured_in_their_unit_and_their_loss_on_the_scale(pipeline):
+    statistics = TargetStatistics(
+        mean=(2.0,), scale=(0.5,), curve="log", knots=((0.0, 99.0),), scores=((-4.0, 5.2),)
+    )
+    manifest = manifest_of(pipeline_of()).model_copy(update={"targets": {"cost": statistics}})
+    scores = SplitScores(pipeline_of(targets={"cost": {"kind": "numeric"}}), manifest, {"cost"})
+    truth = np.array([-4.0, 2.0], np.float32)  # 0 and exp(3) - 1
+    predicted = np.array([0.0, math.expm1(4.0)], np.float32)
+    scores.update({"cost": predicted}, {"cost": truth}, {"cost": np.ones(2, np.float32)})
+    found = scores.results("test")
+    assert found["test_cost_mae"] == pytest.approx((math.exp(4) - math.exp(3)) / 2, rel=1e-5)
+    assert found["test_loss"] == pytest.approx((0 + 2**2) / 2, rel=1e-5)
 
 
 def test_an_auc_of_one_class_is_not_given(pipeline, manifest):

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from trainer.heads.head import Head
 from trainer.losses import RowLoss
+from trainer.scores import (
+    Counted,
+    Mean,
+    Ranked,
+    agrees,
+    average_precision,
+    binary_log_loss,
+    f1,
+    precision,
+    recall,
+    roc_auc,
+)
 from transforms.contract.manifest import TargetStatistics
-
-# Finer than Keras's 200: near a threshold of the gate, 200 bins are off by a thousandth.
-AUC_THRESHOLDS = 1000
 
 
 def serve(name: str, statistics: TargetStatistics, output_B1: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -31,12 +39,16 @@ HEAD = Head(
     shape=lambda _spec, _stored: (1,),
     activation=lambda _spec: "sigmoid",
     loss=lambda spec: RowLoss(spec.loss),
+    smoothed_loss=lambda spec: RowLoss(spec.loss, spec.label_smoothing),
     serve=serve,
     predictions=predictions,
     metrics={
-        "auc": lambda _spec: keras.metrics.AUC(num_thresholds=AUC_THRESHOLDS),
-        "precision": lambda _spec: keras.metrics.Precision(),
-        "recall": lambda _spec: keras.metrics.Recall(),
-        "accuracy": lambda _spec: keras.metrics.BinaryAccuracy(),
+        "auc": lambda _spec: Ranked(roc_auc),
+        "average_precision": lambda _spec: Ranked(average_precision),
+        "precision": lambda _spec: Counted(precision),
+        "recall": lambda _spec: Counted(recall),
+        "f1": lambda _spec: Counted(f1),
+        "accuracy": lambda _spec: Mean(agrees),
+        "log_loss": lambda _spec: Mean(binary_log_loss),
     },
 )

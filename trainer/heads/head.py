@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.scores import Score
 from transforms.contract.manifest import StoredFeature, TargetStatistics
 
 Served = Mapping[str, Any]
@@ -35,6 +36,7 @@ class Head:
         in_unit: Stored truths as metrics take them.
         standardized: Predictions back on the scale that the loss is computed on.
         metrics: The metric of every declared name.
+        smoothed_loss: The loss with the declared `label_smoothing`, of a kind that has it.
     """
 
     shape: Callable[[Any, StoredFeature], tuple[int, ...]]
@@ -42,9 +44,14 @@ class Head:
     loss: Callable[[Any], keras.losses.Loss]
     serve: Callable[[str, TargetStatistics, tf.Tensor], dict[str, tf.Tensor]]
     predictions: Callable[[str, Served], Any]
-    metrics: Mapping[str, Callable[[Any], keras.metrics.Metric]]
+    metrics: Mapping[str, Callable[[Any], Score]]
     in_unit: Callable[[TargetStatistics, np.ndarray], np.ndarray] = unchanged
     standardized: Callable[[TargetStatistics, np.ndarray], np.ndarray] = unchanged
+    smoothed_loss: Callable[[Any], keras.losses.Loss] | None = None
+
+    def training_loss(self, spec: Any) -> keras.losses.Loss:
+        """Returns the loss that is minimized; evaluations, on plain labels, take `loss`."""
+        return (self.smoothed_loss or self.loss)(spec)
 
     def build(
         self, name: str, spec: Any, stored: StoredFeature, x_BD: keras.KerasTensor

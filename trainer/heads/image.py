@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from trainer.heads.head import Head, Served
@@ -60,6 +61,27 @@ class Psnr(keras.metrics.MeanSquaredError):  # type: ignore[misc]
         return -10 * keras.ops.log10(error)
 
 
+class OfPixels:
+    """A Keras metric of all pixels as a `Score`.
+
+    Args:
+        metric: The metric.
+    """
+
+    def __init__(self, metric: keras.metrics.Metric) -> None:
+        self._metric = metric
+        self._has_rows = False
+
+    def update(self, truth: np.ndarray, prediction: np.ndarray) -> None:
+        """Adds rows of pictures, [B, H, W, C]."""
+        self._metric.update_state(truth, prediction)
+        self._has_rows |= len(truth) > 0
+
+    def result(self) -> float | None:
+        """Returns the metric; None without rows."""
+        return float(self._metric.result()) if self._has_rows else None
+
+
 def stored_shape(spec: Any, stored: StoredFeature) -> tuple[int, ...]:
     """Returns the stored picture's shape."""
     del spec
@@ -108,9 +130,9 @@ _of_pixels = partial(
 BINARY_MASK = _of_pixels(
     activation=lambda _spec: "sigmoid",
     metrics={
-        "iou": lambda _spec: keras.metrics.BinaryIoU(target_class_ids=[1]),
-        "dice": lambda _spec: Dice(),
-        "accuracy": lambda _spec: keras.metrics.BinaryAccuracy(),
+        "iou": lambda _spec: OfPixels(keras.metrics.BinaryIoU(target_class_ids=[1])),
+        "dice": lambda _spec: OfPixels(Dice()),
+        "accuracy": lambda _spec: OfPixels(keras.metrics.BinaryAccuracy()),
     },
 )
 
@@ -121,16 +143,16 @@ CLASS_MASK = Head(
     serve=serve_classes,
     predictions=class_predictions,
     metrics={
-        "mean_iou": lambda spec: keras.metrics.MeanIoU(spec.classes, sparse_y_pred=False),
-        "accuracy": lambda _spec: keras.metrics.SparseCategoricalAccuracy(),
+        "mean_iou": lambda spec: OfPixels(keras.metrics.MeanIoU(spec.classes, sparse_y_pred=False)),
+        "accuracy": lambda _spec: OfPixels(keras.metrics.SparseCategoricalAccuracy()),
     },
 )
 
 CONTINUOUS = _of_pixels(
     activation=lambda spec: spec.activation,
     metrics={
-        "mae": lambda _spec: keras.metrics.MeanAbsoluteError(),
-        "mse": lambda _spec: keras.metrics.MeanSquaredError(),
-        "psnr": lambda _spec: Psnr(),
+        "mae": lambda _spec: OfPixels(keras.metrics.MeanAbsoluteError()),
+        "mse": lambda _spec: OfPixels(keras.metrics.MeanSquaredError()),
+        "psnr": lambda _spec: OfPixels(Psnr()),
     },
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from trainer.heads.head import Head
 from trainer.losses import RowLoss
+from trainer.scores import MacroF1, Mean, class_log_loss, is_among
 from transforms.contract.manifest import PROBABILITIES_SUFFIX, StoredFeature, TargetStatistics
 from transforms.contract.targets import TargetSpec
 
@@ -37,10 +37,14 @@ HEAD = Head(
     shape=shape,
     activation=lambda _spec: "softmax",
     loss=lambda _spec: RowLoss("crossentropy"),
+    smoothed_loss=lambda spec: RowLoss("crossentropy", spec.label_smoothing),
     serve=serve,
     predictions=predictions,
     metrics={
-        "accuracy": lambda _spec: keras.metrics.SparseCategoricalAccuracy(),
-        "top_3_accuracy": lambda _spec: keras.metrics.SparseTopKCategoricalAccuracy(k=3),
+        "accuracy": lambda _spec: Mean(is_among(1)),
+        "top_3_accuracy": lambda _spec: Mean(is_among(3)),
+        "top_5_accuracy": lambda _spec: Mean(is_among(5)),
+        "f1": lambda _spec: MacroF1(),
+        "log_loss": lambda _spec: Mean(class_log_loss),
     },
 )

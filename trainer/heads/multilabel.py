@@ -10,10 +10,8 @@ import tensorflow as tf
 from trainer.heads import binary
 from trainer.heads.head import Head
 from trainer.heads.multiclass import shape
-from trainer.losses import RowLoss
+from trainer.scores import LIKELY
 from transforms.contract.manifest import PROBABILITIES_SUFFIX, TargetStatistics
-
-_LIKELY = 0.5
 
 
 def serve(name: str, statistics: TargetStatistics, output_BC: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -23,7 +21,7 @@ def serve(name: str, statistics: TargetStatistics, output_BC: tf.Tensor) -> dict
         `<target>`, string [B, C]: the label of a class from a probability of 0.5, else the empty
         string; and `<target>__probabilities`, float32 [B, C].
     """
-    labels_BC = tf.where(output_BC >= _LIKELY, tf.constant(statistics.labels)[tf.newaxis], "")
+    labels_BC = tf.where(output_BC >= LIKELY, tf.constant(statistics.labels)[tf.newaxis], "")
     return {name: labels_BC, name + PROBABILITIES_SUFFIX: output_BC}
 
 
@@ -35,7 +33,8 @@ def predictions(name: str, served: Mapping[str, Any]) -> Any:
 HEAD = Head(
     shape=shape,
     activation=lambda _spec: "sigmoid",
-    loss=lambda spec: RowLoss(spec.loss),
+    loss=binary.HEAD.loss,
+    smoothed_loss=binary.HEAD.smoothed_loss,
     serve=serve,
     predictions=predictions,
     metrics=binary.HEAD.metrics,

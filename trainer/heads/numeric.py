@@ -1,16 +1,24 @@
-"""A number or a vector, learnt on the standardized scale and given in the column's own unit."""
+"""A number or a vector, learnt on a scale of its training rows and given in the column's unit."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-import keras
-import numpy as np
 import tensorflow as tf
 
 from trainer.heads.head import Head
+from trainer.heads.scales import in_unit, predicted, standardized
 from trainer.losses import RowLoss
+from trainer.scores import (
+    R2,
+    Mean,
+    MedianAbsoluteError,
+    absolute_error,
+    relative_error,
+    squared_error,
+)
 from transforms.contract.manifest import StoredFeature, TargetStatistics
 from transforms.contract.targets import NumericTarget
 
@@ -23,24 +31,13 @@ def shape(spec: NumericTarget, stored: StoredFeature) -> tuple[int, ...]:
 
 def serve(name: str, statistics: TargetStatistics, output: tf.Tensor) -> dict[str, tf.Tensor]:
     """Returns the numbers in the column's unit, float32 [B], or [B, *shape] of a vector."""
-    values = output * tf.constant(statistics.scale) + tf.constant(statistics.mean)
+    values = predicted(statistics, output)
     return {name: tf.reshape(values, [-1]) if output.shape[1:] == (1,) else values}
 
 
 def predictions(name: str, served: Mapping[str, Any]) -> Any:
     """Returns the numbers."""
     return served[name]
-
-
-def in_unit(statistics: TargetStatistics, values: np.ndarray) -> np.ndarray:
-    """Returns stored numbers in the column's own unit."""
-    scale, mean = np.asarray(statistics.scale), np.asarray(statistics.mean)
-    return np.asarray(values * scale + mean)
-
-
-def standardized(statistics: TargetStatistics, values: np.ndarray) -> np.ndarray:
-    """Returns numbers in the column's unit as they are stored."""
-    return np.asarray((values - np.asarray(statistics.mean)) / np.asarray(statistics.scale))
 
 
 HEAD = Head(
@@ -52,7 +49,10 @@ HEAD = Head(
     in_unit=in_unit,
     standardized=standardized,
     metrics={
-        "mae": lambda _spec: keras.metrics.MeanAbsoluteError(),
-        "rmse": lambda _spec: keras.metrics.RootMeanSquaredError(),
+        "mae": lambda _spec: Mean(absolute_error),
+        "rmse": lambda _spec: Mean(squared_error, math.sqrt),
+        "r2": lambda _spec: R2(),
+        "mape": lambda _spec: Mean(relative_error),
+        "median_absolute_error": lambda _spec: MedianAbsoluteError(),
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from itertools import pairwise
 from typing import Literal, Protocol
 
 from transforms.contract.features import RawColumn
@@ -66,18 +67,42 @@ class StoredFeature(Spec):
 class TargetStatistics(Spec):
     """What the training rows say of a target.
 
+    Numbers are stored on the scale that is learnt. That of the curve "linear" is
+    (x - mean) / scale; that of "log" is (sign(x) * log(1 + |x|) - mean) / scale; that of "quantile"
+    goes straight from one of the knots' scores to the next, and beyond the knots on by 1 / scale.
+
     Attributes:
         labels: The classes, in the order of their ids; empty for numbers.
         counts: Training rows per class, in the same order.
-        mean: What was subtracted from numbers before they were stored: one value, or one for each
-            entry of the last axis.
-        scale: What they were divided by, likewise.
+        mean: One value, or one for each entry of the last axis.
+        scale: Likewise.
+        curve: What numbers went through before they were stored.
+        knots: Of "log" and "quantile", numbers in the column's unit, never falling: from the least
+            of the training rows to the greatest, for each entry of the last axis.
+        scores: Where the knots are on the scale that is learnt, likewise.
     """
 
     labels: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
     mean: tuple[float, ...] = (0.0,)
     scale: tuple[float, ...] = (1.0,)
+    curve: Literal["linear", "log", "quantile"] = "linear"
+    knots: tuple[tuple[float, ...], ...] = ()
+    scores: tuple[tuple[float, ...], ...] = ()
+
+    def steepest(self) -> tuple[float, ...]:
+        """Returns what one step on the learnt scale is at most in the column's unit.
+
+        That of "log" is so for numbers about 0, and grows with them.
+        """
+        if self.curve != "quantile":
+            return self.scale
+        return tuple(map(_steepest, self.knots, self.scores, self.scale))
+
+
+def _steepest(knots: tuple[float, ...], scores: tuple[float, ...], beyond: float) -> float:
+    rises = zip(pairwise(knots), pairwise(scores), strict=True)
+    return max([beyond, *((x[1] - x[0]) / (z[1] - z[0]) for x, z in rises if z[1] > z[0])])
 
 
 class TransformManifest(Spec):

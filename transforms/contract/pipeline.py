@@ -14,6 +14,7 @@ from transforms.contract.features import FeatureSpec, Image, RawColumn, Text
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.inputs import named_inputs
 from transforms.contract.kinds import Feature, is_user_kind, user_code
+from transforms.contract.metrics import metric_of
 from transforms.contract.model import Gate, GateSpec, ModelSpec, RegistrySpec, TrainingSpec
 from transforms.contract.schedule import ScheduleSpec
 from transforms.contract.source import (
@@ -35,10 +36,16 @@ ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length
 TRANSFORM_VERSION = 2
 
 # Fields of a target that shape the training but not the shards.
-_TRAINING_FIELDS = {"loss", "loss_weight", "metrics", "class_weights", "activation"}
+_TRAINING_FIELDS = {
+    "loss",
+    "loss_weight",
+    "metrics",
+    "class_weights",
+    "label_smoothing",
+    "activation",
+}
 # Fields of the training that say where it runs: moving it must not make another model.
 _PLACE_FIELDS = {"dispatch"}
-LOWER_IS_BETTER = {"mae", "mse", "rmse", "loss"}
 
 
 class PipelineSpec(Spec):
@@ -203,5 +210,4 @@ def _code(features: Mapping[str, Any], *parts: str) -> dict[str, Any]:
 
 def is_better(metric: str, value: float, reference: float) -> bool:
     """Returns whether a metric's value beats the reference, by the metric's own direction."""
-    lower = metric.rsplit("_", 1)[-1] in LOWER_IS_BETTER
-    return value < reference if lower else value > reference
+    return value < reference if metric_of(metric).lower_is_better else value > reference

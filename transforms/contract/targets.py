@@ -10,6 +10,15 @@ from transforms.contract.features import MAX_PIXELS, Layout, RawColumn
 from transforms.contract.spec import Spec
 
 TargetPolicy = Literal["reject", "mask"]
+# What a number goes through before it is learnt.
+NumberScale = Literal["z_score", "log", "quantile", "none"]
+BinaryMetric = Literal[
+    "auc", "average_precision", "precision", "recall", "f1", "accuracy", "log_loss"
+]
+ClassMetric = Literal["accuracy", "top_3_accuracy", "top_5_accuracy", "f1", "log_loss"]
+NumberMetric = Literal["mae", "rmse", "r2", "mape", "median_absolute_error"]
+# How much of a label's certainty goes to all classes alike.
+LabelSmoothing = Annotated[float, Field(ge=0, lt=1)]
 # "balanced" weighs a class by rows / (classes * rows of the class), counted on the training rows.
 ClassWeights = Literal["balanced"] | dict[str, NonNegativeFloat]
 
@@ -35,13 +44,18 @@ class Binary(TargetSpec):
     """Yes or no: a boolean, 0 or 1, or any column of which `positive` is the "yes" value.
 
     The head is a sigmoid. The loss "focal" counts rows that are easy already for less.
+
+    Attributes:
+        label_smoothing: In the training loss alone, a "yes" is 1 less half of this, a "no" half of
+            it.
     """
 
     kind: Literal["binary"]
     positive: str | None = None
     loss: Literal["binary_crossentropy", "focal"] = "binary_crossentropy"
     class_weights: ClassWeights | None = None
-    metrics: tuple[Literal["auc", "precision", "recall", "accuracy"], ...] = Field(
+    label_smoothing: LabelSmoothing = 0.0
+    metrics: tuple[BinaryMetric, ...] = Field(
         default=("auc", "precision", "recall", "accuracy"), min_length=1
     )
 
@@ -59,14 +73,17 @@ class Multiclass(TargetSpec):
 
     The head is a softmax, the loss categorical cross-entropy. A label that the training rows do
     not have is an invalid value.
+
+    Attributes:
+        label_smoothing: In the training loss alone, this much of every label is shared among all
+            classes alike.
     """
 
     kind: Literal["multiclass"]
     vocabulary_size: PositiveInt = 1_000
     class_weights: ClassWeights | None = None
-    metrics: tuple[Literal["accuracy", "top_3_accuracy"], ...] = Field(
-        default=("accuracy",), min_length=1
-    )
+    label_smoothing: LabelSmoothing = 0.0
+    metrics: tuple[ClassMetric, ...] = Field(default=("accuracy", "log_loss"), min_length=1)
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this target."""
@@ -80,14 +97,26 @@ class Multiclass(TargetSpec):
 class NumericTarget(TargetSpec):
     """A number, or a list of `length` numbers, in a row.
 
-    Learnt on the standardized scale, each position on its own, and predicted in the column's unit.
+    Learnt on a scale of the training rows, each position on its own, and predicted in the column's
+    unit.
+
+    Attributes:
+        length: The column is of lists of so many numbers.
+        scale: "z_score" subtracts the training rows' mean and divides by their standard deviation;
+            "log" is sign(x) * log(1 + |x|), then "z_score"; "quantile" is the standard normal score
+            of the number's rank among the training rows; "none" is the number. Without one it is
+            "log" for all of a target if none of its training rows' numbers is negative, their
+            skewness is above 1 beyond chance, and the log takes two thirds of it; else "z_score".
+            What "log" predicts stays within twice the training rows' range of logs, and what
+            "quantile" predicts within their range.
+        metrics: Over all numbers together. "mape" is a fraction, and leaves out numbers that are 0.
     """
 
     kind: Literal["numeric"]
     length: PositiveInt | None = None
-    scale: Literal["z_score", "none"] = "z_score"
+    scale: NumberScale | None = None
     loss: Literal["mse", "mae", "huber"] = "mse"
-    metrics: tuple[Literal["mae", "rmse"], ...] = Field(default=("mae", "rmse"), min_length=1)
+    metrics: tuple[NumberMetric, ...] = Field(default=("mae", "rmse", "r2"), min_length=1)
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this target."""
@@ -107,6 +136,7 @@ class Multilabel(TargetSpec):
 
     Attributes:
         length: At most so many labels a row; a row with more is invalid.
+        label_smoothing: As that of a binary target, for every class.
         metrics: Over all classes together, each row's each class counting once.
     """
 
@@ -114,7 +144,8 @@ class Multilabel(TargetSpec):
     vocabulary_size: PositiveInt = 1_000
     length: PositiveInt = 32
     loss: Literal["binary_crossentropy", "focal"] = "binary_crossentropy"
-    metrics: tuple[Literal["auc", "precision", "recall", "accuracy"], ...] = Field(
+    label_smoothing: LabelSmoothing = 0.0
+    metrics: tuple[BinaryMetric, ...] = Field(
         default=("auc", "precision", "recall", "accuracy"), min_length=1
     )
 
@@ -130,15 +161,21 @@ class Multilabel(TargetSpec):
 class SequenceTarget(TargetSpec):
     """A series of `length` steps of `channels` numbers: several horizons at once, or a signal.
 
-    Learnt on the standardized scale of each channel, and predicted in the column's unit.
+    Learnt on a scale of each channel, and predicted in the column's unit.
+
+    Attributes:
+        length: Steps.
+        channels: Numbers a step.
+        scale: As that of a numeric target.
+        metrics: Likewise.
     """
 
     kind: Literal["sequence"]
     length: PositiveInt
     channels: PositiveInt = 1
-    scale: Literal["z_score", "none"] = "z_score"
+    scale: NumberScale | None = None
     loss: Literal["mse", "mae", "huber"] = "mse"
-    metrics: tuple[Literal["mae", "rmse"], ...] = Field(default=("mae", "rmse"), min_length=1)
+    metrics: tuple[NumberMetric, ...] = Field(default=("mae", "rmse", "r2"), min_length=1)
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this target."""

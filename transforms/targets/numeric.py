@@ -1,26 +1,26 @@
-"""Numbers and vectors to standardized ones."""
+"""Numbers and vectors to those that are learnt."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
 from transforms.contract.targets import NumericTarget
-from transforms.requests import Fitted, Learnt, MomentsRequest, Request
+from transforms.requests import Fitted, Learnt, Request, ScaleRequest
 from transforms.targets.scaling import scaled, statistics, stored
 
 __all__ = ["encode", "labelled", "requests", "statistics", "stored"]
 
 
 def requests(name: str, spec: NumericTarget, raw: tf.Tensor) -> tuple[Request, ...]:
-    """Asks for mean and standard deviation of each position."""
-    return (MomentsRequest(name, _matrix(spec, raw)),)
+    """Asks for the scale of each position."""
+    return (ScaleRequest(name, _matrix(spec, raw), declared=spec.scale),)
 
 
 def encode(
     name: str, spec: NumericTarget, raw: tf.Tensor, fitted: Fitted
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns float32 [batch] or [batch, length], and whether all of a row is known."""
-    values, known = scaled(name, spec, _matrix(spec, raw), fitted)
+    values, known = scaled(fitted.scales[name], _matrix(spec, raw))
     return tf.squeeze(values, axis=1) if spec.length is None else values, known
 
 

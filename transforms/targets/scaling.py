@@ -8,33 +8,47 @@ import tensorflow as tf
 
 from transforms.contract.manifest import TargetStatistics
 from transforms.contract.targets import NumericTarget, SequenceTarget
-from transforms.requests import Fitted, Learnt
+from transforms.requests import Learnt
 
 
-def scaled(
-    name: str, spec: NumericTarget | SequenceTarget, raw: tf.Tensor, fitted: Fitted
-) -> tuple[tf.Tensor, tf.Tensor]:
+def scaled(scale: TargetStatistics, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns numbers as they are learnt, float32 [batch, ...], and whether all are known.
 
     A row with a number missing has no label.
     """
-    values = raw
-    if spec.scale == "z_score":
-        moments = fitted.moments[name]
-        values = (raw - moments.mean) / moments.deviation
     positions = list(range(1, len(raw.shape)))
     known = tf.math.is_finite(raw)
     everywhere = tf.reduce_all(known, axis=positions, keepdims=True)
+    values = _scores(scale, raw) if scale.curve == "quantile" else _standardized(scale, raw)
     return tf.where(everywhere, values, 0.0), tf.reduce_all(known, axis=positions)
 
 
 def statistics(spec: NumericTarget | SequenceTarget, learnt: Learnt) -> TargetStatistics:
-    """Returns mean and scale of each position, or of each channel."""
-    if spec.scale == "none":
-        return TargetStatistics()
-    return TargetStatistics(mean=learnt.mean, scale=learnt.deviation)
+    """Returns the scale of each position, or of each channel."""
+    return learnt.scale
 
 
 def stored(spec: NumericTarget | SequenceTarget, learnt: Learnt) -> dict[str, Any]:
     """Returns nothing."""
     return {}
+
+
+def _standardized(scale: TargetStatistics, raw: tf.Tensor) -> tf.Tensor:
+    numbers = tf.sign(raw) * tf.math.log1p(tf.abs(raw)) if scale.curve == "log" else raw
+    return (numbers - tf.constant(scale.mean)) / tf.constant(scale.scale)
+
+
+def _scores(scale: TargetStatistics, raw: tf.Tensor) -> tf.Tensor:
+    """Returns the scores of numbers, float32 of the shape of `raw`: straight between the knots."""
+    knots, scores = tf.constant(scale.knots, tf.float64), tf.constant(scale.scores, tf.float64)
+    # In float64 the distance of two numbers is finite.
+    numbers = tf.transpose(tf.cast(tf.reshape(raw, [-1, len(scale.knots)]), tf.float64))
+    inside = tf.clip_by_value(numbers, knots[:, :1], knots[:, -1:])
+    above = tf.clip_by_value(tf.searchsorted(knots, inside), 1, knots.shape[1] - 1)
+    (low, high), (start, end) = (
+        [tf.gather(points, place, batch_dims=1) for place in (above - 1, above)]
+        for points in (knots, scores)
+    )
+    found = start + (end - start) * tf.math.divide_no_nan(inside - low, high - low)
+    beyond = (numbers - inside) / tf.constant(scale.scale, tf.float64)[:, tf.newaxis]
+    return tf.cast(tf.reshape(tf.transpose(found + beyond), tf.shape(raw)), tf.float32)

@@ -1,26 +1,26 @@
-"""Series of numbers to standardized ones."""
+"""Series of numbers to those that are learnt."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
 from transforms.contract.targets import SequenceTarget
-from transforms.requests import Fitted, Learnt, MomentsRequest, Request
+from transforms.requests import Fitted, Learnt, Request, ScaleRequest
 from transforms.targets.scaling import scaled, statistics, stored
 
 __all__ = ["encode", "labelled", "requests", "statistics", "stored"]
 
 
 def requests(name: str, spec: SequenceTarget, raw: tf.Tensor) -> tuple[Request, ...]:
-    """Asks for mean and standard deviation of each channel, over all steps."""
-    return (MomentsRequest(name, raw),)
+    """Asks for the scale of each channel, over all steps."""
+    return (ScaleRequest(name, raw, declared=spec.scale),)
 
 
 def encode(
     name: str, spec: SequenceTarget, raw: tf.Tensor, fitted: Fitted
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns float32 [batch, length, channels], and whether all of a row is known."""
-    return scaled(name, spec, raw, fitted)
+    return scaled(fitted.scales[name], raw)
 
 
 def labelled(learnt: Learnt, rows: int) -> int:

@@ -37,8 +37,8 @@ def metrics(spec, truth, prediction, rows=2):
     for name, make in head_of(spec).metrics.items():
         metric = make(spec)
         for start in range(0, 2, rows):
-            metric.update_state(truth[start : start + rows], prediction[start : start + rows])
-        found[name] = float(metric.result())
+            metric.update(truth[start : start + rows], prediction[start : start + rows])
+        found[name] = metric.result()
     return found
 
 
@@ -65,6 +65,10 @@ def test_metrics_of_classes(rows):
     wrong[0, 1, 1] = 0  # of the two pixels of class 2
     found = metrics(CLASSES, IDS, probabilities(wrong), rows)
     assert found == pytest.approx({"mean_iou": (4 / 5 + 1 + 1 / 2) / 3, "accuracy": 7 / 8})
+
+
+def test_pictures_that_do_not_exist_have_no_metric():
+    assert set(metrics(MASK, TRUTH[:0], FOUND[:0]).values()) == {None}
 
 
 @pytest.mark.parametrize("rows", [1, 2])

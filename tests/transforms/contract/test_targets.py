@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.transforms.contract.minimal import MASK
 from transforms.contract.declaration import load
 from transforms.contract.decoders import UpsamplingDecoder
+from transforms.contract.errors import DeclarationError
 from transforms.contract.pipeline import PipelineSpec
 
 
@@ -17,3 +20,21 @@ def test_a_picture_is_a_target_by_its_content(declaration: Path) -> None:
     assert pipeline.pictures_like(pipeline.targets["mask"]) == ["photo"]
     assert pipeline.decoder_of("mask") == UpsamplingDecoder()
     assert PipelineSpec.model_validate_json(pipeline.model_dump_json()) == pipeline
+
+
+def test_smoothed_labels_are_a_matter_of_training(declaration: Path) -> None:
+    plain, smoothed = load(declaration), load(declaration, ["targets.sold.label_smoothing=0.1"])
+    assert smoothed.data_fingerprint() == plain.data_fingerprint()
+    assert smoothed.training_fingerprint() != plain.training_fingerprint()
+    with pytest.raises(DeclarationError, match=r"targets\.sold\.label_smoothing"):
+        load(declaration, ["targets.sold.label_smoothing=1"])
+
+
+@pytest.mark.parametrize("kind", ["numeric", "sequence, length: 3"])
+def test_the_scale_of_a_target_shapes_its_shards(declaration: Path, kind: str) -> None:
+    declarations = [
+        load(declaration, [f"targets.cost={{kind: {kind}{scale}}}"])
+        for scale in ("", *(f", scale: {s}" for s in ("z_score", "log", "quantile", "none")))
+    ]
+    assert declarations[0].targets["cost"].scale is None
+    assert len({d.data_fingerprint() for d in declarations}) == 5
