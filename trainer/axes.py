@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import keras
 
+from trainer.encoders.numeric import PiecewiseLinear
+from trainer.members import members_of
 from transforms.contract.encoders import BagOfWordsEncoder, OneHotEncoder
 from transforms.contract.features import FIRST_TERM
 from transforms.contract.fusions import ConcatenateFusion, GatedFusion
@@ -68,9 +70,10 @@ def axes_by_path(
     Layers are known by their names, also in a network by a function of the user's: "<feature>.
     embedding" has a row per id, and a dense layer of a target's name an output per class.
     """
-    known = _embeddings(manifest.inputs()) | _heads(manifest)
+    known = _embeddings(manifest.inputs()) | _heads(manifest) | _pieces(network)
     if pipeline.model.builder is None:
-        for path, axis in _fusion(pipeline, manifest, network).items():
+        # Members are alike.
+        for path, axis in _fusion(pipeline, manifest, members_of(network)[0]).items():
             known[path] = (axis, *known.get(path, (None, None))[1:])
     return {
         path: _fitting(known.get(weight.path), weight)
@@ -80,10 +83,22 @@ def axes_by_path(
 
 def _embeddings(inputs: Iterable[StoredFeature]) -> dict[str, Axes]:
     return {
-        f"{s.name}.embedding/embeddings": ((_ids(s),), None)
+        f"{s.name}.{layer}/embeddings": ((_ids(s),), None)
         for s in inputs
+        for layer in ("embedding", "terms")
         if s.role == "feature" and s.cardinality
     }
+
+
+def _pieces(network: keras.Model) -> dict[str, Axes]:
+    """Returns the axes of the layers that know numbers by their pieces: an entry per number."""
+    axes: dict[str, Axes] = {}
+    for layer in members_of(network)[0].layers:
+        if isinstance(layer, PiecewiseLinear):
+            numbers = tuple(Segment(name=n, size=len(own)) for n, own in layer.edges.items())
+            axes[f"{layer.name}/kernel"] = (numbers, None, None)
+            axes[f"{layer.name}/bias"] = (numbers, None)
+    return axes
 
 
 def _ids(stored: StoredFeature, first: int = 0) -> Segment:
@@ -115,6 +130,8 @@ def _fusion(
         candidates = ["fusion.dense_0/kernel"] if fusion.hidden else heads
         # A target that is a picture reads the vector through its decoder.
         readers = [path for path in candidates if len(shapes.get(path, ())) == 2]
+        is_wide = fusion.wide and fusion.hidden
+        wide = [path for path in heads if is_wide and len(shapes.get(path, ())) == 2]
         joint = {layer.name: layer for layer in network.layers}.get("fusion.concatenate")
         if joint is None and not readers:
             return {}
@@ -123,13 +140,16 @@ def _fusion(
         widths = [shapes[f"fusion.project_{index}/kernel"][0] for index in range(len(features))]
         gated = isinstance(fusion, GatedFusion)
         readers = [f"fusion.gate_{index}/kernel" for index in range(len(features)) if gated]
+        wide = []
     branches = [
         _branch(pipeline, stored, width, stored.name + MISSING_SUFFIX in indicators)
         for stored, width in zip(features, widths, strict=True)
     ]
     whole = tuple(segment for branch in branches for segment in branch)
     projected = {f"fusion.project_{index}/kernel": own for index, own in enumerate(branches)}
-    return projected | dict.fromkeys(readers, whole)
+    # The heads see what the dense layers give before what is joined.
+    deep = tuple(Segment(name="fusion", size=size) for size in fusion.hidden[-1:])
+    return projected | dict.fromkeys(readers, whole) | dict.fromkeys(wide, (*deep, *whole))
 
 
 def _branch(
@@ -140,7 +160,7 @@ def _branch(
     own = width - has_indicator
     if isinstance(encoder, OneHotEncoder):
         vector = _ids(stored, first=1 if stored.shape else 0)
-    elif isinstance(encoder, BagOfWordsEncoder):
+    elif isinstance(encoder, BagOfWordsEncoder) and encoder.units is None:
         vector = _ids(stored, first=FIRST_TERM)
     else:
         vector = Segment(name=stored.name, size=own)

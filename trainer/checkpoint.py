@@ -14,16 +14,18 @@ from typing import Any
 import keras
 import numpy as np
 
+from trainer.recipe import Recipe
 from transforms.contract.errors import BraidError
 from transforms.contract.spec import Spec
 from transforms.contract.workspace import remove_temporaries, replacing, write_atomic
 
 
 class EpochRecord(Spec):
-    """What one epoch gave.
+    """A round of the training: one epoch, or several of a small table.
 
     Attributes:
-        epoch: Its number, from 0.
+        epoch: The number of its last epoch, from 0.
+        steps: Optimizer steps of the training up to its end.
         loss: The total loss, a mean over the training rows while they were learnt.
         losses: The loss of every target, if there are several; what else the objective reports
             beside it, such as learnt weights or the discriminator's loss.
@@ -38,6 +40,7 @@ class EpochRecord(Spec):
     """
 
     epoch: int
+    steps: int = 0
     loss: float
     losses: dict[str, float]
     validation_loss: float | None
@@ -50,10 +53,10 @@ class EpochRecord(Spec):
 
 
 class Position(Spec):
-    """How far an epoch is.
+    """How far a round is.
 
     Attributes:
-        epoch: Its number, from 0.
+        epoch: The number of its first epoch, from 0.
         batches: Those that have been learnt.
         rows: The rows in them.
         sums: Every reported loss of a batch times its rows, added up.
@@ -83,7 +86,7 @@ class TrainingState(Spec):
         history: A record of each.
         best_epoch: The one whose weights are the model's if no better comes, from 0.
         best_loss: Its validation loss, or its training loss without validation rows.
-        epochs_without_improvement: Since then.
+        rounds_without_improvement: Since then.
         stopped: No further epoch follows.
     """
 
@@ -91,28 +94,40 @@ class TrainingState(Spec):
     history: tuple[EpochRecord, ...] = ()
     best_epoch: int | None = None
     best_loss: float | None = None
-    epochs_without_improvement: int = 0
+    rounds_without_improvement: int = 0
     stopped: bool = False
 
-    def after(self, record: EpochRecord, *, patience: int | None, epochs: int) -> TrainingState:
-        """Returns the state after one more epoch.
+    @property
+    def steps(self) -> int:
+        """Optimizer steps so far."""
+        return self.history[-1].steps if self.history else 0
+
+    @property
+    def best_steps(self) -> int:
+        """Optimizer steps up to the best epoch."""
+        return next((r.steps for r in self.history if r.epoch == self.best_epoch), 0)
+
+    def after(self, record: EpochRecord, recipe: Recipe) -> TrainingState:
+        """Returns the state after one more round.
 
         Args:
-            record: The epoch.
-            patience: Epochs without improvement until training stops; None keeps the last epoch.
-            epochs: Declared epochs.
+            record: The round.
+            recipe: The patience, and the most epochs and steps.
         """
         loss = record.loss if record.validation_loss is None else record.validation_loss
-        better = patience is None or self.best_loss is None or loss < self.best_loss
-        waited = 0 if better else self.epochs_without_improvement + 1
-        out_of_patience = patience is not None and waited >= patience
+        better = recipe.patience is None or self.best_loss is None or loss < self.best_loss
+        waited = 0 if better else self.rounds_without_improvement + 1
+        out_of_patience = recipe.patience is not None and waited >= recipe.patience
+        at_the_end = record.epoch + 1 >= recipe.epochs or (
+            recipe.steps is not None and record.steps >= recipe.steps
+        )
         return TrainingState(
-            epochs=self.epochs + 1,
+            epochs=record.epoch + 1,
             history=(*self.history, record),
             best_epoch=record.epoch if better else self.best_epoch,
             best_loss=loss if better else self.best_loss,
-            epochs_without_improvement=waited,
-            stopped=out_of_patience or self.epochs + 1 >= epochs,
+            rounds_without_improvement=waited,
+            stopped=out_of_patience or at_the_end,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -12,10 +11,12 @@ import tensorflow as tf
 from trainer.arrivals import Arrivals
 from trainer.checkpoint import Position
 from trainer.epoch import EpochData
+from trainer.recipe import Recipe, recipe_of
 from trainer.shards import ShardFile, count_rows, files_of, shard_files, verify
 from trainer.stream import BatchLayout, arriving_batches, readable_errors, training_batches
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import TrainJob
+from transforms.contract.manifest import TransformManifest
 
 
 class TrainingData:
@@ -30,8 +31,8 @@ class TrainingData:
 
     def __init__(self, job: TrainJob) -> None:
         self._job = job
-        self._training = job.pipeline.training
-        self._arrivals = Arrivals(job) if self._training.start == "streaming" else None
+        is_early = job.pipeline.training.start == "streaming"
+        self._arrivals = Arrivals(job) if is_early else None
         self._verified: list[ShardFile] = []
         self._error: BraidError | None = None
 
@@ -50,31 +51,47 @@ class TrainingData:
         """Training rows."""
         return count_rows(self.train)
 
-    def steps(self) -> int:
-        """Returns the steps of the whole training.
+    def recipe(self, manifest: TransformManifest) -> Recipe:
+        """Returns the recipe of the job's training.
 
-        They are 0, for unknown, with `training.start: streaming`, which has no schedule.
+        With `training.start: streaming` it follows from the rows that the transform was frozen on.
+
+        Args:
+            manifest: The transform.
         """
         if self._arrivals is not None:
-            return 0
-        return math.ceil(self.rows / self._training.batch_size) * self._training.epochs
+            return recipe_of(self._job.pipeline, manifest, max(1, manifest.rows), None)
+        return recipe_of(self._job.pipeline, manifest, self.rows, count_rows(self.validation))
 
-    def epoch(self, layout: BatchLayout, start: Position) -> EpochData:
-        """Returns what an epoch has still to learn.
+    def round(
+        self, layout: BatchLayout, recipe: Recipe, start: Position, *, all_rows: bool
+    ) -> EpochData:
+        """Returns what a round has still to learn.
+
+        Args:
+            layout: What the records hold.
+            recipe: The epochs of a round, and the size of a batch.
+            start: How far the round is.
+            all_rows: Whether validation rows are learnt too.
 
         Raises:
             BraidError: There are no training rows, a shard is damaged, or one does not arrive. What
                 goes wrong while the batches are drawn is raised by `readable_errors`.
         """
-        if self._arrivals is None or start.epoch > 0:
-            batches = training_batches(
-                self.train, layout, self._training, epoch=start.epoch, first_batch=start.batches
-            )
-            return EpochData(batches, self.rows)
-        batches = arriving_batches(
-            self._arriving, layout, self._training, first_batch=start.batches
+        if self._arrivals is not None and start.epoch == 0:
+            batches = arriving_batches(self._arriving, layout, recipe, first_batch=start.batches)
+            return EpochData(batches, 1, None, self._arrivals.waited)
+        epochs = min(recipe.epochs_per_round, recipe.epochs - start.epoch)
+        files = (*self.train, *self.validation) if all_rows else self.train
+        batches = training_batches(
+            files,
+            layout,
+            recipe,
+            epoch=start.epoch,
+            epochs=epochs,
+            first_batch=start.batches,
         )
-        return EpochData(batches, None, self._arrivals.waited)
+        return EpochData(batches, epochs, count_rows(files) * epochs)
 
     @contextmanager
     def readable_errors(self) -> Iterator[None]:

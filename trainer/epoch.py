@@ -1,4 +1,7 @@
-"""One epoch's steps: run, timed, watched, told of, and gone on with where they were cut."""
+"""One round's steps: run, timed, watched, told of, and gone on with where they were cut.
+
+A round is an epoch, or several of a small table.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ import tensorflow as tf
 from trainer.augment import Augmenter
 from trainer.checkpoint import EpochRecord, Position
 from trainer.devices import batch_step
+from trainer.recipe import Recipe
 from trainer.stream import Batch
 from transforms.contract.errors import BraidError
-from transforms.contract.model import TrainingSpec
 from transforms.contract.progress import report
 
 _REPORT_SECONDS = 0.2  # reading the loss waits for the device, so not at every step
@@ -24,15 +27,18 @@ _REPORT_SECONDS = 0.2  # reading the loss waits for the device, so not at every 
 
 @dataclass(frozen=True)
 class EpochData:
-    """What an epoch learns from.
+    """Rows that a round learns from.
 
     Attributes:
         batches: Of (inputs, targets, sample weights): those that are left to be learnt.
-        rows: Training rows of the whole epoch; None while some of them are not transformed yet.
+        epochs: Passes over the rows in the whole round.
+        rows: Rows of the whole round, as often as they are learnt; None while some of them are not
+            transformed yet.
         awaited: Returns the seconds so far that the batches waited for the transform.
     """
 
     batches: tf.data.Dataset
+    epochs: int
     rows: int | None
     awaited: Callable[[], float] = lambda: 0.0
 
@@ -98,50 +104,57 @@ class _Running:
 
 
 class EpochRunner:
-    """Runs epochs of one compiled model; the step is traced once for all of them.
+    """Runs rounds of one compiled model; the step is traced once for all of them.
 
     Args:
         model: The compiled model.
-        training: The number of epochs, the size of a batch, the time between checkpoints.
+        recipe: The number of epochs and steps, the size of a batch.
+        save_seconds: The time between checkpoints; None makes none within a round.
         augmenter: Changes a batch before the model learns from it.
-        save: Commits a position within an epoch.
+        save: Commits a position within a round.
     """
 
     def __init__(
         self,
         model: keras.Model,
-        training: TrainingSpec,
+        recipe: Recipe,
+        save_seconds: float | None,
         augmenter: Augmenter,
         save: Callable[[Position], None],
     ) -> None:
         self._model = model
         self._augmenter = augmenter
         self._save = save
-        self._save_seconds = training.checkpoint_seconds or math.inf
-        self._epochs = training.epochs
-        self._batch_size = training.batch_size
-        self._steps = 0  # of an epoch; 0 is not known
+        self._save_seconds = save_seconds or math.inf
+        self._recipe = recipe
+        self._before = 0  # steps before the round
+        self._steps = 0  # of the round; 0 is not known
         self._step: Callable[[Batch], dict[str, tf.Tensor]] | None = None
         self._reported = 0.0
         self._saved = 0.0
 
-    def run(self, data: EpochData, start: Position) -> EpochRecord:
-        """Trains on the batches of an epoch, once each.
+    def run(self, data: EpochData, start: Position, before: int = 0) -> EpochRecord:
+        """Trains on the batches of a round, once each.
 
         Args:
             data: What `start` leaves to be learnt.
-            start: How far the epoch is. If some of it is done, the model and the augmenter are as
+            start: How far the round is. If some of it is done, the model and the augmenter are as
                 they were then.
+            before: Steps before the round.
 
         Returns:
-            The figures of the whole epoch, without a validation loss.
+            The figures of the whole round, without a validation loss.
 
         Raises:
             BraidError: The loss is not a number.
         """
-        batches = data.batches
+        batches, self._before = data.batches, before
         step = self._step = self._step or traced(self._model, "train", batches, self._augmenter)
-        self._steps = math.ceil((data.rows or 0) / self._batch_size)
+        self._steps = math.ceil((data.rows or 0) / self._recipe.batch_size)
+        if self._recipe.steps is not None:
+            left = self._recipe.steps - before
+            batches = batches.take(left - start.batches)
+            self._steps = min(self._steps, left)
         if start.batches == 0:
             self._augmenter.start(start.epoch)
         iterator = iter(batches)
@@ -154,16 +167,18 @@ class EpochRunner:
             if batch is None:
                 break
             running.add(step(batch), _rows_of(batch))
-            self._tell(running.epoch, running.batches, running, running.began)
+            self._tell(running)
             self._keep(running)
-        return self._record(running)
+        return self._record(running, data.epochs)
 
-    def _record(self, running: _Running) -> EpochRecord:
+    def _record(self, running: _Running, epochs: int) -> EpochRecord:
+        last = running.epoch + epochs - 1
         losses = running.losses()
-        refuse_non_finite(losses["loss"], f"the loss of epoch {running.epoch + 1}")
+        refuse_non_finite(losses["loss"], f"the loss of epoch {last + 1}")
         seconds = time.perf_counter() - running.began
         return EpochRecord(
-            epoch=running.epoch,
+            epoch=last,
+            steps=self._before + running.batches,
             loss=losses.pop("loss"),
             losses=losses,
             validation_loss=None,
@@ -189,20 +204,22 @@ class EpochRunner:
         running.began += self._saved - now
         running.cpu_began += time.process_time() - cpu
 
-    def _tell(self, epoch: int, done: int, running: _Running, began: float) -> None:
-        now = time.perf_counter()
+    def _tell(self, running: _Running) -> None:
+        now, done = time.perf_counter(), running.batches
         if now - self._reported < _REPORT_SECONDS and done != self._steps:
             return
         self._reported = now
         loss = running.losses()["loss"]
-        refuse_non_finite(loss, f"the loss in epoch {epoch + 1}, step {done}")
+        rows = self._recipe.rows
+        epoch = running.epoch + (running.rows - 1) // rows + 1 if self._steps else running.epoch + 1
+        refuse_non_finite(loss, f"the loss in epoch {epoch}, step {done}")
         report(
-            epoch * self._steps + done,
-            self._epochs * self._steps,
+            self._before + done,
+            self._recipe.planned_steps() if self._steps else 0,
             unit="steps",
             loss=loss,
-            epoch=epoch + 1,
-            rows_per_second=running.rows / (now - began),
+            epoch=epoch,
+            rows_per_second=running.rows / (now - running.began),
         )
 
 

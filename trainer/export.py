@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.heads import head_of
-from trainer.layout import DECLARATION_FILE, EXPORT_FOLDER
+from trainer.layout import DECLARATION_FILE, EXPORT_FOLDER, MODEL_FILE, RECIPE_FILE
 from trainer.model import build_model
 from trainer.noise import fill
-from trainer.training import MODEL_FILE
+from trainer.recipe import Recipe
 from trainer.warm_start import exported_weights
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import TrainJob
@@ -55,15 +55,16 @@ def export(job: TrainJob) -> dict[str, Any]:
 
 
 def load_model(
-    pipeline: PipelineSpec, manifest: TransformManifest, run_folder: Path
+    pipeline: PipelineSpec, manifest: TransformManifest, run_folder: Path, file: str = MODEL_FILE
 ) -> keras.Model:
     """Returns the trained model, computing in float32.
 
-    It is built anew and takes the weights from `model.keras`, so that a builder's own layers need
-    not be registered with Keras.
+    It is built anew and takes the weights from the file, so that a builder's own layers need not be
+    registered with Keras.
     """
-    model = build_model(pipeline, manifest)
-    model.load_weights(run_folder / MODEL_FILE)
+    recipe = Recipe.model_validate_json((run_folder / RECIPE_FILE).read_text())
+    model = build_model(pipeline, manifest, members=recipe.members)
+    model.load_weights(run_folder / file)
     return model
 
 

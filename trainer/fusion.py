@@ -6,6 +6,7 @@ B batch, N branches, D width of a branch, W width that all are projected to.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -59,20 +60,35 @@ class ModalityDropout(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "rate": self.rate}
 
 
-def fuse(spec: FusionSpec, branches_BD: Branches) -> keras.KerasTensor:
-    """Returns the branches joined, through dense layers with dropout, [B, D]."""
+@dataclass(frozen=True)
+class Fused:
+    """The branches joined. B batch, D width.
+
+    Attributes:
+        deep: [B, D], after the dense layers.
+        wide: [B, D], what the heads of vectors see: that, and what was joined, if so declared.
+    """
+
+    deep: keras.KerasTensor
+    wide: keras.KerasTensor
+
+
+def fuse(spec: FusionSpec, branches_BD: Branches) -> Fused:
+    """Returns the branches joined, through dense layers with dropout."""
     layers = keras.layers
     branches_BD = list(branches_BD)
     if spec.modality_dropout and len(branches_BD) > 1:
         branches_BD = ModalityDropout(spec.modality_dropout, name="fusion.modality_dropout")(
             branches_BD
         )
-    x_BD = FUSIONS[type(spec)](spec, branches_BD)
+    x_BD = joined_BD = FUSIONS[type(spec)](spec, branches_BD)
     for index, width in enumerate(spec.hidden):
         x_BD = layers.Dense(width, activation="relu", name=f"fusion.dense_{index}")(x_BD)
         if spec.dropout:
             x_BD = layers.Dropout(spec.dropout, name=f"fusion.dropout_{index}")(x_BD)
-    return x_BD
+    if not (spec.wide and spec.hidden):
+        return Fused(x_BD, x_BD)
+    return Fused(x_BD, layers.Concatenate(name="fusion.wide")([x_BD, joined_BD]))
 
 
 def concatenate(spec: ConcatenateFusion, branches_BD: Branches) -> keras.KerasTensor:

@@ -1,4 +1,8 @@
-"""The names of what a trained model lies in, for the trainer and the flow. Without TensorFlow."""
+"""The names of files in a run's folder, for the trainer and the flow. Without TensorFlow."""
 
-EXPORT_FOLDER = "export"  # of a run's folder: the SavedModel
+MODEL_FILE = "model.keras"
+CHOSEN_FILE = "chosen.keras"  # the model that the validation rows chose, if another one is kept
+RECIPE_FILE = "recipe.json"
+HISTORY_FILE = "history.json"
+EXPORT_FOLDER = "export"  # the SavedModel
 DECLARATION_FILE = "braid.json"  # of an export: what it was trained with and what it takes

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 
+from trainer.recipe import Recipe
 from transforms.contract.model import ConstantSchedule, CosineSchedule, TrainingSpec
 from transforms.contract.spec import Spec
 
-_OPTIMIZERS: dict[str, Callable[[Any, float], keras.Optimizer]] = {
-    "adam": lambda rate, momentum: keras.optimizers.Adam(rate, beta_1=momentum),
-    "adamw": lambda rate, momentum: keras.optimizers.AdamW(rate, beta_1=momentum),
-    "sgd": lambda rate, momentum: keras.optimizers.SGD(rate, momentum=momentum, nesterov=True),
+_NOT_DECAYED = ["bias", "gamma", "beta"]  # they do not multiply what comes in
+
+
+def _adam(rate: Any, momentum: float, options: dict[str, Any], decay: float) -> keras.Optimizer:
+    del decay
+    return keras.optimizers.Adam(rate, beta_1=momentum, **options)
+
+
+def _adamw(rate: Any, momentum: float, options: dict[str, Any], decay: float) -> keras.Optimizer:
+    optimizer = keras.optimizers.AdamW(rate, beta_1=momentum, weight_decay=decay, **options)
+    optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
+    return optimizer
+
+
+def _sgd(rate: Any, momentum: float, options: dict[str, Any], decay: float) -> keras.Optimizer:
+    del decay
+    return keras.optimizers.SGD(rate, momentum=momentum, nesterov=True, **options)
+
+
+_OPTIMIZERS: dict[str, Callable[[Any, float, dict[str, Any], float], keras.Optimizer]] = {
+    "adam": _adam,
+    "adamw": _adamw,
+    "sgd": _sgd,
 }
 
 
@@ -38,15 +60,45 @@ _SCHEDULES: dict[type[Spec], Callable[[float, Any, int], Any]] = {
 
 
 def build_optimizer(
-    training: TrainingSpec, steps: int, *, momentum: float = 0.9
+    training: TrainingSpec, recipe: Recipe, *, momentum: float = 0.9
 ) -> keras.Optimizer:
     """Returns the declared optimizer.
 
     Args:
         training: The declaration.
-        steps: Steps of the whole training, all epochs.
+        recipe: The steps of the whole training, and the averaging of its weights.
         momentum: How much of the past gradients a step keeps.
     """
     schedule = _SCHEDULES[type(training.schedule)]
-    rate = schedule(training.learning_rate, training.schedule, steps)
-    return _OPTIMIZERS[training.optimizer](rate, momentum)
+    rate = schedule(training.learning_rate, training.schedule, recipe.planned_steps())
+    options: dict[str, Any] = {"global_clipnorm": training.gradient_clipping}
+    if recipe.ema:
+        options |= {"use_ema": True, "ema_momentum": recipe.ema}
+    return _OPTIMIZERS[training.optimizer](rate, momentum, options, training.weight_decay)
+
+
+@contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Gives a model the averages of its weights for as long as the context lasts."""
+    optimizer = _inner(model.optimizer)
+    if not optimizer.use_ema:
+        yield
+        return
+    variables = model.trainable_variables
+    latest = [np.asarray(variable) for variable in variables]
+    take_averages(model)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, latest, strict=True):
+            variable.assign(value)
+
+
+def take_averages(model: keras.Model) -> None:
+    """Gives a model the averages of its weights for good, if there are any."""
+    _inner(model.optimizer).finalize_variable_values(model.trainable_variables)
+
+
+def _inner(optimizer: keras.Optimizer) -> keras.Optimizer:
+    """Returns the optimizer that steps; that of mixed precision scales the loss around it."""
+    return getattr(optimizer, "inner_optimizer", optimizer)

@@ -1,6 +1,6 @@
 """A training with every number known: what is declared, and the rest from the training rows.
 
-The defaults were chosen by `make bench-quality`; below some 1,000 steps every table was undertrained.
+The defaults were chosen by `make bench-quality`; below some 1,000 steps tables were undertrained.
 """
 
 from __future__ import annotations
@@ -122,13 +122,7 @@ def recipe_of(
     batch_size = training.batch_size
     if batch_size == "auto":
         batch_size = _batch_size(rows, _has_pictures(pipeline))
-    recipe = Recipe(
-        rows=rows,
-        batch_size=batch_size,
-        **_length(training, rows, batch_size, can_choose=can_choose),
-        seed=training.seed,
-        shuffle_bytes=training.shuffle_bytes,
-    )
+    recipe = _of_length(training, rows, batch_size, can_choose=can_choose)
     planned = recipe.planned_steps()
     work = planned * batch_size * _values(pipeline, manifest)
     ensemble = training.objective == "supervised" and _is_averaged_over(pipeline)
@@ -144,29 +138,34 @@ def recipe_of(
     return recipe.model_copy(update={"ema": ema, "members": members, "refit": refit})
 
 
-def _length(
-    training: TrainingSpec, rows: int, batch_size: int, *, can_choose: bool
-) -> dict[str, int | None]:
-    """Returns epochs, steps, patience and the epochs of a round."""
-    per_epoch = math.ceil(rows / batch_size)
-    epochs, steps, per_round = training.epochs, training.steps, 1
-    if epochs == "auto":
-        if steps is None and not can_choose and training.early_stopping_patience == "auto":
+def _of_length(training: TrainingSpec, rows: int, batch_size: int, *, can_choose: bool) -> Recipe:
+    """Returns a recipe with epochs, steps, patience and the epochs of a round."""
+    per_epoch, per_round, steps = math.ceil(rows / batch_size), 1, training.steps
+    is_open = training.early_stopping_patience == "auto"
+    if training.epochs != "auto":
+        epochs = training.epochs
+    else:
+        if steps is None and is_open and not can_choose:
             steps = _STEPS_WITHOUT_CHOICE
         passes = _passes(steps or _STEPS, batch_size, rows)
         epochs = passes if steps else max(_LEAST_EPOCHS, passes)
-        if training.early_stopping_patience in ("auto", None):
+        if not isinstance(training.early_stopping_patience, int):  # which counts epochs
             per_round = min(epochs, math.ceil(_ROUND_STEPS / per_epoch))
-    patience = training.early_stopping_patience
-    if patience == "auto":
-        rounds = math.ceil(_PATIENCE_STEPS / (per_epoch * per_round))
-        patience = max(_LEAST_PATIENCE, rounds) if can_choose else None
-    return {
-        "epochs": epochs,
-        "steps": steps,
-        "epochs_per_round": per_round,
-        "patience": patience,
-    }
+    patience = None
+    if training.early_stopping_patience != "auto":
+        patience = training.early_stopping_patience
+    elif can_choose and training.objective == "supervised":
+        patience = max(_LEAST_PATIENCE, math.ceil(_PATIENCE_STEPS / (per_epoch * per_round)))
+    return Recipe(
+        rows=rows,
+        batch_size=batch_size,
+        epochs=epochs,
+        epochs_per_round=per_round,
+        steps=steps,
+        patience=patience,
+        seed=training.seed,
+        shuffle_bytes=training.shuffle_bytes,
+    )
 
 
 def _passes(steps: int, batch_size: int, rows: int) -> int:

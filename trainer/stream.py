@@ -14,11 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.noise import draw, stream_seed
+from trainer.recipe import Recipe
 from trainer.shards import ShardFile, count_rows, damaged, first_damage
 from trainer.weights import class_weights
 from transforms.contract.errors import BraidError
 from transforms.contract.manifest import WEIGHT_SUFFIX, StoredFeature, TransformManifest
-from transforms.contract.model import TrainingSpec
 from transforms.contract.pipeline import PipelineSpec
 
 Tensors = dict[str, tf.Tensor]
@@ -27,6 +27,11 @@ Batch = tuple[Tensors, Tensors, Tensors]
 # Files that are read at once. It is part of the rows' order, so it is no function of the machine.
 OPEN_FILES = 8
 _READ_BUFFER = 1024 * 1024
+_ORDER = (  # of an epoch's rows: files, rows to shuffle at a time, the seed of that
+    tf.TensorSpec([None], tf.string),
+    tf.TensorSpec([], tf.int64),
+    tf.TensorSpec([], tf.int64),
+)
 _RECORDS_PER_TURN = 16  # amortises the switch between files; the shuffle buffer is far larger
 
 
@@ -58,34 +63,42 @@ class BatchLayout:
 def training_batches(
     files: Sequence[ShardFile],
     layout: BatchLayout,
-    training: TrainingSpec,
+    recipe: Recipe,
     *,
     epoch: int,
+    epochs: int = 1,
     first_batch: int = 0,
 ) -> tf.data.Dataset:
-    """Yields one epoch: every row once, in an order that only seed and epoch decide.
+    """Yields one or more epochs: every row once in each, in an order of seed and epoch alone.
 
     Noise is drawn from seed, epoch and the batch's number.
 
     Args:
         files: Verified shards.
         layout: What the records hold.
-        training: Batch size, shuffle buffer and seed.
-        epoch: The epoch, from 0.
+        recipe: Batch size, shuffle buffer and seed.
+        epoch: The first epoch, from 0.
+        epochs: How many. A batch may have rows of two of them, so that a small table's batches are
+            as large as others.
         first_batch: How many batches to leave out because they have been learnt.
 
     Returns:
         A dataset of (inputs, targets, sample weights); each leaf is [B, ...], the last batch may
         be shorter.
     """
-    records = _shuffled(*_order(files, training, epoch))
-    return _rest(records, layout, training, epoch, first_batch)
+    if epochs == 1:
+        return _rest(_shuffled(*_order(files, recipe, epoch)), layout, recipe, epoch, first_batch)
+    orders = tf.data.Dataset.from_generator(
+        lambda: (_order(files, recipe, epoch + number) for number in range(epochs)),
+        output_signature=_ORDER,
+    )
+    return _rest(orders.flat_map(_shuffled), layout, recipe, epoch, first_batch)
 
 
 def arriving_batches(
     partitions: Callable[[], Iterable[Sequence[ShardFile]]],
     layout: BatchLayout,
-    training: TrainingSpec,
+    recipe: Recipe,
     *,
     first_batch: int = 0,
 ) -> tf.data.Dataset:
@@ -98,7 +111,7 @@ def arriving_batches(
         partitions: Gives the verified training shards of one partition after another, and may wait
             for each of them.
         layout: What the records hold.
-        training: Batch size, shuffle buffer and seed.
+        recipe: Batch size, shuffle buffer and seed.
         first_batch: How many batches to leave out because they have been learnt.
 
     Returns:
@@ -108,27 +121,20 @@ def arriving_batches(
     def orders() -> Iterator[tuple[list[str], int, int]]:
         for number, files in enumerate(partitions()):
             if files:
-                yield _order(files, training, 0, number)
+                yield _order(files, recipe, 0, number)
 
-    signature = (
-        tf.TensorSpec([None], tf.string),
-        tf.TensorSpec([], tf.int64),
-        tf.TensorSpec([], tf.int64),
-    )
-    found = tf.data.Dataset.from_generator(orders, output_signature=signature)
-    return _rest(found.flat_map(_shuffled), layout, training, 0, first_batch)
+    arriving = tf.data.Dataset.from_generator(orders, output_signature=_ORDER)
+    return _rest(arriving.flat_map(_shuffled), layout, recipe, 0, first_batch)
 
 
-def _order(
-    files: Sequence[ShardFile], training: TrainingSpec, *key: int
-) -> tuple[list[str], int, int]:
+def _order(files: Sequence[ShardFile], recipe: Recipe, *key: int) -> tuple[list[str], int, int]:
     """Returns the order of files, the rows to shuffle at a time, and a seed for that.
 
     Seed and key alone decide on the order.
     """
-    random = np.random.default_rng((training.seed, *key))
+    random = np.random.default_rng((recipe.seed, *key))
     paths = [str(files[index].path) for index in random.permutation(len(files))]
-    return paths, shuffle_rows(files, training.shuffle_bytes), int(random.integers(2**31))
+    return paths, shuffle_rows(files, recipe.shuffle_bytes), int(random.integers(2**31))
 
 
 def _shuffled(paths: Any, rows: Any, seed: Any) -> tf.data.Dataset:
@@ -146,14 +152,14 @@ def _shuffled(paths: Any, rows: Any, seed: Any) -> tf.data.Dataset:
 def _rest(
     records: tf.data.Dataset,
     layout: BatchLayout,
-    training: TrainingSpec,
+    recipe: Recipe,
     epoch: int,
     first_batch: int,
 ) -> tf.data.Dataset:
     # Skip after shuffle and before parse: the rest is as in the whole epoch, and nothing is parsed
     # in vain.
-    records = records.skip(first_batch * training.batch_size)
-    return _parsed(records.batch(training.batch_size), layout, epoch, first_batch)
+    records = records.skip(first_batch * recipe.batch_size)
+    return _parsed(records.batch(recipe.batch_size), layout, epoch, first_batch)
 
 
 def evaluation_batches(

@@ -5,46 +5,77 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from trainer.augment import Augmenter
 from trainer.checkpoint import Checkpoints, Position, TrainingState
 from trainer.data import TrainingData
 from trainer.devices import strategy_for
 from trainer.epoch import EpochRunner, evaluate_loss, refuse_non_finite, traced
+from trainer.layout import CHOSEN_FILE, HISTORY_FILE, MODEL_FILE, RECIPE_FILE
 from trainer.model import build_model
 from trainer.objectives import learnt_loss_weights, trainable
+from trainer.optimizers import averaged_weights, take_averages
+from trainer.recipe import Recipe
 from trainer.seam import check_seam
 from trainer.shards import ShardFile, count_rows
 from trainer.stream import BatchLayout, evaluation_batches
 from trainer.waiting import advice, measured, worth_a_change
-from trainer.warm_start import begin
+from trainer.warm_start import WarmStarted, begin
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import ImageTarget
 from transforms.contract.workspace import replacing, write_atomic
 
-MODEL_FILE = "model.keras"
-HISTORY_FILE = "history.json"
+_VALIDATION_ROWS = 256  # scored at a time, or a batch of the training
+_CACHE_BYTES = 64 * 1024 * 1024  # of validation rows, which every round reads
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that has come to its end.
+
+    Attributes:
+        network: The network, with the weights that were found the best.
+        model: The network with its objective.
+        state: How the training went.
+        started: What it began with, if that was a registered model.
+        warnings: What the run's record is to warn of.
+        devices: The devices that it trained on.
+    """
+
+    network: keras.Model
+    model: keras.Model
+    state: TrainingState
+    started: WarmStarted | None
+    warnings: tuple[str, ...]
+    devices: int
 
 
 def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, Any]:
     """Trains a model, or goes on where a killed training was, and commits `model.keras`.
+
+    Where the recipe says so, a second model is trained on training and validation rows together.
+    That is the one that is kept then; the one that was chosen on the validation rows is committed
+    as `chosen.keras`, so that these rows can be scored by a model that has not learnt them.
 
     Args:
         job: The run.
         devices: What to train on, as TensorFlow names it; None is every GPU, or else the CPU.
 
     Returns:
-        What the run's record keeps of it: epochs, seconds, rows per second, the best epoch (from
-        1), the share of time that the model waited for data, in all and by epoch, the seconds
-        that it waited for the transform beside those, the number of parameters, the loss weights
-        by target if they were learnt, what it began with if that was a registered model, warnings.
+        What the run's record keeps of it: the recipe in words, epochs, steps, seconds, rows per
+        second, the best epoch (from 1), the share of time that the model waited for data, in all
+        and by epoch, the seconds that it waited for the transform beside those, the number of
+        parameters, the loss weights by target if they were learnt, what it began with if that was
+        a registered model, warnings.
 
     Raises:
         BraidError: There are no training rows, a shard is damaged, the shards do not fit the
@@ -54,141 +85,221 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
     if (folder / MODEL_FILE).exists():
         result: dict[str, Any] = json.loads((folder / HISTORY_FILE).read_text())["result"]
         return result
-    pipeline, manifest = job.pipeline, job.manifest()
-    check_seam(pipeline, manifest)
+    manifest = job.manifest()
+    check_seam(job.pipeline, manifest)
     data = TrainingData(job)
-    # Before the model is built: its initial weights and dropout's states come from this seed.
-    keras.utils.set_random_seed(pipeline.training.seed)
-    strategy, warnings = strategy_for(pipeline.training, devices)
-    with strategy.scope():
-        network = build_model(pipeline, manifest, mixed_precision=pipeline.training.mixed_precision)
-        model = trainable(network, pipeline, manifest, data.steps())
-    checkpoints = Checkpoints(folder / "training")
-    started = begin(job, manifest, network, checkpoints)
-    with data.readable_errors():
-        state = _run_epochs(model, pipeline, manifest, data, checkpoints)
-        warnings += _advice(state, data, pipeline, manifest)
-    if state.best_epoch is None:
-        raise ValueError("a training has at least one epoch")
-    checkpoints.restore(model, state.best_epoch)
-    result = _result(state, model, network, data) | {"devices": strategy.num_replicas_in_sync}
-    result["warnings"] += warnings
-    if started is not None:
-        result["warm_start"] = started.model_dump(mode="json", exclude={"problem"})
-        result["warnings"] += started.warnings()
-    history = {"result": result, "epochs": [r.model_dump() for r in state.history]}
-    write_atomic(folder / HISTORY_FILE, json.dumps(history, indent=1))
-    with replacing(folder / MODEL_FILE) as temporary:
-        network.save(temporary)
+    recipe = _recipe(folder, data, manifest)
+    training = _Training(job, manifest, data, devices)
+    chosen = kept = training.run(recipe, Checkpoints(folder / "training"))
+    if recipe.refit:
+        _save(chosen.network, folder / CHOSEN_FILE)
+        rows = data.rows + count_rows(data.validation)
+        again = recipe.on_all_rows(rows, chosen.state.best_steps)
+        kept = training.run(again, Checkpoints(folder / "training" / "refit"), all_rows=True)
+    result = _result(recipe, chosen, kept, data)
+    records = [record.model_dump() for record in chosen.state.history]
+    write_atomic(folder / HISTORY_FILE, json.dumps({"result": result, "epochs": records}, indent=1))
+    _save(kept.network, folder / MODEL_FILE)
     return result
 
 
-def _run_epochs(
-    model: keras.Model,
-    pipeline: PipelineSpec,
-    manifest: TransformManifest,
-    data: TrainingData,
-    checkpoints: Checkpoints,
-) -> TrainingState:
-    training = pipeline.training
-    state = checkpoints.state()
-    layout = BatchLayout.for_training(pipeline, manifest)
-    masks = [n for n, t in pipeline.targets.items() if isinstance(t, ImageTarget) and t.is_mask]
-    augmenter = Augmenter(pipeline.model.augment, masks=masks, seed=training.seed)
-    states = augmenter.states()
-    position = checkpoints.position(state.epochs)
-    if position is not None:
-        checkpoints.restore_within(model, states)
-    elif state.epochs:
-        checkpoints.restore(model, state.epochs - 1)
-    runner = EpochRunner(
-        model, training, augmenter, partial(checkpoints.save_within, model, states)
-    )
-    validation_loss = None
-    while not state.stopped:
-        start = position or Position(epoch=state.epochs)
-        position = None
-        record = runner.run(data.epoch(layout, start), start)
-        # Not before the first epoch: its end is when all validation rows are there for sure.
-        validation_loss = validation_loss or _validation_loss(
-            model, pipeline, manifest, data.validation
-        )
-        learnt = {f"{name}_weight": w for name, w in learnt_loss_weights(model).items()}
-        record = record.model_copy(
-            update={"validation_loss": validation_loss(), "losses": record.losses | learnt}
-        )
-        state = state.after(
-            record, patience=training.early_stopping_patience, epochs=training.epochs
-        )
-        checkpoints.save(model, state)
-    return state
+def _recipe(folder: Path, data: TrainingData, manifest: TransformManifest) -> Recipe:
+    """Returns the recipe that the run has begun with, or begins with."""
+    path = folder / RECIPE_FILE
+    if path.exists():
+        return Recipe.model_validate_json(path.read_text())
+    recipe = data.recipe(manifest)
+    write_atomic(path, recipe.model_dump_json(indent=1))
+    return recipe
 
 
-def _validation_loss(
-    model: keras.Model,
-    pipeline: PipelineSpec,
-    manifest: TransformManifest,
-    files: Sequence[ShardFile],
-) -> Callable[[], float | None]:
-    """Returns a function that gives the present loss on the validation rows.
+def _save(network: keras.Model, path: Path) -> None:
+    if not path.exists():
+        with replacing(path) as temporary:
+            network.save(temporary)
 
-    It counts no class weights, and is None without rows.
+
+class _Training:
+    """The trainings of one run.
+
+    Args:
+        job: The run.
+        manifest: What the shards hold.
+        data: The shards.
+        devices: What to train on.
     """
-    if count_rows(files) == 0:
-        return lambda: None
-    layout = BatchLayout.for_evaluation(pipeline, manifest)
-    batches = evaluation_batches(files, layout, pipeline.training.batch_size)
-    step = traced(model, "test", batches)
 
-    def found() -> float:
-        loss = evaluate_loss(step, batches)
-        refuse_non_finite(loss, "the validation loss")
-        return loss
+    def __init__(
+        self,
+        job: TrainJob,
+        manifest: TransformManifest,
+        data: TrainingData,
+        devices: Sequence[str] | None,
+    ) -> None:
+        self._job, self._pipeline, self._manifest = job, job.pipeline, manifest
+        self._data, self._devices = data, devices
 
-    return found
+    def run(self, recipe: Recipe, checkpoints: Checkpoints, *, all_rows: bool = False) -> Trained:
+        """Trains a network, or goes on where a killed training was.
+
+        Args:
+            recipe: How long and how fast.
+            checkpoints: Its own.
+            all_rows: Whether it learns the validation rows too.
+        """
+        spec = self._pipeline.training
+        # Before the model is built: its initial weights and dropout's states come from this seed.
+        keras.utils.set_random_seed(spec.seed)
+        strategy, warnings = strategy_for(spec, self._devices)
+        with strategy.scope():
+            network = build_model(
+                self._pipeline,
+                self._manifest,
+                members=recipe.members,
+                mixed_precision=spec.mixed_precision,
+            )
+            model = trainable(network, self._pipeline, self._manifest, recipe)
+        started = begin(self._job, self._manifest, network, checkpoints)
+        with self._data.readable_errors():
+            state = self._rounds(model, recipe, checkpoints, all_rows=all_rows)
+            warnings += () if all_rows else self._advice(state, recipe)
+        if state.best_epoch is None:
+            raise ValueError("a training has at least one epoch")
+        checkpoints.restore(model, state.best_epoch)
+        take_averages(model)
+        return Trained(network, model, state, started, warnings, strategy.num_replicas_in_sync)
+
+    def _rounds(
+        self, model: keras.Model, recipe: Recipe, checkpoints: Checkpoints, *, all_rows: bool
+    ) -> TrainingState:
+        state = checkpoints.state()
+        layout = BatchLayout.for_training(self._pipeline, self._manifest)
+        augmenter = _augmenter(self._pipeline)
+        states = augmenter.states()
+        position = checkpoints.position(state.epochs)
+        if position is not None:
+            checkpoints.restore_within(model, states)
+        elif state.epochs:
+            checkpoints.restore(model, state.epochs - 1)
+        save = partial(checkpoints.save_within, model, states)
+        seconds = self._pipeline.training.checkpoint_seconds
+        runner = EpochRunner(model, recipe, seconds, augmenter, save)
+        validation_loss = None
+        while not state.stopped:
+            start = position or Position(epoch=state.epochs)
+            position = None
+            data = self._data.round(layout, recipe, start, all_rows=all_rows)
+            record = runner.run(data, start, state.steps)
+            # Not before the first epoch: its end is when all validation rows are there for sure.
+            validation_loss = validation_loss or self._validation_loss(
+                model, recipe, () if all_rows else self._data.validation
+            )
+            learnt = {f"{name}_weight": w for name, w in learnt_loss_weights(model).items()}
+            record = record.model_copy(
+                update={"validation_loss": validation_loss(), "losses": record.losses | learnt}
+            )
+            state = state.after(record, recipe)
+            checkpoints.save(model, state)
+        return state
+
+    def _validation_loss(
+        self, model: keras.Model, recipe: Recipe, files: Sequence[ShardFile]
+    ) -> Callable[[], float | None]:
+        """Returns a function that gives the present loss on the validation rows.
+
+        It is that of the averaged weights, counts no class weights, and is None without rows.
+        """
+        rows = count_rows(files)
+        if rows == 0:
+            return lambda: None
+        layout = BatchLayout.for_evaluation(self._pipeline, self._manifest)
+        most = max(recipe.batch_size, _VALIDATION_ROWS)
+        batches = evaluation_batches(files, layout, self._manifest.batch_rows(most))
+        if rows * sum(stored.row_bytes() for stored in self._manifest.stored) <= _CACHE_BYTES:
+            batches = batches.cache().prefetch(tf.data.AUTOTUNE)
+        step = traced(model, "test", batches)
+
+        def present() -> float:
+            with averaged_weights(model):
+                loss = evaluate_loss(step, batches)
+            refuse_non_finite(loss, "the validation loss")
+            return loss
+
+        return present
+
+    def _advice(self, state: TrainingState, recipe: Recipe) -> tuple[str, ...]:
+        """Returns what to change if the model waited for data, at most one sentence or two."""
+        seconds = sum(record.seconds for record in state.history)
+        waited = sum(record.seconds * record.input_wait_share for record in state.history)
+        if not worth_a_change(waited, seconds):
+            return ()
+        first = sum(record.seconds * record.first_wait_share for record in state.history)
+        measurement = measured(
+            self._data.train,
+            BatchLayout.for_training(self._pipeline, self._manifest),
+            recipe.batch_size,
+            share=waited / seconds,
+            first_share=first / waited,
+            seconds_per_batch=waited / state.steps,
+            rows_per_second=self._data.rows * state.epochs / seconds,
+            cpu_share=sum(record.cpu_seconds for record in state.history) / seconds,
+        )
+        return (advice(measurement),)
 
 
-def _advice(
-    state: TrainingState, data: TrainingData, pipeline: PipelineSpec, manifest: TransformManifest
-) -> tuple[str, ...]:
-    """Returns what to change if the model waited for data, at most one sentence or two."""
-    seconds = sum(record.seconds for record in state.history)
-    waited = sum(record.seconds * record.input_wait_share for record in state.history)
-    if not worth_a_change(waited, seconds):
-        return ()
-    first = sum(record.seconds * record.first_wait_share for record in state.history)
-    training, epochs = pipeline.training, len(state.history)
-    found = measured(
-        data.train,
-        BatchLayout.for_training(pipeline, manifest),
-        training.batch_size,
-        share=waited / seconds,
-        first_share=first / waited,
-        seconds_per_batch=waited / (math.ceil(data.rows / training.batch_size) * epochs),
-        rows_per_second=data.rows * epochs / seconds,
-        cpu_share=sum(record.cpu_seconds for record in state.history) / seconds,
-    )
-    return (advice(found),)
+def _augmenter(pipeline: PipelineSpec) -> Augmenter:
+    masks = [n for n, t in pipeline.targets.items() if isinstance(t, ImageTarget) and t.is_mask]
+    return Augmenter(pipeline.model.augment, masks=masks, seed=pipeline.training.seed)
 
 
-def _result(
-    state: TrainingState, model: keras.Model, network: keras.Model, data: TrainingData
-) -> dict[str, Any]:
-    seconds = sum(record.seconds for record in state.history)
-    waited = sum(record.seconds * record.input_wait_share for record in state.history)
-    warnings = []
-    if count_rows(data.validation) == 0:
-        warnings.append("There are no validation rows: the training loss chose the best epoch.")
-    return {
+def _result(recipe: Recipe, chosen: Trained, kept: Trained, data: TrainingData) -> dict[str, Any]:
+    """Returns what the run's record keeps.
+
+    Args:
+        recipe: The recipe of the training that was chosen.
+        chosen: That training.
+        kept: The training whose network is the model: the same, or one on all rows.
+        data: The shards.
+    """
+    state, history = chosen.state, chosen.state.history
+    seconds = sum(record.seconds for record in history)
+    refit_seconds = 0.0
+    if kept is not chosen:
+        refit_seconds = sum(record.seconds for record in kept.state.history)
+    waited = sum(record.seconds * record.input_wait_share for record in history)
+    result: dict[str, Any] = {
+        "recipe": recipe.in_words(),
+        "members": recipe.members,
         "epochs": state.epochs,
+        "steps": state.steps,
+        "best_steps": state.best_steps,
         "rows": data.rows,
         "seconds": seconds,
+        "refit_seconds": refit_seconds,
         "rows_per_second": data.rows * state.epochs / seconds,
         "best_epoch": (state.best_epoch or 0) + 1,
         "input_wait_share": waited / seconds,
-        "input_wait_share_by_epoch": [record.input_wait_share for record in state.history],
-        "transform_wait_seconds": sum(record.transform_wait_seconds for record in state.history),
-        "parameters": int(network.count_params()),
-        "loss_weights": learnt_loss_weights(model),
-        "warnings": warnings,
+        "input_wait_share_by_epoch": [record.input_wait_share for record in history],
+        "transform_wait_seconds": sum(record.transform_wait_seconds for record in history),
+        "parameters": int(kept.network.count_params()),
+        "loss_weights": learnt_loss_weights(kept.model),
+        "warnings": [*_warnings(recipe, chosen, data), *chosen.warnings],
+        "devices": kept.devices,
     }
+    if kept.started is not None:
+        result["warm_start"] = kept.started.model_dump(mode="json", exclude={"problem"})
+        result["warnings"] += kept.started.warnings()
+    return result
+
+
+def _warnings(recipe: Recipe, chosen: Trained, data: TrainingData) -> list[str]:
+    state = chosen.state
+    if count_rows(data.validation) == 0:
+        return ["There are no validation rows: the training loss chose the best epoch."]
+    is_last = state.best_epoch == state.epochs - 1
+    if recipe.patience is not None and is_last and math.isfinite(state.best_loss or 0.0):
+        return [
+            f"The best epoch is the last one, {state.epochs}: a longer training may be better; set "
+            "a higher training.epochs or training.steps."
+        ]
+    return []

@@ -32,4 +32,4 @@ def _edges(column: np.ndarray) -> list[float]:
         return []
     shares = np.linspace(0, 1, _PIECES + 1)
     cuts = [np.quantile(values, shares, method="inverted_cdf") for values in (present, distinct)]
-    return np.unique(np.concatenate(cuts)).astype(np.float64).tolist()
+    return [float(edge) for edge in np.unique(np.concatenate(cuts))]

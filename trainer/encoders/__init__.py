@@ -18,6 +18,7 @@ from trainer.encoders import (
     image,
     numeric,
     sequence,
+    signal,
     text,
 )
 from trainer.encoders.encoded import Encoded
@@ -33,8 +34,10 @@ from transforms.contract.encoders import (
     MobilenetEncoder,
     OneHotEncoder,
     OwnEncoder,
+    PiecewiseEncoder,
     ResnetEncoder,
     SharedEncoder,
+    SignalEncoder,
     TransformerEncoder,
 )
 from transforms.contract.errors import DeclarationError
@@ -49,7 +52,9 @@ EncoderFn = Callable[[str, Any, StoredFeature, keras.KerasTensor], keras.KerasTe
 ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
     ("categorical", EmbeddingEncoder): embedding.embed,
     ("categorical", OneHotEncoder): categorical.one_hot,
+    ("numeric", PiecewiseEncoder): numeric.piecewise,
     ("numeric", DenseEncoder): numeric.dense,
+    ("datetime", PiecewiseEncoder): numeric.piecewise,
     ("datetime", DenseEncoder): numeric.dense,
     ("text", EmbeddingEncoder): embedding.embed,
     ("text", BagOfWordsEncoder): text.bag_of_words,
@@ -60,6 +65,7 @@ ENCODERS: dict[tuple[str, type[Spec]], EncoderFn] = {
     ("image", CnnEncoder): image.cnn,
     ("image", ResnetEncoder): backbone.resnet,
     ("image", MobilenetEncoder): backbone.mobilenet,
+    ("sequence", SignalEncoder): signal.signal,
     ("sequence", LstmEncoder): sequence.recurrent,
     ("sequence", GruEncoder): sequence.recurrent,
     ("sequence", Conv1dEncoder): sequence.conv1d,
@@ -113,14 +119,31 @@ def encode_features(
         for name, source in sources.items()
         if name != source
     }
-    found = {}
+    alone = [name for name, source in sources.items() if source not in networks]
+    encoded = _encode_each(pipeline, {name: stored[name] for name in alone}, inputs)
     for name, source in sources.items():
         if source in networks:
             vector_BD, *maps_BHWC = networks[source](inputs[name])
-            found[name] = Encoded(vector_BD, tuple(maps_BHWC))
+            encoded[name] = Encoded(vector_BD, tuple(maps_BHWC))
+    return {name: encoded[name] for name in sources}
+
+
+def _encode_each(
+    pipeline: PipelineSpec, stored: Mapping[str, StoredFeature], inputs: Mapping[str, Any]
+) -> dict[str, Encoded]:
+    """Returns the branch of every feature that shares its encoder with none."""
+    encoded: dict[str, Encoded] = {}
+    numbers: dict[PiecewiseEncoder, dict[str, StoredFeature]] = {}
+    for name, own in stored.items():
+        spec = pipeline.encoder_of(name)
+        if isinstance(spec, PiecewiseEncoder):
+            numbers.setdefault(spec, {})[name] = own
         else:
-            found[name] = encode(name, pipeline.encoder_of(name), stored[name], inputs[name])
-    return found
+            encoded[name] = encode(name, spec, own, inputs[name])
+    for spec, group in numbers.items():
+        vectors = numeric.piecewise_of_all(spec, group, inputs)
+        encoded |= {name: Encoded(vector) for name, vector in vectors.items()}
+    return encoded
 
 
 def _network(name: str, spec: Spec, stored: StoredFeature) -> keras.Model:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 
 from trainer.encoders.encoded import Encoded
 from transforms.contract.encoders import CnnEncoder
 from transforms.contract.manifest import StoredFeature
 
-# Keras's 0.99 needs hundreds of steps until evaluation sees usable statistics; a small table's
-# whole training has fewer.
-_NORM_MOMENTUM = 0.9
+_GROUPS = 8  # of a normalization, at most
 
 
 def cnn(
@@ -36,10 +36,12 @@ def cnn(
         # The normalization has a bias of its own.
         conv = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{block}.conv")
         x = conv(x)
-        x = layers.BatchNormalization(momentum=_NORM_MOMENTUM, name=f"{block}.norm")(x)
+        # By row: a small batch tells little of other rows, and an average of weights has none.
+        x = layers.GroupNormalization(math.gcd(_GROUPS, filters), name=f"{block}.norm")(x)
         x = layers.ReLU(name=f"{block}.relu")(x)
         maps_BHWC.append(x)
         x = layers.MaxPooling2D(2, padding="same", name=f"{block}.pool")(x)
     x_BC = layers.GlobalAveragePooling2D(name=f"{name}.mean")(x)
+    x_BC = layers.Dropout(spec.dropout, name=f"{name}.dropout")(x_BC)
     vector_BD = layers.Dense(spec.units, activation="relu", name=f"{name}.dense")(x_BC)
     return Encoded(vector_BD, (*maps_BHWC, x))

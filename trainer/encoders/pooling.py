@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import tensorflow as tf
+
+from transforms.contract.features import FIRST_TERM
+
+_TERM_DEVIATION = 0.5  # of a learnt term's numbers, at first
 
 
 @keras.saving.register_keras_serializable(package="braid")
@@ -86,3 +91,79 @@ class Weighted(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Returns what makes the layer again."""
         return {**super().get_config(), "weights": self.weights_D}
+
+
+@keras.saving.register_keras_serializable(package="braid")
+class TermSum(keras.layers.Layer):  # type: ignore[misc]
+    """The sum of the learnt vectors of a row's terms, each weighed, scaled to a length of 1.
+
+    It is the product of a row's weighed counts, divided by their length, with a matrix, without
+    the zeros that nearly all of these counts are. Ids below the first term are left out.
+
+    Args:
+        ids: The number of ids.
+        units: The width of a vector.
+        weights: One per id; None weighs every term as 1 and leaves the counts as they are.
+        dropout: The share of the terms that are left out in training.
+        **options: Those of every layer.
+    """
+
+    # What it gathers depends on the row, for which XLA has no shapes.
+    supports_jit = False
+
+    def __init__(
+        self,
+        ids: int,
+        units: int,
+        weights: list[float] | None = None,
+        dropout: float = 0.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.ids, self.units, self.dropout = ids, units, dropout
+        self.weights_I = None if weights is None else list(weights)
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def build(self, shape: Any) -> None:
+        """Makes a vector per id."""
+        del shape
+        # A row of one length gives numbers of about one size, as those of other features are.
+        initial = keras.initializers.RandomNormal(stddev=_TERM_DEVIATION)
+        self.embeddings_ID = self.add_weight(
+            shape=(self.ids, self.units), initializer=initial, name="embeddings"
+        )
+
+    def call(self, ids_BL: Any, training: bool = False) -> Any:
+        """Returns [B, units]."""
+        ids_BL = tf.cast(ids_BL, tf.int64)
+        rows = tf.shape(ids_BL, tf.int64)[0]
+        places = tf.where(ids_BL >= FIRST_TERM)
+        # Equal terms of a row become one, with their number.
+        keys, _, counts = tf.unique_with_counts(
+            places[:, 0] * self.ids + tf.gather_nd(ids_BL, places)
+        )
+        rows_K, terms_K = keys // self.ids, keys % self.ids
+        weights_K = tf.cast(counts, tf.float32)
+        if self.weights_I is not None:
+            weights_K *= tf.gather(tf.constant(self.weights_I, tf.float32), terms_K)
+            lengths_B = tf.math.unsorted_segment_sum(weights_K**2, rows_K, rows)
+            weights_K *= tf.gather(tf.math.rsqrt(tf.maximum(lengths_B, 1e-12)), rows_K)
+        if training and self.dropout:
+            weights_K = keras.random.dropout(weights_K, self.dropout, seed=self.seed_generator)
+        vectors_KD = tf.gather(tf.convert_to_tensor(self.embeddings_ID), terms_K)
+        weighed_KD = tf.cast(vectors_KD, tf.float32) * weights_K[:, None]
+        sums_BD = tf.math.unsorted_segment_sum(weighed_KD, rows_K, rows)
+        return tf.ensure_shape(tf.cast(sums_BD, self.compute_dtype), [None, self.units])
+
+    def compute_output_spec(self, ids_BL: Any, training: bool = False) -> keras.KerasTensor:
+        """Returns what `call` gives."""
+        del training
+        return keras.KerasTensor((ids_BL.shape[0], self.units), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what makes the layer again."""
+        return {
+            **super().get_config(),
+            **{"ids": self.ids, "units": self.units, "weights": self.weights_I},
+            "dropout": self.dropout,
+        }

@@ -6,7 +6,7 @@ import keras
 
 from trainer.encoders import ordered
 from trainer.encoders.embedding import cardinality_of
-from trainer.encoders.pooling import IdCounts, KnownIds, Weighted
+from trainer.encoders.pooling import IdCounts, KnownIds, TermSum, Weighted
 from transforms.contract.encoders import (
     BagOfWordsEncoder,
     Conv1dEncoder,
@@ -23,16 +23,23 @@ _DIMENSION = 64  # of a word's vector, where the declaration names none
 def bag_of_words(
     name: str, spec: BagOfWordsEncoder, stored: StoredFeature, ids_BL: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """Returns how often each term occurs, by the feature's weights if it has them, [B, D].
+    """Returns how often each term occurs, by the feature's weights if it has them.
 
-    D is the size of the vocabulary: padding and unknown terms are left out.
+    Padding and unknown terms are left out.
+
+    Returns:
+        [B, units], what is above 0 of the learnt projection; or [B, D] of a vocabulary of D terms without `units`.
     """
-    del spec  # it has no settings
+    weights = list(stored.term_weights) if stored.term_weights else None
+    if spec.units is not None:
+        terms = TermSum(
+            cardinality_of(stored), spec.units, weights, dropout=spec.dropout, name=f"{name}.terms"
+        )
+        return keras.layers.ReLU(name=f"{name}.relu")(terms(ids_BL))
     counts_BD = IdCounts(cardinality_of(stored), FIRST_TERM, name=f"{name}.counts")(ids_BL)
-    if not stored.term_weights:
-        return counts_BD
-    weights = list(stored.term_weights[FIRST_TERM:])
-    return Weighted(weights, name=f"{name}.weighted")(counts_BD)
+    if weights is not None:
+        counts_BD = Weighted(weights[FIRST_TERM:], name=f"{name}.weighted")(counts_BD)
+    return keras.layers.Dropout(spec.dropout, name=f"{name}.dropout")(counts_BD)
 
 
 def recurrent(

@@ -12,10 +12,11 @@ from collections.abc import Callable
 import keras
 
 from trainer.objectives import adversarial, supervised, uncertainty
+from trainer.recipe import Recipe
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 
-Objective = Callable[[keras.Model, PipelineSpec, TransformManifest, int], keras.Model]
+Objective = Callable[[keras.Model, PipelineSpec, TransformManifest, Recipe], keras.Model]
 
 # By `training.objective` and `training.loss_balance`.
 OBJECTIVES: dict[tuple[str, str], Objective] = {
@@ -26,7 +27,7 @@ OBJECTIVES: dict[tuple[str, str], Objective] = {
 
 
 def trainable(
-    network: keras.Model, pipeline: PipelineSpec, manifest: TransformManifest, steps: int
+    network: keras.Model, pipeline: PipelineSpec, manifest: TransformManifest, recipe: Recipe
 ) -> keras.Model:
     """Returns a compiled model whose train step trains the network for the declared objective.
 
@@ -34,10 +35,12 @@ def trainable(
         network: What `build_model` gives.
         pipeline: The declaration.
         manifest: What the shards hold.
-        steps: Steps of the whole training, all epochs.
+        recipe: How long it is trained, and how its weights are averaged.
     """
     training = pipeline.training
-    return OBJECTIVES[training.objective, training.loss_balance](network, pipeline, manifest, steps)
+    return OBJECTIVES[training.objective, training.loss_balance](
+        network, pipeline, manifest, recipe
+    )
 
 
 def learnt_loss_weights(model: keras.Model) -> dict[str, float]:

@@ -15,6 +15,7 @@ from trainer.heads import head_of
 from trainer.model import build_inputs, with_indicator
 from trainer.objectives.compiling import jit_compile
 from trainer.optimizers import build_optimizer
+from trainer.recipe import Recipe
 from transforms.contract.manifest import StoredFeature, TransformManifest
 from transforms.contract.model import DiscriminatorSpec
 from transforms.contract.pipeline import PipelineSpec
@@ -135,7 +136,7 @@ class Adversarial(keras.Model):  # type: ignore[misc]
 
 
 def compiled(
-    network: keras.Model, pipeline: PipelineSpec, manifest: TransformManifest, steps: int
+    network: keras.Model, pipeline: PipelineSpec, manifest: TransformManifest, recipe: Recipe
 ) -> keras.Model:
     """Returns the network with a discriminator beside it.
 
@@ -150,7 +151,7 @@ def compiled(
         keras.optimizers.Adam(training.discriminator.learning_rate, beta_1=_MOMENTUM),
     )
     model.compile(
-        optimizer=build_optimizer(training, steps, momentum=_MOMENTUM),
+        optimizer=build_optimizer(training, recipe, momentum=_MOMENTUM),
         loss={name: head_of(target).loss(target)},
         jit_compile=jit_compile(),
     )

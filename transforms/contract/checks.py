@@ -275,7 +275,7 @@ def _an_adversary_has_a_picture_to_judge(pipeline: PipelineSpec) -> None:
             "@training.objective a feature of kind noise for 'adversarial', received "
             f"{', '.join(used.features)}"
         )
-    if training.early_stopping_patience is not None:
+    if training.early_stopping_patience not in (None, "auto"):
         raise ValueError(
             "@training.early_stopping_patience null for objective 'adversarial', as no loss "
             f"says which epoch is best, received {training.early_stopping_patience}"

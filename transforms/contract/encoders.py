@@ -69,8 +69,8 @@ class BagOfWordsEncoder(Spec):
     """
 
     kind: Literal["bag_of_words"] = "bag_of_words"
-    units: PositiveInt | None = 64
-    dropout: DropoutRate = 0.3
+    units: PositiveInt | None = 128
+    dropout: DropoutRate = 0.5
 
 
 class LstmEncoder(Spec):

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from transforms.contract.checks import CHECKS
 from transforms.contract.decoders import UpsamplingDecoder
-from transforms.contract.encoders import BagOfWordsEncoder, Encoder, SharedEncoder, encoders_of
-from transforms.contract.features import FeatureSpec, Image, RawColumn, Text
+from transforms.contract.encoders import Encoder, SharedEncoder, encoders_of
+from transforms.contract.features import FeatureSpec, Image, RawColumn
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.inputs import named_inputs
 from transforms.contract.kinds import Feature, is_user_kind, user_code
@@ -29,6 +29,7 @@ from transforms.contract.source import (
 )
 from transforms.contract.spec import Spec
 from transforms.contract.targets import ImageTarget, Target
+from transforms.contract.text_defaults import with_text_defaults
 
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 
@@ -63,6 +64,11 @@ class PipelineSpec(Spec):
     transform: TransformSpec = TransformSpec()
     beam: BeamSpec = BeamSpec()
     schedule: ScheduleSpec | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _texts_fit_their_encoders(cls, document: Any) -> Any:
+        return with_text_defaults(document)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -128,10 +134,7 @@ class PipelineSpec(Spec):
             return self.encoder_of(encoder.with_)
         if encoder is not None:
             return encoder
-        spec = self.features[feature]
-        if isinstance(spec, Text) and spec.weights is not None:
-            return BagOfWordsEncoder()  # the weights are for it
-        default: Any = encoders_of(spec.kind)[0]
+        default: Any = encoders_of(self.features[feature].kind)[0]
         return default()  # type: ignore[no-any-return]
 
     def decoder_of(self, target: str) -> UpsamplingDecoder:

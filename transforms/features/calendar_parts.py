@@ -9,15 +9,17 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from transforms.contract.datetimes import DATETIME_PATTERN, Datetime, DatetimePart
+from transforms.contract.datetimes import DATETIME_PATTERN, WIDTHS, Datetime, DatetimePart
 from transforms.requests import Fitted, Learnt, MomentsRequest, Request
 
 _ANY = "1970-01-01T00:00"  # stands in for a missing value, whose numbers are replaced afterwards
 _MINUTES_END = 16  # of a text with a time
 _TO_THE_END = 1 << 30  # more bytes than a text has
 _DAY_SECONDS = 86_400
+_CYCLE_PIECES = 24
 _ERA_DAYS = 146_097  # the Gregorian calendar repeats after 400 years
 _EPOCH_DAY = 719_468  # 1970-01-01 in days since 0000-03-01
 
@@ -71,8 +73,16 @@ def encode(name: str, spec: Datetime, raw: tf.Tensor, fitted: Fitted) -> tf.Tens
 
 
 def stored(spec: Datetime, learnt: Learnt) -> dict[str, Any]:
-    """Returns nothing, as dtype and shape say it all."""
-    return {}
+    """Returns the edges of the pieces of every number: even ones of a cycle's sine and cosine."""
+    even = tuple(np.linspace(-1, 1, _CYCLE_PIECES + 1).tolist())
+    edges: list[tuple[float, ...]] = []
+    for part in spec.parts:
+        if part == "trend":
+            days = (np.asarray(learnt.edges[0]) - learnt.mean[0]) / learnt.deviation[0]
+            edges.append(tuple(np.unique(days.astype(np.float32)).tolist()))
+        else:
+            edges += [even] * WIDTHS[part]
+    return {"edges": tuple(edges)}
 
 
 def _days(moment: _Moment) -> tf.Tensor:

@@ -109,7 +109,8 @@ def test_learnt_weights_go_on_where_a_killed_training_was(trainer_world, undistu
 
 def test_weights_are_learnt_in_mixed_precision_too(trainer_world):
     job = trainer_world.job(
-        "balanced-mixed", pipeline_of(training=BALANCED | {"mixed_precision": "float16", "epochs": 2})
+        "balanced-mixed",
+        pipeline_of(training=BALANCED | {"mixed_precision": "float16", "epochs": 2}),
     )
     weights = train(job)["loss_weights"]
     assert weights["sold"] != pytest.approx(1.0, abs=0.01)
