@@ -19,7 +19,7 @@ from transforms.splits import assign_splits
 Task = Literal["binary", "multiclass", "numeric"]
 
 # What Braid takes a time as; None leaves the column out, until there is a kind for it.
-DATETIME_KIND: str | None = None
+DATETIME_KIND: str | None = "datetime"
 
 # The parts of a table whose columns are of several kinds, for the comparison of subsets.
 EMOJI_SUBSETS = {

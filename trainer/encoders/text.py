@@ -28,7 +28,8 @@ def bag_of_words(
     Padding and unknown terms are left out.
 
     Returns:
-        [B, units], what is above 0 of the learnt projection; or [B, D] of a vocabulary of D terms without `units`.
+        [B, units], what is above 0 of the learnt projection; or [B, D] of a vocabulary of D terms
+        without `units`.
     """
     weights = list(stored.term_weights) if stored.term_weights else None
     if spec.units is not None:

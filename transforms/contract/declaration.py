@@ -16,6 +16,7 @@ from transforms.contract.errors import DeclarationError
 from transforms.contract.imports import search
 from transforms.contract.kinds import USER_KIND
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.text_defaults import with_text_defaults
 
 _ACTION = "Correct the declaration; `braid schema` prints every key with its type and default."
 
@@ -85,7 +86,7 @@ def parse(document: dict[str, Any], place: str = "declaration") -> PipelineSpec:
         DeclarationError: With every wrong place, one a line.
     """
     try:
-        text = json.dumps(document, default=str)
+        text = json.dumps(with_text_defaults(document), default=str)
     except (TypeError, ValueError) as error:
         raise DeclarationError(
             place,

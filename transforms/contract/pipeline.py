@@ -29,7 +29,6 @@ from transforms.contract.source import (
 )
 from transforms.contract.spec import Spec
 from transforms.contract.targets import ImageTarget, Target
-from transforms.contract.text_defaults import with_text_defaults
 
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 
@@ -64,11 +63,6 @@ class PipelineSpec(Spec):
     transform: TransformSpec = TransformSpec()
     beam: BeamSpec = BeamSpec()
     schedule: ScheduleSpec | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _texts_fit_their_encoders(cls, document: Any) -> Any:
-        return with_text_defaults(document)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
