@@ -21,7 +21,7 @@ def train(session: Session) -> None:
     watch = Stopwatch()
     job = session.train_job(warm_start=_warm_start(session))
     result = session.run_child("trainer", "train", job)
-    note = f"{result['epochs']} epochs, the best is {result['best_epoch']}"
+    note = f"{result['epochs']} epochs, the best is {result['best_epoch']}; {result['recipe']}"
     note += f"; waited {result['input_wait_share']:.0%} of the time for data"
     if result["transform_wait_seconds"] > 0:
         note += f" and {result['transform_wait_seconds']:.0f} s for the transform"
