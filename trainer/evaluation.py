@@ -93,7 +93,7 @@ class _Evaluation:
         export = load(Path(self._job.run_folder) / EXPORT_FOLDER)
         return {
             "metrics": metrics,
-            "baselines": baselines.results().model_dump(),
+            "baselines": baselines.results().scored(),
             **self._champion(),
             "parity": largest_difference(
                 self._pipeline, self._manifest, predict, export, self._files["test"], self._raw

@@ -16,7 +16,7 @@ class GateDecision:
 
     Attributes:
         passed: Whether every gate lets it through.
-        reasons: One sentence per comparison, failed or not.
+        reasons: One sentence per comparison, the failed ones first.
     """
 
     passed: bool
@@ -59,6 +59,7 @@ def decide(
         checks += _limits(gate, name, value)
         checks.append(_beside_constant(name, value, constant_metrics.get(name)))
         checks.append(_comparison(gate, name, value, champion_metrics, champion_problem))
+    checks.sort(key=lambda check: check.passed)
     return GateDecision(all(c.passed for c in checks), tuple(c.reason for c in checks))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -43,7 +44,7 @@ class Answered:
     def matrix(self, truths: np.ndarray) -> np.ndarray:
         """Returns truths as the stream gives them, [B, ...], as float32 [B, K]."""
         if self.link != "softmax":
-            return np.asarray(truths.reshape(len(truths), -1), np.float32)
+            return truths.reshape(len(truths), math.prod(truths.shape[1:])).astype(np.float32)
         classes = np.arange(self.stored.cardinality or 0)
         return np.asarray(truths.reshape(-1, 1) == classes, np.float32)
 
