@@ -91,8 +91,8 @@ def fit_baselines(
 ) -> tuple[Baseline, ...]:
     """Returns the constant answer and, if a target and a feature allow one, a simple model.
 
-    Pictures as targets have the constant answer alone. After adversarial training they have none:
-    the mean picture has a smaller error than any honest draw, and is no such picture.
+    Pictures as targets have the constant answer alone, and none beside noise: a drawn picture is
+    one of many that are right, and their mean, which is none of them, has a smaller error.
 
     Args:
         pipeline: The declaration.
@@ -113,8 +113,7 @@ def fit_baselines(
         for name, target in pipeline.targets.items()
         if type(target) in LINKS
     }
-    supervised = pipeline.training.objective == "supervised"
-    constant = Constant(answered, sample, pictures=supervised)
+    constant = Constant(answered, sample, pictures=not manifest.noise())
     features = tuple(s for s in manifest.inputs() if s.storage != "drawn")
     if not answered or not features:
         return (constant,)
