@@ -130,9 +130,9 @@ def _metrics(axes: Axes, metrics: dict[str, dict[str, float]], record: RunRecord
     names = list(metrics)[::-1]
     others = record.baselines.scored() | {"champion": record.champion_metrics or {}}
     beside = {
-        answer: [found.get(f"test_{name}", math.nan) for name in names]
-        for answer, found in others.items()
-        if found
+        answer: [values.get(f"test_{name}", math.nan) for name in names]
+        for answer, values in others.items()
+        if values
     }
     styles = {"validation": (_ORANGE, "o"), "test": (_BLUE, "D")}
     for split in SPLITS[1:]:

@@ -101,7 +101,7 @@ def metric_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
     rows = []
     for metric, values in names.items():
         row = (metric, *(_figure(values.get(split)) for split in SPLITS[1:]))
-        row += tuple(_figure(found.get(f"test_{metric}")) for found in others.values())
+        row += tuple(_figure(values.get(f"test_{metric}")) for values in others.values())
         rows.append(row)
     return head, rows
 

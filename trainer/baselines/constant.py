@@ -9,6 +9,7 @@ import numpy as np
 from trainer.baselines.answers import Answered
 from trainer.baselines.sample import Sample
 from trainer.metrics import Arrays
+from transforms.contract.targets import NumericTarget, SequenceTarget
 
 
 class Constant:
@@ -51,6 +52,6 @@ class Constant:
 
 def _center(how: Answered, matrix_BK: np.ndarray) -> np.ndarray:
     """Returns what the matrix has in its middle, float32 [1, K]."""
-    if how.link == "identity" and getattr(how.target, "loss", None) == "mae":
+    if isinstance(how.target, NumericTarget | SequenceTarget) and how.target.loss == "mae":
         return np.asarray(np.median(matrix_BK, axis=0, keepdims=True))
     return np.asarray(matrix_BK.mean(axis=0, keepdims=True, dtype=np.float64), np.float32)

@@ -5,6 +5,7 @@ B rows, N ids, D columns.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -44,6 +45,16 @@ def compact(stored: StoredFeature, values: np.ndarray) -> np.ndarray:
     if numbers.ndim > 2:
         numbers = _averaged(numbers.reshape(len(numbers), numbers.shape[1], -1))
     return numbers.reshape(len(numbers), -1)
+
+
+def compact_width(stored: StoredFeature) -> int:
+    """Returns how many numbers or ids `compact` makes of a row, at most."""
+    if stored.cardinality is None and stored.dtype == "uint8" and len(stored.shape) == 3:
+        return _SIDE * _SIDE
+    numbers = math.prod(stored.shape)
+    if stored.cardinality is not None or len(stored.shape) < 2:
+        return numbers
+    return min(numbers, max(_MOST_NUMBERS, numbers // stored.shape[0]))
 
 
 def _averaged(series_BLC: np.ndarray) -> np.ndarray:

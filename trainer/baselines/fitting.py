@@ -26,18 +26,17 @@ _MOST_VALIDATION_ROWS = 5_000
 
 
 class Baseline(Protocol):
-    """An answer that costs next to nothing.
-
-    Attributes:
-        name: Its field of `Baselines`.
-        targets: What it answers.
-    """
+    """An answer that costs next to nothing."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """Its field of `Baselines`."""
+        ...
 
     @property
-    def targets(self) -> frozenset[str]: ...  # noqa: D102
+    def targets(self) -> frozenset[str]:
+        """What it answers."""
+        ...
 
     def predict(self, inputs: Arrays, rows: int) -> Mapping[str, np.ndarray]:
         """Returns predictions as `SplitScores.update` takes them, of `rows` rows.

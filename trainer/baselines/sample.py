@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer.baselines.design import compact, fair_shares
+from trainer.baselines.design import compact, compact_width, fair_shares
 from trainer.shards import ShardFile, count_rows
 from trainer.stream import BatchLayout, model_batch, readable_errors
 from transforms.contract.manifest import TransformManifest
@@ -60,14 +60,14 @@ def sample_rows(
     """
     if count_rows(files) == 0:
         return None
-    read = sum(stored.row_bytes() for stored in manifest.in_records())
-    most = max(1, min(MOST_ROWS, _MOST_BYTES // read))
     layout = BatchLayout(manifest.in_records(), {})
     inputs = [s for s in manifest.inputs() if s.storage != "drawn"]
+    read = sum(stored.row_bytes() for stored in layout.stored)
+    kept = sum(compact_width(stored) for stored in inputs)
+    most = max(1, min(MOST_ROWS, _MOST_BYTES // read, _MOST_VALUES // max(kept, 1)))
     pictures = {s.name: s for s in layout.stored if s.role == "target" and s.dtype == "uint8"}
     means = {name: _RunningMean(stored.cardinality) for name, stored in pictures.items()}
     parts: list[tuple[Arrays, Arrays, Arrays]] = []
-    room = _MOST_VALUES
     with readable_errors(files):
         for given, targets, weights in _batches(files, most, layout, batch_size):
             features = {s.name: compact(s, given[s.name].numpy()) for s in inputs}
@@ -76,13 +76,11 @@ def sample_rows(
                 mean.add(targets[name].numpy()[masks[name] > 0])
             truths = {n: t.numpy() for n, t in targets.items() if n not in pictures}
             parts.append((features, truths, masks))
-            room -= sum(values.size for values in features.values())
-            if room <= 0:
-                break
     features, truths, masks = (_joined(group) for group in zip(*parts, strict=True))
-    found = {name: mean.value() for name, mean in means.items()}
-    known = {name: value for name, value in found.items() if value is not None}
-    return Sample(features, truths, masks, known)
+    mean_pictures = {
+        name: value for name, mean in means.items() if (value := mean.value()) is not None
+    }
+    return Sample(features, truths, masks, mean_pictures)
 
 
 class _RunningMean:

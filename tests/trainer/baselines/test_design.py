@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.baselines.design import MOST_COLUMNS, DesignMatrix, compact, fair_shares
+from trainer.baselines.design import MOST_COLUMNS, DesignMatrix, compact, compact_width, fair_shares
 from transforms.contract.manifest import StoredFeature
 
 
@@ -68,6 +68,22 @@ def test_a_picture_is_a_small_gray_one():
     found = compact(feature("image", "uint8", (16, 16, 3)), pixels)
     assert found.shape == (1, 64)
     assert found[0, :2] == pytest.approx([1.0, 0.0], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        feature("numeric"),
+        feature("categorical", "int64", (3,), cardinality=4),
+        feature("sequence", shape=(4, 2)),
+        feature("sequence", shape=(1024, 2)),
+        feature("sequence", shape=(2, 600)),
+        feature("image", "uint8", (16, 16, 3)),
+    ],
+)
+def test_the_width_of_what_is_kept_is_known_ahead(stored):
+    values = np.zeros((2, *stored.shape), stored.dtype)
+    assert compact(stored, values).shape == (2, compact_width(stored))
 
 
 def test_room_is_shared_fairly():

@@ -43,7 +43,7 @@ def test_of_many_rows_every_file_gives_its_part(trainer_world, monkeypatch):
 
 
 def test_rows_of_wide_features_are_fewer(trainer_world, monkeypatch):
-    monkeypatch.setattr(sample, "_MOST_VALUES", 100)
+    monkeypatch.setattr(sample, "_MOST_VALUES", 160)
     job = trainer_world.job("sample")
     found = sample_rows(shard_files(job, "train"), job.manifest(), 1)
     assert len(found.targets["sold"]) == 2  # of 74 values each
