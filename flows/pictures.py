@@ -42,6 +42,14 @@ _ADVERSARIAL = (
     ("discriminator_loss", _ORANGE, "discriminator"),
 )
 
+# What stands beside the model in the panel of metrics: color and marker.
+_MARKS = {
+    "constant": (_GREY, "x"),
+    "linear": (_RED, "+"),
+    "nearest": (_RED, "+"),
+    "champion": (_INK, "|"),
+}
+
 Panel = Callable[[Axes], None]
 
 
@@ -77,7 +85,7 @@ def _panels(history: Any, evaluation: Any, record: RunRecord) -> list[Panel]:
         panels.append(lambda axes: _loss(axes, history["epochs"], record))
     shares = _shares(record.metrics)
     if shares:
-        panels.append(lambda axes: _metrics(axes, shares, record.champion_metrics or {}))
+        panels.append(lambda axes: _metrics(axes, shares, record))
     for target, data in evaluation.get("figures", {}).items():
         draw = _TARGET_PANELS.get(data.get("kind"))
         if draw is not None:
@@ -119,16 +127,23 @@ def _shares(metrics: dict[str, float]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _metrics(axes: Axes, metrics: dict[str, dict[str, float]], champion: dict[str, float]) -> None:
+def _metrics(axes: Axes, metrics: dict[str, dict[str, float]], record: RunRecord) -> None:
     names = list(metrics)[::-1]
+    others = record.baselines.scored() | {"champion": record.champion_metrics or {}}
+    beside = {
+        answer: [values.get(f"test_{name}", math.nan) for name in names]
+        for answer, values in others.items()
+        if values
+    }
     styles = {"validation": (_ORANGE, "o"), "test": (_BLUE, "D")}
     for split in SPLITS[1:]:
         color, marker = styles[split]
         values = [metrics[name].get(split, math.nan) for name in names]
         axes.plot(values, range(len(names)), marker, color=color, markersize=7, label=split)
-    if champion:
-        values = [champion.get(f"test_{name}", math.nan) for name in names]
-        axes.plot(values, range(len(names)), "|", color=_INK, markersize=14, label="champion, test")
+    for answer, values in beside.items():
+        color, marker = _MARKS[answer]
+        label = f"{answer}, test"
+        axes.plot(values, range(len(names)), marker, color=color, markersize=9, label=label)
     for row, name in enumerate(names):
         value = metrics[name].get("test")
         if value is not None:
@@ -143,7 +158,9 @@ def _metrics(axes: Axes, metrics: dict[str, dict[str, float]], champion: dict[st
             )
     axes.set_yticks(range(len(names)), [_short(name.replace("_", " ")) for name in names])
     axes.set_ylim(-0.6, len(names) - 0.2)
-    axes.set_xlim(min(0.5, *(v for m in metrics.values() for v in m.values())) - 0.02, 1.02)
+    shown = [v for m in metrics.values() for v in m.values()]
+    shown += [v for values in beside.values() for v in values if math.isfinite(v)]
+    axes.set_xlim(min(0.5, *shown) - 0.02, 1.02)
     axes.grid(axis="x", color="#e8ecef")
     # Beside the title: anywhere inside it may hide a metric.
     axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=2)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from transforms.contract.baselines import Baselines
 from transforms.contract.drift import JudgedDrift
 from transforms.contract.manifest import RejectCount, ReplacedCount
 from transforms.contract.workspace import Workspace, write_atomic
@@ -73,11 +74,12 @@ class RunRecord(_Record):
             that decided on a refit.
         rows: Usable rows per split, of the partitions that train.
         source_rows: Rows that these have in the source, unusable ones included.
+        baselines: The metrics of answers that cost next to nothing, on the model's rows.
         champion_problem: Why the champion could not be scored, if there is one.
         compared_with: The version of the champion that was scored beside the new model.
         warm_start: The version that the training was to begin with, whatever the champion is since.
         training: What the training step told: epochs, seconds, parameters and the like.
-        warnings: What training and evaluation found odd, as sentences.
+        warnings: What analysis, training and evaluation found odd, as sentences.
         parity: How far predictions from shards and from the exported model are apart.
     """
 
@@ -104,6 +106,7 @@ class RunRecord(_Record):
     warm_start: str | None = None
     training: dict[str, Any] = {}
     metrics: dict[str, float] = {}
+    baselines: Baselines = Baselines()
     champion_metrics: dict[str, float] | None = None
     champion_problem: str | None = None
     compared_with: str | None = None

@@ -86,11 +86,14 @@ def markdown(record: RunRecord) -> str:
 
 
 def metric_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
-    """Returns head and rows of the metrics per target and split, the champion's beside them."""
-    champion = record.champion_metrics or {}
-    head: tuple[str, ...] = ("metric", *SPLITS[1:])
-    if champion:
-        head += ("champion, test",)
+    """Returns head and rows of the metrics per target and split.
+
+    Beside them stand those of the baselines and of the champion on the test rows.
+    """
+    others = record.baselines.scored()
+    if record.champion_metrics:
+        others["champion"] = record.champion_metrics
+    head = ("metric", *SPLITS[1:], *(f"{name}, test" for name in others))
     names: dict[str, dict[str, float]] = {}
     for name, value in record.metrics.items():
         split, _, metric = name.partition("_")
@@ -98,8 +101,7 @@ def metric_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
     rows = []
     for metric, values in names.items():
         row = (metric, *(_figure(values.get(split)) for split in SPLITS[1:]))
-        if champion:
-            row += (_figure(champion.get(f"test_{metric}")),)
+        row += tuple(_figure(values.get(f"test_{metric}")) for values in others.values())
         rows.append(row)
     return head, rows
 
