@@ -111,7 +111,6 @@ class EpochRunner:
         recipe: The number of epochs and steps, the size of a batch.
         save_seconds: The time between checkpoints; None makes none within a round.
         augmenter: Changes a batch before the model learns from it.
-        save: Commits a position within a round.
     """
 
     def __init__(
@@ -120,11 +119,10 @@ class EpochRunner:
         recipe: Recipe,
         save_seconds: float | None,
         augmenter: Augmenter,
-        save: Callable[[Position], None],
     ) -> None:
         self._model = model
         self._augmenter = augmenter
-        self._save = save
+        self._save: Callable[[Position], None] = lambda position: None
         self._save_seconds = save_seconds or math.inf
         self._recipe = recipe
         self._before = 0  # steps before the round
@@ -132,6 +130,15 @@ class EpochRunner:
         self._step: Callable[[Batch], dict[str, tf.Tensor]] | None = None
         self._reported = 0.0
         self._saved = 0.0
+
+    def begin(self, recipe: Recipe, save: Callable[[Position], None]) -> None:
+        """Makes the next rounds those of a training; its step is traced once for all trainings.
+
+        Args:
+            recipe: As above.
+            save: Commits a position within a round.
+        """
+        self._recipe, self._save = recipe, save
 
     def run(self, data: EpochData, start: Position, before: int = 0) -> EpochRecord:
         """Trains on the batches of a round, once each.

@@ -96,10 +96,10 @@ class RandomKernels(keras.layers.Layer):  # type: ignore[misc]
         super().__init__(**options)
         self.kernels = kernels
 
-    def build(self, shape: Any, mask_shape: Any = None) -> None:
+    def build(self, x_BLC_shape: Any, mask_BL_shape: Any = None) -> None:
         """Draws the kernels; they are weights that are saved and never learnt."""
-        del mask_shape
-        steps, channels = shape[1:]
+        del mask_BL_shape
+        steps, channels = x_BLC_shape[1:]
         most = max(1, int(math.log2(max(1, (steps - 1) / (_KERNEL_STEPS - 1)))) + 1)
         counts = [len(part) for part in np.array_split(range(self.kernels), most)]
         self._dilated = []
@@ -138,10 +138,10 @@ class RandomKernels(keras.layers.Layer):  # type: ignore[misc]
             answers.append(ops.max(x_BLK * known_BL1 + bias * (1 - known_BL1), axis=1))
         return ops.concatenate(answers, axis=-1)
 
-    def compute_output_shape(self, shape: Any, mask_shape: Any = None) -> Any:
+    def compute_output_shape(self, x_BLC_shape: Any, mask_BL_shape: Any = None) -> Any:
         """Returns the shape of what `call` gives."""
-        del mask_shape
-        return (shape[0], 2 * self.kernels)
+        del mask_BL_shape
+        return (x_BLC_shape[0], 2 * self.kernels)
 
     def get_config(self) -> dict[str, Any]:
         """Returns what makes the layer again."""
