@@ -122,7 +122,7 @@ class EpochRunner:
     ) -> None:
         self._model = model
         self._augmenter = augmenter
-        self._save: Callable[[Position], None] = lambda position: None
+        self._save: Callable[[Position], None] | None = None
         self._save_seconds = save_seconds or math.inf
         self._recipe = recipe
         self._before = 0  # steps before the round
@@ -200,7 +200,8 @@ class EpochRunner:
     def _keep(self, running: _Running) -> None:
         """Commits the position when it is time; the epoch's figures do not count that."""
         now, cpu = time.perf_counter(), time.process_time()
-        if now - self._saved < self._save_seconds or running.batches == self._steps:
+        is_early = now - self._saved < self._save_seconds
+        if self._save is None or is_early or running.batches == self._steps:
             return
         position = running.position(now)
         refuse_non_finite(
