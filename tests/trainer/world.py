@@ -49,10 +49,20 @@ DECLARATION: dict[str, Any] = {
         "cost": {"kind": "numeric", "loss_weight": 0.5},
     },
     "model": {
-        "encoders": {"photo": {"kind": "cnn", "filters": [4], "units": 8}},
+        "encoders": {
+            "review": {"kind": "embedding"},
+            "photo": {"kind": "cnn", "filters": [4], "units": 8},
+        },
         "fusion": {"kind": "concatenate", "hidden": [16]},
     },
-    "training": {"epochs": 3, "batch_size": 16, "learning_rate": 0.01},
+    "training": {
+        "epochs": 3,
+        "batch_size": 16,
+        "learning_rate": 0.01,
+        "ema": 0,
+        "members": 1,
+        "refit": None,
+    },
 }
 
 STORED = (
