@@ -76,6 +76,7 @@ def test_a_model_that_is_no_better_than_the_constant_answer_is_refused(tmp_path,
 TOLD = {
     "epochs": 2,
     "best_epoch": 1,
+    "recipe": "batch 16, up to 10 steps; because 80 rows",
     "loss_weights": {},
     "rows_per_second": 10.0,
     "input_wait_share": 0.04,
@@ -111,7 +112,8 @@ def test_a_training_begins_with_the_champion_and_says_what_it_took(tmp_path, mon
     record = read_record(session.folder)
     assert record.warm_start == "3"
     assert record.step("train").note == (
-        "2 epochs, the best is 1; waited 4% of the time for data; "
+        "2 epochs, the best is 1; batch 16, up to 10 steps; because 80 rows; "
+        "waited 4% of the time for data; "
         "warm start from version 3: 41 of 44 variables; 812 of 830 terms of country; "
         "4 of 5 terms of genre"
     )
@@ -157,6 +159,7 @@ def test_no_registry_is_asked_where_no_warm_start_is_declared(tmp_path, monkeypa
     assert job.warm_start is None
     assert (
         session.record.step("train").note
-        == "2 epochs, the best is 1; waited 4% of the time for data"
+        == "2 epochs, the best is 1; batch 16, up to 10 steps; because 80 rows; "
+        "waited 4% of the time for data"
     )
     assert session.record.warm_start is None
