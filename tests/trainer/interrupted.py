@@ -15,8 +15,8 @@ from transforms.contract.jobs import TrainJob
 def train_until(job: TrainJob, *, epoch: int, step: int) -> None:
     """Trains up to a step of an epoch, both counted from 0; the epochs before are kept."""
 
-    def interrupt(_self, current, done, _running, _began):
-        if (current, done) == (epoch, step):
+    def interrupt(_self, running):
+        if (running.epoch, running.batches) == (epoch, step):
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:

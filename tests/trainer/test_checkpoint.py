@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.trainer.world import recipe_with
 from trainer.checkpoint import Checkpoints, EpochRecord, TrainingState
 from transforms.contract.errors import BraidError
 
 
-def record(epoch, validation_loss, loss=1.0):
+def record(epoch, validation_loss, loss=1.0, steps=0):
     return EpochRecord(
         epoch=epoch,
+        steps=steps,
         loss=loss,
         losses={},
         validation_loss=validation_loss,
@@ -27,7 +29,7 @@ def run(losses, patience, epochs=100):
     for epoch, loss in enumerate(losses):
         if state.stopped:
             break
-        state = state.after(record(epoch, loss), patience=patience, epochs=epochs)
+        state = state.after(record(epoch, loss), recipe_with(patience=patience, epochs=epochs))
     return state
 
 
@@ -49,10 +51,26 @@ def test_without_patience_the_last_epoch_counts():
     assert state.best_epoch == 2
 
 
+def test_a_round_of_several_epochs_counts_once_and_the_best_ones_steps_are_known():
+    state = TrainingState()
+    for last_epoch, loss in ((4, 2.0), (9, 1.0), (14, 3.0)):
+        steps = 3 * (last_epoch + 1)
+        state = state.after(record(last_epoch, loss, steps=steps), recipe_with(patience=2, epochs=100))
+    assert (state.epochs, state.best_epoch, state.rounds_without_improvement) == (15, 9, 1)
+    assert (state.steps, state.best_steps, state.stopped) == (45, 30, False)
+
+
+def test_training_ends_with_its_steps():
+    limited = recipe_with(steps=8)
+    state = TrainingState().after(record(0, 1.0, steps=6), limited)
+    assert not state.stopped
+    assert state.after(record(1, 1.0, steps=8), limited).stopped
+
+
 def test_without_validation_rows_the_training_loss_decides():
     state = TrainingState()
     for epoch, loss in enumerate([2.0, 1.0, 3.0]):
-        state = state.after(record(epoch, None, loss), patience=5, epochs=9)
+        state = state.after(record(epoch, None, loss), recipe_with(patience=5, epochs=9))
     assert state.best_epoch == 1
 
 

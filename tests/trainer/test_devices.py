@@ -41,8 +41,10 @@ def test_one_device_needs_no_strategy_and_adversarial_training_says_that_it_uses
     )
 
 
-@pytest.mark.parametrize("balance", ["fixed", "uncertainty"])
-def test_two_devices_learn_what_one_does(trainer_world, tmp_path, balance):
+@pytest.mark.parametrize(
+    ("balance", "members", "ema"), [("fixed", 1, 0), ("uncertainty", 1, 0), ("fixed", 2, 0.8)]
+)
+def test_two_devices_learn_what_one_does(trainer_world, tmp_path, balance, members, ema):
     # Every device draws its own dropout, and normalizes pictures by its own rows. Without both,
     # the parts of batches of 15 and of 11 rows have to give what the batches do.
     features = {n: f for n, f in DECLARATION["features"].items() if n != "photo"}
@@ -56,11 +58,13 @@ def test_two_devices_learn_what_one_does(trainer_world, tmp_path, balance):
             loss_balance=balance,
             early_stopping_patience=None,
             checkpoint_seconds=1e-6,
+            members=members,
+            ema=ema,
         ),
     )
-    one = trainer_world.job(f"one-{balance}", pipeline)
+    one = trainer_world.job(f"one-{balance}-{members}", pipeline)
     assert train(one)["devices"] == 1
-    two = trainer_world.job(f"two-{balance}", pipeline)
+    two = trainer_world.job(f"two-{balance}-{members}", pipeline)
     found = output_of("tests.trainer.two_devices", two, tmp_path)
     result = json.loads(found.splitlines()[-1])
     assert (result["devices"], result["warnings"]) == (2, [])

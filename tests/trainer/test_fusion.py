@@ -24,7 +24,7 @@ EVERY_FUSION = [
 def fused(spec, widths=WIDTHS):
     keras.utils.set_random_seed(1)
     branches = [keras.Input((width,)) for width in widths]
-    return keras.Model(branches, fuse(spec, branches))
+    return keras.Model(branches, fuse(spec, branches).deep)
 
 
 def rows(widths=WIDTHS, count=2):
@@ -58,6 +58,18 @@ def test_a_fusion_ends_in_dense_layers_with_dropout(spec, _width):
     model = fused(spec.model_copy(update={"hidden": (7, 2), "dropout": 0.5}))
     assert model.output.shape == (None, 2)
     assert model.get_layer("fusion.dropout_1").rate == 0.5
+
+
+@pytest.mark.parametrize(("spec", "width"), EVERY_FUSION)
+def test_heads_see_what_is_joined_beside_the_dense_layers_if_so_declared(spec, width):
+    spec = spec.model_copy(update={"hidden": (7, 2)})
+    branches = [keras.Input((width,)) for width in WIDTHS]
+    wide = fuse(spec, branches)
+    assert (wide.deep.shape, wide.wide.shape) == ((None, 2), (None, 2 + width))
+    narrow = fuse(spec.model_copy(update={"wide": False}), branches)
+    assert narrow.wide is narrow.deep
+    without_layers = fuse(spec.model_copy(update={"hidden": ()}), branches)
+    assert without_layers.wide is without_layers.deep
 
 
 def test_a_closed_gate_lets_nothing_of_its_branch_through():
@@ -119,7 +131,7 @@ def learnt(modality_dropout):
     spec = AddFusion(hidden=(), width=8, modality_dropout=modality_dropout)
     keras.utils.set_random_seed(3)
     inputs = [keras.Input((4,)), keras.Input((1,))]
-    output = keras.layers.Dense(1, "sigmoid")(fuse(spec, inputs))
+    output = keras.layers.Dense(1, "sigmoid")(fuse(spec, inputs).deep)
     model = keras.Model(inputs, output)
     model.compile("sgd", "binary_crossentropy", jit_compile=False)
     model.fit([clear, faint], labels, batch_size=64, epochs=3, verbose=0)

@@ -30,7 +30,9 @@ def test_a_model_of_some_features_and_targets_trains_on_the_shards_of_all(traine
     result = evaluate(job)
     assert result["parity"] < 1e-4
     assert set(result["metrics"]) == {
-        *("validation_loss", "validation_group_accuracy", "test_loss", "test_group_accuracy")
+        f"{split}_{metric}"
+        for split in ("validation", "test")
+        for metric in ("loss", "group_accuracy", "group_log_loss")
     }
     scorer = load(tmp_path / job.run_folder / EXPORT_FOLDER)
     assert [raw.name for raw in scorer.manifest.raw_inputs()] == ["color", "unit price"]

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -134,6 +135,38 @@ def test_an_epochs_figures_go_on_from_the_position(world, monkeypatch):
     assert first["seconds"] > saved[-1].seconds > saved[0].seconds
     assert first["input_wait_share"] * first["seconds"] > saved[-1].waited > 0
     assert np.isclose(first["rows_per_second"] * first["seconds"], len(NUMBERS))
+
+
+def test_members_averages_and_a_second_training_go_on_where_they_were(world, monkeypatch):
+    training = {"members": 2, "ema": 0.8, "refit": "all"}
+    job = world.job("cut-twice", pipeline(checkpoint_seconds=1e-6, **training))
+    for folder in ("training", "training/refit"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Checkpoints, "save_within", cut_at(Path(job.run_folder) / folder, 9))
+            with pytest.raises(KeyboardInterrupt):
+                train(job)
+    result = train(job)
+    whole = world.job("cut-never", pipeline(checkpoint_seconds=None, **training))
+    wanted = train(whole)
+    assert_same(outcome(job), outcome(whole))
+    assert (result["best_steps"], result["recipe"]) == (wanted["best_steps"], wanted["recipe"])
+    chosen, others = (
+        keras.models.load_model(Path(j.run_folder) / "chosen.keras").get_weights()
+        for j in (job, whole)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(chosen, others, strict=True))
+
+
+def cut_at(folder, batches):
+    """Returns a `save_within` that is interrupted once a training has learnt so many batches."""
+    save = Checkpoints.save_within
+
+    def cut(checkpoints, model, states, position):
+        save(checkpoints, model, states, position)
+        if checkpoints._folder == folder and position.batches == batches:
+            raise KeyboardInterrupt
+
+    return cut
 
 
 def test_a_position_within_an_epoch_that_is_committed_is_ignored(tmp_path):

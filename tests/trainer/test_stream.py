@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.trainer.world import example, manifest_of, pipeline_of, write_shard
+from tests.trainer.world import example, manifest_of, pipeline_of, recipe_with, write_shard
 from trainer.shards import ShardFile, shard_files
 from trainer.stream import (
     BatchLayout,
@@ -19,7 +19,6 @@ from trainer.stream import (
 )
 from transforms.contract.errors import BraidError
 from transforms.contract.manifest import StoredFeature
-from transforms.contract.model import TrainingSpec
 
 NUMBER = StoredFeature(name="x", role="feature", kind="numeric", dtype="float32", shape=())
 LABEL = StoredFeature(name="y", role="target", kind="binary", dtype="float32", shape=())
@@ -41,9 +40,11 @@ def files(tmp_path_factory):
     return tuple(found)
 
 
-def order(files, *, epoch, seed=17, **changes):
-    training = TrainingSpec(batch_size=32, seed=seed, **changes)
-    batches = training_batches(files, LAYOUT, training, epoch=epoch)
+def order(files, *, epoch, epochs=1, first_batch=0, **changes):
+    recipe = recipe_with(batch_size=32, **changes)
+    batches = training_batches(
+        files, LAYOUT, recipe, epoch=epoch, epochs=epochs, first_batch=first_batch
+    )
     return np.concatenate([inputs["x"].numpy() for inputs, _, _ in batches]).astype(int).tolist()
 
 
@@ -67,8 +68,17 @@ def test_a_small_buffer_still_mixes_files(files):
 
 
 def test_the_last_batch_is_shorter(files):
-    batches = training_batches(files, LAYOUT, TrainingSpec(batch_size=128), epoch=0)
+    batches = training_batches(files, LAYOUT, recipe_with(batch_size=128), epoch=0)
     assert [len(inputs["x"]) for inputs, _, _ in batches] == [128, 128, 44]
+
+
+def test_epochs_of_a_round_follow_on_one_another_within_a_batch(files):
+    both = order(files, epoch=2, epochs=2)
+    assert both == order(files, epoch=2) + order(files, epoch=3)
+    assert order(files, epoch=2, epochs=2, first_batch=5) == both[5 * 32 :]
+    recipe = recipe_with(batch_size=128)
+    batches = training_batches(files, LAYOUT, recipe, epoch=0, epochs=2)
+    assert [len(inputs["x"]) for inputs, _, _ in batches] == [128, 128, 128, 128, 88]
 
 
 def test_evaluation_reads_in_the_order_of_the_files(files):

@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 
 from tests.trainer.interrupted import train_until
-from tests.trainer.world import pipeline_of, training_with
+from tests.trainer.logged_training import log_batches
+from tests.trainer.world import pipeline_of, split_of, training_with
+from trainer import epoch
 from trainer.augment import Augmenter
 from trainer.checkpoint import Checkpoints, Position
 from trainer.epoch import EpochData, EpochRunner
 from trainer.objectives import trainable
+from trainer.recipe import recipe_of
 from trainer.shards import shard_files
 from trainer.stream import BatchLayout, training_batches
 from trainer.training import train
@@ -61,7 +64,7 @@ def test_training_learns_and_records_every_epoch(trainer_run, run_folder):
     assert set(history[0]["losses"]) == {"sold_loss", "group_loss", "cost_loss"}
     result = trainer_run.results["train"]
     assert result["epochs"] == 3
-    assert result["parameters"] == 757
+    assert result["parameters"] == 884
     assert result["warnings"] == []
 
 
@@ -132,19 +135,80 @@ def test_the_model_has_the_best_epochs_weights(trainer_world):
     assert scores.results("validation")["validation_loss"] == pytest.approx(min(losses), rel=1e-4)
 
 
+def test_a_best_epoch_that_is_the_last_one_asks_for_a_longer_training(trainer_world):
+    training = training_with(epochs=2, early_stopping_patience=1)
+    result = train(trainer_world.job("short", pipeline_of(training=training)))
+    assert (result["epochs"], result["best_epoch"]) == (2, 2)
+    assert result["warnings"] == [
+        "The best epoch is the last one, 2: a longer training may be better; set a higher "
+        "training.epochs or training.steps."
+    ]
+
+
+def test_as_many_steps_are_trained_as_are_declared(trainer_world):
+    # Of 86 rows in batches of 16 an epoch has six steps.
+    training = training_with(epochs="auto", steps=8, early_stopping_patience=3)
+    job = trainer_world.job("steps", pipeline_of(training=training))
+    result = train(job)
+    assert (result["epochs"], result["steps"]) == (2, 8)
+    history = json.loads((Path(job.run_folder) / "history.json").read_text())["epochs"]
+    assert [epoch["steps"] for epoch in history] == [6, 8]
+
+
+def test_a_round_of_several_epochs_is_validated_once(trainer_world):
+    # Fifty steps are nine epochs, and forty are eight.
+    training = training_with(epochs="auto", steps=40, early_stopping_patience="auto")
+    job = trainer_world.job("round", pipeline_of(training=training))
+    assert train(job)["steps"] == 40
+    (only,) = json.loads((Path(job.run_folder) / "history.json").read_text())["epochs"]
+    assert (only["epoch"], only["steps"]) == (7, 40)
+
+
+def test_a_refit_learns_validation_rows_too_and_the_chosen_model_stays_beside_it(
+    trainer_world, tmp_path, monkeypatch
+):
+    def keys(*splits):
+        """Returns the first pixels of the rows of some splits: no two rows share one."""
+        return {n * 37 % 256 for n in range(120) if split_of(n) in splits}
+
+    job = trainer_world.job("refit", pipeline_of(training=training_with(epochs=2, refit="all")))
+    monkeypatch.setattr(epoch, "traced", epoch.traced)
+    log_batches(tmp_path / "log")
+    result = train(job)
+    batches = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert (result["steps"], result["best_steps"], len(batches)) == (12, 12, 24)
+    chosen, refit = ([key for batch in part for key in batch] for part in
+                     (batches[:12], batches[12:]))  # fmt: skip
+    assert set(chosen) == keys("train")
+    assert set(refit) == keys("train", "validation")
+
+    plain = trainer_world.job("no-refit", pipeline_of(training=training_with(epochs=2)))
+    train(plain)
+    folder = Path(job.run_folder)
+    models = [
+        keras.models.load_model(path).get_weights()
+        for path in (folder / "chosen.keras", Path(plain.run_folder) / "model.keras")
+    ]
+    assert all(np.array_equal(a, b) for a, b in zip(*models, strict=True))
+    kept = keras.models.load_model(folder / "model.keras").get_weights()
+    assert not any(np.array_equal(a, b) for a, b in zip(models[0], kept, strict=True))
+    assert not (Path(plain.run_folder) / "chosen.keras").exists()
+
+
 def test_the_step_is_traced_once_for_all_epochs(trainer_world):
     from trainer.model import build_model
 
     pipeline = pipeline_of()
     job = trainer_world.job("traces", pipeline)
-    model = build_model(pipeline, job.manifest())
-    trainable(model, pipeline, job.manifest(), 18)
-    runner = EpochRunner(model, pipeline.training, Augmenter({}, seed=1), lambda _: None)
+    files = shard_files(job, "train")
+    recipe = recipe_of(pipeline, job.manifest(), 86, 17)
+    network = build_model(pipeline, job.manifest())
+    model = trainable(network, pipeline, job.manifest(), recipe)
+    runner = EpochRunner(model, recipe, None, Augmenter({}, seed=1), lambda _: None)
     layout = BatchLayout.for_training(pipeline, job.manifest())
-    for epoch in range(3):  # 86 rows in batches of 16: the last has 6
-        files = shard_files(job, "train")
-        batches = training_batches(files, layout, pipeline.training, epoch=epoch)
-        runner.run(EpochData(batches, 86), Position(epoch=epoch))
+    for number in range(3):  # 86 rows in batches of 16: the last has 6
+        batches = training_batches(files, layout, recipe, epoch=number, epochs=1)
+        runner.run(EpochData(batches, 1, 86), Position(epoch=number))
     assert runner._step.experimental_get_tracing_count() == 1
 
 
@@ -233,12 +297,13 @@ def test_a_damaged_shard_stops_the_training_before_it_begins(trainer_world, tmp_
         train(trainer_world.job("damaged", workspace=str(root)))
 
 
-def test_mixed_precision_trains_and_serves_in_float32(trainer_world):
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_mixed_precision_trains_and_serves_in_float32(trainer_world, precision):
     from trainer.evaluation import evaluate
     from trainer.export import export
 
-    training = training_with(epochs=2, mixed_precision="float16")
-    job = trainer_world.job("mixed", pipeline_of(training=training))
+    training = training_with(epochs=2, mixed_precision=precision, members=2, ema=0.5)
+    job = trainer_world.job(precision, pipeline_of(training=training))
     train(job)
     export(job)
     assert evaluate(job)["parity"] < 1e-4

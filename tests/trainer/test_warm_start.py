@@ -66,7 +66,7 @@ def test_rows_of_an_embedding_follow_their_terms(new_world, champion, champions)
     np.testing.assert_array_equal(after["color.embedding/embeddings"], wanted)
     for path in set(after) - {"color.embedding/embeddings"}:
         np.testing.assert_array_equal(after[path], champions[path])
-    assert (told.carried, told.weights, told.fresh) == (17, 17, ())
+    assert (told.carried, told.weights, told.fresh) == (15, 15, ())
     assert told.terms == {"color": (2, 3), "group": (3, 3)}
     assert told.warnings() == []
 
@@ -114,7 +114,8 @@ def test_a_heads_outputs_follow_their_labels(trainer_world, champion, champions,
 
 def test_what_has_another_shape_or_name_begins_at_random(trainer_world, champion, champions):
     model = {
-        "encoders": {"photo": {"kind": "cnn", "filters": [4], "units": 12}},
+        "encoders": DECLARATION["model"]["encoders"]
+        | {"photo": {"kind": "cnn", "filters": [4], "units": 12}},
         "fusion": {"kind": "concatenate", "hidden": [16, 8]},
     }
     training = training_with(warm_start="champion")
@@ -122,7 +123,6 @@ def test_what_has_another_shape_or_name_begins_at_random(trainer_world, champion
     before, after, told = started(job)
     assert set(told.fresh) == {
         "photo.dense/kernel", "photo.dense/bias", "fusion.dense_1/kernel", "fusion.dense_1/bias",
-        "sold/kernel", "group/kernel", "cost/kernel",
     }  # fmt: skip
     for path in told.fresh:
         np.testing.assert_array_equal(after[path], before[path])
@@ -130,6 +130,33 @@ def test_what_has_another_shape_or_name_begins_at_random(trainer_world, champion
     kernel, old = after["fusion.dense_0/kernel"], champions["fusion.dense_0/kernel"]
     np.testing.assert_array_equal(kernel[:-12], old[:-8])
     np.testing.assert_array_equal(kernel[-12:], before["fusion.dense_0/kernel"][-12:])
+    # The heads see the last dense layer, of another width, and what it joins.
+    joined = after["sold/kernel"][8:]
+    np.testing.assert_array_equal(joined[:-12], champions["sold/kernel"][16:-8])
+    np.testing.assert_array_equal(after["sold/kernel"][:8], before["sold/kernel"][:8])
+
+
+def test_every_member_goes_on_with_its_own_weights(trainer_world):
+    model = {
+        "encoders": {"photo": {"kind": "cnn", "filters": [4], "units": 8}},
+        "fusion": {"kind": "concatenate", "hidden": [16]},
+    }
+    training = training_with(epochs=1, members=2, warm_start="champion")
+    pipeline = pipeline_of(model=model, training=training)
+    old = trainer_world.job("members", pipeline)
+    train(old)
+    folder = export(old)["folder"]
+    trained = load_model(pipeline, old.manifest(), Path(old.run_folder))
+    wanted = {path: np.array(weight) for path, weight in weights_by_path(trained).items()}
+    start = WarmStart(version="3", folder=folder)
+    job = trainer_world.job("members-again", pipeline, warm_start=start)
+    network = build_model(pipeline, job.manifest(), members=2)
+    told = warm_start(job, start, job.manifest(), network)
+    assert told.fresh == ()
+    for path, weight in weights_by_path(network).items():
+        np.testing.assert_array_equal(weight, wanted[path])
+    terms = [path for path in wanted if path.endswith("review.terms/embeddings")]
+    assert terms == [f"member_{number}/review.terms/embeddings" for number in (0, 1)]
 
 
 def test_the_first_epoch_is_better_than_one_from_scratch(new_world, champion):

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from trainer.recipe import Recipe
 from transforms.contract.declaration import parse
 from transforms.contract.fingerprint import checksum
 from transforms.contract.jobs import PartitionRef, TrainJob
@@ -40,7 +41,7 @@ DECLARATION: dict[str, Any] = {
         "price": {"kind": "numeric", "missing": "missing_indicator", "column": "unit price"},
         "sizes": {"kind": "numeric", "length": 2},
         "band": {"kind": "numeric", "scale": "bucketize", "buckets": 3},
-        "review": {"kind": "text", "length": 4},
+        "review": {"kind": "text", "length": 4, "ngrams": 1, "weights": None},
         "photo": {"kind": "image", "height": 8, "width": 8},
     },
     "targets": {
@@ -96,6 +97,12 @@ def pipeline_of(**changes: Any) -> PipelineSpec:
 
 def training_with(**changes: Any) -> dict[str, Any]:
     return DECLARATION["training"] | changes
+
+
+def recipe_with(**changes: Any) -> Recipe:
+    """Returns a recipe of one network and of the last weights, with some fields replaced."""
+    values = {"rows": 86, "batch_size": 16, "epochs": 3, "seed": 17, "shuffle_bytes": 1_000_000}
+    return Recipe(**values | changes)
 
 
 def manifest_of(pipeline: PipelineSpec, fingerprint: str = "f00d") -> TransformManifest:

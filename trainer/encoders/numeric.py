@@ -61,7 +61,8 @@ def piecewise_of_all(
         return flat
     first = next(iter(with_edges))
     edges = {name: own.edges for name, own in with_edges.items()}
-    joined_BN = _joined(f"{first}.numbers", [flat[name] for name in with_edges])
+    numbers = [flat[name] for name in with_edges]
+    joined_BN = _joined(f"{first}.numbers", numbers, dtype="float32")
     vectors_BND = PiecewiseLinear(edges, spec.units, name=f"{first}.piecewise")(joined_BN)
     start = 0
     for name, own in with_edges.items():
@@ -77,11 +78,16 @@ def _flat(name: str, stored: StoredFeature, values: keras.KerasTensor) -> keras.
         values = keras.layers.CategoryEncoding(
             cardinality_of(stored), output_mode="one_hot", name=f"{name}.one_hot"
         )(values)
-    return keras.layers.Reshape((-1,), name=f"{name}.flat")(values)
+    # In mixed precision, too, two numbers of one piece are to be told apart.
+    return keras.layers.Reshape((-1,), dtype="float32", name=f"{name}.flat")(values)
 
 
-def _joined(name: str, tensors: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
-    return tensors[0] if len(tensors) == 1 else keras.layers.Concatenate(name=name)(list(tensors))
+def _joined(
+    name: str, tensors: Sequence[keras.KerasTensor], dtype: str | None = None
+) -> keras.KerasTensor:
+    if len(tensors) == 1:
+        return tensors[0]
+    return keras.layers.Concatenate(name=name, dtype=dtype)(list(tensors))
 
 
 @keras.saving.register_keras_serializable(package="braid")
@@ -101,7 +107,8 @@ class PiecewiseLinear(keras.layers.Layer):  # type: ignore[misc]
     def __init__(
         self, edges: Mapping[str, Sequence[Sequence[float]]], units: int, **options: Any
     ) -> None:
-        super().__init__(**options)
+        # Keras would round the numbers before the layer sees them.
+        super().__init__(**{**options, "autocast": False})
         self.edges = {name: [list(column) for column in own] for name, own in edges.items()}
         self.units = units
         columns = [column for own in self.edges.values() for column in own]

@@ -96,6 +96,7 @@ class RandomKernels(keras.layers.Layer):  # type: ignore[misc]
         super().__init__(**options)
         self.kernels = kernels
 
+    # Keras matches the arguments of these methods with those of `call` by their names.
     def build(self, x_BLC_shape: Any, mask_BL_shape: Any = None) -> None:
         """Draws the kernels; they are weights that are saved and never learnt."""
         del mask_BL_shape
@@ -131,11 +132,13 @@ class RandomKernels(keras.layers.Layer):  # type: ignore[misc]
             if mask_BL is None:
                 answers += [ops.mean(above_BLK, axis=1), ops.max(x_BLK, axis=1)]
                 continue
-            known_BL1 = ops.cast(mask_BL, x_BLK.dtype)[..., None]
-            steps_B1 = ops.maximum(ops.sum(known_BL1, axis=1), 1)
-            answers.append(ops.sum(above_BLK * known_BL1, axis=1) / steps_B1)
-            # A row that is padding from end to end answers with its bias.
-            answers.append(ops.max(x_BLK * known_BL1 + bias * (1 - known_BL1), axis=1))
+            known_BL1 = ops.cast(mask_BL, "bool")[..., None]
+            steps_B1 = ops.maximum(ops.sum(ops.cast(known_BL1, x_BLK.dtype), axis=1), 1)
+            answers.append(ops.sum(ops.where(known_BL1, above_BLK, 0), axis=1) / steps_B1)
+            strongest_BK = ops.max(ops.where(known_BL1, x_BLK, -np.inf), axis=1)
+            # A row that is padding from end to end answers with the kernel's bias.
+            bias_K = ops.cast(bias, x_BLK.dtype)
+            answers.append(ops.where(ops.any(known_BL1, axis=1), strongest_BK, bias_K))
         return ops.concatenate(answers, axis=-1)
 
     def compute_output_shape(self, x_BLC_shape: Any, mask_BL_shape: Any = None) -> Any:

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tests.trainer.interrupted import train_until
-from tests.trainer.world import example, write_shard
+from tests.trainer.world import example, recipe_with, write_shard
 from trainer.checkpoint import Checkpoints, TrainingState
 from trainer.losses import RowLoss
 from trainer.model import build_model
@@ -259,7 +259,7 @@ def test_mixed_precision_scales_the_loss_of_the_generator_only(make_job):
         build_model(job.pipeline, job.manifest(), mixed_precision="float16"),
         job.pipeline,
         job.manifest(),
-        steps=8,
+        recipe_with(),
     )
     assert hasattr(model.optimizer, "inner_optimizer")
     assert not hasattr(model.discriminator_optimizer, "inner_optimizer")

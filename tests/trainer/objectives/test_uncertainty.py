@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.trainer.interrupted import train_until
-from tests.trainer.world import pipeline_of, training_with
+from tests.trainer.world import pipeline_of, recipe_with, training_with
 from trainer.objectives import learnt_loss_weights, trainable
 from trainer.training import train
 
@@ -30,7 +30,7 @@ def network_of(outputs):
 def balanced(targets, outputs):
     keras.utils.set_random_seed(1)
     pipeline = pipeline_of(targets=targets, training=BALANCED)
-    return trainable(network_of(outputs), pipeline, None, 100)
+    return trainable(network_of(outputs), pipeline, None, recipe_with())
 
 
 def fitted(model, labels, epochs=12):
@@ -93,7 +93,7 @@ def test_weights_are_in_history_and_result(undisturbed):
     assert result["loss_weights"] == pytest.approx(last)
     assert last != {name: history[0]["losses"][f"{name}_weight"] for name in names}
     # What is saved is the network alone.
-    assert keras.models.load_model(Path(job.run_folder) / "model.keras").count_params() == 757
+    assert keras.models.load_model(Path(job.run_folder) / "model.keras").count_params() == 884
 
 
 def test_learnt_weights_go_on_where_a_killed_training_was(trainer_world, undisturbed, monkeypatch):
