@@ -36,9 +36,7 @@ def manifest(width: int = 1, rows: int = 0) -> TransformManifest:
     return whole.model_copy(update={"stored": (numbers,), "rows": rows})
 
 
-def recipe(
-    rows: int, validation: int | None = 1_000, width: int = 1, **training: Any
-) -> Recipe:
+def recipe(rows: int, validation: int | None = 1_000, width: int = 1, **training: Any) -> Recipe:
     return recipe_of(table(width, **training), manifest(width), rows, validation)
 
 

@@ -11,7 +11,6 @@ from transforms.contract.features import Text
 from transforms.contract.text_defaults import with_text_defaults
 
 
-
 def text(encoders: dict[str, Any] | None = None, **declared: Any) -> tuple[Any, ...]:
     """Returns n-grams, weights and length of a declared text."""
     document = {
