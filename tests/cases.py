@@ -10,11 +10,9 @@ import pyarrow as pa
 from tests.conformance import Case, picture
 
 _INDICATOR = {"missing": "missing_indicator"}
-# Without dropout, whose chance is not the same on two devices as on one.
-_TRANSFORMER = {
-    **{"kind": "transformer", "dimension": 8, "heads": 2, "feed_forward": 8},
-    "dropout": 0.0,
-}
+_TRANSFORMER = {"kind": "transformer", "dimension": 8, "heads": 2, "feed_forward": 8}
+_COUNTS = {"kind": "bag_of_words", "units": None}
+_TERMS = {"kind": "bag_of_words", "units": 4}
 SIDE = 32  # pixels: the least that the backbones take
 
 _SENTENCES = ("a good flat", "Bad, noisy; dark", "good light", "a flat", "far")
@@ -50,7 +48,13 @@ FEATURES = (
         encoders=({"kind": "embedding"}, {"kind": "one_hot"}),
     ),
     *(
-        Case(scale, {"kind": "numeric", "scale": scale}, _NUMBERS, ((math.inf, "not_finite"),))
+        Case(
+            scale,
+            {"kind": "numeric", "scale": scale},
+            _NUMBERS,
+            ((math.inf, "not_finite"),),
+            encoders=({"kind": "dense"},),
+        )
         for scale in ("z_score", "min_max", "log", "quantile", "bucketize", "none")
     ),
     Case(
@@ -64,13 +68,14 @@ FEATURES = (
         {"kind": "numeric", "length": 2, "missing": "missing_indicator"},
         ([1.0, 2.0], [3.0, 5.0]),
         invalid=(([1.0], "length_is_not_2"),),
+        encoders=({"kind": "piecewise", "units": 2}, {"kind": "dense", "units": [4]}),
     ),
     Case(
         "time",
         {"kind": "datetime", **_INDICATOR},
         ("2026-01-31", "2024-02-29T05:00Z", "2025-07-01 05:00:00.123+01:00", "0009-12-31T23:59"),
         invalid=(("2026-02-30", "not_a_datetime"), ("soon", "not_a_datetime")),
-        encoders=({"kind": "dense", "units": [4]},),
+        encoders=({"kind": "piecewise", "units": 2}, {"kind": "dense", "units": [4]}),
     ),
     Case(
         "zoned",
@@ -85,9 +90,11 @@ FEATURES = (
     ),
     Case(
         "sentence",
-        {"kind": "text", "length": 4},
+        {"kind": "text", "length": 4, "ngrams": 1, "weights": None},
         _SENTENCES,
         encoders=(
+            _COUNTS,
+            _TERMS,
             {"kind": "embedding"},
             {"kind": "lstm", "units": 4},
             {"kind": "lstm", "units": 4, "bidirectional": True},
@@ -98,14 +105,15 @@ FEATURES = (
     ),
     Case(
         "letters",
-        {"kind": "text", "length": 12, "level": "characters", "ngrams": 2},
+        {"kind": "text", "length": 12, "level": "characters", "ngrams": 2, "weights": None},
         _SENTENCES,
-        encoders=({"kind": "bag_of_words"},),
+        encoders=(_COUNTS,),
     ),
     Case(
         "weighed",
         {"kind": "text", "length": 6, "ngrams": 2, "weights": "tf_idf"},
         _SENTENCES,
+        encoders=(_COUNTS, _TERMS),
     ),
     Case(
         "photo",
@@ -139,6 +147,7 @@ FEATURES = (
         _SERIES,
         invalid=(([1.0], "length_is_not_6"), ([math.inf] * 6, "not_finite")),
         encoders=(
+            {"kind": "signal", "kernels": 5, "filters": [], "units": 3},
             {"kind": "lstm", "units": 4},
             {"kind": "gru", "units": 4, "bidirectional": True},
             {"kind": "conv1d", "filters": [4, 4]},
@@ -150,6 +159,7 @@ FEATURES = (
         {"kind": "sequence", "length": 8, "channels": 2, "variable": True},
         (*_PAIRS, _PAIRS[0][:2], [[1.0, None]]),
         encoders=(
+            {"kind": "signal", "kernels": 5, "filters": [4, 6], "units": 3},
             {"kind": "lstm", "units": 4},
             {"kind": "gru", "units": 4},
             {"kind": "conv1d", "filters": [4, 4]},

@@ -90,7 +90,8 @@ def transform_cases(features: Sequence[Case], targets: Sequence[Case], folder: P
             "split": {"by": "column", "column": "fold"},
             "features": {case.name: case.declaration for case in features},
             "targets": {case.name: case.declaration for case in targets},
-            "training": {"epochs": 1, "batch_size": 8, "early_stopping_patience": None},
+            "training": {"epochs": 1, "batch_size": 8, "early_stopping_patience": None}
+            | {"ema": 0, "members": 1, "refit": None},
             "transform": {"min_shards": 1, "max_reject_fraction": 1.0},
         }
     )
@@ -140,8 +141,17 @@ def joint_network(
     pipeline: PipelineSpec,
     manifest: TransformManifest,
     branches: dict[str, tuple[str, dict[str, Any] | None]],
+    *,
+    dropout: bool = True,
 ) -> Any:
-    """Returns a model with an output [B, 1] for every branch; no branch sees another."""
+    """Returns a model with an output [B, 1] for every branch; no branch sees another.
+
+    Args:
+        pipeline: The declaration of the features.
+        manifest: What is stored of them.
+        branches: Feature and encoder by the name of a branch.
+        dropout: Whether the encoders have theirs.
+    """
     import keras
 
     from trainer.encoders import encode
@@ -153,6 +163,8 @@ def joint_network(
         spec = pipeline.encoder_of(feature)
         if declared is not None:
             spec = TypeAdapter(Encoder).validate_json(json.dumps(declared))
+        if not dropout and "dropout" in type(spec).model_fields:
+            spec = spec.model_copy(update={"dropout": 0.0})
         encoded = encode(name, spec, stored[feature], inputs[feature])
         outputs[name] = keras.layers.Dense(1, name=name)(encoded.vector)
     return keras.Model(inputs, outputs)

@@ -46,7 +46,7 @@ DECLARATION: dict[str, Any] = {
             "geometry": {"columns": ["photo", "mask", "kinds", "depth"], "flip": "horizontal"}
         },
     },
-    "training": {"epochs": 6, "batch_size": 8, "learning_rate": 0.01},
+    "training": {"epochs": 6, "batch_size": 8, "learning_rate": 0.01, "ema": 0},
 }
 
 

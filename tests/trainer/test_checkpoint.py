@@ -55,7 +55,9 @@ def test_a_round_of_several_epochs_counts_once_and_the_best_ones_steps_are_known
     state = TrainingState()
     for last_epoch, loss in ((4, 2.0), (9, 1.0), (14, 3.0)):
         steps = 3 * (last_epoch + 1)
-        state = state.after(record(last_epoch, loss, steps=steps), recipe_with(patience=2, epochs=100))
+        state = state.after(
+            record(last_epoch, loss, steps=steps), recipe_with(patience=2, epochs=100)
+        )
     assert (state.epochs, state.best_epoch, state.rounds_without_improvement) == (15, 9, 1)
     assert (state.steps, state.best_steps, state.stopped) == (45, 30, False)
 

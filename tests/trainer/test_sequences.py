@@ -20,6 +20,7 @@ from transforms.transform import transform
 
 ROWS = 60
 ENCODERS: dict[str, dict[str, Any]] = {
+    "by_signal": {"kind": "signal", "kernels": 8, "filters": [3, 4], "units": 4},
     "by_lstm": {"kind": "lstm", "units": 4},
     "by_gru": {"kind": "gru", "units": 4, "dimension": 3, "bidirectional": True},
     "by_conv1d": {"kind": "conv1d", "filters": [3, 4]},
@@ -59,7 +60,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scorer, dict[str
             "features": features,
             "targets": {"price": {"kind": "numeric"}},
             "model": {"encoders": ENCODERS},
-            "training": {"epochs": 1},
+            "training": {"epochs": 1, "members": 1, "refit": None},
         }
     )
     job = Table(pipeline, root / "data", root / "workspace").job()

@@ -107,6 +107,11 @@ def _a_training_can_begin_early(pipeline: PipelineSpec) -> None:
             "steps is known once everything is transformed, "
             f"received {training.schedule.kind!r}"
         )
+    if training.refit == "all":
+        raise ValueError(
+            "@training.refit auto or null where training.start is streaming, as the length of a "
+            "second training follows from rows that are all there, received 'all'"
+        )
 
 
 def _noise_stands_beside_columns(pipeline: PipelineSpec) -> None:

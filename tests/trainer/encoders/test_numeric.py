@@ -74,9 +74,7 @@ def test_one_layer_for_all_features_gives_what_one_for_each_gives():
         stored("sizes", (0.0, 1.0), (0.0, 2.0, 4.0), shape=(2,)),
     )
     inputs = inputs_of(*features)
-    together = keras.Model(
-        inputs, piecewise_of_all(SPEC, {s.name: s for s in features}, inputs)
-    )
+    together = keras.Model(inputs, piecewise_of_all(SPEC, {s.name: s for s in features}, inputs))
     (joint,) = (x for x in together.layers if isinstance(x, PiecewiseLinear))
     kernel = np.asarray(joint.kernel_NPD)
     rows = {

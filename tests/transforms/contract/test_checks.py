@@ -196,6 +196,10 @@ def test_places_that_do_not_fit_together_are_refused(
             ["source.partition_by=day", "training.schedule={kind: cosine}"],
             "training.schedule.kind: expected constant where training.start is streaming",
         ),
+        (
+            ["source.partition_by=day", "training.refit=all"],
+            "training.refit: expected auto or null where training.start is streaming",
+        ),
     ],
 )
 def test_a_training_that_cannot_begin_early_is_refused(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.transforms.conftest import kinds_rows
+from tests.transforms.conftest import Table, kinds_rows
 
 Transform = Callable[..., dict[str, np.ndarray]]
 
@@ -142,3 +142,48 @@ def test_list_has_one_indicator_and_is_missing_as_a_whole(transform_kinds: Trans
     assert outputs["pair"].shape == (4, 2)
     assert outputs["pair"][0] == pytest.approx([-1.0, 1.0])  # clipped
     assert outputs["pair"][1:] == pytest.approx(np.zeros((3, 2)), abs=1e-6)
+
+
+def edges_of(table: Table) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """Returns the stored edges of every feature of numbers, by column."""
+    job = table.job()
+    manifest = job.folders().read_transform(job.transform)
+    assert manifest is not None
+    return {stored.name: stored.edges for stored in manifest.inputs()}
+
+
+@pytest.mark.parametrize("name", ["area", "area_range", "area_log", "area_raw"])
+def test_edges_are_training_numbers_on_the_scale_of_the_feature(
+    name: str, mixed: Table, transform_rows: Transform
+) -> None:
+    (edges,) = edges_of(mixed)[name]
+    scaled = np.sort(transform_rows(area=AREAS)[name])
+    assert len(edges) > 40  # of 60 distinct numbers
+    assert list(edges) == sorted(set(edges))
+    assert (edges[0], edges[-1]) == pytest.approx((scaled[0], scaled[-1]), rel=1e-5, abs=1e-6)
+    distances = np.abs(np.array(edges)[:, None] - scaled).min(axis=1)
+    assert distances.max() < 1e-5
+
+
+def test_clipped_edges_are_within_the_clip(kinds: Table) -> None:
+    (edges,) = edges_of(kinds)["clipped"]
+    assert edges[-1] == 1.5
+    assert -1.5 < edges[0] < 0
+    assert len(edges) == len(set(edges))
+
+
+def test_ranks_have_their_quantiles_as_edges_and_buckets_have_none(
+    mixed: Table, kinds: Table
+) -> None:
+    assert edges_of(kinds)["coarse_rank"] == ((0.0, 0.5, 1.0),)
+    assert edges_of(mixed)["area_bucket"] == ()
+
+
+def test_each_position_of_a_list_has_its_own_edges_and_a_constant_one_has_none(
+    mixed: Table, transform_rows: Transform
+) -> None:
+    first, second, constant = edges_of(mixed)["sizes"]
+    assert constant == ()
+    scaled = transform_rows(sizes=[[0.0, 0.0, 7.0], [97.0, 194.0, 7.0]])["sizes"]
+    for edges, column in ((first, 0), (second, 1)):
+        assert (edges[0], edges[-1]) == pytest.approx(tuple(scaled[:, column]), rel=1e-5)
