@@ -280,7 +280,7 @@ def _run_trials(
                 return
             ended = read_trials(folder)
             for trial in ended[told:]:
-                reporter.note(f"    {_in_words(trial, ended)}")
+                _tell(reporter, trial, ended)
             told = len(ended)
 
         result = run_child(
@@ -328,15 +328,17 @@ def _outcome(folder: Path, keys: Iterable[SearchedKey], transformed: int) -> Tun
     )
 
 
-def _in_words(trial: Trial, trials: Iterable[Trial]) -> str:
-    """Returns a trial as a line: number, loss, the best so far, and what it changes."""
+def _tell(reporter: Reporter, trial: Trial, trials: Iterable[Trial]) -> None:
+    """Tells of a trial: its loss, the best so far, and what it changes."""
     best = next(iter(ranked(each for each in trials if each.number <= trial.number)), None)
-    loss = "diverged" if trial.loss is None else f"{trial.loss:.4f}"
+    text = "no finite loss" if trial.loss is None else f"{trial.loss:.4f}"
     if trial.status == "pruned":
-        loss += ", stopped early"
-    so_far = "" if best is None or best.loss is None else f" · best {best.loss:.4f}"
-    changes = changes_in_words(trial.changes) or "the declaration"
-    return f"trial {trial.number} · {loss}{so_far} · {trial.seconds:.1f} s · {changes}"
+        text += ", stopped early"
+    if best is not None and best.loss is not None:
+        text += f" · best {best.loss:.4f}"
+    text += f" · {trial.seconds:.1f} s · {changes_in_words(trial.changes) or 'the declaration'}"
+    tell = reporter.done if trial.status == "complete" else reporter.skipped
+    tell(f"trial {trial.number}", text)
 
 
 def _trials_folder(tuning: Path) -> Path:

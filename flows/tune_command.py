@@ -66,5 +66,5 @@ def _show_keys(reporter: Reporter, tuning: Tuning, *, with_table: bool) -> None:
     if not tuning.settings:
         reporter.note("No trial was better than the declaration as it is.")
         return
-    reporter.note(f"Trial {tuning.best} was the best. Its keys, for the declaration:\n")
-    reporter.note(as_yaml(nested(tuning.settings)))
+    reporter.note(f"Trial {tuning.best} was the best. Its keys, for the declaration:")
+    click.echo("\n" + as_yaml(nested(tuning.settings)))  # to be pasted, so nothing wraps it
