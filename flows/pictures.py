@@ -22,6 +22,7 @@ from flows.record import RunRecord
 from transforms.contract.drift import JudgedDrift
 from transforms.contract.metrics import metric_of
 from transforms.contract.source import SPLITS
+from transforms.contract.tuning import Tuning
 
 EVALUATION_FILE = "evaluation.json"
 HISTORY_FILE = "history.json"
@@ -90,7 +91,9 @@ def _panels(history: Any, evaluation: Any, record: RunRecord) -> list[Panel]:
         draw = _TARGET_PANELS.get(data.get("kind"))
         if draw is not None:
             panels.append(partial(draw, target=target, data=data, record=record))
-    drift = record.drift
+    tuning, drift = record.tuning, record.drift
+    if tuning is not None:
+        panels.append(lambda axes: _trials(axes, tuning))
     if drift is not None and drift.features:
         panels.append(lambda axes: _drift(axes, drift))
     if record.rejects:
@@ -238,6 +241,29 @@ _TARGET_PANELS: dict[str, Callable[..., None]] = {
     "scatter": _scatter,
     "pictures": _pictures,
 }
+
+
+def _trials(axes: Axes, tuning: Tuning) -> None:
+    """Draws the validation loss of every trial, and the lowest so far.
+
+    Those that were stopped early may lie above the panel.
+    """
+    complete = sorted((t.number, t.loss) for t in tuning.ranked() if t.loss is not None)
+    stopped = [(t.number, t.loss) for t in tuning.trials if t.status == "pruned" and t.loss]
+    if stopped:
+        axes.plot(*zip(*stopped, strict=True), "x", color=_GREY, label="stopped early")
+    numbers, losses = zip(*complete, strict=True)
+    axes.plot(numbers, losses, "o", color=_BLUE, markersize=4, label="to the end")
+    axes.step(
+        numbers, np.minimum.accumulate(losses), where="post", color=_ORANGE, label="lowest so far"
+    )
+    lowest, highest = min(losses), max(losses)
+    room = max(highest - lowest, 1e-6) * 0.15
+    axes.set_ylim(lowest - room, highest + room)
+    axes.set_xlabel("trial")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, fontsize=8)
+    _name(axes, f"Validation loss of {len(tuning.trials)} trials")
 
 
 def _drift(axes: Axes, drift: JudgedDrift) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from transforms.contract.baselines import Baselines
 from transforms.contract.drift import JudgedDrift
 from transforms.contract.manifest import RejectCount, ReplacedCount
+from transforms.contract.tuning import Tuning
 from transforms.contract.workspace import Workspace, write_atomic
 
 RECORD_FILE = "run.json"
@@ -105,6 +106,7 @@ class RunRecord(_Record):
     steps: list[StepRecord] = []
     warm_start: str | None = None
     training: dict[str, Any] = {}
+    tuning: Tuning | None = None
     metrics: dict[str, float] = {}
     baselines: Baselines = Baselines()
     champion_metrics: dict[str, float] | None = None
@@ -168,15 +170,27 @@ def read_record(folder: Path) -> RunRecord | None:
 
 def read_records(workspace: Workspace, pipeline: str) -> list[tuple[Path, RunRecord]]:
     """Returns a pipeline's runs with their folders, the oldest first."""
-    runs = workspace.runs(pipeline)
-    folders = sorted(runs.iterdir()) if runs.is_dir() else []
+    return _read_all(workspace.runs(pipeline))
+
+
+def read_tunings(workspace: Workspace, pipeline: str) -> list[tuple[Path, RunRecord]]:
+    """Returns a pipeline's tunings with their folders, the oldest first.
+
+    Each has the record of the steps up to its shards.
+    """
+    return sorted(_read_all(workspace.tunings(pipeline)), key=lambda found: found[1].started)
+
+
+def _read_all(parent: Path) -> list[tuple[Path, RunRecord]]:
+    folders = sorted(parent.iterdir()) if parent.is_dir() else []
     found = [(folder, read_record(folder)) for folder in folders]
     return [(folder, record) for folder, record in found if record is not None]
 
 
 def pipelines(workspace: Workspace) -> list[str]:
-    """Returns the names of the pipelines that ran in a workspace, or were backfilled."""
-    parents = [workspace.runs("any").parent, workspace.backfills("any").parent]
+    """Returns the names of the pipelines that ran in a workspace, or were backfilled or tuned."""
+    kinds = (workspace.runs, workspace.backfills, workspace.tunings)
+    parents = [folder_of("any").parent for folder_of in kinds]
     folders = [path for parent in parents if parent.is_dir() for path in parent.iterdir()]
     return sorted({path.name for path in folders if path.is_dir()})
 

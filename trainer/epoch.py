@@ -19,7 +19,7 @@ from trainer.checkpoint import EpochRecord, Position
 from trainer.devices import batch_step
 from trainer.recipe import Recipe
 from trainer.stream import Batch
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import Diverged
 from transforms.contract.progress import report
 
 _REPORT_SECONDS = 0.2  # reading the loss waits for the device, so not at every step
@@ -153,7 +153,7 @@ class EpochRunner:
             The figures of the whole round, without a validation loss.
 
         Raises:
-            BraidError: The loss is not a number.
+            Diverged: The loss is not a number.
         """
         batches, self._before = data.batches, before
         step = self._step = self._step or traced(self._model, "train", batches, self._augmenter)
@@ -277,10 +277,10 @@ def refuse_non_finite(loss: float, what: str) -> None:
     """Stops a training whose loss has left the numbers.
 
     Raises:
-        BraidError: The loss is NaN or infinite.
+        Diverged: The loss is NaN or infinite.
     """
     if not math.isfinite(loss):
-        raise BraidError(
+        raise Diverged(
             what,
             expected="a finite number",
             received=str(loss),

@@ -82,7 +82,7 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
     check_seam(job.pipeline, manifest)
     data = TrainingData(job)
     recipe = _recipe(folder, data, manifest)
-    training = _Training(job, manifest, data, recipe, devices)
+    training = Training(job, manifest, data, recipe, devices)
     chosen = kept = training.run(recipe, Checkpoints(folder / "training"))
     if recipe.refit:
         _save(training.network, folder / CHOSEN_FILE)
@@ -112,7 +112,7 @@ def _save(network: keras.Model, path: Path) -> None:
             network.save(temporary)
 
 
-class _Training:
+class Training:
     """The trainings of one run, of one network after another of the same make.
 
     Attributes:
@@ -124,6 +124,7 @@ class _Training:
         data: The shards.
         recipe: What the network is built for: how many members, and how its weights are averaged.
         devices: What to train on.
+        after_round: Called with the state of the training once a round is committed.
     """
 
     def __init__(
@@ -132,10 +133,11 @@ class _Training:
         manifest: TransformManifest,
         data: TrainingData,
         recipe: Recipe,
-        devices: Sequence[str] | None,
+        devices: Sequence[str] | None = None,
+        after_round: Callable[[TrainingState], None] = lambda _: None,
     ) -> None:
         self._job, self._pipeline, self._manifest = job, job.pipeline, manifest
-        self._data, self._recipe = data, recipe
+        self._data, self._recipe, self._after_round = data, recipe, after_round
         spec = self._pipeline.training
         # Before the model is built: its initial weights and dropout's states come from this seed.
         keras.utils.set_random_seed(spec.seed)
@@ -249,6 +251,7 @@ class _Training:
             )
             state = state.after(record, recipe)
             checkpoints.save(model, state)
+            self._after_round(state)
         return state
 
     def _validation_loss(
