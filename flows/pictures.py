@@ -249,7 +249,8 @@ def _trials(axes: Axes, tuning: Tuning) -> None:
     Those that were stopped early may lie above the panel.
     """
     complete = sorted((t.number, t.loss) for t in tuning.ranked() if t.loss is not None)
-    stopped = [(t.number, t.loss) for t in tuning.trials if t.status == "pruned" and t.loss]
+    pruned = [trial for trial in tuning.trials if trial.status == "pruned"]
+    stopped = [(t.number, t.loss) for t in pruned if t.loss is not None]
     if stopped:
         axes.plot(*zip(*stopped, strict=True), "x", color=_GREY, label="stopped early")
     numbers, losses = zip(*complete, strict=True)
