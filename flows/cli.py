@@ -154,6 +154,37 @@ def run(
 
 @cli.command()
 @_DECLARATION
+@_WORKSPACE
+@_SET
+@click.option("--trials", type=click.IntRange(min=1), default=30, show_default=True)
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=20.0)
+@click.option("--no-run", is_flag=True, help="Only tell which keys are the best.")
+@click.option("--write", type=click.Path(path_type=Path), help="A declaration to write them to.")
+@click.pass_context
+def tune(
+    context: click.Context,
+    declaration: Path,
+    workspace: Path | None,
+    overrides: tuple[str, ...],
+    trials: int,
+    minutes: float,
+    no_run: bool,
+    write: Path | None,
+) -> None:
+    """Try other keys of training and model on the validation rows, and run with the best.
+
+    Keys that are declared stay. The same command goes on with the trials that are there, until
+    there are so many; the minutes (20) are those of one command.
+    """
+    from flows.tune_command import tune_and_run
+
+    pipeline, folders = _open(declaration, workspace, overrides)
+    order = (declaration, pipeline, folders, overrides)
+    context.exit(tune_and_run(*order, trials=trials, minutes=minutes, run=not no_run, write=write))
+
+
+@cli.command()
+@_DECLARATION
 @click.option("--from", "first", metavar="VALUE", help="The first partition, by its value.")
 @click.option("--to", "last", metavar="VALUE", help="The last partition; it is done too.")
 @click.option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 
-from flows.record import RunRecord, pipelines, read_records
+from flows.record import RunRecord, pipelines, read_records, read_tunings
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.workspace import Workspace, exclusive_lock, remove, remove_temporaries
@@ -70,9 +70,10 @@ def remove_superseded(
         records = [record for _, record in read_records(workspace, other)]
         newest = [r for r in records if r.status != "abandoned"][-1:] if other != pipeline else []
         kept |= {item for r in newest if r.transform == transform for item in r.partitions.items()}
-    own = [record for _, record in read_records(workspace, pipeline)]
+    own = [*read_records(workspace, pipeline), *read_tunings(workspace, pipeline)]
+    past = partitions_of_runs([record for _, record in own], transform)
     removed = []
-    for name, fingerprint in sorted(partitions_of_runs(own, transform) - kept):
+    for name, fingerprint in sorted(past - kept):
         if workspace.is_committed(transform, name, fingerprint):
             remove(workspace.rejects(transform, name, fingerprint))
             folder = workspace.shards(transform, name, fingerprint)

@@ -11,6 +11,7 @@ from flows.registration import open_registry, register_run
 from flows.session import Session, Stopwatch
 from trainer.gate import decide
 from trainer.registry import RegisteredVersion
+from transforms.contract.baselines import Baselines
 from transforms.contract.jobs import WarmStart
 
 
@@ -21,7 +22,7 @@ def train(session: Session) -> None:
     watch = Stopwatch()
     job = session.train_job(warm_start=_warm_start(session))
     result = session.run_child("trainer", "train", job)
-    note = f"{result['epochs']} epochs, the best is {result['best_epoch']}"
+    note = f"{result['epochs']} epochs, the best is {result['best_epoch']}; {result['recipe']}"
     note += f"; waited {result['input_wait_share']:.0%} of the time for data"
     if result["transform_wait_seconds"] > 0:
         note += f" and {result['transform_wait_seconds']:.0f} s for the transform"
@@ -39,11 +40,20 @@ def train(session: Session) -> None:
     )
     rate = f"{result['rows_per_second']:,.0f} rows/s"
     with session.recording:
-        session.record.warnings = result.pop("warnings", [])
+        session.record.warnings = [*_column_warnings(session), *result.pop("warnings", [])]
         session.record.training = result
         # A new model has yet to be exported and judged, whatever an earlier attempt had done.
         session.record.forget_steps("export", "evaluate", "check", "register", "gate", "promote")
         session.finish(step, f"{summary(None, watch.seconds())} · {rate} · {note}")
+
+
+def _column_warnings(session: Session) -> list[str]:
+    """Returns what the analysis found odd about the columns that the model reads."""
+    manifest = session.workspace.read_transform(session.transform)
+    if manifest is None:
+        return []
+    used = session.pipeline.modelled().features
+    return [warning for name, warning in manifest.warnings.items() if name in used]
 
 
 def _warm_start(session: Session) -> WarmStart | None:
@@ -88,7 +98,7 @@ def export(session: Session) -> None:
 
 
 def evaluate(session: Session) -> None:
-    """Scores the new model and the present champion on the same test rows."""
+    """Scores the new model, the baselines and the present champion on the same test rows."""
     record = session.record
     champion = present_champion(session)
     compared_with = None if champion is None else champion.version
@@ -99,6 +109,7 @@ def evaluate(session: Session) -> None:
     job = session.train_job(None if champion is None else registry.export_folder(champion))
     result = session.run_child("trainer", "evaluate", job)
     record.metrics = result["metrics"]
+    record.baselines = Baselines.model_validate(result["baselines"])
     record.champion_metrics = result["champion_metrics"]
     record.champion_problem = result["champion_problem"]
     record.parity = result["parity"]
@@ -136,7 +147,11 @@ def gate(session: Session) -> bool:
     watch = Stopwatch()
     record = session.record
     decision = decide(
-        session.pipeline.gates(), record.metrics, record.champion_metrics, record.champion_problem
+        session.pipeline.gates(),
+        record.metrics,
+        record.champion_metrics,
+        record.champion_problem,
+        constant_metrics=record.baselines.constant,
     )
     record.gate = GateRecord(passed=decision.passed, reasons=tuple(decision.reasons))
     verdict = "passed" if decision.passed else "refused"

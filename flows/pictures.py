@@ -22,6 +22,7 @@ from flows.record import RunRecord
 from transforms.contract.drift import JudgedDrift
 from transforms.contract.metrics import metric_of
 from transforms.contract.source import SPLITS
+from transforms.contract.tuning import Tuning
 
 EVALUATION_FILE = "evaluation.json"
 HISTORY_FILE = "history.json"
@@ -41,6 +42,14 @@ _ADVERSARIAL = (
     ("generator_loss", _BLUE, "generator"),
     ("discriminator_loss", _ORANGE, "discriminator"),
 )
+
+# What stands beside the model in the panel of metrics: color and marker.
+_MARKS = {
+    "constant": (_GREY, "x"),
+    "linear": (_RED, "+"),
+    "nearest": (_RED, "+"),
+    "champion": (_INK, "|"),
+}
 
 Panel = Callable[[Axes], None]
 
@@ -77,12 +86,14 @@ def _panels(history: Any, evaluation: Any, record: RunRecord) -> list[Panel]:
         panels.append(lambda axes: _loss(axes, history["epochs"], record))
     shares = _shares(record.metrics)
     if shares:
-        panels.append(lambda axes: _metrics(axes, shares, record.champion_metrics or {}))
+        panels.append(lambda axes: _metrics(axes, shares, record))
     for target, data in evaluation.get("figures", {}).items():
         draw = _TARGET_PANELS.get(data.get("kind"))
         if draw is not None:
             panels.append(partial(draw, target=target, data=data, record=record))
-    drift = record.drift
+    tuning, drift = record.tuning, record.drift
+    if tuning is not None:
+        panels.append(lambda axes: _trials(axes, tuning))
     if drift is not None and drift.features:
         panels.append(lambda axes: _drift(axes, drift))
     if record.rejects:
@@ -119,16 +130,23 @@ def _shares(metrics: dict[str, float]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _metrics(axes: Axes, metrics: dict[str, dict[str, float]], champion: dict[str, float]) -> None:
+def _metrics(axes: Axes, metrics: dict[str, dict[str, float]], record: RunRecord) -> None:
     names = list(metrics)[::-1]
+    others = record.baselines.scored() | {"champion": record.champion_metrics or {}}
+    beside = {
+        answer: [values.get(f"test_{name}", math.nan) for name in names]
+        for answer, values in others.items()
+        if values
+    }
     styles = {"validation": (_ORANGE, "o"), "test": (_BLUE, "D")}
     for split in SPLITS[1:]:
         color, marker = styles[split]
         values = [metrics[name].get(split, math.nan) for name in names]
         axes.plot(values, range(len(names)), marker, color=color, markersize=7, label=split)
-    if champion:
-        values = [champion.get(f"test_{name}", math.nan) for name in names]
-        axes.plot(values, range(len(names)), "|", color=_INK, markersize=14, label="champion, test")
+    for answer, values in beside.items():
+        color, marker = _MARKS[answer]
+        label = f"{answer}, test"
+        axes.plot(values, range(len(names)), marker, color=color, markersize=9, label=label)
     for row, name in enumerate(names):
         value = metrics[name].get("test")
         if value is not None:
@@ -143,7 +161,9 @@ def _metrics(axes: Axes, metrics: dict[str, dict[str, float]], champion: dict[st
             )
     axes.set_yticks(range(len(names)), [_short(name.replace("_", " ")) for name in names])
     axes.set_ylim(-0.6, len(names) - 0.2)
-    axes.set_xlim(min(0.5, *(v for m in metrics.values() for v in m.values())) - 0.02, 1.02)
+    shown = [v for m in metrics.values() for v in m.values()]
+    shown += [v for values in beside.values() for v in values if math.isfinite(v)]
+    axes.set_xlim(min(0.5, *shown) - 0.02, 1.02)
     axes.grid(axis="x", color="#e8ecef")
     # Beside the title: anywhere inside it may hide a metric.
     axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=2)
@@ -221,6 +241,29 @@ _TARGET_PANELS: dict[str, Callable[..., None]] = {
     "scatter": _scatter,
     "pictures": _pictures,
 }
+
+
+def _trials(axes: Axes, tuning: Tuning) -> None:
+    """Draws the validation loss of every trial, and the lowest so far.
+
+    Those that were stopped early may lie above the panel.
+    """
+    complete = sorted((t.number, t.loss) for t in tuning.ranked() if t.loss is not None)
+    stopped = [(t.number, t.loss) for t in tuning.trials if t.status == "pruned" and t.loss]
+    if stopped:
+        axes.plot(*zip(*stopped, strict=True), "x", color=_GREY, label="stopped early")
+    numbers, losses = zip(*complete, strict=True)
+    axes.plot(numbers, losses, "o", color=_BLUE, markersize=4, label="to the end")
+    axes.step(
+        numbers, np.minimum.accumulate(losses), where="post", color=_ORANGE, label="lowest so far"
+    )
+    lowest, highest = min(losses), max(losses)
+    room = max(highest - lowest, 1e-6) * 0.15
+    axes.set_ylim(lowest - room, highest + room)
+    axes.set_xlabel("trial")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, fontsize=8)
+    _name(axes, f"Validation loss of {len(tuning.trials)} trials")
 
 
 def _drift(axes: Axes, drift: JudgedDrift) -> None:

@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from transforms.contract.baselines import Baselines
 from transforms.contract.drift import JudgedDrift
 from transforms.contract.manifest import RejectCount, ReplacedCount
+from transforms.contract.tuning import Tuning
 from transforms.contract.workspace import Workspace, write_atomic
 
 RECORD_FILE = "run.json"
@@ -73,11 +75,12 @@ class RunRecord(_Record):
             that decided on a refit.
         rows: Usable rows per split, of the partitions that train.
         source_rows: Rows that these have in the source, unusable ones included.
+        baselines: The metrics of answers that cost next to nothing, on the model's rows.
         champion_problem: Why the champion could not be scored, if there is one.
         compared_with: The version of the champion that was scored beside the new model.
         warm_start: The version that the training was to begin with, whatever the champion is since.
         training: What the training step told: epochs, seconds, parameters and the like.
-        warnings: What training and evaluation found odd, as sentences.
+        warnings: What analysis, training and evaluation found odd, as sentences.
         parity: How far predictions from shards and from the exported model are apart.
     """
 
@@ -103,7 +106,9 @@ class RunRecord(_Record):
     steps: list[StepRecord] = []
     warm_start: str | None = None
     training: dict[str, Any] = {}
+    tuning: Tuning | None = None
     metrics: dict[str, float] = {}
+    baselines: Baselines = Baselines()
     champion_metrics: dict[str, float] | None = None
     champion_problem: str | None = None
     compared_with: str | None = None
@@ -165,15 +170,27 @@ def read_record(folder: Path) -> RunRecord | None:
 
 def read_records(workspace: Workspace, pipeline: str) -> list[tuple[Path, RunRecord]]:
     """Returns a pipeline's runs with their folders, the oldest first."""
-    runs = workspace.runs(pipeline)
-    folders = sorted(runs.iterdir()) if runs.is_dir() else []
+    return _read_all(workspace.runs(pipeline))
+
+
+def read_tunings(workspace: Workspace, pipeline: str) -> list[tuple[Path, RunRecord]]:
+    """Returns a pipeline's tunings with their folders, the oldest first.
+
+    Each has the record of the steps up to its shards.
+    """
+    return sorted(_read_all(workspace.tunings(pipeline)), key=lambda found: found[1].started)
+
+
+def _read_all(parent: Path) -> list[tuple[Path, RunRecord]]:
+    folders = sorted(parent.iterdir()) if parent.is_dir() else []
     found = [(folder, read_record(folder)) for folder in folders]
     return [(folder, record) for folder, record in found if record is not None]
 
 
 def pipelines(workspace: Workspace) -> list[str]:
-    """Returns the names of the pipelines that ran in a workspace, or were backfilled."""
-    parents = [workspace.runs("any").parent, workspace.backfills("any").parent]
+    """Returns the names of the pipelines that ran in a workspace, or were backfilled or tuned."""
+    kinds = (workspace.runs, workspace.backfills, workspace.tunings)
+    parents = [folder_of("any").parent for folder_of in kinds]
     folders = [path for parent in parents if parent.is_dir() for path in parent.iterdir()]
     return sorted({path.name for path in folders if path.is_dir()})
 

@@ -27,7 +27,7 @@ def register_run(session: Session) -> str:
         session.pipeline.registered_name(),
         session.export_folder,
         run_id=f"{session.record.pipeline}/{session.record.run_id}",
-        metrics=session.record.metrics,
+        metrics=_metrics(session.record),
         parameters=_parameters(session.pipeline),
         tags=_tags(session.record, session.trained),
         texts={"declaration.json": session.pipeline.model_dump_json(indent=2)},
@@ -53,6 +53,15 @@ def find_version(
         action="`braid models` lists the versions; --version or --alias chooses one; `braid run` "
         "registers one.",
     )
+
+
+def _metrics(record: RunRecord) -> dict[str, float]:
+    """Returns the model's metrics, and those of the baselines as `baseline.<answer>.<metric>`."""
+    return record.metrics | {
+        f"baseline.{answer}.{metric}": value
+        for answer, metrics in record.baselines.scored().items()
+        for metric, value in metrics.items()
+    }
 
 
 def _named(item: RegisteredVersion) -> str:

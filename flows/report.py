@@ -11,10 +11,12 @@ from rich.table import Table
 
 from flows.record import RunRecord
 from transforms.contract.source import SPLITS
+from transforms.contract.tuning import Tuning, changes_in_words
 from transforms.contract.workspace import replacing, write_atomic
 
 SUMMARY_FILE = "summary.md"
 PICTURE_FILE = "report.png"
+_MOST_TRIALS = 10  # run.json has them all
 
 _OUTCOMES = {
     "promoted": "the new model is the champion",
@@ -49,18 +51,23 @@ def show(console: Console, record: RunRecord) -> None:
     style = _STYLES.get(record.status, "bold")
     console.print(f"[{style}]{record.pipeline}: {outcome(record)}[/{style}]", highlight=False)
     for title, head, rows in _sections(record):
-        table = Table(box=None, header_style="dim")
-        for index, name in enumerate(head):
-            numeric = index > 0 and all(_is_figure(row[index]) for row in rows)
-            table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(escape(cell) for cell in row))
-        console.print()
-        console.print(f" [bold]{title}[/bold]")
-        console.print(table)
+        show_table(console, title, head, rows)
     console.print()
     for line in _gate_lines(record):
         console.print(escape(line), highlight=False)
+
+
+def show_table(console: Console, title: str, head: tuple[str, ...], rows: Rows) -> None:
+    """Prints a table of a summary under its title."""
+    table = Table(box=None, header_style="dim")
+    for index, name in enumerate(head):
+        numeric = index > 0 and all(_is_figure(row[index]) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    console.print()
+    console.print(f" [bold]{title}[/bold]")
+    console.print(table)
 
 
 def markdown(record: RunRecord) -> str:
@@ -86,11 +93,14 @@ def markdown(record: RunRecord) -> str:
 
 
 def metric_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
-    """Returns head and rows of the metrics per target and split, the champion's beside them."""
-    champion = record.champion_metrics or {}
-    head: tuple[str, ...] = ("metric", *SPLITS[1:])
-    if champion:
-        head += ("champion, test",)
+    """Returns head and rows of the metrics per target and split.
+
+    Beside them stand those of the baselines and of the champion on the test rows.
+    """
+    others = record.baselines.scored()
+    if record.champion_metrics:
+        others["champion"] = record.champion_metrics
+    head = ("metric", *SPLITS[1:], *(f"{name}, test" for name in others))
     names: dict[str, dict[str, float]] = {}
     for name, value in record.metrics.items():
         split, _, metric = name.partition("_")
@@ -98,8 +108,7 @@ def metric_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
     rows = []
     for metric, values in names.items():
         row = (metric, *(_figure(values.get(split)) for split in SPLITS[1:]))
-        if champion:
-            row += (_figure(champion.get(f"test_{metric}")),)
+        row += tuple(_figure(values.get(f"test_{metric}")) for values in others.values())
         rows.append(row)
     return head, rows
 
@@ -133,8 +142,25 @@ def _sections(record: RunRecord) -> Iterable[tuple[str, tuple[str, ...], Rows]]:
     if record.replaced:
         replaced = [(r.column, r.reason, f"{r.rows:,}") for r in record.replaced]
         yield "Values replaced by their default", ("column", "reason", "rows"), replaced
+    if record.tuning is not None:
+        yield trial_table(record.tuning)
     if record.metrics:
         yield "Metrics", *metric_table(record)
+
+
+def trial_table(tuning: Tuning) -> tuple[str, tuple[str, ...], Rows]:
+    """Returns title, head and rows of the best trials."""
+    rows = [
+        (
+            str(trial.number),
+            _figure(trial.loss),
+            f"{trial.seconds:.1f}",
+            changes_in_words(trial.changes) or "none: the declaration",
+        )
+        for trial in tuning.ranked()[:_MOST_TRIALS]
+    ]
+    title = f"Trials: the best of {len(tuning.trials)}, {tuning.pruned()} of which stopped early"
+    return title, ("trial", "validation loss", "seconds", "changes"), rows
 
 
 def _step_rows(record: RunRecord) -> Rows:

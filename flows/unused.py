@@ -1,8 +1,8 @@
 """Removes what no run needs any more: older transforms with their shards, statistics, windows.
 
 A run removes it once its own shards are committed, and holds its pipeline's lock. What the newest
-run or backfill of another pipeline works with stays, and so does the newest transform of every
-declaration.
+run, backfill or tuning of another pipeline works with stays, and so does the newest transform of
+every declaration.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.backfill_record import read_backfills
-from flows.record import FINISHED, RunRecord, pipelines, read_records
+from flows.record import FINISHED, RunRecord, pipelines, read_records, read_tunings
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.manifest import TransformManifest
@@ -26,7 +26,7 @@ _LONGEST_WRITE_SECONDS = 3_600  # a temporary file that is older is a killed pro
 
 @dataclass
 class _Needed:
-    """What the run that asks and the newest runs and backfills of other pipelines work with.
+    """What the run that asks and the newest runs, backfills and tunings of others work with.
 
     Attributes:
         transforms: By their fingerprints.
@@ -131,7 +131,8 @@ def _needed(workspace: Workspace, own: str) -> _Needed:
     found = _Needed()
     for pipeline in pipelines(workspace):
         records = [record for _, record in read_records(workspace, pipeline)]
-        for record in records[-1:] if pipeline == own else _newest(records):
+        tunings = [record for _, record in read_tunings(workspace, pipeline)][-1:]
+        for record in records[-1:] if pipeline == own else (*_newest(records), *tunings):
             found.transforms.add(record.transform)
             found.partitions |= set(record.partitions.items())
         backfills = [] if pipeline == own else read_backfills(workspace, pipeline)

@@ -28,12 +28,12 @@ from transforms.identity import Undecided
 DAYS = 31
 _FIRST = date(2026, 1, 1)
 _BRAID = [sys.executable, "-c", "from flows.cli import main; main()"]
-# A day of the demo has few rows: one in ten may be unusable, and its metrics say little.
+_REFUSED = 3  # as a model of one epoch may be
+# A day of the demo has few rows: one in ten may be unusable.
 _SETTINGS = (
     "training.epochs=1",
     "transform.refit=when_drifted",
     "transform.max_reject_fraction=0.2",
-    "gate={metric: test_price_mae, tolerance: 100}",
 )
 
 
@@ -83,7 +83,7 @@ class DailyDemo:
             text=True,
             check=False,
         )
-        if done.returncode:
+        if done.returncode not in (0, _REFUSED):
             raise RuntimeError(done.stdout + done.stderr)
         newest = sorted((self.workspace / "runs" / "listings").glob("*/run.json"))[-1]
         record: dict[str, Any] = json.loads(newest.read_text())

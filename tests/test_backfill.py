@@ -26,8 +26,8 @@ def _write(project: Path, day: int) -> Path:
     keys = range(day * 1000, day * 1000 + _ROWS)
     columns = {
         "id": [f"k{key}" for key in keys],
-        "area": [None if key % 60 == 0 else float(key) for key in keys],
-        "sold": [key % 2 for key in keys],
+        "area": [None if key % 60 == 0 else float(key % 1000) for key in keys],
+        "sold": [int(key % 1000 < _ROWS // 2) for key in keys],
     }
     pq.write_table(pa.table(columns), path)
     return path
@@ -43,7 +43,7 @@ def project(tmp_path) -> Path:
         "split": {"train": 70, "validation": 15, "test": 15},
         "features": {"area": {"kind": "numeric", "missing": "reject"}},
         "targets": {"sold": {"kind": "binary"}},
-        "training": {"epochs": 2},
+        "training": {"epochs": 2, "batch_size": 16, "learning_rate": 0.01},
         "gate": {"metric": "test_sold_auc", "at_least": 0.01},
     }
     (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(declaration))

@@ -9,6 +9,7 @@ from typing import Any
 from transforms.contract.jobs import TrainJob
 from transforms.contract.startup import quick_start
 from transforms.contract.step import run_step
+from transforms.contract.tuning import TuneJob
 
 # Before TensorFlow is imported: its C++ notes would drown the step's log.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -19,6 +20,13 @@ def _train(job: str) -> dict[str, Any]:
         from trainer.training import train
 
     return train(TrainJob.model_validate_json(job))
+
+
+def _tune(job: str) -> dict[str, Any]:
+    with quick_start():
+        from trainer.tuning import tune
+
+    return tune(TuneJob.model_validate_json(job))
 
 
 def _evaluate(job: str) -> dict[str, Any]:
@@ -47,5 +55,11 @@ def _check(job: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    steps = {"train": _train, "evaluate": _evaluate, "export": _export, "check": _check}
+    steps = {
+        "train": _train,
+        "tune": _tune,
+        "evaluate": _evaluate,
+        "export": _export,
+        "check": _check,
+    }
     sys.exit(run_step(steps, sys.argv[1:]))

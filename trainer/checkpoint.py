@@ -8,6 +8,7 @@ leaves the state of the last whole epoch, and a position that belongs to the nex
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,25 @@ class Checkpoints:
 
     def _weights(self, epoch: int) -> Path:
         return self._folder / f"epoch-{epoch:04d}.npz"
+
+
+@dataclass(frozen=True)
+class InitialValues:
+    """All that a step reads and writes, as it was before the first one."""
+
+    variables: Sequence[Any]
+    values: Sequence[np.ndarray]
+
+    def restore(self) -> None:
+        """Brings the values back."""
+        for variable, value in zip(self.variables, self.values, strict=True):
+            variable.assign(value)
+
+
+def initial_values(model: keras.Model) -> InitialValues:
+    """Returns the present values of a model that has not been trained yet."""
+    variables = _variables(model)
+    return InitialValues(variables, _values(variables))
 
 
 def _values(variables: Sequence[Any]) -> list[np.ndarray]:

@@ -19,7 +19,7 @@ from trainer.checkpoint import EpochRecord, Position
 from trainer.devices import batch_step
 from trainer.recipe import Recipe
 from trainer.stream import Batch
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import Diverged
 from transforms.contract.progress import report
 
 _REPORT_SECONDS = 0.2  # reading the loss waits for the device, so not at every step
@@ -111,7 +111,6 @@ class EpochRunner:
         recipe: The number of epochs and steps, the size of a batch.
         save_seconds: The time between checkpoints; None makes none within a round.
         augmenter: Changes a batch before the model learns from it.
-        save: Commits a position within a round.
     """
 
     def __init__(
@@ -120,11 +119,10 @@ class EpochRunner:
         recipe: Recipe,
         save_seconds: float | None,
         augmenter: Augmenter,
-        save: Callable[[Position], None],
     ) -> None:
         self._model = model
         self._augmenter = augmenter
-        self._save = save
+        self._save: Callable[[Position], None] | None = None
         self._save_seconds = save_seconds or math.inf
         self._recipe = recipe
         self._before = 0  # steps before the round
@@ -132,6 +130,15 @@ class EpochRunner:
         self._step: Callable[[Batch], dict[str, tf.Tensor]] | None = None
         self._reported = 0.0
         self._saved = 0.0
+
+    def begin(self, recipe: Recipe, save: Callable[[Position], None]) -> None:
+        """Makes the next rounds those of a training; its step is traced once for all trainings.
+
+        Args:
+            recipe: As above.
+            save: Commits a position within a round.
+        """
+        self._recipe, self._save = recipe, save
 
     def run(self, data: EpochData, start: Position, before: int = 0) -> EpochRecord:
         """Trains on the batches of a round, once each.
@@ -146,7 +153,7 @@ class EpochRunner:
             The figures of the whole round, without a validation loss.
 
         Raises:
-            BraidError: The loss is not a number.
+            Diverged: The loss is not a number.
         """
         batches, self._before = data.batches, before
         step = self._step = self._step or traced(self._model, "train", batches, self._augmenter)
@@ -193,7 +200,8 @@ class EpochRunner:
     def _keep(self, running: _Running) -> None:
         """Commits the position when it is time; the epoch's figures do not count that."""
         now, cpu = time.perf_counter(), time.process_time()
-        if now - self._saved < self._save_seconds or running.batches == self._steps:
+        is_early = now - self._saved < self._save_seconds
+        if self._save is None or is_early or running.batches == self._steps:
             return
         position = running.position(now)
         refuse_non_finite(
@@ -269,10 +277,10 @@ def refuse_non_finite(loss: float, what: str) -> None:
     """Stops a training whose loss has left the numbers.
 
     Raises:
-        BraidError: The loss is NaN or infinite.
+        Diverged: The loss is NaN or infinite.
     """
     if not math.isfinite(loss):
-        raise BraidError(
+        raise Diverged(
             what,
             expected="a finite number",
             received=str(loss),

@@ -1,4 +1,4 @@
-"""How good the model is on rows it has not seen, beside the champion on the same rows."""
+"""How good the model is on rows it has not seen, beside the baselines and the champion."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from trainer.baselines.fitting import fit_baselines
+from trainer.baselines.scoring import BaselineScores
 from trainer.champion import NotComparableError, score_champion
 from trainer.export import load_model
 from trainer.figures import Figures
 from trainer.heads import head_of
-from trainer.layout import EXPORT_FOLDER
+from trainer.intervals import few_rows
+from trainer.layout import CHOSEN_FILE, EXPORT_FOLDER, MODEL_FILE
 from trainer.metrics import Arrays, SplitScores
 from trainer.parity import largest_difference
 from trainer.seam import check_seam
@@ -37,10 +40,10 @@ def evaluate(job: TrainJob) -> dict[str, Any]:
     """Measures the trained model and commits `evaluation.json`.
 
     Returns:
-        `metrics`; the `champion_metrics` or None; why there is a champion that could not be
-        scored as `champion_problem`, or None; the largest difference between export and shards
-        as `parity` (None without test rows); the number of `rows`; the data of the `figures`; and
-        `warnings` as sentences.
+        `metrics`; those of the `baselines`, as `Baselines` has them; the `champion_metrics` or
+        None; why there is a champion that could not be scored as `champion_problem`, or None; the
+        largest difference between export and shards as `parity` (None without test rows); the
+        number of `rows`; the data of the `figures`; and `warnings` as sentences.
 
     Raises:
         BraidError: A shard is damaged, or the export answers otherwise than the model.
@@ -48,7 +51,8 @@ def evaluate(job: TrainJob) -> dict[str, Any]:
     path = Path(job.run_folder) / EVALUATION_FILE
     if path.exists():
         known: dict[str, Any] = json.loads(path.read_text())
-        if known["champion"] == job.champion:
+        # An older version scored no baselines.
+        if known["champion"] == job.champion and "baselines" in known:
             return known
     # TensorFloat-32 would make export and model differ by a thousandth on a GPU.
     tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -76,15 +80,24 @@ class _Evaluation:
         self._done = 0
 
     def run(self) -> dict[str, Any]:
-        predict = predictor(self._pipeline, self._manifest, Path(self._job.run_folder))
+        predict = self._predictor(MODEL_FILE)
+        # A model that was trained on the validation rows too says nothing about them.
+        chosen = (Path(self._job.run_folder) / CHOSEN_FILE).exists()
+        validating = self._predictor(CHOSEN_FILE) if chosen else predict
         figures = Figures(self._pipeline, self._manifest)
+        baselines = self._baselines()
         metrics: dict[str, float] = {}
         for split, files in self._files.items():
             if count_rows(files):
-                metrics |= self._split(split, files, predict, figures)
+                answering = validating if split == "validation" else predict
+                metrics |= self._split(split, files, answering, figures, baselines)
+        self._warnings += baselines.warnings(metrics)
+        sentence = few_rows(self._pipeline, metrics, count_rows(self._files["validation"]))
+        self._warnings += [sentence] if sentence else []
         export = load(Path(self._job.run_folder) / EXPORT_FOLDER)
         return {
             "metrics": metrics,
+            "baselines": baselines.results().scored(),
             **self._champion(),
             "parity": largest_difference(
                 self._pipeline, self._manifest, predict, export, self._files["test"], self._raw
@@ -95,8 +108,21 @@ class _Evaluation:
             "warnings": self._warnings,
         }
 
+    def _predictor(self, file: str) -> Predict:
+        return predictor(self._pipeline, self._manifest, Path(self._job.run_folder), file)
+
+    def _baselines(self) -> BaselineScores:
+        training, validation = shard_files(self._job, "train"), self._files["validation"]
+        fitted = fit_baselines(self._pipeline, self._manifest, training, validation)
+        return BaselineScores(self._pipeline, self._manifest, fitted)
+
     def _split(
-        self, split: str, files: Sequence[ShardFile], predict: Predict, figures: Figures
+        self,
+        split: str,
+        files: Sequence[ShardFile],
+        predict: Predict,
+        figures: Figures,
+        baselines: BaselineScores,
     ) -> dict[str, float]:
         scores = SplitScores(self._pipeline, self._manifest, frozenset(self._pipeline.targets))
         layout = BatchLayout.for_evaluation(self._pipeline, self._manifest)
@@ -106,6 +132,7 @@ class _Evaluation:
                 truths = {name: _unshaped(truth.numpy()) for name, truth in targets.items()}
                 rows = {name: weight.numpy() for name, weight in weights.items()}
                 scores.update(predictions, truths, rows)
+                baselines.update(split, inputs, predictions, truths, rows)
                 if split == "test":
                     figures.update(predictions, truths, rows, inputs)
                 self._done += len(next(iter(truths.values())))
@@ -136,9 +163,11 @@ def _unshaped(truth: np.ndarray) -> np.ndarray:
     return truth[:, 0] if truth.shape[1:] == (1,) else truth
 
 
-def predictor(pipeline: PipelineSpec, manifest: TransformManifest, run_folder: Path) -> Predict:
-    """Returns the trained model as a function from stored inputs to what metrics take."""
-    model = load_model(pipeline, manifest, run_folder)
+def predictor(
+    pipeline: PipelineSpec, manifest: TransformManifest, run_folder: Path, file: str = MODEL_FILE
+) -> Predict:
+    """Returns a trained model as a function from stored inputs to what metrics take."""
+    model = load_model(pipeline, manifest, run_folder, file)
     forward = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
 
     def predict(inputs: Any) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ class GateDecision:
 
     Attributes:
         passed: Whether every gate lets it through.
-        reasons: One sentence per comparison, failed or not.
+        reasons: One sentence per comparison, the failed ones first.
     """
 
     passed: bool
@@ -34,8 +34,12 @@ def decide(
     metrics: Mapping[str, float],
     champion_metrics: Mapping[str, float] | None,
     champion_problem: str | None = None,
+    *,
+    constant_metrics: Mapping[str, float],
 ) -> GateDecision:
-    """Compares a model's metrics with the declared limits and with the champion's.
+    """Compares a model's metrics with the declared limits, the constant answer's, the champion's.
+
+    A model that is not better than the constant answer is refused whatever the gate says.
 
     Args:
         gates: `PipelineSpec.gates()`.
@@ -43,6 +47,7 @@ def decide(
         champion_metrics: The champion's on the same rows; None if it has none.
         champion_problem: Why there is a champion that could not be scored. No gate that compares
             with it passes then: the champion might be the better one.
+        constant_metrics: Those of the answer that is the same for every row: `Baselines.constant`.
     """
     checks = []
     for gate in gates:
@@ -52,7 +57,9 @@ def decide(
             checks.append(_Check(False, reason))
             continue
         checks += _limits(gate, name, value)
+        checks.append(_beside_constant(name, value, constant_metrics.get(name)))
         checks.append(_comparison(gate, name, value, champion_metrics, champion_problem))
+    checks.sort(key=lambda check: check.passed)
     return GateDecision(all(c.passed for c in checks), tuple(c.reason for c in checks))
 
 
@@ -63,6 +70,20 @@ def _limits(gate: GateSpec, name: str, value: float) -> list[_Check]:
     if gate.at_most is not None:
         checks.append(_limit(name, value, value <= gate.at_most, "at most", gate.at_most))
     return checks
+
+
+def _beside_constant(name: str, value: float, constant: float | None) -> _Check:
+    """Compares with the answer that is the same for every row: as good as it does not pass."""
+    if constant is None or not math.isfinite(constant):
+        return _Check(True, f"{name} {value:.4g}: the constant answer has no such metric.")
+    if name.endswith("_recall") and constant == 1:
+        # Yes to every row: no model can do better, and one that tells rows apart does worse.
+        reason = f"{name} {value:.4g}: the constant answer is yes, so it is not compared."
+        return _Check(True, reason)
+    better = is_better(name, value, constant)
+    verb = "is" if better else "is not"
+    reason = f"{name} {value:.4g} {verb} better than the constant answer's {constant:.4g}."
+    return _Check(better, reason)
 
 
 def _comparison(

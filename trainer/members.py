@@ -19,6 +19,7 @@ from transforms.contract.encoders import (
     GruEncoder,
     LstmEncoder,
     OwnEncoder,
+    SignalEncoder,
     TransformerEncoder,
 )
 from transforms.contract.spec import Spec
@@ -36,6 +37,7 @@ _SHARED = (
     GruEncoder,
     LstmEncoder,
     OwnEncoder,
+    SignalEncoder,
     TransformerEncoder,
 )
 

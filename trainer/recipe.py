@@ -125,7 +125,9 @@ def recipe_of(
     recipe = _of_length(training, rows, batch_size, can_choose=can_choose)
     planned = recipe.planned_steps()
     work = planned * batch_size * _values(pipeline, manifest)
-    ensemble = training.objective == "supervised" and _is_averaged_over(pipeline)
+    # Whoever declares how long to train gets a training of that length, and none beside it.
+    is_open = training.epochs == "auto" and training.steps is None
+    ensemble = is_open and training.objective == "supervised" and _is_averaged_over(pipeline)
     averaged = min(max(planned / _EMA_SHARE, _FEWEST_AVERAGED), _MOST_AVERAGED)
     ema, members, refit = training.ema, training.members, training.refit == "all"
     if ema == "auto":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from trainer.augment import Augmenter
-from trainer.checkpoint import Checkpoints, Position, TrainingState
+from trainer.checkpoint import Checkpoints, Position, TrainingState, initial_values
 from trainer.data import TrainingData
 from trainer.devices import strategy_for
 from trainer.epoch import EpochRunner, evaluate_loss, refuse_non_finite, traced
@@ -43,20 +42,14 @@ class Trained:
     """A training that has come to its end.
 
     Attributes:
-        network: The network, with the weights that were found the best.
-        model: The network with its objective.
-        state: How the training went.
+        state: How it went.
         started: What it began with, if that was a registered model.
         warnings: What the run's record is to warn of.
-        devices: The devices that it trained on.
     """
 
-    network: keras.Model
-    model: keras.Model
     state: TrainingState
     started: WarmStarted | None
-    warnings: tuple[str, ...]
-    devices: int
+    warnings: tuple[str, ...] = ()
 
 
 def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, Any]:
@@ -89,17 +82,17 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
     check_seam(job.pipeline, manifest)
     data = TrainingData(job)
     recipe = _recipe(folder, data, manifest)
-    training = _Training(job, manifest, data, devices)
+    training = Training(job, manifest, data, recipe, devices)
     chosen = kept = training.run(recipe, Checkpoints(folder / "training"))
     if recipe.refit:
-        _save(chosen.network, folder / CHOSEN_FILE)
+        _save(training.network, folder / CHOSEN_FILE)
         rows = data.rows + count_rows(data.validation)
         again = recipe.on_all_rows(rows, chosen.state.best_steps)
         kept = training.run(again, Checkpoints(folder / "training" / "refit"), all_rows=True)
-    result = _result(recipe, chosen, kept, data)
+    result = training.result(chosen, kept)
     records = [record.model_dump() for record in chosen.state.history]
     write_atomic(folder / HISTORY_FILE, json.dumps({"result": result, "epochs": records}, indent=1))
-    _save(kept.network, folder / MODEL_FILE)
+    _save(training.network, folder / MODEL_FILE)
     return result
 
 
@@ -119,14 +112,19 @@ def _save(network: keras.Model, path: Path) -> None:
             network.save(temporary)
 
 
-class _Training:
-    """The trainings of one run.
+class Training:
+    """The trainings of one run, of one network after another of the same make.
+
+    Attributes:
+        network: The network, with the weights that the last training found the best.
 
     Args:
         job: The run.
         manifest: What the shards hold.
         data: The shards.
+        recipe: What the network is built for: how many members, and how its weights are averaged.
         devices: What to train on.
+        after_round: Called with the state of the training once a round is committed.
     """
 
     def __init__(
@@ -134,62 +132,115 @@ class _Training:
         job: TrainJob,
         manifest: TransformManifest,
         data: TrainingData,
-        devices: Sequence[str] | None,
+        recipe: Recipe,
+        devices: Sequence[str] | None = None,
+        after_round: Callable[[TrainingState], None] = lambda _: None,
     ) -> None:
         self._job, self._pipeline, self._manifest = job, job.pipeline, manifest
-        self._data, self._devices = data, devices
+        self._data, self._recipe, self._after_round = data, recipe, after_round
+        spec = self._pipeline.training
+        # Before the model is built: its initial weights and dropout's states come from this seed.
+        keras.utils.set_random_seed(spec.seed)
+        self._strategy, self._warnings = strategy_for(spec, devices)
+        with self._strategy.scope():
+            self.network = build_model(
+                self._pipeline,
+                manifest,
+                members=recipe.members,
+                mixed_precision=spec.mixed_precision,
+            )
+            self._model = trainable(self.network, self._pipeline, manifest, recipe)
+        # A second training begins as the first one did. It is the same model, as building another
+        # and tracing its step takes longer than training a small table.
+        self._initial = initial_values(self._model)
+        self._augmenter = _augmenter(self._pipeline)
+        self._runner = EpochRunner(self._model, recipe, spec.checkpoint_seconds, self._augmenter)
 
     def run(self, recipe: Recipe, checkpoints: Checkpoints, *, all_rows: bool = False) -> Trained:
-        """Trains a network, or goes on where a killed training was.
+        """Trains the network from its initial weights, or goes on where a killed training was.
 
         Args:
             recipe: How long and how fast.
             checkpoints: Its own.
             all_rows: Whether it learns the validation rows too.
         """
-        spec = self._pipeline.training
-        # Before the model is built: its initial weights and dropout's states come from this seed.
-        keras.utils.set_random_seed(spec.seed)
-        strategy, warnings = strategy_for(spec, self._devices)
-        with strategy.scope():
-            network = build_model(
-                self._pipeline,
-                self._manifest,
-                members=recipe.members,
-                mixed_precision=spec.mixed_precision,
-            )
-            model = trainable(network, self._pipeline, self._manifest, recipe)
-        started = begin(self._job, self._manifest, network, checkpoints)
+        self._initial.restore()
+        started = begin(self._job, self._manifest, self.network, checkpoints)
         with self._data.readable_errors():
-            state = self._rounds(model, recipe, checkpoints, all_rows=all_rows)
-            warnings += () if all_rows else self._advice(state, recipe)
+            state = self._rounds(self._model, recipe, checkpoints, all_rows=all_rows)
+            warnings = () if all_rows else self._advice(state, recipe)
         if state.best_epoch is None:
             raise ValueError("a training has at least one epoch")
-        checkpoints.restore(model, state.best_epoch)
-        take_averages(model)
-        return Trained(network, model, state, started, warnings, strategy.num_replicas_in_sync)
+        checkpoints.restore(self._model, state.best_epoch)
+        take_averages(self._model)
+        return Trained(state, started, warnings)
+
+    def result(self, chosen: Trained, kept: Trained) -> dict[str, Any]:
+        """Returns what the run's record keeps.
+
+        Args:
+            chosen: The training that the validation rows judged.
+            kept: The training whose network is the model: the same, or one on all rows.
+        """
+        state, history = chosen.state, chosen.state.history
+        seconds = sum(record.seconds for record in history)
+        refits = () if kept is chosen else kept.state.history
+        waited = sum(record.seconds * record.input_wait_share for record in history)
+        warnings = [*self._judgement(state), *self._warnings, *chosen.warnings]
+        result: dict[str, Any] = {
+            "recipe": self._recipe.in_words(),
+            "members": self._recipe.members,
+            "epochs": state.epochs,
+            "steps": state.steps,
+            "best_steps": state.best_steps,
+            "rows": self._data.rows,
+            "seconds": seconds,
+            "refit_seconds": sum(record.seconds for record in refits),
+            "rows_per_second": self._data.rows * state.epochs / seconds,
+            "best_epoch": (state.best_epoch or 0) + 1,
+            "input_wait_share": waited / seconds,
+            "input_wait_share_by_epoch": [record.input_wait_share for record in history],
+            "transform_wait_seconds": sum(r.transform_wait_seconds for r in history),
+            "parameters": int(self.network.count_params()),
+            "loss_weights": learnt_loss_weights(self._model),
+            "warnings": warnings,
+            "devices": self._strategy.num_replicas_in_sync,
+        }
+        if kept.started is not None:
+            result["warm_start"] = kept.started.model_dump(mode="json", exclude={"problem"})
+            warnings += kept.started.warnings()
+        return result
+
+    def _judgement(self, state: TrainingState) -> list[str]:
+        """Returns what is to be said of how the best epoch was chosen."""
+        if count_rows(self._data.validation) == 0:
+            return ["There are no validation rows: the training loss chose the best epoch."]
+        if self._recipe.patience is not None and state.best_epoch == state.epochs - 1:
+            return [
+                f"The best epoch is the last one, {state.epochs}: a longer training may be better; "
+                "set a higher training.epochs or training.steps."
+            ]
+        return []
 
     def _rounds(
         self, model: keras.Model, recipe: Recipe, checkpoints: Checkpoints, *, all_rows: bool
     ) -> TrainingState:
         state = checkpoints.state()
         layout = BatchLayout.for_training(self._pipeline, self._manifest)
-        augmenter = _augmenter(self._pipeline)
-        states = augmenter.states()
+        states = self._augmenter.states()
         position = checkpoints.position(state.epochs)
         if position is not None:
             checkpoints.restore_within(model, states)
         elif state.epochs:
             checkpoints.restore(model, state.epochs - 1)
         save = partial(checkpoints.save_within, model, states)
-        seconds = self._pipeline.training.checkpoint_seconds
-        runner = EpochRunner(model, recipe, seconds, augmenter, save)
+        self._runner.begin(recipe, save)
         validation_loss = None
         while not state.stopped:
             start = position or Position(epoch=state.epochs)
             position = None
             data = self._data.round(layout, recipe, start, all_rows=all_rows)
-            record = runner.run(data, start, state.steps)
+            record = self._runner.run(data, start, state.steps)
             # Not before the first epoch: its end is when all validation rows are there for sure.
             validation_loss = validation_loss or self._validation_loss(
                 model, recipe, () if all_rows else self._data.validation
@@ -200,6 +251,7 @@ class _Training:
             )
             state = state.after(record, recipe)
             checkpoints.save(model, state)
+            self._after_round(state)
         return state
 
     def _validation_loss(
@@ -250,56 +302,3 @@ class _Training:
 def _augmenter(pipeline: PipelineSpec) -> Augmenter:
     masks = [n for n, t in pipeline.targets.items() if isinstance(t, ImageTarget) and t.is_mask]
     return Augmenter(pipeline.model.augment, masks=masks, seed=pipeline.training.seed)
-
-
-def _result(recipe: Recipe, chosen: Trained, kept: Trained, data: TrainingData) -> dict[str, Any]:
-    """Returns what the run's record keeps.
-
-    Args:
-        recipe: The recipe of the training that was chosen.
-        chosen: That training.
-        kept: The training whose network is the model: the same, or one on all rows.
-        data: The shards.
-    """
-    state, history = chosen.state, chosen.state.history
-    seconds = sum(record.seconds for record in history)
-    refit_seconds = 0.0
-    if kept is not chosen:
-        refit_seconds = sum(record.seconds for record in kept.state.history)
-    waited = sum(record.seconds * record.input_wait_share for record in history)
-    result: dict[str, Any] = {
-        "recipe": recipe.in_words(),
-        "members": recipe.members,
-        "epochs": state.epochs,
-        "steps": state.steps,
-        "best_steps": state.best_steps,
-        "rows": data.rows,
-        "seconds": seconds,
-        "refit_seconds": refit_seconds,
-        "rows_per_second": data.rows * state.epochs / seconds,
-        "best_epoch": (state.best_epoch or 0) + 1,
-        "input_wait_share": waited / seconds,
-        "input_wait_share_by_epoch": [record.input_wait_share for record in history],
-        "transform_wait_seconds": sum(record.transform_wait_seconds for record in history),
-        "parameters": int(kept.network.count_params()),
-        "loss_weights": learnt_loss_weights(kept.model),
-        "warnings": [*_warnings(recipe, chosen, data), *chosen.warnings],
-        "devices": kept.devices,
-    }
-    if kept.started is not None:
-        result["warm_start"] = kept.started.model_dump(mode="json", exclude={"problem"})
-        result["warnings"] += kept.started.warnings()
-    return result
-
-
-def _warnings(recipe: Recipe, chosen: Trained, data: TrainingData) -> list[str]:
-    state = chosen.state
-    if count_rows(data.validation) == 0:
-        return ["There are no validation rows: the training loss chose the best epoch."]
-    is_last = state.best_epoch == state.epochs - 1
-    if recipe.patience is not None and is_last and math.isfinite(state.best_loss or 0.0):
-        return [
-            f"The best epoch is the last one, {state.epochs}: a longer training may be better; set "
-            "a higher training.epochs or training.steps."
-        ]
-    return []

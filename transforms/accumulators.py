@@ -40,6 +40,7 @@ class Accumulated:
         sketches: Of every name what its quantiles are read from.
         sample: Some of the rows' numbers, of every name that has moments.
         missing: Rows without a value, of every name whose terms are counted.
+        cut: Rows with more terms than are kept, of every text.
         rows: Training rows.
         rejects: Rows of all splits that cannot be used, by "column: reason".
     """
@@ -49,6 +50,7 @@ class Accumulated:
     sketches: dict[str, Any] = field(default_factory=dict)
     sample: RowSample = field(default_factory=RowSample)
     missing: Counter[str] = field(default_factory=Counter)
+    cut: Counter[str] = field(default_factory=Counter)
     rows: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
 
@@ -85,6 +87,7 @@ class Accumulated:
                 self.sketches[name] = sketch
         self.sample.merge(other.sample)
         self.missing.update(other.missing)  # a sum would drop what is 0
+        self.cut += other.cut
         self.rows += other.rows
         self.rejects += other.rejects
 
@@ -111,6 +114,7 @@ class Accumulated:
             },
             "sample": base64.b64encode(self.sample.to_bytes()).decode(),
             "missing": self.missing,
+            "cut": self.cut,
             "rows": self.rows,
             "rejects": self.rejects,
         }
@@ -143,6 +147,7 @@ class Accumulated:
             },
             sample=RowSample.from_bytes(base64.b64decode(details["sample"])),
             missing=Counter(details["missing"]),
+            cut=Counter(details.get("cut", {})),  # an older version did not count them
             rows=details["rows"],
             rejects=Counter(details["rejects"]),
         )

@@ -12,6 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from transforms.accumulators import Accumulated
+from transforms.column_warnings import column_warnings
 from transforms.contract.errors import BraidError
 from transforms.contract.features import Noise
 from transforms.contract.jobs import TransformJob
@@ -52,7 +54,7 @@ def analyze(text: str) -> dict[str, Any]:
         statistics.mkdir(parents=True)
         freeze(RequestCounter.shared(job.pipeline).requests, total, statistics, base=_base(job))
         write_reference(total, statistics)
-        manifest = _manifest(job, statistics, total.rows)
+        manifest = _manifest(job, statistics, total)
         _check_rows(manifest, total.rejects)
         _check_targets(job.pipeline, manifest)
         tf.saved_model.save(TransformGraph(job.pipeline, statistics), str(folder / "graph"))
@@ -71,7 +73,7 @@ def _base(job: TransformJob) -> Path | None:
     return None if job.base is None else statistics_folder(job.folders().transform(job.base))
 
 
-def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> TransformManifest:
+def _manifest(job: TransformJob, statistics: Path, total: Accumulated) -> TransformManifest:
     pipeline = job.pipeline
     learnt = read_learnt(statistics, pipeline.targets)
     return TransformManifest(
@@ -85,11 +87,12 @@ def _manifest(job: TransformJob, statistics: Path, training_rows: int) -> Transf
             for name, target in pipeline.targets.items()
         },
         rows=max(
-            TARGET_KINDS[target.kind].labelled(learnt[name], training_rows)
+            TARGET_KINDS[target.kind].labelled(learnt[name], total.rows)
             for name, target in pipeline.targets.items()
         ),
         partitions={partition.name: partition.fingerprint for partition in job.partitions},
         base=job.base,
+        warnings=column_warnings(pipeline, total),
     )
 
 

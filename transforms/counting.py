@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from transforms.accumulators import Accumulated
 from transforms.contract.pipeline import PipelineSpec
-from transforms.graph import missing_rows, raw_columns, requests_of, tensor_spec
+from transforms.graph import cut_rows, missing_rows, raw_columns, requests_of, tensor_spec
 from transforms.packing import pack_columns
 from transforms.requests import MomentsRequest, QuantilesRequest, Request, VocabularyRequest
 
@@ -29,6 +29,7 @@ class RequestCounter:
     def __init__(self, pipeline: PipelineSpec) -> None:
         self.requests: tuple[Request, ...] = ()
         self._counted: tuple[str, ...] = ()
+        self._cut: tuple[str, ...] = ()
         specs = {n: tensor_spec(raw) for n, raw in raw_columns(pipeline, with_targets=True).items()}
 
         def values(raw: dict[str, tf.Tensor]) -> list[tf.Tensor]:
@@ -36,8 +37,10 @@ class RequestCounter:
             self.requests = tuple(requests_of(pipeline, packed))
             counted = [r.name for r in self.requests if isinstance(r, VocabularyRequest)]
             missing = missing_rows(pipeline, packed, counted)
-            self._counted = tuple(missing)
-            return [*(request.values for request in self.requests), *missing.values()]
+            cut = cut_rows(pipeline, packed)
+            self._counted, self._cut = tuple(missing), tuple(cut)
+            asked = (request.values for request in self.requests)
+            return [*asked, *missing.values(), *cut.values()]
 
         traced = tf.function(values, input_signature=[specs], autograph=False)
         self._graph = traced.get_concrete_function()
@@ -77,8 +80,11 @@ class RequestCounter:
                     for name, columns in _by_name(request, values).items():
                         total.add_quantiles(name, columns)
         total.sample.add(numbers)
-        for name, rows in zip(self._counted, found[len(self.requests) :], strict=True):
+        rest = iter(found[len(self.requests) :])
+        for name, rows in zip(self._counted, rest, strict=False):
             total.missing[name] += int(rows)
+        for name, rows in zip(self._cut, rest, strict=True):
+            total.cut[name] += int(rows)
 
     def _call(self, given: dict[str, Any]) -> list[tf.Tensor]:
         found: list[tf.Tensor] = self._graph(given)

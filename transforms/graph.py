@@ -13,11 +13,11 @@ from tensorflow_transform import analyzer_nodes, impl_helper
 from tensorflow_transform.graph_context import TFGraphContext
 from tensorflow_transform.saved import saved_transform_io_v2
 
-from transforms.contract.features import FeatureSpec, Image, RawColumn
+from transforms.contract.features import FeatureSpec, Image, RawColumn, Text
 from transforms.contract.manifest import MISSING_SUFFIX, WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import ImageTarget
-from transforms.features import calendar_parts, categorical, feature_kind, image, numeric
+from transforms.features import calendar_parts, categorical, feature_kind, image, numeric, text
 from transforms.fitted import fit
 from transforms.packing import not_packed, pack_columns, packed_columns, packs, unpack_outputs
 from transforms.requests import Fitted, Request
@@ -82,6 +82,18 @@ def missing_rows(
     usable = _usable_features(pipeline, inputs)
     missing = {n: is_missing(raws[n], usable.get(n, inputs[raws[n].name])) for n in names}
     return {n: tf.math.count_nonzero(rows) for n, rows in missing.items()}
+
+
+def cut_rows(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> Tensors:
+    """Returns how many rows have more terms than are kept, int64 [], of every text.
+
+    Args:
+        pipeline: The declaration.
+        inputs: What `packed_columns` names.
+    """
+    raws = _usable_features(pipeline, inputs)
+    texts = {n: f for n, f in pipeline.column_features().items() if isinstance(f, Text)}
+    return {name: text.cut_rows(feature, raws[name]) for name, feature in texts.items()}
 
 
 def _usable_features(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> Tensors:

@@ -33,6 +33,7 @@ def test_a_champion_that_could_not_be_scored_is_recorded_and_stays(tmp_path, mon
     session = _session(Workspace(tmp_path))
     result = {
         "metrics": {"test_sold_auc": 0.9},
+        "baselines": {"constant": {"test_sold_auc": 0.5}},
         "champion_metrics": None,
         "champion_problem": "it takes the column 'rooms', which no feature reads",
         "parity": 0.0,
@@ -50,9 +51,32 @@ def test_a_champion_that_could_not_be_scored_is_recorded_and_stays(tmp_path, mon
     assert model_steps.gate(without)
 
 
+def test_a_model_that_is_no_better_than_the_constant_answer_is_refused(tmp_path, monkeypatch):
+    registry = SimpleNamespace(champion=lambda _: None)
+    monkeypatch.setattr(model_steps, "open_registry", lambda *_: registry)
+    session = _session(Workspace(tmp_path), compare=False)
+    result = {
+        "metrics": {"test_sold_auc": 0.5},
+        "baselines": {"constant": {"test_sold_auc": 0.5}, "linear": {"test_sold_auc": 0.8}},
+        "champion_metrics": None,
+        "champion_problem": None,
+        "parity": 0.0,
+        "rows": 10,
+    }
+    monkeypatch.setattr(session, "run_child", lambda *_: result)
+    model_steps.evaluate(session)
+    assert not model_steps.gate(session)
+    record = read_record(session.folder)
+    assert record.baselines.scored() == result["baselines"]
+    assert record.gate.reasons[0] == (
+        "test_sold_auc 0.5 is not better than the constant answer's 0.5."
+    )
+
+
 TOLD = {
     "epochs": 2,
     "best_epoch": 1,
+    "recipe": "batch 16, up to 10 steps; because 80 rows",
     "loss_weights": {},
     "rows_per_second": 10.0,
     "input_wait_share": 0.04,
@@ -88,10 +112,21 @@ def test_a_training_begins_with_the_champion_and_says_what_it_took(tmp_path, mon
     record = read_record(session.folder)
     assert record.warm_start == "3"
     assert record.step("train").note == (
-        "2 epochs, the best is 1; waited 4% of the time for data; "
+        "2 epochs, the best is 1; batch 16, up to 10 steps; because 80 rows; "
+        "waited 4% of the time for data; "
         "warm start from version 3: 41 of 44 variables; 812 of 830 terms of country; "
         "4 of 5 terms of genre"
     )
+
+
+def test_a_training_is_noted_with_what_the_analysis_warned_of(tmp_path, monkeypatch):
+    warnings = {"area": "Feature 'area' is constant.", "rooms": "Feature 'rooms' is constant."}
+    manifest = SimpleNamespace(warnings=warnings)
+    monkeypatch.setattr(Workspace, "read_transform", lambda *_: manifest)
+    told = {n: v for n, v in TOLD.items() if n != "warm_start"} | {"warnings": ["Slow."]}
+    _, session = _training(tmp_path, monkeypatch, None, told)
+    # The model of this pipeline reads no rooms.
+    assert session.record.warnings == ["Feature 'area' is constant.", "Slow."]
 
 
 def test_a_resumed_training_keeps_to_the_version_that_it_began_with(tmp_path, monkeypatch):
@@ -124,6 +159,7 @@ def test_no_registry_is_asked_where_no_warm_start_is_declared(tmp_path, monkeypa
     assert job.warm_start is None
     assert (
         session.record.step("train").note
-        == "2 epochs, the best is 1; waited 4% of the time for data"
+        == "2 epochs, the best is 1; batch 16, up to 10 steps; because 80 rows; "
+        "waited 4% of the time for data"
     )
     assert session.record.warm_start is None

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from flows import registration
 from flows.registration import register_run
 from tests.sessions import session_of
+from transforms.contract.baselines import Baselines
 from transforms.contract.declaration import parse
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition
@@ -37,11 +38,14 @@ def test_a_version_tells_what_it_saw_in_source_order_and_its_whole_declaration(
     registry = SimpleNamespace(register=register)
     monkeypatch.setattr(registration, "open_registry", lambda *_: registry)
     session = session_of(pipeline, Workspace(tmp_path), partitions)
+    session.record.metrics = {"test_loss": 0.5}
+    session.record.baselines = Baselines(constant={"test_loss": 0.75})
     assert register_run(session) == "1"
     assert given["tags"]["braid.first_partition"] == "day=9"
     assert given["tags"]["braid.last_partition"] == "day=11"
     assert given["tags"]["braid.partitions"] == "3"
     seen = [["day=9", "f"], ["day=10", "f"], ["day=11", "f"]]
     assert given["tags"]["braid.partitions_fingerprint"] == fingerprint(seen)
+    assert given["metrics"] == {"test_loss": 0.5, "baseline.constant.test_loss": 0.75}
     whole = json.loads(given["texts"]["declaration.json"])
     assert len(whole["targets"]["group"]["class_weights"]) == 1000

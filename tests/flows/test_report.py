@@ -11,6 +11,7 @@ from rich.console import Console
 
 from flows.record import GateRecord, ModelVersion, RunRecord, StepRecord
 from flows.report import markdown, metric_table, show, write_report
+from transforms.contract.baselines import Baselines
 from transforms.contract.drift import Distance, DriftSpec, JudgedDrift, MeasuredDrift
 from transforms.contract.manifest import RejectCount
 
@@ -99,6 +100,26 @@ def test_metrics_stand_beside_the_champions(record):
     head, rows = metric_table(record)
     assert head == ("metric", "validation", "test", "champion, test")
     assert ("sold_auc", "0.9300", "0.9100", "0.9000") in rows
+
+
+def test_metrics_stand_beside_the_baselines(record):
+    record.champion_metrics = {"test_sold_auc": 0.9}
+    record.baselines = Baselines(
+        constant={"test_sold_auc": 0.5, "validation_sold_auc": 0.5}, linear={"test_sold_auc": 0.85}
+    )
+    head, rows = metric_table(record)
+    assert head[3:] == ("constant, test", "linear, test", "champion, test")
+    assert ("sold_auc", "0.9300", "0.9100", "0.5000", "0.8500", "0.9000") in rows
+    assert ("price_mae", "-", "1,234.5", "-", "-", "-") in rows
+
+
+def test_the_picture_marks_the_baselines_beside_the_model(record, tmp_path):
+    drawn = []
+    for baselines in (Baselines(), Baselines(constant={"test_sold_auc": 0.3})):
+        record.baselines = baselines
+        write_report(tmp_path, record)
+        drawn.append(Image.open(tmp_path / "report.png").tobytes())
+    assert drawn[0] != drawn[1]
 
 
 def test_markdown_escapes_what_would_break_a_table(record):

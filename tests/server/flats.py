@@ -65,8 +65,9 @@ def _write_day(data: Path, day: int) -> None:
     numbers = range(day * 1000, day * 1000 + _ROWS)
     columns = {
         "id": [f"k{number}" for number in numbers],
-        "area": [None if number % 50 == 0 else float(number) for number in numbers],
-        "sold": [number % 2 for number in numbers],
+        # Of no two rows, and larger within a day where a flat is not sold.
+        "area": [None if n % 50 == 0 else float(n % 1000 * 10 + day) for n in numbers],
+        "sold": [int(number % 1000 < _ROWS // 2) for number in numbers],
     }
     pq.write_table(pa.table(columns), folder / "a.parquet")
 
@@ -82,6 +83,7 @@ def _declaration(name: str, mlflow: str) -> dict[str, Any]:
         "training": {
             "epochs": EPOCHS,
             "batch_size": BATCH,
+            "learning_rate": 0.01,
             "early_stopping_patience": None,
             "checkpoint_seconds": 0.01,
             "dispatch": "deployment",

@@ -8,13 +8,15 @@ import pytest
 
 from tests.trainer.world import DECLARATION, pipeline_of
 from trainer.champion import NotComparableError, reordered, score_champion
-from trainer.evaluation import evaluate
+from trainer.evaluation import evaluate, predictor
 from trainer.export import load_model
+from trainer.gate import decide
 from trainer.parity import largest_difference
 from trainer.serving import load
 from trainer.shards import shard_files
 from transforms.contract.errors import BraidError
 from transforms.contract.manifest import TargetStatistics
+from transforms.contract.model import GateSpec
 
 
 def test_the_result_has_every_declared_metric(trainer_run):
@@ -29,7 +31,68 @@ def test_the_result_has_every_declared_metric(trainer_run):
     )
     assert 0 <= result["parity"] < 1e-4
     assert set(result["figures"]) == {"sold", "group", "cost"}
-    assert result["warnings"] == []
+    assert len(result["warnings"]) == 4
+
+
+def test_the_constant_answer_and_a_linear_model_are_scored_on_the_same_rows(trainer_run):
+    result = trainer_run.results["evaluate"]
+    names = set(trainer_run.job.pipeline.metric_names())
+    assert {answer: set(found) for answer, found in result["baselines"].items()} == {
+        "constant": names,
+        "linear": names,
+    }
+    # Of the 17 test rows 13 are not sold, and 4 of the 13 with a group are in the largest.
+    constant = result["baselines"]["constant"]
+    assert constant["test_sold_accuracy"] == pytest.approx(13 / 17)
+    assert constant["test_sold_auc"] == 0.5
+    assert constant["test_group_accuracy"] == pytest.approx(4 / 13)
+
+
+def test_a_model_is_told_when_a_linear_one_is_better_and_rows_are_few(trainer_run):
+    *worse, few = trainer_run.results["evaluate"]["warnings"]
+    for sentence, metric in zip(worse, ("sold_auc", "group_accuracy", "cost_mae"), strict=True):
+        assert sentence.startswith(f"test_{metric} ")
+        assert "is worse than the linear model's" in sentence
+    assert few.startswith("Validation has 17 rows: a validation_sold_accuracy of 0.")
+
+
+def test_a_model_that_only_answers_the_larger_class_is_refused(trainer_run, monkeypatch):
+    job = trainer_run.job.model_copy(update={"champion": "another"})
+    honest = predictor(job.pipeline, job.manifest(), Path(job.run_folder))
+
+    def larger_class(inputs):
+        found = honest(inputs)
+        return found | {"group": np.tile(np.float32([0.3, 0.4, 0.3]), (len(found["group"]), 1))}
+
+    def without_champion(*_):
+        raise NotComparableError("it is gone")
+
+    monkeypatch.setattr("trainer.evaluation.predictor", lambda *_: larger_class)
+    monkeypatch.setattr("trainer.evaluation.score_champion", without_champion)
+    monkeypatch.setattr("trainer.evaluation.largest_difference", lambda *_: 0.0)
+    monkeypatch.setattr("trainer.evaluation.write_atomic", lambda *_: None)
+    result = evaluate(job)
+    decision = decide(
+        [GateSpec(metric="test_group_accuracy", compare=False)],
+        result["metrics"],
+        None,
+        constant_metrics=result["baselines"]["constant"],
+    )
+    assert not decision.passed
+    assert decision.reasons[0] == (
+        "test_group_accuracy 0.3077 is not better than the constant answer's 0.3077."
+    )
+
+
+def test_an_evaluation_without_baselines_is_made_again(trainer_run, run_folder):
+    path = run_folder / "evaluation.json"
+    whole = path.read_text()
+    older = {name: value for name, value in json.loads(whole).items() if name != "baselines"}
+    path.write_text(json.dumps(older))
+    try:
+        assert evaluate(trainer_run.job)["baselines"]["constant"]["test_sold_auc"] == 0.5
+    finally:
+        path.write_text(whole)
 
 
 def test_an_evaluation_is_made_once_per_champion(trainer_run, run_folder, monkeypatch):
@@ -152,8 +215,6 @@ def test_the_result_says_why_a_champion_could_not_be_scored(trainer_run, monkeyp
 
 def test_an_export_that_answers_otherwise_is_refused(trainer_run):
     job, manifest = trainer_run.job, trainer_run.job.manifest()
-    from trainer.evaluation import predictor
-
     honest = predictor(job.pipeline, manifest, Path(job.run_folder))
 
     def skewed(inputs):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.gate import decide
+from trainer.gate import GateDecision, decide
 from transforms.contract.model import GateSpec
 
 AUC = "test_sold_auc"
@@ -18,11 +18,16 @@ def gate(metric=AUC, **fields):
     return GateSpec(metric=metric, **fields)
 
 
+def judged(gates, metrics, champion=None, problem=None, constant=None) -> GateDecision:
+    return decide(gates, metrics, champion, problem, constant_metrics=constant or {})
+
+
 def test_a_limit_that_is_met_passes_and_says_so():
-    decision = decide([gate(at_least=0.7)], {AUC: 0.8}, None)
+    decision = judged([gate(at_least=0.7)], {AUC: 0.8}, constant={AUC: 0.5})
     assert decision.passed
     assert decision.reasons == (
         "test_sold_auc 0.8 is at least 0.7.",
+        "test_sold_auc 0.8 is better than the constant answer's 0.5.",
         "test_sold_auc 0.8: there is no champion to compare with.",
     )
 
@@ -35,69 +40,106 @@ def test_a_limit_that_is_met_passes_and_says_so():
     ],
 )
 def test_a_limit_that_is_missed_refuses(spec, value, reason):
-    decision = decide([spec], {spec.metric: value}, None)
+    decision = judged([spec], {spec.metric: value})
     assert not decision.passed
     assert decision.reasons[0] == reason
 
 
-def test_worse_than_the_champion_by_more_than_the_tolerance_refuses():
-    decision = decide([gate(tolerance=0.02)], {AUC: 0.75}, {AUC: 0.8})
+ACCURACY = "test_group_accuracy"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "constant"),
+    [
+        (ACCURACY, 0.3, 0.39),
+        (ACCURACY, 0.39, 0.39),  # as it is if the model only answers the larger class
+        ("test_cost_mae", 5.0, 4.0),
+        ("test_loss", 1.0, 1.0),
+    ],
+)
+@pytest.mark.parametrize("fields", [{}, {"compare": False}, {"tolerance": 0.5}])
+@pytest.mark.parametrize("champion", [None, {ACCURACY: 0.1, "test_cost_mae": 9.0}])
+def test_a_model_no_better_than_the_constant_answer_is_refused(
+    name, value, constant, fields, champion
+):
+    decision = judged([gate(name, **fields)], {name: value}, champion, constant={name: constant})
     assert not decision.passed
-    assert decision.reasons == (
-        "test_sold_auc 0.75 is worse than the champion's 0.8 by 0.05; 0.016 is allowed.",
+    assert decision.reasons[0] == (
+        f"{name} {value:.4g} is not better than the constant answer's {constant:.4g}."
+    )
+
+
+def test_a_metric_that_the_constant_answer_lacks_is_compared_with_nothing():
+    decision = judged([gate()], {AUC: 0.4}, constant={"test_loss": 1.0})
+    assert decision.passed
+    assert decision.reasons[0] == "test_sold_auc 0.4: the constant answer has no such metric."
+
+
+def test_a_recall_is_compared_unless_the_constant_answer_is_yes():
+    recall = "test_sold_recall"
+    assert judged([gate(recall)], {recall: 0.8}, constant={recall: 1.0}).passed
+    assert not judged([gate(recall)], {recall: 0.0}, constant={recall: 0.0}).passed
+
+
+def test_worse_than_the_champion_by_more_than_the_tolerance_refuses():
+    decision = judged([gate(tolerance=0.02)], {AUC: 0.75}, {AUC: 0.8})
+    assert not decision.passed
+    assert decision.reasons[0] == (
+        "test_sold_auc 0.75 is worse than the champion's 0.8 by 0.05; 0.016 is allowed."
     )
 
 
 def test_for_an_error_lower_is_better():
     mae = "test_cost_mae"
-    assert decide([gate(mae)], {mae: 5.0}, {mae: 9.0}).passed
-    assert not decide([gate(mae)], {mae: 9.0}, {mae: 5.0}).passed
+    assert judged([gate(mae)], {mae: 5.0}, {mae: 9.0}).passed
+    assert not judged([gate(mae)], {mae: 9.0}, {mae: 5.0}).passed
 
 
 @given(VALUES, VALUES, st.floats(0, 0.5))
 def test_a_better_model_always_passes_and_a_much_worse_one_never(value, champion, tolerance):
-    decision = decide([gate(tolerance=tolerance)], {AUC: value}, {AUC: champion})
+    decision = judged([gate(tolerance=tolerance)], {AUC: value}, {AUC: champion})
     assert decision.passed == (champion - value <= tolerance * champion or value >= champion)
 
 
 @given(VALUES)
 def test_the_same_model_again_passes_without_tolerance(value):
-    assert decide([gate(tolerance=0.0)], {AUC: value}, {AUC: value}).passed
+    assert judged([gate(tolerance=0.0)], {AUC: value}, {AUC: value}).passed
 
 
 @pytest.mark.parametrize("metrics", [{}, {AUC: float("nan")}])
 def test_a_metric_that_was_not_measured_refuses(metrics):
-    decision = decide([gate()], metrics, None)
+    decision = judged([gate()], metrics)
     assert not decision.passed
     assert "was not measured" in decision.reasons[0]
 
 
 def test_a_champion_without_the_metric_is_no_obstacle():
-    decision = decide([gate()], {AUC: 0.6}, {"test_loss": 1.0})
+    decision = judged([gate()], {AUC: 0.6}, {"test_loss": 1.0})
     assert decision.passed
-    assert "the champion has no such metric" in decision.reasons[0]
+    assert "the champion has no such metric" in decision.reasons[-1]
 
 
 def test_a_champion_that_could_not_be_scored_refuses_and_says_what_to_do():
     problem = "it takes the column 'area', which no feature reads"
-    decision = decide([gate(at_least=0.5)], {AUC: 0.9}, None, problem)
+    decision = judged([gate(at_least=0.5)], {AUC: 0.9}, problem=problem)
     assert not decision.passed
-    assert problem in decision.reasons[-1]
-    assert "set gate.compare: false" in decision.reasons[-1]
+    assert problem in decision.reasons[0]
+    assert "set gate.compare: false" in decision.reasons[0]
 
 
 @pytest.mark.parametrize(("champion", "problem"), [(None, "why"), ({AUC: 0.99}, None)])
 def test_without_comparing_only_the_limits_count(champion, problem):
     lenient, strict = gate(compare=False, at_least=0.5), gate(compare=False, at_least=0.7)
-    assert decide([lenient], {AUC: 0.6}, champion, problem).passed
-    assert not decide([strict], {AUC: 0.6}, champion, problem).passed
+    assert judged([lenient], {AUC: 0.6}, champion, problem).passed
+    assert not judged([strict], {AUC: 0.6}, champion, problem).passed
 
 
 def test_every_gate_has_to_pass():
     gates = [gate(at_least=0.5), gate("test_loss", at_most=0.1)]
-    decision = decide(gates, {AUC: 0.9, "test_loss": 1.0}, None)
+    decision = judged(gates, {AUC: 0.9, "test_loss": 1.0})
     assert not decision.passed
-    assert len(decision.reasons) == 4
+    assert len(decision.reasons) == 6
+    assert decision.reasons[0] == "test_loss 1 is not at most 0.1."
 
 
 def test_gate_and_registry_import_no_tensorflow():

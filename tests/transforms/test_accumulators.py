@@ -93,10 +93,11 @@ def test_statistics_are_read_as_they_were_written(tmp_path: Path) -> None:
     part.add_terms("colors", np.array([b"b"], object))
     part.add_moments(["x"], np.array([[1.0], [np.nan], [3.0]], np.float32))
     part.add_quantiles("x", np.array([[1.0], [2.0], [3.0]], np.float32))
+    part.cut["words"] = 2
     part.write(tmp_path / "folder" / "part.arrow")
     again = Accumulated.read(tmp_path / "folder" / "part.arrow")
     again.merge(Accumulated())
-    assert (again.rows, again.rejects) == (3, {"x: missing": 2})
+    assert (again.rows, again.rejects, again.cut) == (3, {"x: missing": 2}, {"words": 2})
     assert sorted(again.counts("words").to_pylist(), key=lambda row: row["term"]) == [
         {"term": b"a", "count": 1},
         {"term": b"b", "count": 2},

@@ -36,6 +36,9 @@ def test_manifest_tells_what_shards_store(mixed: Table) -> None:
     assert stored["area__missing"].role == "indicator"
     assert stored["group__weight"].role == "weight"
     assert "sold__weight" not in stored
+    assert manifest.warnings == {
+        "color": "Feature 'color' has the same value in every training row; it teaches nothing."
+    }
 
 
 def test_the_graph_tells_the_shapes_that_the_model_takes(mixed: Table) -> None:

@@ -47,6 +47,18 @@ def load(path: Path, overrides: Iterable[str] = ()) -> PipelineSpec:
         DeclarationError: The file is not there, is not YAML, or declares something wrong. All that
             is wrong is named at once.
     """
+    document = read_document(path, overrides)
+    search(path.parent)
+    spec = parse(document, place=str(path))
+    return _with_absolute_weights(_with_absolute_source(spec, path.parent), path.parent)
+
+
+def read_document(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """Returns what a declaration's file says, with other values for some keys.
+
+    Raises:
+        DeclarationError: The file is not there or is no YAML mapping, or an override is no setting.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -74,9 +86,7 @@ def load(path: Path, overrides: Iterable[str] = ()) -> PipelineSpec:
         )
     for override in overrides:
         _override(document, override)
-    search(path.parent)
-    spec = parse(document, place=str(path))
-    return _with_absolute_weights(_with_absolute_source(spec, path.parent), path.parent)
+    return document
 
 
 def parse(document: dict[str, Any], place: str = "declaration") -> PipelineSpec:

@@ -45,8 +45,12 @@ class DeclarationError(BraidError):
     exit_code = 2
 
 
+class Diverged(BraidError):  # noqa: N818 - it names what happened
+    """The loss of a training has left the numbers."""
+
+
 _BY_NAME: dict[str, type[BraidError]] = {
-    error.__name__: error for error in (BraidError, DeclarationError)
+    error.__name__: error for error in (BraidError, DeclarationError, Diverged)
 }
 
 

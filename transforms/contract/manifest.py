@@ -123,6 +123,7 @@ class TransformManifest(Spec):
         partitions: The source partitions that were analyzed, with their fingerprints.
         unused: What the graph takes and the model does not.
         base: The transform whose ids it keeps, if its vocabularies are stable.
+        warnings: What a person should know of a feature's column, as a sentence by feature name.
     """
 
     fingerprint: str
@@ -135,6 +136,7 @@ class TransformManifest(Spec):
     partitions: dict[str, str]
     unused: tuple[RawColumn, ...] = ()
     base: str | None = None
+    warnings: dict[str, str] = {}
 
     def of_model(self, features: Container[str], targets: Container[str]) -> TransformManifest:
         """Returns the manifest as a model sees it that uses some features and targets."""

@@ -147,7 +147,11 @@ class PipelineSpec(Spec):
         return tuple(names)
 
     def gates(self) -> tuple[GateSpec, ...]:
-        """Returns every gate, each with its metric filled in."""
+        """Returns every gate, each with its metric filled in.
+
+        The default is on the test rows: the champion is scored on these alone, so that a gate on
+        validation would compare it with nothing. A run judges on them once, and chooses by none.
+        """
         target, spec = next(iter(self.modelled().targets.items()))
         default = f"test_{target}_{spec.metrics[0]}"
         declared = (self.gate,) if isinstance(self.gate, GateSpec) else self.gate

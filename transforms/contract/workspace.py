@@ -73,6 +73,10 @@ class Workspace:
         """Returns the folder of a pipeline's backfills."""
         return self.root / "backfills" / pipeline
 
+    def tunings(self, pipeline: str) -> Path:
+        """Returns the folder of a pipeline's tunings."""
+        return self.root / "tunings" / pipeline
+
     def lock(self, kind: LockKind, name: str) -> Path:
         """Returns the file of a lock; equal names of different kinds are different locks."""
         return self.root / "locks" / kind / f"{name}.lock"

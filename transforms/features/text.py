@@ -38,6 +38,11 @@ def encode(name: str, spec: Text, raw: tf.Tensor, fitted: Fitted) -> tf.Tensor:
     return terms.with_flat_values(ids).to_tensor(_PADDING, shape=[None, spec.length])
 
 
+def cut_rows(spec: Text, raw: tf.Tensor) -> tf.Tensor:
+    """Returns how many rows have more terms than are kept, int64 []."""
+    return tf.math.count_nonzero(_terms(spec, raw).row_lengths() > spec.length)
+
+
 def stored(spec: Text, learnt: Learnt) -> dict[str, Any]:
     """Returns the number of ids, padding and the unknown term among them, and their weights."""
     return {
