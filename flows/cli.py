@@ -156,8 +156,8 @@ def run(
 @_DECLARATION
 @_WORKSPACE
 @_SET
-@click.option("--trials", type=click.IntRange(min=1), default=30, show_default=True)
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=20.0)
+@click.option("--trials", type=click.IntRange(1), default=30, show_default=True, help="In all.")
+@click.option("--minutes", type=click.FloatRange(0.01), default=20.0, show_default=True)
 @click.option("--no-run", is_flag=True, help="Only tell which keys are the best.")
 @click.option("--write", type=click.Path(path_type=Path), help="A declaration to write them to.")
 @click.pass_context
@@ -173,8 +173,8 @@ def tune(
 ) -> None:
     """Try other keys of training and model on the validation rows, and run with the best.
 
-    Keys that are declared stay. The same command goes on with the trials that are there, until
-    there are so many; the minutes (20) are those of one command.
+    Keys that are declared stay, and the first trial is the declaration as it is. The same command
+    goes on with the trials that have ended; the minutes are those of one command.
     """
     from flows.tune_command import tune_and_run
 

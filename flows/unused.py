@@ -113,8 +113,8 @@ def _is_being_written(path: Path) -> bool:
 
 
 def _remove_windows(workspace: Workspace, pipeline: str, present: Collection[str]) -> None:
-    own = [record for _, record in read_records(workspace, pipeline)]
-    past = {fingerprint for record in own for _, fingerprint in _partitions(record)}
+    own = [*read_records(workspace, pipeline), *read_tunings(workspace, pipeline)]
+    past = {fingerprint for _, record in own for _, fingerprint in _partitions(record)}
     for fingerprint in sorted(past.difference(present)):
         folder = workspace.windows(fingerprint)
         if not folder.is_dir():

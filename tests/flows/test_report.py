@@ -14,6 +14,7 @@ from flows.report import markdown, metric_table, show, write_report
 from transforms.contract.baselines import Baselines
 from transforms.contract.drift import Distance, DriftSpec, JudgedDrift, MeasuredDrift
 from transforms.contract.manifest import RejectCount
+from transforms.contract.tuning import Trial, Tuning
 
 
 @pytest.fixture
@@ -181,3 +182,34 @@ def test_drift_is_told_with_its_thresholds_the_worst_first(record, tmp_path):
     drawn, plain = (Image.open(folder / "report.png") for folder in (tmp_path, without))
     assert drawn.tobytes() != plain.tobytes()
     assert "0.312" in _shown(record)
+
+
+def test_trials_are_told_the_best_first_and_drawn_by_number(record, tmp_path):
+    losses = {0: ("complete", 0.42), 1: ("pruned", 0.9), 2: ("complete", 0.375)}
+    trials = tuple(
+        Trial(
+            number=number,
+            status=status,
+            loss=loss,
+            changes={"training.learning_rate": 0.002} if number else {},
+            parameters={},
+            seconds=1.5,
+        )
+        for number, (status, loss) in losses.items()
+    )
+    failed = Trial(number=3, status="diverged", loss=None, changes={}, parameters={}, seconds=1.0)
+    write_report(tmp_path, record)
+    without = Image.open(tmp_path / "report.png").tobytes()
+    record.tuning = Tuning(
+        trials=(*trials, failed), best=2, settings={}, seconds=5.5, transformed=0
+    )
+    write_report(tmp_path, record)
+    assert Image.open(tmp_path / "report.png").tobytes() != without
+    text = markdown(record)
+    assert "## Trials: the best of 4, 1 of which stopped early" in text
+    lines = [line for line in text.splitlines() if "1.5 |" in line]
+    assert lines == [
+        "| 2 | 0.3750 | 1.5 | training.learning_rate 0.002 |",
+        "| 0 | 0.4200 | 1.5 | none: the declaration |",
+    ]
+    assert RunRecord.model_validate_json(record.model_dump_json()).tuning == record.tuning

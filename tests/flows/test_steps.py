@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.backfill_record import BackfillRecord, write_backfill
-from flows.record import now
+from flows.record import now, write_record
 from flows.session import Session
 from flows.steps import analyze, count_rows, transform_lock
 from tests.sessions import session_of
@@ -17,7 +17,7 @@ from transforms.contract.declaration import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.manifest import Shard, ShardManifest, TransformManifest
-from transforms.contract.workspace import Workspace, exclusive_lock
+from transforms.contract.workspace import Workspace, exclusive_lock, remove
 
 OURS, OTHERS = "aaaa", "bbbb"
 DAY_1 = Partition(name="day=1", value="1", fingerprint="f1", files=())
@@ -40,6 +40,14 @@ def _session(workspace: Workspace, *partitions: Partition, **changes) -> Session
         | changes
     )
     return session_of(pipeline, workspace, partitions, transform=OURS)
+
+
+def _tuning(workspace: Workspace, transform: str, *partitions: Partition, name: str) -> None:
+    """Leaves the record of a tuning, and no run."""
+    session = _session(workspace, *partitions, name=name)
+    session.record.transform = transform
+    write_record(workspace.tunings(name) / "t", session.record)
+    remove(workspace.runs(name))
 
 
 def _write(path: Path, text: str = "x") -> Path:
@@ -175,6 +183,17 @@ def test_shards_of_files_that_the_source_has_no_more_are_removed(workspace, pend
     assert "of 2 partition(s) that changed or are gone" in session.reporter.console.file.getvalue()
 
 
+def test_shards_that_only_a_tuning_of_the_pipeline_made_are_removed_too(workspace):
+    _transform(workspace, OURS)
+    _tuning(workspace, OURS, DAY_1, name="flats")
+    old = _commit(workspace, OURS, DAY_1)
+    corrected = DAY_1.model_copy(update={"fingerprint": "f1b"})
+    _commit(workspace, OURS, corrected)
+    with transform_lock(_session(workspace, corrected)):
+        pass
+    assert not old.exists()
+
+
 def test_shards_that_another_pipelines_newest_run_has_stay(workspace):
     _transform(workspace, OURS)
     _session(workspace, DAY_1)
@@ -253,7 +272,7 @@ def test_older_transforms_of_the_same_declaration_go_once_the_new_shards_are_the
 
 def test_a_transform_that_another_pipeline_works_with_stays(workspace):
     mine = _declaration(workspace)
-    for number, name in enumerate(("run's", "backfill's", "locked", OURS)):
+    for number, name in enumerate(("run's", "backfill's", "tuning's", "locked", OURS)):
         _transform(workspace, name, DAY_1, declaration=mine, age=9 - number)
         _commit(workspace, name, DAY_1)
     run = _session(workspace, DAY_1, name="other")
@@ -264,13 +283,14 @@ def test_a_transform_that_another_pipeline_works_with_stays(workspace):
         transform="backfill's", partitions=[],
     )  # fmt: skip
     write_backfill(workspace.backfills("third") / "b", backfill)
+    _tuning(workspace, "tuning's", DAY_1, name="fourth")
     with (
         exclusive_lock(workspace.lock("transform", "locked"), holder="locked"),
         transform_lock(_session(workspace, DAY_1)),
     ):
         pass
     kept = [path.name for path in (workspace.root / "transforms").iterdir()]
-    assert sorted(kept) == ["aaaa", "backfill's", "locked", "run's"]
+    assert sorted(kept) == ["aaaa", "backfill's", "locked", "run's", "tuning's"]
     assert workspace.is_committed("run's", "day=1", "f1")
 
 
