@@ -24,7 +24,7 @@ _FEWEST_TO_CHOOSE_BY = 30  # validation rows
 _ROWS_PER_BATCH = 16  # a batch is this share of a small table, and ...
 _ROWS_PER_LARGE_BATCH = 1_000  # ... this one of a large table, whose steps are many anyway
 _SMALLEST, _LARGE, _LARGEST = 16, 256, 1_024  # batches
-_MOST_PICTURES = 64  # a batch of pictures is work enough for a step
+_PICTURE_BATCH, _PICTURE_STEPS = 32, 1_200  # at most: a picture is much work for a step
 _EMA_SHARE = 20  # weights are averaged over this part of the planned steps, within these bounds:
 _FEWEST_AVERAGED, _MOST_AVERAGED = 10, 1_000
 # Values that all steps read, weighed by what an encoder makes of each: below the bound so many
@@ -177,7 +177,7 @@ def _passes(steps: int, batch_size: int, rows: int) -> int:
 def _batch_size(rows: int, has_pictures: bool) -> int:
     small = _power_of_two(rows / _ROWS_PER_BATCH, _SMALLEST, _LARGE)
     if has_pictures:
-        return min(small, _MOST_PICTURES)
+        return min(small, _PICTURE_BATCH)
     return max(small, _power_of_two(rows / _ROWS_PER_LARGE_BATCH, _SMALLEST, _LARGEST))
 
 
