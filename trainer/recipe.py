@@ -24,7 +24,7 @@ _FEWEST_TO_CHOOSE_BY = 30  # validation rows
 _ROWS_PER_BATCH = 16  # a batch is this share of a small table, and ...
 _ROWS_PER_LARGE_BATCH = 1_000  # ... this one of a large table, whose steps are many anyway
 _SMALLEST, _LARGE, _LARGEST = 16, 256, 1_024  # batches
-_MOST_PICTURES = 64  # a batch of pictures is work enough for a step
+_PICTURE_BATCH, _PICTURE_STEPS = 32, 1_200  # at most: a picture is much work for a step
 _EMA_SHARE = 20  # weights are averaged over this part of the planned steps, within these bounds:
 _FEWEST_AVERAGED, _MOST_AVERAGED = 10, 1_000
 # Values that all steps read, weighed by what an encoder makes of each: below the bound so many
@@ -120,9 +120,11 @@ def recipe_of(
     training = pipeline.training
     can_choose = validation_rows is None or validation_rows >= _FEWEST_TO_CHOOSE_BY
     batch_size = training.batch_size
+    has_pictures = any(isinstance(feature, Image) for feature in pipeline.features.values())
     if batch_size == "auto":
-        batch_size = _batch_size(rows, _has_pictures(pipeline))
-    recipe = _of_length(training, rows, batch_size, can_choose=can_choose)
+        batch_size = _batch_size(rows, has_pictures)
+    most_steps = _PICTURE_STEPS if has_pictures else _STEPS
+    recipe = _of_length(training, rows, batch_size, most_steps, can_choose=can_choose)
     planned = recipe.planned_steps()
     work = planned * batch_size * _values(pipeline, manifest)
     # Whoever declares how long to train gets a training of that length, and none beside it.
@@ -140,7 +142,9 @@ def recipe_of(
     return recipe.model_copy(update={"ema": ema, "members": members, "refit": refit})
 
 
-def _of_length(training: TrainingSpec, rows: int, batch_size: int, *, can_choose: bool) -> Recipe:
+def _of_length(
+    training: TrainingSpec, rows: int, batch_size: int, most_steps: int, *, can_choose: bool
+) -> Recipe:
     """Returns a recipe with epochs, steps, patience and the epochs of a round."""
     per_epoch, per_round, steps = math.ceil(rows / batch_size), 1, training.steps
     is_open = training.early_stopping_patience == "auto"
@@ -149,7 +153,7 @@ def _of_length(training: TrainingSpec, rows: int, batch_size: int, *, can_choose
     else:
         if steps is None and is_open and not can_choose:
             steps = _STEPS_WITHOUT_CHOICE
-        passes = _passes(steps or _STEPS, batch_size, rows)
+        passes = _passes(steps or most_steps, batch_size, rows)
         epochs = passes if steps else max(_LEAST_EPOCHS, passes)
         if not isinstance(training.early_stopping_patience, int):  # which counts epochs
             per_round = min(epochs, math.ceil(_ROUND_STEPS / per_epoch))
@@ -177,16 +181,12 @@ def _passes(steps: int, batch_size: int, rows: int) -> int:
 def _batch_size(rows: int, has_pictures: bool) -> int:
     small = _power_of_two(rows / _ROWS_PER_BATCH, _SMALLEST, _LARGE)
     if has_pictures:
-        return min(small, _MOST_PICTURES)
+        return min(small, _PICTURE_BATCH)
     return max(small, _power_of_two(rows / _ROWS_PER_LARGE_BATCH, _SMALLEST, _LARGEST))
 
 
 def _power_of_two(value: float, least: int, most: int) -> int:
     return int(min(max(2 ** round(math.log2(max(value, 1.0))), least), most))
-
-
-def _has_pictures(pipeline: PipelineSpec) -> bool:
-    return any(isinstance(feature, Image) for feature in pipeline.features.values())
 
 
 def _is_averaged_over(pipeline: PipelineSpec) -> bool:

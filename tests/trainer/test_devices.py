@@ -50,7 +50,10 @@ def test_two_devices_learn_what_one_does(trainer_world, tmp_path, balance, membe
     features = {n: f for n, f in DECLARATION["features"].items() if n != "photo"}
     pipeline = pipeline_of(
         features=features,
-        model={"fusion": {"kind": "concatenate", "hidden": [16], "dropout": 0.0}},
+        model={
+            "encoders": {"review": {"kind": "embedding"}},
+            "fusion": {"kind": "concatenate", "hidden": [16], "dropout": 0.0},
+        },
         training=training_with(
             epochs=2,
             batch_size=15,

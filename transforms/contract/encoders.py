@@ -69,7 +69,7 @@ class BagOfWordsEncoder(Spec):
     """
 
     kind: Literal["bag_of_words"] = "bag_of_words"
-    units: PositiveInt | None = 128
+    units: PositiveInt | None = 64
     dropout: DropoutRate = 0.5
 
 
@@ -174,7 +174,7 @@ class SignalEncoder(Spec):
 
 
 class CnnEncoder(Spec):
-    """A block of 3x3 convolution, normalization and 2x2 pooling per entry of `filters`.
+    """A block of 3x3 convolution, 2x2 pooling and normalization per entry of `filters`.
 
     Attributes:
         filters: Of each block.

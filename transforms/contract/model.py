@@ -244,7 +244,8 @@ class GateSpec(Spec):
         at_most: The highest value that passes.
         tolerance: How much worse than the present champion the model may be on the same rows, as
             a share of the champion's value.
-        compare: Whether the champion counts at all; without it only at_least and at_most do.
+        compare: Whether the champion counts at all; without it only at_least, at_most and the
+            constant answer do.
     """
 
     metric: str | None = None
