@@ -64,7 +64,7 @@ def _learnt(job: TrainJob, strategy: tf.distribute.Strategy) -> dict[str, dict[s
     return {
         branch: {
             weight.path: np.asarray(weight)
-            for weight in model.trainable_weights
+            for weight in model.weights
             if weight.path.split("/")[0].split(".")[0] == branch
         }
         for branch in branches

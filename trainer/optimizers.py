@@ -33,32 +33,32 @@ class _Together:
         super().apply(grads, trainable_variables)  # type: ignore[misc]
 
 
-class _Adam(_Together, keras.optimizers.Adam):  # type: ignore[misc]
-    pass
+class Adam(_Together, keras.optimizers.Adam):  # type: ignore[misc]
+    """Adam, on all devices' gradients together."""
 
 
-class _AdamW(_Together, keras.optimizers.AdamW):  # type: ignore[misc]
-    pass
+class AdamW(_Together, keras.optimizers.AdamW):  # type: ignore[misc]
+    """AdamW, on all devices' gradients together."""
 
 
-class _Sgd(_Together, keras.optimizers.SGD):  # type: ignore[misc]
-    pass
+class Sgd(_Together, keras.optimizers.SGD):  # type: ignore[misc]
+    """Stochastic gradient descent, on all devices' gradients together."""
 
 
 def _adam(rate: Any, momentum: float, options: dict[str, Any], decay: float) -> keras.Optimizer:
     del decay
-    return _Adam(rate, beta_1=momentum, **options)
+    return Adam(rate, beta_1=momentum, **options)
 
 
 def _adamw(rate: Any, momentum: float, options: dict[str, Any], decay: float) -> keras.Optimizer:
-    optimizer = _AdamW(rate, beta_1=momentum, weight_decay=decay, **options)
+    optimizer = AdamW(rate, beta_1=momentum, weight_decay=decay, **options)
     optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
     return optimizer
 
 
 def _sgd(rate: Any, momentum: float, options: dict[str, Any], decay: float) -> keras.Optimizer:
     del decay
-    return _Sgd(rate, momentum=momentum, nesterov=True, **options)
+    return Sgd(rate, momentum=momentum, nesterov=True, **options)
 
 
 _OPTIMIZERS: dict[str, Callable[[Any, float, dict[str, Any], float], keras.Optimizer]] = {
