@@ -209,7 +209,8 @@ class Search:
         if any(is_declaration(trial) for trial in trials):
             drawn = random.Random(self._seed + number)
             some = len(trials) < _DRAWN_AT_RANDOM
-            keys = [name for name in keys if some and drawn.random() < _KEPT_SHARE]
+            kept = [name for name in keys if some and drawn.random() < _KEPT_SHARE]
+            keys = kept if len(kept) < len(keys) else []  # or it would be the declaration again
         return {n: v for name in keys for n, v in self._dimensions[name].default.items()}
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
