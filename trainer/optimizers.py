@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from trainer.recipe import Recipe
 from transforms.contract.model import ConstantSchedule, CosineSchedule, TrainingSpec
@@ -16,20 +17,48 @@ from transforms.contract.spec import Spec
 _NOT_DECAYED = ["bias", "gamma", "beta"]  # they do not multiply what comes in
 
 
+class _Together:
+    """Gradients of all devices, averaged before an optimizer scales them down.
+
+    Keras scales what each device has by itself, and adds up the outcome.
+    """
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """Steps by the gradients that the devices have in the mean."""
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            known = [gradient for gradient in grads if gradient is not None]
+            means = iter(context.all_reduce(tf.distribute.ReduceOp.MEAN, known))
+            grads = [None if gradient is None else next(means) for gradient in grads]
+        super().apply(grads, trainable_variables)  # type: ignore[misc]
+
+
+class _Adam(_Together, keras.optimizers.Adam):  # type: ignore[misc]
+    pass
+
+
+class _AdamW(_Together, keras.optimizers.AdamW):  # type: ignore[misc]
+    pass
+
+
+class _Sgd(_Together, keras.optimizers.SGD):  # type: ignore[misc]
+    pass
+
+
 def _adam(rate: Any, momentum: float, options: dict[str, Any], decay: float) -> keras.Optimizer:
     del decay
-    return keras.optimizers.Adam(rate, beta_1=momentum, **options)
+    return _Adam(rate, beta_1=momentum, **options)
 
 
 def _adamw(rate: Any, momentum: float, options: dict[str, Any], decay: float) -> keras.Optimizer:
-    optimizer = keras.optimizers.AdamW(rate, beta_1=momentum, weight_decay=decay, **options)
+    optimizer = _AdamW(rate, beta_1=momentum, weight_decay=decay, **options)
     optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
     return optimizer
 
 
 def _sgd(rate: Any, momentum: float, options: dict[str, Any], decay: float) -> keras.Optimizer:
     del decay
-    return keras.optimizers.SGD(rate, momentum=momentum, nesterov=True, **options)
+    return _Sgd(rate, momentum=momentum, nesterov=True, **options)
 
 
 _OPTIMIZERS: dict[str, Callable[[Any, float, dict[str, Any], float], keras.Optimizer]] = {
@@ -71,7 +100,11 @@ def build_optimizer(
     """
     schedule = _SCHEDULES[type(training.schedule)]
     rate = schedule(training.learning_rate, training.schedule, recipe.planned_steps())
-    options: dict[str, Any] = {"global_clipnorm": training.gradient_clipping}
+    options: dict[str, Any] = {}
+    if training.gradient_clipping is not None:
+        # What the devices have in the mean is added up once more.
+        devices = tf.distribute.get_strategy().num_replicas_in_sync
+        options["global_clipnorm"] = training.gradient_clipping / devices
     if recipe.ema:
         options |= {"use_ema": True, "ema_momentum": recipe.ema}
     return _OPTIMIZERS[training.optimizer](rate, momentum, options, training.weight_decay)

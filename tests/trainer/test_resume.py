@@ -137,16 +137,20 @@ def test_an_epochs_figures_go_on_from_the_position(world, monkeypatch):
     assert np.isclose(first["rows_per_second"] * first["seconds"], len(NUMBERS))
 
 
-def test_members_averages_and_a_second_training_go_on_where_they_were(world, monkeypatch):
-    training = {"members": 2, "ema": 0.8, "refit": "all"}
-    job = world.job("cut-twice", pipeline(checkpoint_seconds=1e-6, **training))
+def test_members_averages_and_a_second_training_go_on_where_they_were(trainer_world, monkeypatch):
+    model = {"features": ["color", "sizes"], "targets": ["sold"]}
+    training = training_with(epochs=2, members=2, ema=0.8, refit="all", checkpoint_seconds=1e-6)
+    small = pipeline_of(
+        model=model | {"fusion": {"kind": "concatenate", "hidden": [8]}}, training=training
+    ).modelled()
+    job = trainer_world.job("cut-twice", small)
     for folder in ("training", "training/refit"):
         with monkeypatch.context() as patch:
-            patch.setattr(Checkpoints, "save_within", cut_at(Path(job.run_folder) / folder, 9))
+            patch.setattr(Checkpoints, "save_within", cut_at(Path(job.run_folder) / folder, 3))
             with pytest.raises(KeyboardInterrupt):
                 train(job)
     result = train(job)
-    whole = world.job("cut-never", pipeline(checkpoint_seconds=None, **training))
+    whole = trainer_world.job("cut-never", small)
     wanted = train(whole)
     assert_same(outcome(job), outcome(whole))
     assert (result["best_steps"], result["recipe"]) == (wanted["best_steps"], wanted["recipe"])

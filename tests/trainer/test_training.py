@@ -171,7 +171,16 @@ def test_a_refit_learns_validation_rows_too_and_the_chosen_model_stays_beside_it
         """Returns the first pixels of the rows of some splits: no two rows share one."""
         return {n * 37 % 256 for n in range(120) if split_of(n) in splits}
 
-    job = trainer_world.job("refit", pipeline_of(training=training_with(epochs=2, refit="all")))
+    model = {
+        **{"features": ["photo"], "targets": ["cost"]},
+        "encoders": {"photo": {"kind": "cnn", "filters": [4], "units": 8}},
+        "fusion": {"kind": "concatenate", "hidden": [8]},
+    }
+    once, twice = (
+        pipeline_of(model=model, training=training_with(epochs=2, refit=refit)).modelled()
+        for refit in (None, "all")
+    )
+    job = trainer_world.job("refit", twice)
     monkeypatch.setattr(epoch, "traced", epoch.traced)
     log_batches(tmp_path / "log")
     result = train(job)
@@ -182,7 +191,7 @@ def test_a_refit_learns_validation_rows_too_and_the_chosen_model_stays_beside_it
     assert set(chosen) == keys("train")
     assert set(refit) == keys("train", "validation")
 
-    plain = trainer_world.job("no-refit", pipeline_of(training=training_with(epochs=2)))
+    plain = trainer_world.job("no-refit", once)
     train(plain)
     folder = Path(job.run_folder)
     models = [
