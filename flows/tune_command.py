@@ -49,7 +49,7 @@ def tune_and_run(
     _show_keys(reporter, tuning, with_table=not run)
     if write is not None:
         write_declaration(write, order, tuning.settings)
-        click.echo(f"{write} declares them, without the comments of {declaration.name}.")
+        click.echo(f"{write} has the best keys, and not the comments of {declaration.name}.")
     if not run:
         return 0
     folder, record = run_best(order, tuning)

@@ -9,6 +9,7 @@ Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter Optimizati
 
 from __future__ import annotations
 
+import random
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from transforms.contract.tuning import SearchedKey, Trial
 PARTS = 20  # of a training, after each of which trials are compared
 
 _DRAWN_AT_RANDOM = 8  # trials, before the search follows what they gave
+_KEPT_SHARE = 0.5  # of the keys, at their defaults, in those trials
 _NEVER_PRUNED = 4  # trials that went to their end, before one is held against them
 _UNJUDGED_PARTS = 4  # of a training: what learns slowly at first may be the best at last
 _HIGHEST_DROPOUT = 0.6
@@ -180,11 +182,11 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._keys, self._seed = keys, recipe.seed
         self._dimensions = {key.name: _BY_FIELD[key.field](key, recipe) for key in keys}
-        self._distributions: dict[str, BaseDistribution] = {}
-        self._default: dict[str, float] = {}
-        for own in self._dimensions.values():
-            self._distributions |= own.distributions
-            self._default |= own.default
+        self._distributions = {
+            name: distribution
+            for own in self._dimensions.values()
+            for name, distribution in own.distributions.items()
+        }
 
     def ask(self, number: int, trials: Sequence[Trial]) -> Asked:
         """Returns what the next trial changes.
@@ -195,11 +197,21 @@ class Search:
         """
         study = optuna.create_study(sampler=self._sampler(number), pruner=_pruner())
         study.add_trials([self._known(trial) for trial in trials])
-        if not any(is_declaration(trial) for trial in trials):
-            study.enqueue_trial(
-                {n: v for d in self._dimensions.values() for n, v in d.default.items()}
-            )
+        study.enqueue_trial(self._fixed(number, trials))
         return Asked(study.ask(self._distributions), self._dimensions, self._keys)
+
+    def _fixed(self, number: int, trials: Sequence[Trial]) -> dict[str, float]:
+        """Returns what is not drawn: all at first, then the defaults of some keys, then nothing.
+
+        Defaults were chosen well, so that to change all keys at once is worse than to change some.
+        """
+        keys = [key.name for key in self._keys]
+        if any(is_declaration(trial) for trial in trials):
+            drawn = random.Random(self._seed + number)
+            some = len(trials) < _DRAWN_AT_RANDOM
+            kept = [name for name in keys if some and drawn.random() < _KEPT_SHARE]
+            keys = kept if len(kept) < len(keys) else []  # or it would be the declaration again
+        return {n: v for name in keys for n, v in self._dimensions[name].default.items()}
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         with warnings.catch_warnings():

@@ -40,6 +40,21 @@ def test_the_first_trial_is_the_declaration_and_only_the_first():
     assert all(trial.changes for trial in trials[1:])
 
 
+def test_the_first_trials_keep_some_defaults_and_later_ones_draw_every_number():
+    numbers = ("training.learning_rate", "training.weight_decay", "model.fusion.dropout")
+    _, *trials = searched(16)
+    kept = [sum(name not in trial.changes for name in numbers) for trial in trials]
+    assert 0 < sum(kept[:7]) < 3 * 7
+    assert sum(kept[7:]) == 0
+
+
+def test_a_search_of_one_key_does_not_draw_the_declaration_again():
+    rate = Search(KEYS[:1], RECIPE)
+    first = ended(0, rate.ask(0, []), 0.5)
+    assert first.changes == {}
+    assert all(rate.ask(number, [first]).changes for number in range(1, 8))
+
+
 def test_a_first_trial_that_was_lost_is_drawn_again_under_another_number():
     assert Search(KEYS, RECIPE).ask(1, []).changes == {}
 
