@@ -47,7 +47,8 @@ class Datetime(FeatureSpec):
             by the microsecond; "day_of_week" once a week from Monday, "day_of_month" once a month
             and "day_of_year" once a year, each in whole days. "trend" is the time itself, in days,
             less the training rows' mean and divided by their standard deviation; of a missing value
-            it is 0, their mean.
+            it is 0, their mean. What is before or after all training rows counts as their first or
+            last time: a network would go on along whatever line the last of them suggest.
     """
 
     kind: Literal["datetime"]

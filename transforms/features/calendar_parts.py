@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from transforms.contract.datetimes import DATETIME_PATTERN, WIDTHS, Datetime, DatetimePart
-from transforms.requests import Fitted, Learnt, MomentsRequest, Request
+from transforms.requests import Fitted, Learnt, Moments, MomentsRequest, Request
 
 _ANY = "1970-01-01T00:00"  # stands in for a missing value, whose numbers are replaced afterwards
 _MINUTES_END = 16  # of a text with a time
@@ -61,15 +61,22 @@ def encode(name: str, spec: Datetime, raw: tf.Tensor, fitted: Fitted) -> tf.Tens
     columns: list[tf.Tensor] = []
     for part in spec.parts:
         if part == "trend":
-            moments = fitted.moments[name]
-            # In float64, so that minutes count in the difference of two times that are near.
-            since_mean = _days(moment) - tf.cast(moments.mean, tf.float64)
-            columns.append(since_mean / tf.cast(moments.deviation, tf.float64))
+            columns.append(_trend(fitted.moments[name], moment))
         else:
             angle = 2 * math.pi * _phase(part, moment)
             columns += [tf.sin(angle), tf.cos(angle)]
     numbers = tf.cast(tf.stack(columns, axis=1), tf.float32)
     return tf.where((raw == "")[:, tf.newaxis], 0.0, numbers)
+
+
+def _trend(moments: Moments, moment: _Moment) -> tf.Tensor:
+    """Returns standardized days within the training rows' range, float64 [batch]."""
+    # In float64, so that minutes count in the difference of two times that are near.
+    mean, deviation, first, last = (
+        tf.cast(column, tf.float64)
+        for column in (moments.mean, moments.deviation, moments.minimum, moments.maximum)
+    )
+    return (tf.clip_by_value(_days(moment), first, last) - mean) / deviation
 
 
 def stored(spec: Datetime, learnt: Learnt) -> dict[str, Any]:

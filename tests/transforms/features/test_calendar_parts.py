@@ -20,8 +20,8 @@ from transforms.requests import Fitted, Moments
 from transforms.unusable import not_a_datetime
 
 EPOCH = datetime(1970, 1, 1)
-# Days since 1970 as they are.
-UNSCALED = Fitted({}, {"t": Moments(*(tf.constant([x]) for x in (0.0, 1.0, 0.0, 0.0)))}, {})
+# Days since 1970 as they are, of training rows from the first to the last year.
+UNSCALED = Fitted({}, {"t": Moments(*(tf.constant([x]) for x in (0.0, 1.0, -1e6, 1e7)))}, {})
 PRECISIONS = ("minutes", "seconds", "milliseconds", "microseconds")
 
 
@@ -161,6 +161,16 @@ def test_trend_is_standardized_by_the_training_rows(outputs: Callable[..., Any])
     # Of two times a minute apart float32 would see no difference.
     near = outputs(at=["2026-03-05T12:00", "2026-03-05T12:01"])["at"][:, 0]
     assert near[1] - near[0] == pytest.approx(1 / 1440 / days.std(), rel=1e-2)
+
+
+def test_a_time_beyond_the_training_rows_is_their_first_or_last(
+    outputs: Callable[..., Any],
+) -> None:
+    known = [time for time in TIMES[:36] if time is not None]
+    ends = [known[0].isoformat(), known[-1].isoformat()]
+    inside = outputs(at=ends)["at"][:, 0]
+    beyond = outputs(at=["1999-01-01", "2099-01-01"])["at"][:, 0]
+    assert beyond == pytest.approx(inside, abs=1e-3)
 
 
 def test_missing_and_invalid_times_are_the_mean_and_are_indicated(
