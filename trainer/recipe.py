@@ -27,9 +27,9 @@ _SMALLEST, _LARGE, _LARGEST = 16, 256, 1_024  # batches
 _PICTURE_BATCH, _PICTURE_STEPS = 32, 1_200  # at most: a picture is much work for a step
 _EMA_SHARE = 20  # weights are averaged over this part of the planned steps, within these bounds:
 _FEWEST_AVERAGED, _MOST_AVERAGED = 10, 1_000
-# Values that all steps read, weighed by what an encoder makes of each: below the bound so many
-# members take a minute or two on two cores.
-_MEMBERS = ((120e6, 5), (500e6, 3))
+# Values that all steps read, weighed by what an encoder makes of each, and training rows: up to
+# these bounds so many members take a minute or two on two cores.
+_MEMBERS = ((120e6, 20_000, 5), (500e6, 100_000, 3))
 _REFIT_WORK = 500e6
 _REFIT_ROWS = 50_000
 _STEP_WEIGHT = 10  # of a number of a series, which convolutions read many times
@@ -135,7 +135,8 @@ def recipe_of(
     if ema == "auto":
         ema = round(1 - 1 / averaged, 4) if training.objective == "supervised" else 0.0
     if members == "auto":
-        members = next((count for bound, count in _MEMBERS if work <= bound and ensemble), 1)
+        fitting = (n for most, most_rows, n in _MEMBERS if work <= most and rows <= most_rows)
+        members = next(fitting, 1) if ensemble else 1
     if training.refit == "auto":
         refit = ensemble and work <= _REFIT_WORK and rows <= _REFIT_ROWS
     refit = refit and bool(validation_rows)

@@ -60,9 +60,15 @@ def test_a_large_table_has_large_batches_ten_epochs_and_no_second_training():
     assert (large.ema, large.refit) == (0.998, False)
 
 
-@pytest.mark.parametrize(("width", "members"), [(10, 5), (20, 3), (100, 1)])
-def test_the_more_there_is_to_read_the_fewer_members_there_are(width, members):
-    assert recipe(1_000_000, width=width).members == members
+@pytest.mark.parametrize(
+    ("rows", "width", "members"),
+    [
+        *((20_000, 10, 5), (20_001, 10, 3), (100_000, 10, 3), (100_001, 10, 1)),
+        *((20_000, 500, 3), (20_000, 1_500, 1)),
+    ],
+)
+def test_the_more_there_is_to_read_the_fewer_members_there_are(rows, width, members):
+    assert recipe(rows, width=width).members == members
 
 
 def test_too_few_validation_rows_choose_nothing():
@@ -93,9 +99,11 @@ def test_a_patience_in_epochs_has_rounds_of_one_epoch():
     assert recipe(100, early_stopping_patience=9).epochs_per_round == 1
 
 
-def test_a_table_with_pictures_has_batches_of_at_most_64():
-    assert recipe_of(pipeline_of(training={}), manifest(), 10_000, 1_000).batch_size == 64
-    assert recipe(10_000).batch_size == 256
+def test_a_table_with_pictures_has_smaller_batches_and_fewer_steps():
+    pictures = recipe_of(pipeline_of(training={}), manifest(), 1_000, 100)
+    assert (pictures.batch_size, pictures.planned_steps()) == (32, 1_248)
+    numbers = recipe(1_000)
+    assert (numbers.batch_size, numbers.planned_steps()) == (64, 2_000)
 
 
 def test_one_that_makes_pictures_is_trained_once_and_alone():
