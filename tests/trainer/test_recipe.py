@@ -103,7 +103,7 @@ def test_a_table_with_pictures_has_smaller_batches_and_fewer_steps():
     pictures = recipe_of(pipeline_of(training={}), manifest(), 1_000, 100)
     assert (pictures.batch_size, pictures.planned_steps()) == (32, 1_248)
     numbers = recipe(1_000)
-    assert (numbers.batch_size, numbers.planned_steps()) == (64, 2_000)
+    assert (numbers.batch_size, numbers.planned_steps()) == (64, 2_048)
 
 
 def test_one_that_makes_pictures_is_trained_once_and_alone():
