@@ -23,7 +23,7 @@ class FusionSpec(Spec):
             "ModDrop: Adaptive Multi-modal Gesture Recognition", 2016.
     """
 
-    hidden: tuple[PositiveInt, ...] = (256, 256)
+    hidden: tuple[PositiveInt, ...] = (256, 256, 256)
     dropout: DropoutRate = 0.15
     wide: bool = True
     modality_dropout: DropoutRate = 0.0
