@@ -213,7 +213,7 @@ def test_the_step_is_traced_once_for_all_epochs(trainer_world):
     recipe = recipe_of(pipeline, job.manifest(), 86, 17)
     network = build_model(pipeline, job.manifest())
     model = trainable(network, pipeline, job.manifest(), recipe)
-    runner = EpochRunner(model, recipe, None, Augmenter({}, seed=1), lambda _: None)
+    runner = EpochRunner(model, recipe, None, Augmenter({}, seed=1))
     layout = BatchLayout.for_training(pipeline, job.manifest())
     for number in range(3):  # 86 rows in batches of 16: the last has 6
         batches = training_batches(files, layout, recipe, epoch=number, epochs=1)
