@@ -37,7 +37,7 @@ def dense(
 def piecewise(
     name: str, spec: PiecewiseEncoder, stored: StoredFeature, values: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """Returns the numbers beside their piecewise-linear vectors, [B, L * (1 + units)].
+    """Returns each number with its piecewise-linear vector, [B, L * (1 + units)].
 
     Args:
         name: The feature's name.
@@ -67,8 +67,7 @@ def piecewise_of_all(
     start = 0
     for name, own in with_edges.items():
         end = start + len(own.edges)
-        vector = Columns(start, end, name=f"{name}.pieces")(vectors_BND)
-        flat[name] = _joined(f"{name}.with_pieces", [flat[name], vector])
+        flat[name] = Columns(start, end, name=f"{name}.pieces")(vectors_BND)
         start = end
     return flat
 
@@ -92,14 +91,18 @@ def _joined(
 
 @keras.saving.register_keras_serializable(package="braid")
 class PiecewiseLinear(keras.layers.Layer):  # type: ignore[misc]
-    """A learnt vector of each number that is linear between the edges, and constant beyond them.
+    """Each number, and a learnt vector of it that is linear between the edges.
+
+    Both are constant beyond the edges, the ends of the training rows: what lies beyond them is
+    nothing that was learnt from, and a line would be followed as far as it goes.
 
     With the piecewise-linear encoding e(x) of Gorishniy, Rubachev and Babenko, "On Embeddings for
-    Numerical Features in Tabular Deep Learning", 2022, it is e(x) W + b, with W and b of each
-    number its own. A piece that x lies beyond counts as a whole.
+    Numerical Features in Tabular Deep Learning", 2022, the vector is e(x) W + b, with W and b of
+    each number its own. A piece that x lies beyond counts as a whole.
 
     Args:
-        edges: Of each feature's each number, rising; fewer than two make its vector constant.
+        edges: Of each feature's each number, rising; fewer than two make its vector constant, and
+            hold no number.
         units: The width of a vector.
         **options: Those of every layer.
     """
@@ -116,10 +119,12 @@ class PiecewiseLinear(keras.layers.Layer):  # type: ignore[misc]
         self.pieces = max(1, *(len(column) - 1 for column in columns))
         self._low_NP = np.zeros((self.numbers, self.pieces), np.float32)
         self._inverse_NP = np.zeros_like(self._low_NP)
+        self._ends_2N = np.array([[-np.inf], [np.inf]], np.float32).repeat(self.numbers, axis=1)
         for row, column in enumerate(columns):
             if len(column) > 1:
                 self._low_NP[row, : len(column) - 1] = column[:-1]
                 self._inverse_NP[row, : len(column) - 1] = 1 / np.diff(column)
+                self._ends_2N[:, row] = column[0], column[-1]
 
     def build(self, shape: Any) -> None:
         """Makes a vector for each piece of each number."""
@@ -133,14 +138,18 @@ class PiecewiseLinear(keras.layers.Layer):  # type: ignore[misc]
         )
 
     def call(self, x_BN: Any) -> Any:
-        """Returns [B, N, units] of the numbers [B, N]."""
+        """Returns [B, N, 1 + units] of the numbers [B, N]."""
         ops = keras.ops
-        x_BN1 = ops.cast(x_BN, "float32")[:, :, None]
+        x_BN = ops.minimum(
+            ops.maximum(ops.cast(x_BN, "float32"), self._ends_2N[0]), self._ends_2N[1]
+        )
+        x_BN1 = x_BN[:, :, None]
         share_BNP = ops.clip((x_BN1 - self._low_NP) * self._inverse_NP, 0.0, 1.0)
         share_BNP = ops.cast(share_BNP, self.compute_dtype)
         kernel_NPD = ops.cast(self.kernel_NPD, self.compute_dtype)
         x_BND = ops.einsum("bnp,npd->bnd", share_BNP, kernel_NPD)
-        return x_BND + ops.cast(self.bias_ND, self.compute_dtype)
+        x_BND = x_BND + ops.cast(self.bias_ND, self.compute_dtype)
+        return ops.concatenate([ops.cast(x_BN1, self.compute_dtype), x_BND], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """Returns what makes the layer again."""

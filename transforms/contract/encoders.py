@@ -40,11 +40,12 @@ class DenseEncoder(Spec):
 
 
 class PiecewiseEncoder(Spec):
-    """The number as it is, and a learnt vector that bends where the training rows have an edge.
+    """The number, and a learnt vector that bends where the training rows have an edge.
 
-    Between two edges the vector is linear in the number: the piecewise-linear encoding of
-    Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep
-    Learning", 2022. Buckets of `scale: bucketize` are one-hot.
+    A number beyond all training rows counts as the nearest of them. Between two edges the vector
+    is linear in the number: the piecewise-linear encoding of Gorishniy, Rubachev and Babenko, "On
+    Embeddings for Numerical Features in Tabular Deep Learning", 2022. Buckets of `scale: bucketize`
+    are one-hot.
 
     Attributes:
         units: The vector's width.

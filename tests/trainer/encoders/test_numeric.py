@@ -29,7 +29,7 @@ def layer(*edges, units=4):
 
 
 def vectors(made, *rows):
-    return np.asarray(made(np.array(rows, np.float32)))
+    return np.asarray(made(np.array(rows, np.float32)))[..., 1:]
 
 
 def test_between_two_edges_a_vector_is_linear_and_beyond_them_it_is_constant():
@@ -97,11 +97,14 @@ def test_one_layer_for_all_features_gives_what_one_for_each_gives():
         start = end
 
 
-def test_the_numbers_stand_before_their_vectors():
+def test_a_number_stands_before_its_vector_and_is_held_within_the_training_rows():
     price = stored("price", EDGES)
     tensor = keras.Input((), dtype="float32")
     model = keras.Model(tensor, piecewise("price", SPEC, price, tensor))
-    assert model(np.array([7, -7], np.float32)).numpy()[:, 0].tolist() == [7, -7]
+    numbers = model(np.array([7, 2, -7], np.float32)).numpy()
+    assert numbers[:, 0].tolist() == [EDGES[-1], 2, EDGES[0]]
+    without = keras.Model(tensor, piecewise("plain", SPEC, stored("plain"), tensor))
+    assert without(np.array([7, -7], np.float32)).numpy().tolist() == [[7], [-7]]
 
 
 def test_buckets_are_one_hot():
