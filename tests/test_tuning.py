@@ -43,7 +43,7 @@ def braid(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def trials(project: Path) -> list[dict]:
-    files = sorted(project.glob("workspace/tunings/flats/*/trials/*.json"))
+    files = sorted(project.glob("workspace/tunings/flats/*/trials/[0-9]*.json"))
     return [json.loads(file.read_text()) for file in files]
 
 

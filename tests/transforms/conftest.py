@@ -56,7 +56,7 @@ MIXED: dict[str, Any] = {
         "area_bucket": {"kind": "numeric", "column": "area", "scale": "bucketize", "buckets": 4},
         "area_raw": {"kind": "numeric", "column": "area", "scale": "none", "default": -1.0},
         "sizes": {"kind": "numeric", "length": 3},
-        "review": {"kind": "text", "length": 4},
+        "review": {"kind": "text", "length": 4, "ngrams": 1, "weights": None},
         "photo": {"kind": "image", "height": 8, "width": 8},
     },
     "targets": {
@@ -151,6 +151,7 @@ KINDS: dict[str, Any] = {
             "level": "characters",
             "ngrams": 3,
             "length": 12,
+            "weights": None,
         },
         "terms": {
             "kind": "text",

@@ -36,7 +36,7 @@ def _warning(feature, *batches) -> str | None:
 NUMBER = {"kind": "numeric"}
 TOLD = {"kind": "numeric", "missing": "missing_indicator"}
 WORD = {"kind": "categorical"}
-TEXT = {"kind": "text", "length": 2}
+TEXT = {"kind": "text", "length": 2, "ngrams": 1, "weights": None}
 SERIES = {"kind": "sequence", "length": 2}
 EMPTY = "Feature 'x' has no value in any training row; remove it, or mend its column."
 CONSTANT = "Feature 'x' has the same value in every training row; it teaches nothing."

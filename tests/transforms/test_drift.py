@@ -59,7 +59,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Measur
                 "flag": {"kind": "numeric", "scale": "none"},
                 "pair": {"kind": "numeric", "length": 2},
                 "waves": {"kind": "sequence", "length": 6},
-                "review": {"kind": "text"},
+                "review": {"kind": "text", "ngrams": 1, "weights": None},
                 "seen": {"kind": "datetime"},
                 "shop": {"kind": "categorical", "encoding": "hash", "buckets": 5},
             },

@@ -33,7 +33,7 @@ def frozen(numbers: np.ndarray, folder: Path, declared=None) -> TargetStatistics
     ("numbers", "curve"),
     [
         (LOGNORMAL, "log"),
-        (np.floor(LOGNORMAL / 10), "log"),  # counts, some of them 0
+        (np.floor(LOGNORMAL / 10), "linear"),  # counts, some of them 0, whose logs lie far below
         (np.append(LOGNORMAL, -0.5), "linear"),  # one is negative
         (RANDOM.normal(100, 20, ROWS), "linear"),
         (RANDOM.uniform(0, 1, ROWS), "linear"),
@@ -47,7 +47,7 @@ def test_a_log_is_proposed_for_skewed_numbers_that_it_evens(tmp_path, numbers, c
     assert frozen(numbers[:, np.newaxis], tmp_path).curve == curve
 
 
-@pytest.mark.parametrize(("least", "curve"), [(0.0, "log"), (-1.0, "linear")])
+@pytest.mark.parametrize(("least", "curve"), [(1.0, "log"), (0.0, "linear"), (-1.0, "linear")])
 def test_the_positions_of_a_list_have_one_curve(tmp_path, least, curve) -> None:
     pair = np.stack([LOGNORMAL, LOGNORMAL**1.2], axis=1)
     pair[0, 1] = least
