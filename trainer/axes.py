@@ -12,7 +12,7 @@ from typing import Any, Literal
 import keras
 
 from trainer.encoders.numeric import PiecewiseLinear
-from trainer.members import is_rich, members_of
+from trainer.members import members_of
 from transforms.contract.encoders import BagOfWordsEncoder, OneHotEncoder
 from transforms.contract.features import FIRST_TERM
 from transforms.contract.fusions import ConcatenateFusion, GatedFusion
@@ -125,12 +125,13 @@ def _fusion(
     features = [stored for stored in manifest.inputs() if stored.role == "feature"]
     indicators = {stored.name for stored in manifest.inputs() if stored.role == "indicator"}
     shapes = {weight.path: weight.shape for weight in network.weights}
-    # A target that is a picture reads the vector through its decoder.
-    heads = [f"{name}{part}/kernel" for name in pipeline.targets for part in ("", ".flat")]
-    heads = [path for path in heads if len(shapes.get(path, ())) == 2]
     if isinstance(fusion, ConcatenateFusion):
+        heads = [f"{name}{part}/kernel" for name in pipeline.targets for part in ("", ".flat")]
         candidates = ["fusion.dense_0/kernel"] if fusion.hidden else heads
-        readers = [path for path in candidates if path in shapes]
+        # A target that is a picture reads the vector through its decoder.
+        readers = [path for path in candidates if len(shapes.get(path, ())) == 2]
+        is_wide = fusion.wide and fusion.hidden
+        wide = [path for path in heads if is_wide and len(shapes.get(path, ())) == 2]
         joint = {layer.name: layer for layer in network.layers}.get("fusion.concatenate")
         if joint is None and not readers:
             return {}
@@ -139,21 +140,16 @@ def _fusion(
         widths = [shapes[f"fusion.project_{index}/kernel"][0] for index in range(len(features))]
         gated = isinstance(fusion, GatedFusion)
         readers = [f"fusion.gate_{index}/kernel" for index in range(len(features)) if gated]
+        wide = []
     branches = [
         _branch(pipeline, stored, width, stored.name + MISSING_SUFFIX in indicators)
         for stored, width in zip(features, widths, strict=True)
     ]
     whole = tuple(segment for branch in branches for segment in branch)
     projected = {f"fusion.project_{index}/kernel": own for index, own in enumerate(branches)}
-    axes = projected | dict.fromkeys(readers, whole)
-    if not (fusion.wide and fusion.hidden):
-        return axes
-    # The heads see what the dense layers give, and after it the branches that are rich.
-    deep = Segment(name="fusion", size=fusion.hidden[-1])
-    rich = (
-        b for s, b in zip(features, branches, strict=True) if is_rich(pipeline.encoder_of(s.name))
-    )
-    return axes | dict.fromkeys(heads, (deep, *(segment for own in rich for segment in own)))
+    # The heads see what the dense layers give before what is joined.
+    deep = tuple(Segment(name="fusion", size=size) for size in fusion.hidden[-1:])
+    return projected | dict.fromkeys(readers, whole) | dict.fromkeys(wide, (*deep, *whole))
 
 
 def _branch(

@@ -66,36 +66,29 @@ class Fused:
 
     Attributes:
         deep: [B, D], after the dense layers.
-        wide: [B, D], what the heads of vectors see: that, and some branches as they are.
+        wide: [B, D], what the heads of vectors see: that, and what was joined, if so declared.
     """
 
     deep: keras.KerasTensor
     wide: keras.KerasTensor
 
 
-def fuse(spec: FusionSpec, branches_BD: Branches, rich: Sequence[int] = ()) -> Fused:
-    """Returns the branches joined, through dense layers with dropout.
-
-    Args:
-        spec: The declared fusion.
-        branches_BD: The features' vectors.
-        rich: Which of them the heads may see beside the dense layers, by their places.
-    """
+def fuse(spec: FusionSpec, branches_BD: Branches) -> Fused:
+    """Returns the branches joined, through dense layers with dropout."""
     layers = keras.layers
     branches_BD = list(branches_BD)
     if spec.modality_dropout and len(branches_BD) > 1:
         branches_BD = ModalityDropout(spec.modality_dropout, name="fusion.modality_dropout")(
             branches_BD
         )
-    x_BD = FUSIONS[type(spec)](spec, branches_BD)
+    x_BD = joined_BD = FUSIONS[type(spec)](spec, branches_BD)
     for index, width in enumerate(spec.hidden):
         x_BD = layers.Dense(width, activation="relu", name=f"fusion.dense_{index}")(x_BD)
         if spec.dropout:
             x_BD = layers.Dropout(spec.dropout, name=f"fusion.dropout_{index}")(x_BD)
-    if not (spec.wide and spec.hidden and rich):
+    if not (spec.wide and spec.hidden):
         return Fused(x_BD, x_BD)
-    beside = [branches_BD[place] for place in rich]
-    return Fused(x_BD, layers.Concatenate(name="fusion.wide")([x_BD, *beside]))
+    return Fused(x_BD, layers.Concatenate(name="fusion.wide")([x_BD, joined_BD]))
 
 
 def concatenate(spec: ConcatenateFusion, branches_BD: Branches) -> keras.KerasTensor:

@@ -13,7 +13,6 @@ import keras
 
 from transforms.contract.encoders import (
     BackboneEncoder,
-    BagOfWordsEncoder,
     CnnEncoder,
     Conv1dEncoder,
     CustomEncoder,
@@ -48,11 +47,6 @@ Tensors = Mapping[str, Any]
 def is_shared(encoder: Spec) -> bool:
     """Returns whether all members see a feature through one encoder."""
     return isinstance(encoder, _SHARED)
-
-
-def is_rich(encoder: Spec) -> bool:
-    """Returns whether a feature's vector says enough by itself for the heads to see it."""
-    return is_shared(encoder) or isinstance(encoder, BagOfWordsEncoder)
 
 
 def trunk_of(inputs: Tensors, vectors_BD: Tensors) -> keras.Model:

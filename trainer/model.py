@@ -13,7 +13,7 @@ from trainer.encoders import encode_features
 from trainer.encoders.encoded import Encoded
 from trainer.fusion import fuse
 from trainer.heads import head_of
-from trainer.members import average, is_rich, is_shared, trunk_of, trunk_vectors
+from trainer.members import average, is_shared, trunk_of, trunk_vectors
 from transforms.contract.manifest import MISSING_SUFFIX, StoredFeature, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import ImageTarget
@@ -93,8 +93,7 @@ def _answers(
 ) -> dict[str, keras.KerasTensor]:
     """Returns every target's output from the features' branches."""
     branches_BD = [with_indicator(name, e.vector, inputs) for name, e in encoded.items()]
-    rich = [i for i, name in enumerate(encoded) if is_rich(pipeline.encoder_of(name))]
-    fused = fuse(pipeline.model.fusion, branches_BD, rich)
+    fused = fuse(pipeline.model.fusion, branches_BD)
     targets = {stored.name: stored for stored in manifest.stored if stored.role == "target"}
     outputs = {}
     for name, spec in pipeline.targets.items():

@@ -14,19 +14,9 @@ PRICE = StoredFeature(
 SIZES = PRICE.model_copy(
     update={"name": "sizes", "shape": (2,), "edges": ((0.0, 2.0, 3.0), (0.0, 1.0))}
 )
-REVIEW = StoredFeature(
-    name="review",
-    role="feature",
-    kind="text",
-    dtype="int64",
-    shape=(1024,),
-    cardinality=5,
-    first_term=2,
-)
 SOLD = StoredFeature(name="sold", role="target", kind="binary", dtype="float32", shape=())
 NUMBERS = (Segment(name="price", size=1), Segment(name="sizes", size=2))
-TEXT = Segment(name="review", size=64)
-JOINED = (Segment(name="price", size=1 + 8), Segment(name="sizes", size=2 + 2 * 8), TEXT)
+JOINED = (Segment(name="price", size=1 + 8), Segment(name="sizes", size=2 + 2 * 8))
 
 
 def test_every_member_knows_numbers_and_their_pieces_by_the_feature():
@@ -34,23 +24,17 @@ def test_every_member_knows_numbers_and_their_pieces_by_the_feature():
         {
             "name": "numbers",
             "source": {"path": "data", "key": "id"},
-            "features": {
-                "price": {"kind": "numeric"},
-                "sizes": {"kind": "numeric", "length": 2},
-                "review": {"kind": "text"},
-            },
+            "features": {"price": {"kind": "numeric"}, "sizes": {"kind": "numeric", "length": 2}},
             "targets": {"sold": {"kind": "binary"}},
             "model": {"fusion": {"kind": "concatenate", "hidden": [4]}},
         }
     )
-    manifest = manifest_of(pipeline_of()).model_copy(
-        update={"stored": (PRICE, SIZES, REVIEW, SOLD)}
-    )
+    manifest = manifest_of(pipeline_of()).model_copy(update={"stored": (PRICE, SIZES, SOLD)})
     found = axes_by_path(pipeline, manifest, build_model(pipeline, manifest, members=2))
     for member in ("member_0", "member_1"):
         assert found[f"{member}/price.piecewise/kernel"] == (NUMBERS, None, None)
         assert found[f"{member}/price.piecewise/bias"] == (NUMBERS, None)
         assert found[f"{member}/fusion.dense_0/kernel"] == (JOINED, None)
-        # The head sees the dense layer, and the text as it is.
+        # The head sees the dense layer before what it reads.
         deep = Segment(name="fusion", size=4)
-        assert found[f"{member}/sold/kernel"] == ((deep, TEXT), None)
+        assert found[f"{member}/sold/kernel"] == ((deep, *JOINED), None)

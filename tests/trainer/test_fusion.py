@@ -61,17 +61,15 @@ def test_a_fusion_ends_in_dense_layers_with_dropout(spec, _width):
 
 
 @pytest.mark.parametrize(("spec", "width"), EVERY_FUSION)
-def test_heads_see_rich_branches_beside_the_dense_layers_if_so_declared(spec, width):
+def test_heads_see_what_is_joined_beside_the_dense_layers_if_so_declared(spec, width):
     spec = spec.model_copy(update={"hidden": (7, 2)})
     branches = [keras.Input((width,)) for width in WIDTHS]
-    wide = fuse(spec, branches, [1])
-    assert (wide.deep.shape, wide.wide.shape) == ((None, 2), (None, 2 + WIDTHS[1]))
-    for narrow in (
-        fuse(spec, branches),
-        fuse(spec.model_copy(update={"wide": False}), branches, [1]),
-        fuse(spec.model_copy(update={"hidden": ()}), branches, [1]),
-    ):
-        assert narrow.wide is narrow.deep
+    wide = fuse(spec, branches)
+    assert (wide.deep.shape, wide.wide.shape) == ((None, 2), (None, 2 + width))
+    narrow = fuse(spec.model_copy(update={"wide": False}), branches)
+    assert narrow.wide is narrow.deep
+    without_layers = fuse(spec.model_copy(update={"hidden": ()}), branches)
+    assert without_layers.wide is without_layers.deep
 
 
 def test_a_closed_gate_lets_nothing_of_its_branch_through():

@@ -15,10 +15,9 @@ class FusionSpec(Spec):
     Attributes:
         hidden: Fully connected layers after the join.
         dropout: After each of them.
-        wide: Whether the heads of targets see the vectors of texts, series and pictures beside what
-            these layers make of them: Cheng et al., "Wide & Deep Learning for Recommender Systems",
-            2016. What such a feature says by itself need not go through layers that mix all. A
-            number is not among them: its line would be followed as far as it goes.
+        wide: Whether the heads of targets see what is joined beside what these layers make of it:
+            Cheng et al., "Wide & Deep Learning for Recommender Systems", 2016. What one feature
+            says by itself then need not go through layers that mix all.
         modality_dropout: The chance that a row's branch is zeroed in training, so that the model
             still answers when that feature is missing; a row always keeps one. Neverova et al.,
             "ModDrop: Adaptive Multi-modal Gesture Recognition", 2016.
