@@ -68,9 +68,9 @@ def test_what_is_drawn_is_what_its_key_takes():
         assert trial.changes.get("piecewise.units", 8) in (4, 8, 16)
         assert trial.changes.get("bag_of_words.units", 128) in (64, 128, 256)
         assert 0 <= trial.changes.get("model.fusion.dropout", 0.15) <= 0.6
-        widths = trial.changes.get("model.fusion.hidden", [256, 256])
+        widths = trial.changes.get("model.fusion.hidden", [256, 256, 256])
         assert set(widths) <= {64, 128, 256, 512}
-        assert 1 <= len(widths) <= 3
+        assert 2 <= len(widths) <= 4
         assert len(set(widths)) == 1
 
 
