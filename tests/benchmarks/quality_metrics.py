@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
@@ -68,7 +69,7 @@ class Comparison:
         spread: The highest seed's figure less the lowest's.
         difference: The mean less the baseline; of an error the other way round, so that more is
             always better.
-        verdict: "ahead" is a difference of more than the spread.
+        verdict: "ahead" is a difference of more than the spread, which one seed does not have.
     """
 
     mean: float
@@ -81,7 +82,12 @@ def compare(metric: Metric, seeds: Sequence[float], baseline: float) -> Comparis
     """Compares the seeds' figures of a metric that has a tolerance with the baseline's."""
     average, spread = mean(seeds), max(seeds) - min(seeds)
     difference = baseline - average if metric.lower_is_better else average - baseline
-    return Comparison(average, spread, difference, _verdict(difference, spread, metric))
+    return Comparison(
+        average,
+        spread,
+        difference,
+        _verdict(difference, spread if len(seeds) > 1 else math.inf, metric),
+    )
 
 
 def _verdict(difference: float, spread: float, metric: Metric) -> Verdict:
