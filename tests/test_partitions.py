@@ -71,6 +71,7 @@ def test_the_data_set_follows_the_source_and_the_newest_days_train(tmp_path):
         "features": {"area": {"kind": "numeric"}},
         "targets": {"price": {"kind": "numeric"}},
         "training": {"epochs": 1, "partitions": {"last": 2}},
+        "gate": {"metric": "test_price_mae", "tolerance": 1000},
         "transform": {"refit": "never"},
     }
     (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(document))
