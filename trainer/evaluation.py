@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +12,24 @@ import tensorflow as tf
 
 from trainer.baselines.fitting import fit_baselines
 from trainer.baselines.scoring import BaselineScores
+from trainer.calibration import kept_factors
 from trainer.champion import NotComparableError, score_champion
-from trainer.export import load_model
 from trainer.figures import Figures
-from trainer.heads import head_of
 from trainer.intervals import few_rows
 from trainer.layout import CHOSEN_FILE, EXPORT_FOLDER, MODEL_FILE
-from trainer.metrics import Arrays, SplitScores
+from trainer.metrics import SplitScores
 from trainer.parity import largest_difference
 from trainer.seam import check_seam
 from trainer.serving import load
 from trainer.shards import ShardFile, count_rows, shard_files, verify
 from trainer.stream import BatchLayout, evaluation_batches, readable_errors
+from trainer.trained import Predict, predictor
 from transforms.contract.jobs import TrainJob
-from transforms.contract.manifest import TransformManifest
-from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.progress import report
 from transforms.contract.workspace import write_atomic
 
 EVALUATION_FILE = "evaluation.json"
 _MOST_ROWS = 256  # a small training batch would only slow the evaluation down
-
-Predict = Callable[[Any], Arrays]
 
 
 def evaluate(job: TrainJob) -> dict[str, Any]:
@@ -109,7 +105,9 @@ class _Evaluation:
         }
 
     def _predictor(self, file: str) -> Predict:
-        return predictor(self._pipeline, self._manifest, Path(self._job.run_folder), file)
+        folder = Path(self._job.run_folder)
+        factors = kept_factors(self._pipeline, folder)
+        return predictor(self._pipeline, self._manifest, folder, file, factors)
 
     def _baselines(self) -> BaselineScores:
         training, validation = shard_files(self._job, "train"), self._files["validation"]
@@ -161,22 +159,3 @@ class _Evaluation:
 def _unshaped(truth: np.ndarray) -> np.ndarray:
     """Returns a target as the shards have it: the stream makes one value a row [B, 1]."""
     return truth[:, 0] if truth.shape[1:] == (1,) else truth
-
-
-def predictor(
-    pipeline: PipelineSpec, manifest: TransformManifest, run_folder: Path, file: str = MODEL_FILE
-) -> Predict:
-    """Returns a trained model as a function from stored inputs to what metrics take."""
-    model = load_model(pipeline, manifest, run_folder, file)
-    forward = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
-
-    def predict(inputs: Any) -> dict[str, np.ndarray]:
-        outputs = forward(inputs)
-        found = {}
-        for name, target in pipeline.targets.items():
-            head, statistics = head_of(target), manifest.targets[name]
-            served = head.serve(name, statistics, outputs[name])
-            found[name] = np.asarray(head.predictions(name, served))
-        return found
-
-    return predict

@@ -13,11 +13,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.calibration import spread_factors
 from trainer.heads import head_of
-from trainer.layout import DECLARATION_FILE, EXPORT_FOLDER, MODEL_FILE, RECIPE_FILE
-from trainer.model import build_model
+from trainer.layout import DECLARATION_FILE, EXPORT_FOLDER
+from trainer.members import Answer, answer
 from trainer.noise import fill
-from trainer.recipe import Recipe
+from trainer.spread import Factors, spreads
+from trainer.trained import load_model
 from trainer.warm_start import exported_weights
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import TrainJob
@@ -45,7 +47,8 @@ def export(job: TrainJob) -> dict[str, Any]:
         module.graph = tf.saved_model.load(str(job.folders().transform(job.transform) / "graph"))
         # The variables, not the model: Keras would save traces of its own beside ours.
         module.model_variables = [variable.value for variable in model.variables]
-        signatures = serving_signatures(job.pipeline, manifest, module.graph, model)
+        factors = spread_factors(job, manifest)
+        signatures = serving_signatures(job.pipeline, manifest, module.graph, model, factors)
         with replacing(folder) as temporary:
             tf.saved_model.save(module, str(temporary), signatures=signatures)
             document = _declaration(job.pipeline, manifest, model)
@@ -54,22 +57,8 @@ def export(job: TrainJob) -> dict[str, Any]:
     return {"folder": str(folder), "bytes": size}
 
 
-def load_model(
-    pipeline: PipelineSpec, manifest: TransformManifest, run_folder: Path, file: str = MODEL_FILE
-) -> keras.Model:
-    """Returns the trained model, computing in float32.
-
-    It is built anew and takes the weights from the file, so that a builder's own layers need not be
-    registered with Keras.
-    """
-    recipe = Recipe.model_validate_json((run_folder / RECIPE_FILE).read_text())
-    model = build_model(pipeline, manifest, members=recipe.members)
-    model.load_weights(run_folder / file)
-    return model
-
-
-def forward(model: keras.Model, inputs: Tensors) -> Tensors:
-    """Returns the model's outputs, also for a batch of no rows.
+def forward(model: keras.Model, inputs: Tensors, *, with_members: bool = False) -> Answer:
+    """Returns what the model answers, also for a batch of no rows.
 
     TensorFlow's convolutions and recurrent layers fail on an empty batch, so it gets a row of zeros
     that is taken away again.
@@ -77,7 +66,12 @@ def forward(model: keras.Model, inputs: Tensors) -> Tensors:
     rows = tf.shape(next(iter(inputs.values())))[0]
     more = tf.cast(tf.equal(rows, 0), tf.int32)
     filled = {n: tf.pad(x, [[0, more], *[[0, 0]] * (len(x.shape) - 1)]) for n, x in inputs.items()}
-    return {name: x[:rows] for name, x in model(filled, training=False).items()}
+    answered = answer(model, filled, with_members=with_members)
+    outputs, *members = (
+        {name: x[:rows] for name, x in part.items()}
+        for part in (answered.outputs, *answered.members)
+    )
+    return Answer(outputs, tuple(members))
 
 
 def argument_names(columns: Iterable[str]) -> dict[str, str]:
@@ -99,7 +93,11 @@ def argument_names(columns: Iterable[str]) -> dict[str, str]:
 
 
 def serving_signatures(
-    pipeline: PipelineSpec, manifest: TransformManifest, graph: Any, model: keras.Model
+    pipeline: PipelineSpec,
+    manifest: TransformManifest,
+    graph: Any,
+    model: keras.Model,
+    factors: Factors,
 ) -> dict[str, Any]:
     """Returns the concrete functions `serving_default` and `serving_examples`.
 
@@ -110,6 +108,7 @@ def serving_signatures(
         manifest: The frozen transform.
         graph: The loaded transform graph.
         model: The trained model.
+        factors: Those of the spreads that are asked for.
     """
     arguments = argument_names(raw.name for raw in manifest.serving_inputs())
 
@@ -121,11 +120,11 @@ def serving_signatures(
         transformed = graph.transform_features(raws)
         inputs = {s.name: transformed[s.name] for s in manifest.inputs() if s.storage != "drawn"}
         inputs |= {s.name: fill(s, given[s.name]) for s in manifest.noise()}
-        outputs = forward(model, inputs)
+        answered = forward(model, inputs, with_members=bool(factors))
         served: Tensors = {}
         for name, target in pipeline.targets.items():
-            served |= head_of(target).serve(name, manifest.targets[name], outputs[name])
-        return served
+            served |= head_of(target).serve(name, manifest.targets[name], answered.outputs[name])
+        return served | spreads(pipeline, manifest, answered, factors)
 
     def serve(tensors: Tensors) -> Tensors:
         return predict({column: tensors[name] for column, name in arguments.items()})

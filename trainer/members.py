@@ -7,9 +7,10 @@ Deep Ensembles", 2017.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import tensorflow as tf
 
 from transforms.contract.encoders import (
     BackboneEncoder,
@@ -122,3 +123,30 @@ def answers_of_members(network: keras.Model, inputs: Tensors, *, training: bool)
         member({name: known[name] for name in member.input}, training=training)
         for member in members
     ]
+
+
+class Answer(NamedTuple):
+    """A network's answer.
+
+    Attributes:
+        outputs: The mean of its members', by target.
+        members: Each member's own; none if they were not asked for.
+    """
+
+    outputs: Tensors
+    members: tuple[Tensors, ...] = ()
+
+
+def answer(network: keras.Model, inputs: Tensors, *, with_members: bool) -> Answer:
+    """Returns what a network answers, with or without what each member does.
+
+    Args:
+        network: What `build_model` gives.
+        inputs: Every stored feature and indicator, [B, *shape].
+        with_members: Whether each member's answer is wanted.
+    """
+    if not with_members:
+        return Answer(network(inputs, training=False))
+    own = answers_of_members(network, inputs, training=False)
+    means = {name: tf.add_n([answer[name] for answer in own]) / len(own) for name in own[0]}
+    return Answer(means, tuple(own))

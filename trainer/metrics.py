@@ -7,15 +7,15 @@ numbers in the column's own unit [B, ...]. Truths are as the shards have them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from trainer.heads import head_of
-from trainer.scores import Score
-from transforms.contract.manifest import TargetStatistics, TransformManifest
+from trainer.scores import Mean, Score
+from transforms.contract.manifest import SPREAD_SUFFIX, TargetStatistics, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import Target
+from transforms.contract.targets import NumericTarget, Target
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -27,10 +27,12 @@ class TargetScores:
     Attributes:
         metrics: The metrics by their declared names.
         loss: The sum of the losses of the rows with a label.
+        within_spread: The share of numbers that lie no farther from the answer than its spread.
     """
 
     metrics: dict[str, Score]
     loss: float = 0.0
+    within_spread: Mean = field(default_factory=lambda: Mean(np.less_equal))
 
 
 class SplitScores:
@@ -58,7 +60,7 @@ class SplitScores:
         """Adds one batch.
 
         Args:
-            predictions: Per target.
+            predictions: Per target, and the spread of some by their name with `SPREAD_SUFFIX`.
             truths: Per target, as stored, [B, ...].
             weights: Per target, 0 for a masked row, [B].
         """
@@ -74,12 +76,16 @@ class SplitScores:
             truth = head_of(target).in_unit(statistics, truth)
             for metric in scores.metrics.values():
                 metric.update(truth, prediction)
+            if isinstance(target, NumericTarget) and name + SPREAD_SUFFIX in predictions:
+                spread = predictions[name + SPREAD_SUFFIX][kept]
+                scores.within_spread.update(np.abs(truth - prediction), spread)
 
     def results(self, split: str) -> dict[str, float]:
         """Returns the metrics by "<split>_<target>_<metric>", and "<split>_loss".
 
         One that is not defined on these rows is left out, such as the AUC of a single class, and
-        all of a target without a label. The loss is given if every declared target was predicted.
+        all of a target without a label. "<split>_<target>_within_spread" is there for numbers whose
+        spread was given. The loss is given if every declared target was predicted.
         """
         found: dict[str, float] = {}
         if self._rows and len(self._scores) == len(self._pipeline.targets):
@@ -88,6 +94,7 @@ class SplitScores:
             found[f"{split}_loss"] = total / self._rows
         for name, scores in self._scores.items():
             results = {metric: score.result() for metric, score in scores.metrics.items()}
+            results["within_spread"] = scores.within_spread.result()
             found |= {f"{split}_{name}_{m}": v for m, v in results.items() if v is not None}
         return found
 

@@ -30,6 +30,7 @@ _FEWEST_AVERAGED, _MOST_AVERAGED = 10, 1_000
 # Values that all steps read, weighed by what an encoder makes of each, and training rows: up to
 # these bounds so many members take a minute or two on two cores.
 _MEMBERS = ((120e6, 20_000, 5), (500e6, 100_000, 3))
+_FEWEST_TO_SPREAD = 3  # members whose answers' distance is asked for
 _REFIT_WORK = 500e6
 _REFIT_ROWS = 50_000
 _STEP_WEIGHT = 10  # of a number of a series, which convolutions read many times
@@ -137,6 +138,8 @@ def recipe_of(
     if members == "auto":
         fitting = (n for most, most_rows, n in _MEMBERS if work <= most and rows <= most_rows)
         members = next(fitting, 1) if ensemble else 1
+        if pipeline.spread_targets():
+            members = max(members, _FEWEST_TO_SPREAD)
     if training.refit == "auto":
         refit = ensemble and work <= _REFIT_WORK and rows <= _REFIT_ROWS
     refit = refit and bool(validation_rows)

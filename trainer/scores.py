@@ -234,6 +234,39 @@ class MacroF1:
         return float((2 * right / (rows + said)).mean()) if rows.size else None
 
 
+class CalibrationError:
+    """How far probabilities lie from the shares that come true, on average over the rows.
+
+    Rows are put into 15 bins of equal width by their probability: Guo et al., "On Calibration of
+    Modern Neural Networks", 2017. Of several classes it is the likeliest one's probability, and how
+    often that one is right.
+    """
+
+    _BINS = 15
+
+    def __init__(self) -> None:
+        self._promised = np.zeros(self._BINS)
+        self._kept = np.zeros(self._BINS)
+        self._count = 0
+
+    def update(self, truth: np.ndarray, prediction: np.ndarray) -> None:
+        """Adds rows: 0 and 1 beside probabilities of that shape, or class ids [B] beside [B, C]."""
+        promised, came_true = prediction.ravel(), (truth > 0).ravel()
+        if prediction.ndim == truth.ndim + 1:
+            promised, came_true = prediction.max(axis=1), prediction.argmax(axis=1) == truth
+        promised = promised.astype(np.float64)
+        bins = np.minimum((promised * self._BINS).astype(int), self._BINS - 1)
+        self._promised += np.bincount(bins, promised, minlength=self._BINS)
+        self._kept += np.bincount(bins, came_true, minlength=self._BINS)
+        self._count += promised.size
+
+    def result(self) -> float | None:
+        """Returns the mean distance; None without rows."""
+        if not self._count:
+            return None
+        return float(np.abs(self._promised - self._kept).sum() / self._count)
+
+
 class Ranked:
     """A metric of the order in which probabilities put the rows; 5 bytes a probability.
 

@@ -8,12 +8,12 @@ import pytest
 
 from tests.trainer.world import DECLARATION, pipeline_of
 from trainer.champion import NotComparableError, reordered, score_champion
-from trainer.evaluation import evaluate, predictor
-from trainer.export import load_model
+from trainer.evaluation import evaluate
 from trainer.gate import decide
 from trainer.parity import largest_difference
 from trainer.serving import load
 from trainer.shards import shard_files
+from trainer.trained import load_model, predictor
 from transforms.contract.errors import BraidError
 from transforms.contract.manifest import TargetStatistics
 from transforms.contract.model import GateSpec
@@ -97,7 +97,7 @@ def test_an_evaluation_without_baselines_is_made_again(trainer_run, run_folder):
 
 def test_an_evaluation_is_made_once_per_champion(trainer_run, run_folder, monkeypatch):
     stored = json.loads((run_folder / "evaluation.json").read_text())
-    monkeypatch.setattr("trainer.evaluation.load_model", None)
+    monkeypatch.setattr("trainer.evaluation.predictor", None)
     assert evaluate(trainer_run.job) == stored
 
 

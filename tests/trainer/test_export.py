@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainer.world import SCALE, example, raw_rows
-from trainer.evaluation import predictor
 from trainer.export import argument_names, export, parse_examples
 from trainer.serving import load
 from trainer.shards import shard_files
 from trainer.stream import BatchLayout, evaluation_batches
+from trainer.trained import predictor
 from transforms.contract.features import RawColumn
 
 # What a serving machine does: TensorFlow, the export, nothing else.

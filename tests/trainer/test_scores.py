@@ -73,6 +73,8 @@ def test_metrics_of_yes_and_no_by_hand() -> None:
             "f1": 2 / 3,
             "accuracy": 3 / 5,
             "log_loss": loss,
+            # Each probability has a bin of its own.
+            "calibration_error": (0.1 + 0.5 + 0.8 + 0.8 + 0.1) / 5,
         },
         rel=1e-6,
     )
@@ -103,6 +105,8 @@ def test_metrics_of_classes_by_hand() -> None:
             # Of class 0, right 1 of 2 with 2 called so; of 1, right 1 of 1 with 2; of 2 none.
             "f1": (2 / 4 + 2 / 3 + 0) / 3,
             "log_loss": -sum(math.log(p) for p in (0.5, 0.1, 0.6, 1e-7)) / 4,
+            # Of the likeliest: 0.5 is right, one of the two 0.6 is, 0.3 is not.
+            "calibration_error": (0.5 + (1.2 - 1) + 0.3) / 4,
         },
         rel=1e-6,
     )
@@ -176,3 +180,18 @@ def test_no_metric_has_a_value_without_rows(spec) -> None:
 def test_a_prediction_that_is_no_number_is_seen() -> None:
     for name in ("auc", "average_precision", "log_loss"):
         assert math.isnan(score(BINARY, name, [1.0, 0.0], [math.nan, 0.5]))
+
+
+def test_probabilities_that_keep_their_word_have_no_calibration_error():
+    truth = np.arange(1_000) % 5 == 0
+    assert score(BINARY, "calibration_error", truth, np.full(1_000, 0.25)) == 0.05
+    assert score(BINARY, "calibration_error", truth, np.full(1_000, 0.9)) == pytest.approx(0.7)
+    assert score(BINARY, "calibration_error", [1], [1.0]) == 0, "a certain yes has a bin too"
+
+
+def test_of_several_classes_the_likeliest_ones_promise_counts():
+    sure = [[0.8, 0.1, 0.1]] * 10
+    right = [0] * 8 + [1, 2]
+    assert score(CLASSES, "calibration_error", right, sure, rows=3) == pytest.approx(0, abs=1e-6)
+    assert score(CLASSES, "calibration_error", [1] * 10, sure) == pytest.approx(0.8)
+    assert score(CLASSES, "calibration_error", np.zeros(0, int), np.zeros((0, 3))) is None

@@ -120,9 +120,9 @@ def test_the_model_has_the_best_epochs_weights(trainer_world):
     assert result["best_epoch"] == losses.index(min(losses)) + 1
     assert result["epochs"] == result["best_epoch"] + 2 < 12
 
-    from trainer.evaluation import predictor
     from trainer.metrics import SplitScores
     from trainer.stream import evaluation_batches
+    from trainer.trained import predictor
 
     manifest = job.manifest()
     predict = predictor(pipeline, manifest, Path(job.run_folder))

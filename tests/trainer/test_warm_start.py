@@ -14,8 +14,9 @@ from tests.trainer.test_resume import killed_within_an_epoch
 from tests.trainer.test_training import assert_same, outcome
 from tests.trainer.world import DECLARATION, add_transform, pipeline_of, training_with
 from trainer.axes import weights_by_path
-from trainer.export import export, load_model
+from trainer.export import export
 from trainer.model import build_model
+from trainer.trained import load_model
 from trainer.training import train
 from trainer.warm_start import warm_start
 from transforms.contract.jobs import WarmStart

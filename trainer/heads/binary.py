@@ -10,6 +10,7 @@ import tensorflow as tf
 from trainer.heads.head import Head
 from trainer.losses import RowLoss
 from trainer.scores import (
+    CalibrationError,
     Counted,
     Mean,
     Ranked,
@@ -50,5 +51,6 @@ HEAD = Head(
         "f1": lambda _spec: Counted(f1),
         "accuracy": lambda _spec: Mean(agrees),
         "log_loss": lambda _spec: Mean(binary_log_loss),
+        "calibration_error": lambda _spec: CalibrationError(),
     },
 )

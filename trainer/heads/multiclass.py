@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from trainer.heads.head import Head
 from trainer.losses import RowLoss
-from trainer.scores import MacroF1, Mean, class_log_loss, is_among
+from trainer.scores import CalibrationError, MacroF1, Mean, class_log_loss, is_among
 from transforms.contract.manifest import PROBABILITIES_SUFFIX, StoredFeature, TargetStatistics
 from transforms.contract.targets import TargetSpec
 
@@ -46,5 +46,6 @@ HEAD = Head(
         "top_5_accuracy": lambda _spec: Mean(is_among(5)),
         "f1": lambda _spec: MacroF1(),
         "log_loss": lambda _spec: Mean(class_log_loss),
+        "calibration_error": lambda _spec: CalibrationError(),
     },
 )

@@ -258,6 +258,15 @@ def _balance_has_something_to_balance(pipeline: PipelineSpec) -> None:
         raise ValueError("@training.loss_balance fixed for a single target, received 'uncertainty'")
 
 
+def _a_spread_has_members(pipeline: PipelineSpec) -> None:
+    """Refuses the spread of a single network's answers."""
+    if pipeline.training.members == 1 and pipeline.spread_targets():
+        raise ValueError(
+            f"@training.members auto, or 2 or more, as targets.{pipeline.spread_targets()[0]}."
+            "spread is how far members' answers lie apart, received 1"
+        )
+
+
 def _an_adversary_has_a_picture_to_judge(pipeline: PipelineSpec) -> None:
     """Refuses adversarial training without a picture, noise or conditions."""
     training = pipeline.training
@@ -323,6 +332,7 @@ CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
     check_decoders,
     check_backbones,
     _balance_has_something_to_balance,
+    _a_spread_has_members,
     _an_adversary_has_a_picture_to_judge,
     _gate_metrics_exist,
 )

@@ -23,10 +23,11 @@ _SHARE = Metric(lower_is_better=False, is_share=True)
 _GAIN = Metric(lower_is_better=False, is_share=False)
 
 METRICS: dict[str, Metric] = {
-    **dict.fromkeys(("loss", "log_loss"), _ERROR),
+    **dict.fromkeys(("loss", "log_loss", "calibration_error"), _ERROR),
     **dict.fromkeys(("mae", "mse", "rmse", "mape", "median_absolute_error"), _ERROR),
     **dict.fromkeys(("auc", "average_precision", "precision", "recall", "f1"), _SHARE),
     **dict.fromkeys(("accuracy", "top_3_accuracy", "top_5_accuracy"), _SHARE),
+    "within_spread": _SHARE,
     **dict.fromkeys(("iou", "mean_iou", "dice"), _SHARE),
     **dict.fromkeys(("r2", "psnr"), _GAIN),
 }

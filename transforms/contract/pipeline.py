@@ -42,6 +42,7 @@ _TRAINING_FIELDS = {
     "metrics",
     "class_weights",
     "label_smoothing",
+    "spread",
     "activation",
 }
 # Fields of the training that say where it runs: moving it must not make another model.
@@ -145,6 +146,11 @@ class PipelineSpec(Spec):
             for metric in spec.metrics
         ]
         return tuple(names)
+
+    def spread_targets(self) -> tuple[str, ...]:
+        """Returns the targets whose members' spread is an output."""
+        targets = self.modelled().targets
+        return tuple(name for name, spec in targets.items() if getattr(spec, "spread", False))
 
     def gates(self) -> tuple[GateSpec, ...]:
         """Returns every gate, each with its metric filled in.

@@ -13,9 +13,12 @@ TargetPolicy = Literal["reject", "mask"]
 # What a number goes through before it is learnt.
 NumberScale = Literal["z_score", "log", "quantile", "none"]
 BinaryMetric = Literal[
-    "auc", "average_precision", "precision", "recall", "f1", "accuracy", "log_loss"
+    "auc", "average_precision", "precision", "recall", "f1", "accuracy", "log_loss",
+    "calibration_error",
+]  # fmt: skip
+ClassMetric = Literal[
+    "accuracy", "top_3_accuracy", "top_5_accuracy", "f1", "log_loss", "calibration_error"
 ]
-ClassMetric = Literal["accuracy", "top_3_accuracy", "top_5_accuracy", "f1", "log_loss"]
 NumberMetric = Literal["mae", "rmse", "r2", "mape", "median_absolute_error"]
 # How much of a label's certainty goes to all classes alike.
 LabelSmoothing = Annotated[float, Field(ge=0, lt=1)]
@@ -44,10 +47,12 @@ class Binary(TargetSpec):
     """Yes or no: a boolean, 0 or 1, or any column of which `positive` is the "yes" value.
 
     The head is a sigmoid. The loss "focal" counts rows that are easy already for less.
+    "calibration_error" is how far probabilities lie from the shares of rows that come true.
 
     Attributes:
         label_smoothing: In the training loss alone, a "yes" is 1 less half of this, a "no" half of
             it.
+        spread: Whether the standard deviation of the members' probabilities is an output too.
     """
 
     kind: Literal["binary"]
@@ -55,6 +60,7 @@ class Binary(TargetSpec):
     loss: Literal["binary_crossentropy", "focal"] = "binary_crossentropy"
     class_weights: ClassWeights | None = None
     label_smoothing: LabelSmoothing = 0.0
+    spread: bool = False
     metrics: tuple[BinaryMetric, ...] = Field(
         default=("auc", "precision", "recall", "accuracy"), min_length=1
     )
@@ -77,12 +83,15 @@ class Multiclass(TargetSpec):
     Attributes:
         label_smoothing: In the training loss alone, this much of every label is shared among all
             classes alike.
+        spread: Whether the standard deviation of the members' probabilities of the label that is
+            answered is an output too.
     """
 
     kind: Literal["multiclass"]
     vocabulary_size: PositiveInt = 1_000
     class_weights: ClassWeights | None = None
     label_smoothing: LabelSmoothing = 0.0
+    spread: bool = False
     metrics: tuple[ClassMetric, ...] = Field(default=("accuracy", "log_loss"), min_length=1)
 
     def raw(self, column: str) -> RawColumn:
@@ -109,6 +118,9 @@ class NumericTarget(TargetSpec):
             skewness is above 1 beyond chance, and the log takes two thirds of it; else "z_score".
             What "log" predicts stays within twice the training rows' range of logs, and what
             "quantile" predicts within their range.
+        spread: Whether the standard deviation of the members' numbers is an output too, in the
+            column's unit and made so wide that 68.3 % of the validation rows' numbers lie within
+            one of it of what is answered, as within one standard deviation of a normal error.
         metrics: Over all numbers together. "mape" is a fraction, and leaves out numbers that are 0.
     """
 
@@ -116,6 +128,7 @@ class NumericTarget(TargetSpec):
     length: PositiveInt | None = None
     scale: NumberScale | None = None
     loss: Literal["mse", "mae", "huber"] = "mse"
+    spread: bool = False
     metrics: tuple[NumberMetric, ...] = Field(default=("mae", "rmse", "r2"), min_length=1)
 
     def raw(self, column: str) -> RawColumn:
