@@ -65,7 +65,7 @@ def calibrated(errors: np.ndarray, deviations: np.ndarray) -> float:
     """
     if not errors.size:
         return 1.0
-    least = max(_SMALLEST_DEVIATION * float(deviations.max()), np.finfo(np.float32).tiny)
+    least = max(_SMALLEST_DEVIATION * float(deviations.max()), float(np.finfo(np.float32).tiny))
     ratios = np.sort((errors / np.maximum(deviations, least)).ravel())
     rank = min(int(np.ceil((len(ratios) + 1) * WITHIN)), len(ratios))
     return float(ratios[rank - 1])
