@@ -3,6 +3,7 @@
     python -m tests.benchmarks.quality --data DIR               13 tables, 3 seeds each
     python -m tests.benchmarks.quality --data DIR --tables german,wine --seeds 1
     python -m tests.benchmarks.quality --data DIR --subsets     a mixed table with parts of it
+    python -m tests.benchmarks.quality --data DIR --tune 10     10 minutes of trials on each table
     python -m tests.benchmarks.quality --speed                  33,000 generated rows
 
 Every run goes through `braid run` and `braid predict`. A table that is measured again replaces its
@@ -43,6 +44,7 @@ from tests.benchmarks.quality_tables import (
     SplitTable,
     read_table,
 )
+from tests.benchmarks.quality_tuning import tuned, tuning_report
 
 _FAILURES = (RunFailed, OSError, ValueError)  # of a command, of a file, of what is in it
 
@@ -67,6 +69,8 @@ def main(arguments: argparse.Namespace) -> int:
             )
         if arguments.subsets:
             succeeded.append(_subsets(arguments.data, arguments.seeds, work))
+        if arguments.tune:
+            succeeded.append(_tuning(arguments.data, arguments.tune, work))
         if arguments.speed:
             succeeded.append(_speed(arguments.speed, work))
     if arguments.tables:
@@ -115,6 +119,22 @@ def _subsets(data: Path, seeds: Sequence[int], work: Path) -> bool:
         return _failed("subsets", error)
     subsets_report(table.name, measured).keep("quality_subsets")
     return True
+
+
+def _tuning(data: Path, minutes: float, work: Path) -> bool:
+    """Tunes every table; returns whether that succeeded for all."""
+    results, failed = {}, False
+    for name, table in TABLES.items():
+        try:
+            results[name] = tuned(read_table(table, data), data, work / f"{name}-tuned", minutes)
+        except _FAILURES as error:
+            _failed(f"the tuning of {name}", error)
+            failed = True
+            continue
+        result = results[name]
+        _tell(f"{name}: {result.default_loss:.4f}, tuned {result.best_loss:.4f}; {result.best}")
+        tuning_report(results, minutes).keep("quality_tuning")
+    return not failed
 
 
 def _speed(rows: int, work: Path) -> bool:
@@ -194,6 +214,7 @@ def _arguments() -> argparse.Namespace:
         help="some of " + ",".join(TABLES) + "; by default all, or none with the flags below",
     )
     parser.add_argument("--subsets", action="store_true", help="emoji by parts of its features")
+    parser.add_argument("--tune", type=float, metavar="MINUTES", help="what `braid tune` finds")
     parser.add_argument(
         "--speed", type=int, nargs="?", const=ROWS, metavar="ROWS", help="a training's seconds"
     )
@@ -208,10 +229,11 @@ def _arguments() -> argparse.Namespace:
     )
     arguments = parser.parse_args()
     if arguments.tables is None:
-        arguments.tables = [] if arguments.subsets or arguments.speed else list(TABLES)
+        others = arguments.subsets or arguments.tune or arguments.speed
+        arguments.tables = [] if others else list(TABLES)
     if unknown := set(arguments.tables) - set(TABLES):
         parser.error(f"--tables: {', '.join(sorted(unknown))}: no such table")
-    needs_data = arguments.tables or arguments.subsets
+    needs_data = arguments.tables or arguments.subsets or arguments.tune
     if needs_data and not (arguments.data and arguments.data.is_dir()):
         parser.error(f"--data: the folder with bench/ and emoji/ is needed, not {arguments.data}")
     return arguments

@@ -14,7 +14,7 @@ from tests.benchmarks.quality_tables import TABLES
 from tests.benchmarks.report import RESULTS, Report, page
 
 PAGE = Path(__file__).parent / "QUALITY.md"
-_SECTIONS = ("quality", "quality_figures", "quality_subsets", "quality_speed")
+_SECTIONS = ("quality", "quality_figures", "quality_subsets", "quality_tuning", "quality_speed")
 _COMMAND = "make bench-quality DATA=folder"
 _ENOUGH_LEVEL, _ENOUGH_AHEAD = 12, 7  # of the 13 tables
 _HEAD = """# What the defaults are worth

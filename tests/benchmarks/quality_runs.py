@@ -30,7 +30,7 @@ def trained(declaration: Path, overrides: Sequence[str], log: Path) -> RunRecord
         RunFailed: The run ended without a model.
     """
     options = [part for override in overrides for part in ("--set", override)]
-    _carry_out(["run", str(declaration), *options], log, EXIT_CODES["refused"])
+    carry_out(["run", str(declaration), *options], log, EXIT_CODES["refused"])
     lines = log.read_text().splitlines()
     folder = next((Path(line).parent for line in lines if line.endswith(RECORD_FILE)), None)
     record = folder and read_record(folder)
@@ -51,7 +51,7 @@ def predicted(declaration: Path, split: SplitTable, version: str, log: Path) -> 
     rows, output = log.with_suffix(".input.parquet"), log.with_suffix(".parquet")
     pq.write_table(split.test.select([table.key, *table.columns(split.test.schema)]), rows)
     command = ["predict", str(declaration), "--input", str(rows), "--output", str(output)]
-    _carry_out([*command, "--version", version], log)
+    carry_out([*command, "--version", version], log)
     scored = pq.read_table(output)
     order = pc.index_in(split.test[table.key].combine_chunks(), scored[table.key])
     predictions = scored[table.target].take(order)
@@ -67,7 +67,12 @@ def train_seconds(record: RunRecord) -> float:
     return step.seconds or 0.0 if step else 0.0
 
 
-def _carry_out(arguments: list[str], log: Path, *accepted: int) -> None:
+def carry_out(arguments: list[str], log: Path, *accepted: int) -> None:
+    """Runs `braid ARGUMENTS`; what it prints is in the log.
+
+    Raises:
+        RunFailed: It ended with an exit code that is neither 0 nor accepted.
+    """
     status = start(arguments, log).wait()
     if status not in (0, *accepted):
         raise RunFailed(f"`braid {arguments[0]}` ended with status {status}; {_tail(log)}")
