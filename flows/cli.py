@@ -77,6 +77,7 @@ def validate(declaration: Path, overrides: tuple[str, ...]) -> None:
     from transforms.source import check_schema, scan
 
     pipeline = load(declaration, overrides)
+    pipeline.check_user_functions()
     found = scan(pipeline.source)
     choose(found.partitions, pipeline.training)
     check_schema(pipeline, found.files())

@@ -28,6 +28,7 @@ def scan_source(pipeline: PipelineSpec) -> tuple[Partition, ...]:
 
     Windows are one partition, and its files are those of the long table until they are cut.
     """
+    pipeline.check_user_functions()
     found = scan(pipeline.source)
     check_schema(pipeline, found.files())
     if pipeline.source.windows is not None:

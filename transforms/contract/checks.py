@@ -48,6 +48,15 @@ def _names_are_unique(pipeline: PipelineSpec) -> None:
             )
 
 
+def _keys_differ_within_a_partition(pipeline: PipelineSpec) -> None:
+    """Refuses the partitions' column as the key: it is the same for all rows of one."""
+    if pipeline.source.partition_column == pipeline.source.key:
+        raise ValueError(
+            "@source.key a column that differs from row to row, received that of partition_by, "
+            f"{pipeline.source.key!r}"
+        )
+
+
 def _windows_do_not_leak(pipeline: PipelineSpec) -> None:
     """Refuses windows that could show one split what another has to predict."""
     windows = pipeline.source.windows
@@ -318,6 +327,7 @@ def _ids_mean_the_same(left: Feature, right: Feature) -> bool:
 
 CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
     _names_are_unique,
+    _keys_differ_within_a_partition,
     _windows_do_not_leak,
     _there_are_partitions_to_choose_from,
     _a_training_can_begin_early,

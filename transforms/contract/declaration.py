@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from transforms.contract.encoders import BackboneEncoder
@@ -17,23 +16,9 @@ from transforms.contract.imports import search
 from transforms.contract.kinds import USER_KIND
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.text_defaults import with_text_defaults
+from transforms.contract.yaml_text import MOST_BYTES, YamlError, read_yaml
 
 _ACTION = "Correct the declaration; `braid schema` prints every key with its type and default."
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that stands twice in one mapping, where YAML would take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Returns the mapping of a node."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key '{key.value}' stands twice", problem_mark=key.start_mark
-                )
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
 
 
 def load(path: Path, overrides: Iterable[str] = ()) -> PipelineSpec:
@@ -60,21 +45,12 @@ def read_document(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
         DeclarationError: The file is not there or is no YAML mapping, or an override is no setting.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeclarationError(
-            str(path),
-            expected="a readable YAML file in UTF-8",
-            received=str(getattr(error, "strerror", None) or error),
-            action="Give the path of a pipeline.yaml; `braid init DIR` writes one.",
-        ) from None
-    try:
-        document = yaml.load(text, Loader=_UniqueKeys)  # a SafeLoader
-    except (yaml.YAMLError, RecursionError) as error:
+        document = read_yaml(_text(path))
+    except YamlError as error:
         raise DeclarationError(
             str(path),
             expected="a YAML document",
-            received=" ".join(str(error).split()),
+            received=str(error),
             action="Correct the YAML at the line that is named.",
         ) from None
     if not isinstance(document, dict):
@@ -89,6 +65,26 @@ def read_document(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
     return document
 
 
+def _text(path: Path) -> str:
+    try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for, a device never ends
+            raise DeclarationError(
+                str(path),
+                expected="a YAML file",
+                received="a folder" if path.is_dir() else "no regular file",
+                action="Give the path of a pipeline.yaml; `braid init DIR` writes one.",
+            )
+        with path.open(encoding="utf-8") as file:
+            return file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:  # of a path with a NUL, of bytes that are not UTF-8
+        raise DeclarationError(
+            str(path),
+            expected="a readable YAML file in UTF-8",
+            received=str(getattr(error, "strerror", None) or error),
+            action="Give the path of a pipeline.yaml; `braid init DIR` writes one.",
+        ) from None
+
+
 def parse(document: dict[str, Any], place: str = "declaration") -> PipelineSpec:
     """Validates a declaration that is already a mapping.
 
@@ -96,11 +92,11 @@ def parse(document: dict[str, Any], place: str = "declaration") -> PipelineSpec:
         DeclarationError: With every wrong place, one a line.
     """
     try:
-        text = json.dumps(with_text_defaults(document), default=str)
-    except (TypeError, ValueError) as error:
+        text = json.dumps(with_text_defaults(document), default=str, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
         raise DeclarationError(
             place,
-            expected="keys that are text, and no value that holds itself",
+            expected="keys that are text, finite numbers, and no value that holds itself",
             received=str(error),
             action="Correct the YAML.",
         ) from None
@@ -143,12 +139,12 @@ def _override(document: dict[str, Any], override: str) -> None:
             action="Name a key that the declaration has or may have.",
         )
     try:
-        place[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        place[last] = read_yaml(value)
+    except YamlError as error:
         raise DeclarationError(
             f"--set {override}",
             expected="a value in YAML",
-            received=" ".join(str(error).split()),
+            received=str(error),
             action="Write the value as it would stand in the YAML file.",
         ) from None
 

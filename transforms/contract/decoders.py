@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from transforms.contract.spec import Spec
+from transforms.contract.spec import Spec, Width
 
 
 class UpsamplingDecoder(Spec):
@@ -25,5 +25,5 @@ class UpsamplingDecoder(Spec):
     """
 
     kind: Literal["upsampling"] = "upsampling"
-    filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] | None = None
+    filters: Annotated[tuple[Width, ...], Field(min_length=1)] | None = None
     skips: bool = True

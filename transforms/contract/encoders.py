@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveFloat, model_validator
 
 from transforms.contract.kinds import is_user_kind
-from transforms.contract.spec import DropoutRate, Spec, refuse_uneven_heads
+from transforms.contract.spec import Count, DropoutRate, Spec, Width, refuse_uneven_heads
 
 ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
@@ -23,7 +23,7 @@ class EmbeddingEncoder(Spec):
     """
 
     kind: Literal["embedding"] = "embedding"
-    dimension: PositiveInt | None = None
+    dimension: Width | None = None
 
 
 class OneHotEncoder(Spec):
@@ -36,7 +36,7 @@ class DenseEncoder(Spec):
     """Fully connected layers; without any, the numbers go to the fusion as they are."""
 
     kind: Literal["dense"] = "dense"
-    units: tuple[PositiveInt, ...] = ()
+    units: tuple[Width, ...] = ()
 
 
 class PiecewiseEncoder(Spec):
@@ -52,7 +52,7 @@ class PiecewiseEncoder(Spec):
     """
 
     kind: Literal["piecewise"] = "piecewise"
-    units: PositiveInt = 8
+    units: Width = 8
 
 
 class BagOfWordsEncoder(Spec):
@@ -70,7 +70,7 @@ class BagOfWordsEncoder(Spec):
     """
 
     kind: Literal["bag_of_words"] = "bag_of_words"
-    units: PositiveInt | None = 64
+    units: Width | None = 64
     dropout: DropoutRate = 0.5
 
 
@@ -85,8 +85,8 @@ class LstmEncoder(Spec):
     """
 
     kind: Literal["lstm"] = "lstm"
-    dimension: PositiveInt | None = None
-    units: PositiveInt = 64
+    dimension: Width | None = None
+    units: Width = 64
     bidirectional: bool = False
 
 
@@ -98,8 +98,8 @@ class GruEncoder(Spec):
     """
 
     kind: Literal["gru"] = "gru"
-    dimension: PositiveInt | None = None
-    units: PositiveInt = 64
+    dimension: Width | None = None
+    units: Width = 64
     bidirectional: bool = False
 
 
@@ -116,9 +116,9 @@ class Conv1dEncoder(Spec):
     """
 
     kind: Literal["conv1d"] = "conv1d"
-    dimension: PositiveInt | None = None
-    filters: PositiveInt | Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = 64
-    kernel_size: PositiveInt = 3
+    dimension: Width | None = None
+    filters: Width | Annotated[tuple[Width, ...], Field(min_length=1)] = 64
+    kernel_size: Count = 3
 
 
 class TransformerEncoder(Spec):
@@ -137,10 +137,10 @@ class TransformerEncoder(Spec):
     """
 
     kind: Literal["transformer"] = "transformer"
-    dimension: PositiveInt = 64
-    heads: PositiveInt = 4
-    layers: PositiveInt = 2
-    feed_forward: PositiveInt = 128
+    dimension: Width = 64
+    heads: Width = 4
+    layers: Width = 2
+    feed_forward: Width = 128
     dropout: DropoutRate = 0.1
 
     @model_validator(mode="after")
@@ -168,9 +168,9 @@ class SignalEncoder(Spec):
     """
 
     kind: Literal["signal"] = "signal"
-    kernels: PositiveInt = 256
-    filters: tuple[PositiveInt, ...] = (32, 64, 64)
-    units: PositiveInt = 64
+    kernels: Width = 256
+    filters: tuple[Width, ...] = (32, 64, 64)
+    units: Width = 64
     dropout: DropoutRate = 0.5
 
 
@@ -184,8 +184,8 @@ class CnnEncoder(Spec):
     """
 
     kind: Literal["cnn"] = "cnn"
-    filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (16, 32, 64)
-    units: PositiveInt = 64
+    filters: Annotated[tuple[Width, ...], Field(min_length=1)] = (16, 32, 64)
+    units: Width = 64
     dropout: DropoutRate = 0.2
 
 
@@ -202,7 +202,7 @@ class BackboneEncoder(Spec):
     """
 
     weights: Annotated[str, Field(pattern=r"\.weights\.h5$")] | None = None
-    units: PositiveInt = 64
+    units: Width = 64
 
 
 class ResnetEncoder(BackboneEncoder):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, PositiveFloat, model_validator
 
-from transforms.contract.spec import Spec
+from transforms.contract.spec import Bytes, Count, Named, Spec, Width
 
 Policy = Literal["reject", "default", "missing_indicator"]
 MAX_PIXELS = 50_000_000  # an 8-bit RGB picture of this size takes 150 MB decoded
@@ -68,7 +68,7 @@ class FeatureSpec(Spec):
     """
 
     kind: str
-    column: str | None = None
+    column: Named | None = None
     missing: Policy = "default"
     invalid: Policy = "reject"
 
@@ -106,11 +106,11 @@ class Categorical(FeatureSpec):
 
     kind: Literal["categorical"]
     encoding: Literal["vocabulary", "hash", "identity"] = "vocabulary"
-    vocabulary_size: PositiveInt = 10_000
-    minimum_count: PositiveInt = 1
-    oov_buckets: PositiveInt = 1
-    buckets: PositiveInt | None = None
-    length: PositiveInt | None = None
+    vocabulary_size: Count = 10_000
+    minimum_count: Count = 1
+    oov_buckets: Count = 1
+    buckets: Count | None = None
+    length: Count | None = None
     default: str | None = None
 
     @model_validator(mode="after")
@@ -174,10 +174,10 @@ class Numeric(FeatureSpec):
     """
 
     kind: Literal["numeric"]
-    length: PositiveInt | None = None
+    length: Count | None = None
     scale: Literal["z_score", "min_max", "log", "quantile", "bucketize", "none"] = "z_score"
-    buckets: Annotated[int, Field(ge=2)] = 10
-    quantiles: Annotated[int, Field(ge=2)] = 100
+    buckets: Annotated[int, Field(ge=2, le=65_536)] = 10
+    quantiles: Annotated[int, Field(ge=2, le=65_536)] = 100
     clip: PositiveFloat | None = None
     default: FiniteFloat | None = None
 
@@ -218,13 +218,13 @@ class Text(FeatureSpec):
     """
 
     kind: Literal["text"]
-    vocabulary_size: PositiveInt = 20_000
-    minimum_count: PositiveInt = 1
-    length: PositiveInt = 64
+    vocabulary_size: Count = 20_000
+    minimum_count: Count = 1
+    length: Count = 64
     lower: bool = True
     strip_punctuation: bool = True
     level: Literal["words", "characters"] = "words"
-    ngrams: PositiveInt = 1
+    ngrams: Count = 1
     weights: Literal["tf_idf"] | None = None
 
     def raw(self, column: str) -> RawColumn:
@@ -251,12 +251,12 @@ class Image(FeatureSpec):
     """
 
     kind: Literal["image"]
-    height: PositiveInt
-    width: PositiveInt
+    height: Width
+    width: Width
     channels: Literal[1, 3, 4] = 3
     background: tuple[Intensity, Intensity, Intensity] | None = None
     storage: Literal["raw", "jpeg", "png"] = "raw"
-    max_pixels: PositiveInt = MAX_PIXELS
+    max_pixels: Bytes = MAX_PIXELS
 
     @model_validator(mode="after")
     def _jpeg_has_no_alpha(self) -> Self:
@@ -298,9 +298,9 @@ class Sequence(FeatureSpec):
     """
 
     kind: Literal["sequence"]
-    length: PositiveInt
-    channels: PositiveInt | None = None
-    columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    length: Count
+    channels: Width | None = None
+    columns: Annotated[tuple[Named, ...], Field(min_length=1)] | None = None
     variable: bool = False
     scale: Literal["z_score", "min_max", "none"] = "z_score"
 
@@ -350,7 +350,7 @@ class Noise(Spec):
     """
 
     kind: Literal["noise"]
-    dimension: PositiveInt
+    dimension: Width
     distribution: Literal["normal", "uniform"] = "normal"
 
     @property

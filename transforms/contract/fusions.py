@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, PositiveInt, Tag, model_validator
+from pydantic import Discriminator, Tag, model_validator
 
-from transforms.contract.spec import DropoutRate, Spec, refuse_uneven_heads
+from transforms.contract.spec import DropoutRate, Spec, Width, refuse_uneven_heads
 
 
 class FusionSpec(Spec):
@@ -23,7 +23,7 @@ class FusionSpec(Spec):
             "ModDrop: Adaptive Multi-modal Gesture Recognition", 2016.
     """
 
-    hidden: tuple[PositiveInt, ...] = (256, 256, 256)
+    hidden: tuple[Width, ...] = (256, 256, 256)
     dropout: DropoutRate = 0.15
     wide: bool = True
     modality_dropout: DropoutRate = 0.0
@@ -39,7 +39,7 @@ class AddFusion(FusionSpec):
     """The sum of the branches, each projected to `width`."""
 
     kind: Literal["add"] = "add"
-    width: PositiveInt = 64
+    width: Width = 64
 
 
 class GatedFusion(FusionSpec):
@@ -49,7 +49,7 @@ class GatedFusion(FusionSpec):
     """
 
     kind: Literal["gated"] = "gated"
-    width: PositiveInt = 64
+    width: Width = 64
 
 
 class AttentionFusion(FusionSpec):
@@ -61,8 +61,8 @@ class AttentionFusion(FusionSpec):
     """
 
     kind: Literal["attention"] = "attention"
-    width: PositiveInt = 64
-    heads: PositiveInt = 4
+    width: Width = 64
+    heads: Width = 4
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:

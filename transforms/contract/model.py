@@ -8,9 +8,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    NonNegativeInt,
     PositiveFloat,
-    PositiveInt,
     Tag,
     model_validator,
 )
@@ -19,7 +17,7 @@ from transforms.contract.augment import Augment
 from transforms.contract.decoders import UpsamplingDecoder
 from transforms.contract.encoders import CustomEncoder, Encoder, ImportPath
 from transforms.contract.fusions import ConcatenateFusion, Fusion
-from transforms.contract.spec import DropoutRate, Spec
+from transforms.contract.spec import Bytes, Count, DropoutRate, Named, Spec, Width
 
 
 class ModelSpec(Spec):
@@ -80,7 +78,7 @@ class CosineSchedule(Spec):
     """
 
     kind: Literal["cosine"] = "cosine"
-    warmup_steps: NonNegativeInt = 0
+    warmup_steps: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
 
 
 Schedule = Annotated[ConstantSchedule | CosineSchedule, Field(discriminator="kind")]
@@ -99,8 +97,8 @@ class DiscriminatorSpec(Spec):
         dropout: After each convolution; it keeps a small table from being learnt by heart.
     """
 
-    filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (32, 64)
-    units: PositiveInt = 128
+    filters: Annotated[tuple[Width, ...], Field(min_length=1)] = (32, 64)
+    units: Width = 128
     learning_rate: PositiveFloat = 2e-4
     dropout: DropoutRate = 0.3
 
@@ -116,7 +114,7 @@ class PartitionChoice(Spec):
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    last: PositiveInt | None = None
+    last: Count | None = None
     from_: Annotated[str | int | float | None, Field(alias="from")] = None
     to: str | int | float | None = None
 
@@ -206,24 +204,24 @@ class TrainingSpec(Spec):
     objective: Literal["supervised", "adversarial"] = "supervised"
     loss_balance: Literal["fixed", "uncertainty"] = "fixed"
     discriminator: DiscriminatorSpec = DiscriminatorSpec()
-    epochs: PositiveInt | Auto = "auto"
-    steps: PositiveInt | None = None
-    batch_size: PositiveInt | Auto = "auto"
+    epochs: Count | Auto = "auto"
+    steps: Count | None = None
+    batch_size: Count | Auto = "auto"
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
     learning_rate: PositiveFloat = 1.5e-3
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     gradient_clipping: PositiveFloat | None = 1.0
     schedule: Schedule = ConstantSchedule()
     ema: Annotated[float, Field(ge=0, lt=1)] | Auto = "auto"
-    early_stopping_patience: PositiveInt | Auto | None = "auto"
+    early_stopping_patience: Count | Auto | None = "auto"
     refit: Literal["all", "auto"] | None = "auto"
     members: Annotated[int, Field(ge=1, le=32)] | Auto = "auto"
     mixed_precision: Literal["float16", "bfloat16"] | None = None
-    shuffle_bytes: PositiveInt = 256 * 1024 * 1024
+    shuffle_bytes: Bytes = 256 * 1024 * 1024
     checkpoint_seconds: PositiveFloat | None = 60.0
     warm_start: Literal["champion"] | None = None
     dispatch: Literal["local", "deployment"] = "local"
-    seed: NonNegativeInt = 17
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 17
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -254,6 +252,13 @@ class GateSpec(Spec):
     tolerance: Annotated[float, Field(ge=0)] = 0.02
     compare: bool = True
 
+    @model_validator(mode="after")
+    def _something_passes(self) -> Self:
+        least, most = self.at_least, self.at_most
+        if least is not None and most is not None and least > most:
+            raise ValueError(f"at_least up to at_most, received {least:g} and {most:g}")
+        return self
+
 
 def _one_or_many(value: Any) -> str:
     return "many" if isinstance(value, (list, tuple)) else "one"
@@ -274,5 +279,6 @@ class RegistrySpec(Spec):
         name: The registered model's name; by default the pipeline's.
     """
 
-    uri: str | None = None
-    name: str | None = None
+    uri: Named | None = None
+    # No slash and no colon, which stand between a name and a version where models are named.
+    name: Annotated[str, Field(pattern=r"^\w[\w. -]*$", max_length=200)] | None = None

@@ -9,9 +9,10 @@ from pydantic import Field, model_validator
 
 from transforms.contract.checks import CHECKS
 from transforms.contract.decoders import UpsamplingDecoder
-from transforms.contract.encoders import Encoder, SharedEncoder, encoders_of
+from transforms.contract.encoders import CustomEncoder, Encoder, SharedEncoder, encoders_of
 from transforms.contract.features import FeatureSpec, Image, RawColumn
 from transforms.contract.fingerprint import fingerprint
+from transforms.contract.imports import check_function
 from transforms.contract.inputs import named_inputs
 from transforms.contract.kinds import Feature, is_user_kind, user_code
 from transforms.contract.metrics import metric_of
@@ -165,6 +166,24 @@ class PipelineSpec(Spec):
             gate if gate.metric else gate.model_copy(update={"metric": default})
             for gate in declared
         )
+
+    def check_user_functions(self) -> None:
+        """Refuses functions of the user's that are not there, before any row is read for them.
+
+        Raises:
+            DeclarationError: A module or a function is not there.
+        """
+        for name, feature in self.features.items():
+            if is_user_kind(feature.kind):
+                place = f"features.{name}.kind"
+                for function in ("requests", "encode", "stored"):
+                    check_function(f"{feature.kind}.transform:{function}", place)
+                check_function(f"{feature.kind}.encoder:encode", place)
+        for name, encoder in self.model.encoders.items():
+            if isinstance(encoder, CustomEncoder):
+                check_function(encoder.builder, f"model.encoders.{name}.builder")
+        if self.model.builder is not None:
+            check_function(self.model.builder, "model.builder")
 
     def has_user_code(self) -> bool:
         """Whether the declaration names a function or a kind of the user's own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from typing import Annotated
 from zoneinfo import available_timezones
@@ -20,6 +21,7 @@ _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("month", 1, 12, _MONTHS),
     ("day of the week", 0, 7, _WEEKDAYS),
 )
+_LEAP_YEAR = 2024
 _PART = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?")
 
 
@@ -37,7 +39,35 @@ def _cron(text: str) -> str:
                 f"{low}-{high}, or a list of these, each with a step such as */2 if you like, "
                 f"received {field!r}"
             )
+    _refuse_never(fields)
     return text
+
+
+def _refuse_never(fields: list[str]) -> None:
+    """Refuses days that none of the months has. With a weekday too, either of the two is enough."""
+    _, _, day, month, weekday = fields
+    if weekday != "*":
+        return
+    days, months = (_values(text, index) for text, index in ((day, 2), (month, 3)))
+    if min(days) > max(calendar.monthrange(_LEAP_YEAR, m)[1] for m in months):
+        raise ValueError(f"a day that a month has, received day {day} of month {month}")
+
+
+def _values(field: str, index: int) -> set[int]:
+    """Returns what a field that is right stands for."""
+    _, low, high, words = _FIELDS[index]
+    names = {word: low + place for place, word in enumerate(words)}
+    values: set[int] = set()
+    for part in field.split(","):
+        match = _PART.fullmatch(part)
+        if match is None:
+            raise ValueError(f"a part of a cron string, received {part!r}")
+        ends = [match["first"] or str(low), match["last"] or match["first"] or str(high)]
+        first, last = (names[e] if (e := end.lower()) in names else int(e) for end in ends)
+        if match["first"] and match["step"] and not match["last"]:
+            last = high  # "5/10" goes on from 5
+        values.update(range(first, last + 1, int(match["step"] or 1)))
+    return values
 
 
 def _is_part(part: str, low: int, high: int, names: dict[str, int]) -> bool:

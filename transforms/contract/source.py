@@ -10,14 +10,12 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    NonNegativeInt,
-    PositiveInt,
     Tag,
     model_validator,
 )
 
 from transforms.contract.drift import DriftSpec
-from transforms.contract.spec import Spec
+from transforms.contract.spec import Bytes, Count, Named, Spec
 
 Format = Literal["parquet", "csv", "jsonl", "arrow"]
 SplitName = Literal["train", "validation", "test"]
@@ -45,13 +43,13 @@ class WindowsSpec(Spec):
         keep: Other columns.
     """
 
-    time: str
-    entity: str | None = None
-    length: PositiveInt
-    stride: PositiveInt = 1
-    horizon: PositiveInt = 1
-    values: Annotated[tuple[str, ...], Field(min_length=1)]
-    keep: tuple[str, ...] = ()
+    time: Named
+    entity: Named | None = None
+    length: Count
+    stride: Count = 1
+    horizon: Count = 1
+    values: Annotated[tuple[Named, ...], Field(min_length=1)]
+    keep: tuple[Named, ...] = ()
 
     def columns(self) -> tuple[str, ...]:
         """Returns the columns of the long table that are read, each once."""
@@ -131,7 +129,7 @@ def _way_of(value: Any) -> str:
 
 
 PartitionBy = Annotated[
-    Annotated[str, Tag("hive")] | Annotated[PathPartitions, Tag("in_path")],
+    Annotated[Named, Tag("hive")] | Annotated[PathPartitions, Tag("in_path")],
     Discriminator(_way_of),
 ]
 
@@ -150,9 +148,9 @@ class SourceSpec(Spec):
             that is made for their keys.
     """
 
-    path: str
+    path: Named
     format: Format = "parquet"
-    key: str
+    key: Named
     partition_by: PartitionBy | None = None
     windows: WindowsSpec | None = None
 
@@ -160,6 +158,9 @@ class SourceSpec(Spec):
     def partition_column(self) -> str | None:
         """The column that the partitions' folders stand for: the hive key."""
         return self.partition_by if isinstance(self.partition_by, str) else None
+
+
+Percentage = Annotated[int, Field(ge=0, le=100)]
 
 
 class HashSplit(Spec):
@@ -174,10 +175,10 @@ class HashSplit(Spec):
     """
 
     by: Literal["hash"] = "hash"
-    column: str | None = None
-    train: NonNegativeInt = 80
-    validation: NonNegativeInt = 10
-    test: NonNegativeInt = 10
+    column: Named | None = None
+    train: Percentage = 80
+    validation: Percentage = 10
+    test: Percentage = 10
 
     @model_validator(mode="after")
     def _percentages_add_up(self) -> Self:
@@ -225,7 +226,7 @@ class ColumnSplit(Spec):
     """
 
     by: Literal["column"]
-    column: str
+    column: Named
     train: tuple[str, ...] = ("train",)
     validation: ColumnRows = ("validation",)
     test: ColumnRows = ("test",)
@@ -265,7 +266,7 @@ class TimeSplit(Spec):
     """
 
     by: Literal["time"]
-    column: str
+    column: Named
     validation_from: str | int | float
     test_from: str | int | float
 
@@ -305,8 +306,8 @@ class TransformSpec(Spec):
     refit: Literal["always", "never", "when_drifted"] = "always"
     drift: DriftSpec = DriftSpec()
     vocabulary: Literal["refit", "stable"] = "refit"
-    shard_bytes: PositiveInt = 128 * 1024 * 1024
-    min_shards: PositiveInt = 8
+    shard_bytes: Bytes = 128 * 1024 * 1024
+    min_shards: Count = 8
     max_reject_fraction: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
@@ -319,5 +320,5 @@ class BeamSpec(Spec):
         options: Beam's pipeline options, by their names (`flink_master`, `project`, ...).
     """
 
-    runner: str = "DirectRunner"
+    runner: Named = "DirectRunner"
     options: dict[str, Any] = {}

@@ -7,6 +7,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 DropoutRate = Annotated[float, Field(ge=0, lt=1)]
+# Upper bounds are far above what makes sense, and below what no machine can count, make or keep.
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Width = Annotated[int, Field(ge=1, le=65_536)]  # of a layer, a list, a picture's side
+Bytes = Annotated[int, Field(ge=1, le=2**50)]
+Named = Annotated[str, Field(min_length=1, max_length=1_000)]  # a column, a path
 
 
 class Spec(BaseModel):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, model_validator
 
 from transforms.contract.features import MAX_PIXELS, Layout, RawColumn
-from transforms.contract.spec import Spec
+from transforms.contract.spec import Bytes, Count, Named, Spec, Width
 
 TargetPolicy = Literal["reject", "mask"]
 # What a number goes through before it is learnt.
@@ -37,7 +37,7 @@ class TargetSpec(Spec):
         loss_weight: This target's share in the total loss.
     """
 
-    column: str | None = None
+    column: Named | None = None
     missing: TargetPolicy = "reject"
     invalid: TargetPolicy = "reject"
     loss_weight: NonNegativeFloat = 1.0
@@ -88,7 +88,7 @@ class Multiclass(TargetSpec):
     """
 
     kind: Literal["multiclass"]
-    vocabulary_size: PositiveInt = 1_000
+    vocabulary_size: Count = 1_000
     class_weights: ClassWeights | None = None
     label_smoothing: LabelSmoothing = 0.0
     spread: bool = False
@@ -125,7 +125,7 @@ class NumericTarget(TargetSpec):
     """
 
     kind: Literal["numeric"]
-    length: PositiveInt | None = None
+    length: Count | None = None
     scale: NumberScale | None = None
     loss: Literal["mse", "mae", "huber"] = "mse"
     spread: bool = False
@@ -154,8 +154,8 @@ class Multilabel(TargetSpec):
     """
 
     kind: Literal["multilabel"]
-    vocabulary_size: PositiveInt = 1_000
-    length: PositiveInt = 32
+    vocabulary_size: Count = 1_000
+    length: Count = 32
     loss: Literal["binary_crossentropy", "focal"] = "binary_crossentropy"
     label_smoothing: LabelSmoothing = 0.0
     metrics: tuple[BinaryMetric, ...] = Field(
@@ -184,8 +184,8 @@ class SequenceTarget(TargetSpec):
     """
 
     kind: Literal["sequence"]
-    length: PositiveInt
-    channels: PositiveInt = 1
+    length: Count
+    channels: Width = 1
     scale: NumberScale | None = None
     loss: Literal["mse", "mae", "huber"] = "mse"
     metrics: tuple[NumberMetric, ...] = Field(default=("mae", "rmse", "r2"), min_length=1)
@@ -215,11 +215,11 @@ class ImageTarget(TargetSpec):
     """
 
     kind: Literal["image"]
-    height: PositiveInt
-    width: PositiveInt
+    height: Width
+    width: Width
     source_channel: Literal["color", "alpha"] = "color"
     storage: Literal["raw", "png"] = "raw"
-    max_pixels: PositiveInt = MAX_PIXELS
+    max_pixels: Bytes = MAX_PIXELS
 
     @property
     def is_mask(self) -> bool:

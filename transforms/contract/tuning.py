@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import JsonValue, PositiveFloat, PositiveInt
+from pydantic import JsonValue, PositiveFloat
 
 from transforms.contract.jobs import TrainJob
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.spec import Spec
+from transforms.contract.spec import Count, Spec
 from transforms.contract.workspace import write_atomic
 
 # Raised whenever trials would be drawn from other ranges than before.
@@ -136,7 +136,7 @@ class TuneJob(Spec):
 
     training: TrainJob
     keys: tuple[SearchedKey, ...]
-    trials: PositiveInt
+    trials: Count
     seconds: PositiveFloat
     folder: str
 

@@ -51,7 +51,7 @@ def test_every_wrong_place_is_named_at_once(declaration: Path) -> None:
         ("", "NoneType"),
         ("name: a\nname: b", "the key 'name' stands twice"),
         ("2026-01-01: a", "expected keys that are text"),
-        ("a: &a {b: *a}", "no value that holds itself"),
+        ("a: &a {b: *a}", "a value that holds itself"),
     ],
 )
 def test_file_that_is_no_declaration_is_refused(tmp_path: Path, text: str, expected: str) -> None:

@@ -15,7 +15,7 @@ def test_png_storage_is_asked_of_pictures_with_alpha(declaration: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("features.x={kind: numeric, default: .nan}", "features.x.default: expected a finite"),
+        ("features.x={kind: numeric, default: .nan}", "a number that is not finite"),
         (
             "features.country={kind: categorical, encoding: hash}",
             "features.country: expected buckets, as encoding hash needs them, received none",

@@ -19,7 +19,7 @@ def test_every_metric_that_can_be_declared_has_a_direction() -> None:
     declared = {*get_args(BinaryMetric), *get_args(ClassMetric), *get_args(NumberMetric)}
     for kind in (BinaryMask, ClassMask, ContinuousImage):
         declared |= set(kind.model_fields["metrics"].default)
-    assert set(METRICS) == declared | {"loss"}
+    assert set(METRICS) == declared | {"loss", "within_spread"}
 
 
 @pytest.mark.parametrize(

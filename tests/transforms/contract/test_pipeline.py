@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.transforms.contract.minimal import MINIMAL, error_of
 from transforms.contract.declaration import load, parse
 from transforms.contract.encoders import LstmEncoder
+from transforms.contract.errors import DeclarationError
 from transforms.contract.features import Image
 from transforms.contract.model import GateSpec
 from transforms.contract.pipeline import PipelineSpec, is_better
@@ -90,3 +94,32 @@ def test_when_a_training_begins_shapes_the_model_and_not_the_shards() -> None:
     early = spec(**by_day, training={"start": "streaming"})
     assert early.data_fingerprint() == spec(**by_day).data_fingerprint()
     assert early.training_fingerprint() != spec(**by_day).training_fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("source={path: data, key: day, partition_by: day}", "source.key: expected a column that"),
+        ("source={path: '', key: id}", "source.path"),
+        ("source.key=''", "source.key"),
+        ("features.country.column=''", "features.country.column"),
+        ("training.epochs=1000000001", "training.epochs"),
+        ("training.seed=4294967296", "training.seed"),
+        ("model.fusion.hidden=[1000000]", "model.fusion.hidden"),
+        ("features.photo.width=1000000", "features.photo.width"),
+        ("targets.sold.loss_weight=.inf", "not finite"),
+        ("gate.at_least=.nan", "not finite"),
+        ("gate={at_least: 0.9, at_most: 0.1}", "at_least up to at_most"),
+        ("registry.name=../../other", "registry.name"),
+        ("registry.name='a:b'", "registry.name"),
+        ("split.train=1000000000000000000000", "more than 63 bits"),
+    ],
+)
+def test_what_no_run_could_do_is_refused(declaration: Path, change: str, said: str) -> None:
+    assert said in error_of(declaration, change)
+
+
+def test_numbers_that_are_not_finite_are_refused_in_a_mapping_too() -> None:
+    document = yaml.safe_load(MINIMAL) | {"gate": {"at_least": math.nan}}
+    with pytest.raises(DeclarationError, match="finite numbers"):
+        parse(document)

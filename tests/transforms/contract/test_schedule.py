@@ -26,6 +26,9 @@ def _flats(**changes):
         "59 23 31 12 7",
         "0  3 * * sun,sat",
         "0/5 * * * *",
+        "0 3 29 2 *",
+        "0 3 31 feb mon",
+        "0 3 25/3 2,12 *",
     ],
 )
 def test_a_crontab_line_is_a_schedule(cron):
@@ -38,6 +41,8 @@ def test_a_crontab_line_is_a_schedule(cron):
     [
         ("0 3 * *", "five fields: minute, hour, day of the month, month, day of the week"),
         ("@daily", "five fields"),
+        ("0 3 31 2 *", "a day that a month has"),
+        ("0 3 31 feb,4-6/2 *", "a day that a month has"),
         ("", "five fields"),
         ("60 3 * * *", "the minute to be"),
         ("0 24 * * *", "the hour to be"),
