@@ -16,7 +16,8 @@ from transforms.contract.pipeline import PipelineSpec
 
 _TEMPLATES = sorted(Path(flows.templates.__file__).parent.glob("*/pipeline.yaml"))
 _DOCUMENTS = [yaml.safe_load(path.read_text()) for path in _TEMPLATES]
-_WORDS = sorted(PipelineSpec.model_json_schema()["$defs"]) + [
+_WORDS = [
+    *sorted(PipelineSpec.model_json_schema()["$defs"]),
     *("auto", "kind", "by", "column", "columns", "my.kind", "own:f", "shared", "with", "from"),
     *("../x", "gs://b", "a b", "", "\n", "é", "__", "x__missing", "error", "null", "{", "train"),
     *("categorical", "numeric", "text", "image", "sequence", "noise", "datetime", "multiclass"),
