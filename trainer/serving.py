@@ -18,6 +18,7 @@ from transforms.contract.errors import BraidError
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
+from transforms.contract.numbers import number_in
 from transforms.contract.pipeline import PipelineSpec
 
 _MOST_ROWS = 256  # at a time
@@ -163,7 +164,7 @@ def _as_input(raw: RawColumn, values: Any, rows: int) -> np.ndarray:
     if values is None:
         return filled
     if not raw.shape:
-        filled[:] = values if is_number else [_as_bytes(value) for value in values]
+        filled[:] = _as_numbers(raw, values) if is_number else list(map(_as_bytes, values))
         return filled
     for row, value in enumerate(values):
         if value is not None and len(value):
@@ -175,7 +176,7 @@ def _as_input(raw: RawColumn, values: Any, rows: int) -> np.ndarray:
 def _entries(raw: RawColumn, value: Any) -> np.ndarray:
     """Returns a row's list. A padded one is cut as in the shards, where no missing text counts."""
     is_number = raw.dtype == "float32"
-    entries = np.asarray(value, np.float32 if is_number else object)
+    entries = _as_numbers(raw, value) if is_number else np.asarray(value, object)
     if entries.ndim == 1 and raw.shape[1:] == (1,):  # a series of one channel
         entries = entries[:, None]
     shape = ("any" if raw.padded else raw.shape[0], *raw.shape[1:])
@@ -191,6 +192,32 @@ def _entries(raw: RawColumn, value: Any) -> np.ndarray:
         if raw.padded:
             entries = entries[entries != b""]
     return entries[: raw.shape[0]]
+
+
+def _as_numbers(raw: RawColumn, values: Any) -> np.ndarray:
+    """Returns numbers as float32; a text spells one here as it does in a table."""
+    array = np.asarray(values)
+    if array.dtype.kind in "OSU":
+        numbers = [_as_number(raw, value) for value in array.ravel()]
+        array = np.asarray(numbers, np.float64).reshape(array.shape)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and so missing
+        return array.astype(np.float32)
+
+
+def _as_number(raw: RawColumn, value: Any) -> Any:
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    if not isinstance(value, str):
+        return value
+    try:
+        return number_in(value)
+    except ValueError:
+        raise BraidError(
+            f"column {raw.name}",
+            expected="numbers, or texts that spell them",
+            received=repr(value),
+            action="Correct the value, or give None for a missing one.",
+        ) from None
 
 
 def _as_bytes(value: Any) -> bytes:

@@ -318,7 +318,7 @@ def test_time_that_is_not_a_number_does_not_train() -> None:
     split = TimeSplit(by="time", column="t", validation_from=2, test_from=3)
     for column in (pa.array([1.0, math.nan]), pa.array(["1", "nan"])):
         _, problems = assign_splits(split, np.zeros(2), {"t": column})
-        assert problems == {1: ("t", "not_a_number")}
+        assert problems == {1: ("t", "missing")}
 
 
 def test_time_without_a_zone_is_utc_where_the_column_has_zones() -> None:
