@@ -17,7 +17,8 @@ from trainer.shards import ShardFile, shard_files
 from transforms.contract.errors import BraidError
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import TrainJob
-from transforms.contract.manifest import TransformManifest
+from transforms.contract.kinds import is_user_kind
+from transforms.contract.manifest import UNUSABLE_SUFFIX, TransformManifest
 from transforms.contract.numbers import number_in
 from transforms.contract.pipeline import PipelineSpec
 
@@ -58,6 +59,41 @@ class Scorer:
         Raises:
             BraidError: Columns differ in their number of rows, or a list has the wrong shape.
         """
+        arrays = self._inputs(columns)
+        rows = len(next(iter(arrays.values())))
+        starts = range(0, max(rows, 1), self.manifest.batch_rows(_MOST_ROWS))
+        parts = [self._batch(arrays, start) for start in starts]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def unusable(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Returns which rows have a value that a user's own kind cannot encode, bool [rows].
+
+        Args:
+            columns: As those of `score`, which takes such a value for a missing one.
+
+        Returns:
+            The rows by the name of the feature; nothing where all kinds are Braid's own.
+        """
+        own = [s for s in self.manifest.inputs() if s.role == "feature" and is_user_kind(s.kind)]
+        if not own:
+            return {}
+        inputs = {self.manifest.raw_features[stored.name].name for stored in own}
+        arrays = {name: v for name, v in self._inputs(columns).items() if name in inputs}
+        raws = (*self.manifest.raw_inputs(), *self.manifest.unused)
+        rows = len(next(iter(arrays.values())))
+        blank = {raw.name: _as_input(raw, None, rows) for raw in raws}
+        outputs = self._model.graph.transform_features(
+            {name: tf.constant(arrays.get(name, values)) for name, values in blank.items()}
+        )
+        names = [s.name for s in own if s.name + UNUSABLE_SUFFIX in outputs]
+        return {name: outputs[name + UNUSABLE_SUFFIX].numpy() > 0 for name in names}
+
+    def _inputs(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Returns every input of the model as the graph takes it; one that is not given is missing.
+
+        Raises:
+            BraidError: As of `score`.
+        """
         raws = self.manifest.serving_inputs()
         given = {raw.name: columns[name] for raw in raws for name in _names_in(raw, columns)}
         lengths = {name: len(values) for name, values in given.items()}
@@ -69,10 +105,7 @@ class Scorer:
                 action="Give arrays of one length.",
             )
         rows = next(iter(lengths.values()))
-        arrays = {raw.name: _as_input(raw, given.get(raw.name), rows) for raw in raws}
-        starts = range(0, max(rows, 1), self.manifest.batch_rows(_MOST_ROWS))
-        parts = [self._batch(arrays, start) for start in starts]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {raw.name: _as_input(raw, given.get(raw.name), rows) for raw in raws}
 
     def score_examples(self, records: Any) -> dict[str, np.ndarray]:
         """Returns the predictions for serialized `tf.Example` of raw columns, string [rows]."""

@@ -37,8 +37,8 @@ def check_unique(
 ) -> KeysChecked:
     """Looks for a key that two rows share, and for any key at all.
 
-    Keys that are null or no UTF-8 are rejected later, row by row. The hashes of a partition's keys are kept, so that
-    only new partitions are read; they are 8 bytes a row, here and in memory.
+    Keys that are null or no UTF-8 are rejected later, row by row. The hashes of a partition's keys
+    are kept, so that only new partitions are read; they are 8 bytes a row, here and in memory.
 
     Raises:
         BraidError: Two rows share a key, which is named with its files; or no row has a key.
