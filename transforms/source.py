@@ -203,7 +203,7 @@ def _list(source: SourceSpec) -> list[pafs.FileInfo]:
         if info.type == pafs.FileType.NotFound:
             raise FileNotFoundError
         found = filesystem.get_file_info(pafs.FileSelector(inner, recursive=True))
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last one of a name
         missing = isinstance(error, FileNotFoundError)
         raise BraidError(
             f"source.path {source.path}",

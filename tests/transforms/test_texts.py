@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,13 @@ def test_a_long_table_names_its_text_that_is_no_utf8(tmp_path: Path, column: str
     with pytest.raises(BraidError, match=rf"column '{column}' .*expected texts in UTF-8") as error:
         list(read_features(found, str(tmp_path / "a.parquet"), 10))
     assert "xff" in str(error.value)
+
+
+def test_a_folder_whose_name_is_no_utf8_is_one_sentence(tmp_path: Path) -> None:
+    Path(os.fsdecode(bytes(tmp_path) + b"/day=\xff")).mkdir()
+    found = pipeline(tmp_path, source={"partition_by": "day"}, **BASE)
+    with pytest.raises(BraidError, match=r"source.path .*can't decode byte 0xff"):
+        scan(found.source)
 
 
 @pytest.mark.parametrize("format_", ["parquet", "csv"])
