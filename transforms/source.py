@@ -203,7 +203,9 @@ def _list(source: SourceSpec) -> list[pafs.FileInfo]:
         if info.type == pafs.FileType.NotFound:
             raise FileNotFoundError
         found = filesystem.get_file_info(pafs.FileSelector(inner, recursive=True))
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last one of a name
+        for file in found:
+            _ = file.path  # which fails if it is no UTF-8
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         missing = isinstance(error, FileNotFoundError)
         raise BraidError(
             f"source.path {source.path}",

@@ -178,8 +178,8 @@ def test_a_long_table_names_its_text_that_is_no_utf8(tmp_path: Path, column: str
 
 
 def test_a_folder_whose_name_is_no_utf8_is_one_sentence(tmp_path: Path) -> None:
-    Path(os.fsdecode(bytes(tmp_path) + b"/day=\xff")).mkdir()
-    found = pipeline(tmp_path, source={"partition_by": "day"}, **BASE)
+    write(Path(os.fsdecode(bytes(tmp_path) + b"/day=\xff")), "csv", area=texts([b"1", b"2", b"3"]))
+    found = pipeline(tmp_path, source={"format": "csv"}, **BASE)
     with pytest.raises(BraidError, match=r"source.path .*can't decode byte 0xff"):
         scan(found.source)
 
