@@ -229,7 +229,10 @@ def _entries(raw: RawColumn, value: Any) -> np.ndarray:
 
 def _as_numbers(raw: RawColumn, values: Any) -> np.ndarray:
     """Returns numbers as float32; a text spells one here as it does in a table."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except UnicodeDecodeError:  # of bytes beside texts, which NumPy makes one type of
+        array = np.asarray(values, object)
     if array.dtype.kind in "OSU":
         numbers = [_as_number(raw, value) for value in array.ravel()]
         array = np.asarray(numbers, np.float64).reshape(array.shape)
