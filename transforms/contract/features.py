@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
 
 from transforms.contract.numbers import LARGEST_FLOAT32
 from transforms.contract.spec import Spec
@@ -180,7 +180,16 @@ class Numeric(FeatureSpec):
     buckets: Annotated[int, Field(ge=2)] = 10
     quantiles: Annotated[int, Field(ge=2)] = 100
     clip: PositiveFloat | None = None
-    default: Annotated[float, Field(ge=-LARGEST_FLOAT32, le=LARGEST_FLOAT32)] | None = None
+    default: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _default_is_a_float32(self) -> Self:
+        if self.default is not None and abs(self.default) > LARGEST_FLOAT32:
+            raise ValueError(
+                f"a default between -{LARGEST_FLOAT32:.2g} and {LARGEST_FLOAT32:.2g}, as numbers "
+                f"are float32, received {self.default}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _only_deviations_are_clipped(self) -> Self:
