@@ -14,6 +14,7 @@ from trainer.baselines.fitting import fit_baselines
 from trainer.baselines.scoring import BaselineScores
 from trainer.calibration import kept_factors
 from trainer.champion import NotComparableError, score_champion
+from trainer.dependence import check_dependence
 from trainer.figures import Figures
 from trainer.intervals import few_rows
 from trainer.layout import CHOSEN_FILE, EXPORT_FOLDER, MODEL_FILE
@@ -91,6 +92,7 @@ class _Evaluation:
         sentence = few_rows(self._pipeline, metrics, count_rows(self._files["validation"]))
         self._warnings += [sentence] if sentence else []
         export = load(Path(self._job.run_folder) / EXPORT_FOLDER)
+        check_dependence(self._manifest, export, self._raw)
         return {
             "metrics": metrics,
             "baselines": baselines.results().scored(),

@@ -9,7 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-TOO_LARGE = "image_too_large"  # what a refused picture's error says, and the reason of its reject
+from transforms.bad_pictures import TOO_LARGE
+
 _JPEG_QUALITY = 95
 _OPAQUE = 255
 _NONE, _JPEG, _PNG, _GIF, _BMP, _OTHER = range(6)

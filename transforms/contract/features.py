@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, FiniteFloat, PositiveFloat, model_validator
 
+from transforms.contract.numbers import LARGEST_FLOAT32
 from transforms.contract.spec import Bytes, Count, Named, Spec, Width
 
 Policy = Literal["reject", "default", "missing_indicator"]
@@ -180,6 +181,15 @@ class Numeric(FeatureSpec):
     quantiles: Annotated[int, Field(ge=2, le=65_536)] = 100
     clip: PositiveFloat | None = None
     default: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _default_is_a_float32(self) -> Self:
+        if self.default is not None and abs(self.default) > LARGEST_FLOAT32:
+            raise ValueError(
+                f"a default between -{LARGEST_FLOAT32:.2g} and {LARGEST_FLOAT32:.2g}, as numbers "
+                f"are float32, received {self.default}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _only_deviations_are_clipped(self) -> Self:

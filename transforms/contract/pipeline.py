@@ -34,7 +34,7 @@ from transforms.contract.targets import ImageTarget, Target
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 
 # Raised whenever the same declaration and rows would give other shards than before.
-TRANSFORM_VERSION = 2
+TRANSFORM_VERSION = 3
 
 # Fields of a target that shape the training but not the shards.
 _TRAINING_FIELDS = {

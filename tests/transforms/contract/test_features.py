@@ -17,6 +17,10 @@ def test_png_storage_is_asked_of_pictures_with_alpha(declaration: Path) -> None:
     [
         ("features.x={kind: numeric, default: .nan}", "a number that is not finite"),
         (
+            "features.x={kind: numeric, default: 1.0e+39}",
+            "features.x: expected a default between -3.4e+38 and 3.4e+38",
+        ),
+        (
             "features.country={kind: categorical, encoding: hash}",
             "features.country: expected buckets, as encoding hash needs them, received none",
         ),
