@@ -38,7 +38,7 @@ def cli() -> None:
     """One table of mixed columns in, one registered multi-input, multi-output model out.
 
     Exit codes: 0 done, 1 the run failed, 2 the declaration or the command was wrong, 3 the gate
-    refused the model.
+    refused the model, 130 Ctrl-C, 143 SIGTERM.
     """
 
 
@@ -384,8 +384,9 @@ def _workspace_and_names(
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
-    from flows.failures import readable_failures
+    from flows.failures import end_in_order_on_sigterm, readable_failures
 
+    end_in_order_on_sigterm()
     # Python ends by looking through all that was imported for garbage: two seconds of a run.
     atexit.register(gc.freeze)
     with readable_failures("braid"):

@@ -27,7 +27,14 @@ from flows.progress import Reporter, console
 from flows.record import StepRecord, now, write_record
 from flows.report import PICTURE_FILE, SUMMARY_FILE, write_report
 from flows.restarts import pipeline_lock, refuse_endless_restarts
-from flows.run import CHECKPOINT_FOLDER, OpenedRun, identity_of, open_run, up_to_date_run
+from flows.run import (
+    CHECKPOINT_FOLDER,
+    STOPS,
+    OpenedRun,
+    identity_of,
+    open_run,
+    up_to_date_run,
+)
 from flows.session import Session, search_path, span, title_of
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
@@ -263,10 +270,9 @@ def _record_failure(session: Session, error: BaseException) -> None:
     record.status, record.ended = "failed", now()
     if isinstance(error, BraidError):
         record.error = error.to_dict()
-    elif isinstance(error, KeyboardInterrupt):
-        record.error = {"type": "KeyboardInterrupt", "received": "Ctrl-C"}
     else:
-        record.error = {"type": type(error).__name__, "received": str(error)}
+        name = type(error).__name__
+        record.error = {"type": name, "received": STOPS.get(name) or str(error)}
     try:
         write_record(session.folder, record)
     except OSError as second:

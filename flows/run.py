@@ -28,6 +28,8 @@ EXIT_CODES = {"promoted": 0, "refused": 3}
 # What a run that will not be resumed gives back: checkpoints are its bulk.
 CHECKPOINT_FOLDER = "training"
 _JUDGING_STEPS = ("register", "gate")
+# What stops a run from outside, by the name of what it raises here or in Prefect.
+STOPS = {"KeyboardInterrupt": "Ctrl-C", "Terminated": "SIGTERM", "TerminationSignal": "SIGTERM"}
 
 
 @dataclass(frozen=True)
@@ -165,8 +167,8 @@ def run_to_resume(
 
 
 def _how_it_failed(record: RunRecord) -> str:
-    interrupted = (record.error or {}).get("type") == "KeyboardInterrupt"
-    return "was stopped by Ctrl-C" if interrupted else "failed"
+    stop = STOPS.get((record.error or {}).get("type", ""))
+    return f"was stopped by {stop}" if stop else "failed"
 
 
 def _is_same(record: RunRecord, identity: Identity) -> bool:

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -63,16 +60,3 @@ def test_no_name_of_a_pipeline_makes_its_lock_another_pipelines(tmp_path):
         exclusive_lock(workspace.lock("run", "flats"), holder="flats"),
     ):
         assert len(list((tmp_path / "locks").rglob("*.lock"))) == 3
-
-
-def test_the_server_of_a_killed_flow_is_ended_and_no_other_process(tmp_path):
-    remembered = tmp_path / "server.json"
-    orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    started = engine._start_time(orphan.pid)
-    remembered.write_text(json.dumps({"pid": orphan.pid, "started": "1"}))
-    engine._end_orphan(remembered)
-    assert orphan.poll() is None, "its number was another's"
-    remembered.write_text(json.dumps({"pid": orphan.pid, "started": started}))
-    engine._end_orphan(remembered)
-    assert orphan.wait(10) != 0
-    assert not remembered.exists()
