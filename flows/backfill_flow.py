@@ -30,6 +30,7 @@ from flows.pipeline import (
 )
 from flows.progress import Reporter, console
 from flows.record import now, read_record
+from flows.registration import reach_registry
 from flows.restarts import pipeline_lock, refuse_endless_restarts
 from flows.session import search_path, span
 from transforms.contract import declaration as declarations
@@ -108,6 +109,8 @@ def backfill_partitions(
     refuse_endless_restarts()
     pipeline = declarations.load(Path(declaration), overrides)
     folders = Workspace(Path(workspace).absolute())
+    if train != "none":
+        reach_registry(pipeline, folders)
     reporter = Reporter(console())
     with pipeline_lock(folders, pipeline.name, reporter) as lock:
         order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from transforms.contract.errors import BraidError
+from transforms.contract.servers import problem_of
 from transforms.contract.workspace import Workspace, exclusive_lock, waiting_lock
 
 _READY = ".ready"
@@ -57,13 +59,32 @@ def temporary_server(workspace: Workspace, pipeline: str) -> Iterator[None]:
     The server ends with this process, however that ends.
 
     Raises:
-        BraidError: Another run of the pipeline is going on.
+        BraidError: Another run of the pipeline is going on, or the user's server does not answer.
     """
     if os.environ.get("PREFECT_API_URL"):
+        ask_server()
         yield
         return
     with exclusive_lock(workspace.lock("server", pipeline), holder=f"pipeline '{pipeline}'"):
         yield from _serve()
+
+
+def ask_server() -> None:
+    """Asks the user's Prefect server whether it is there, before Prefect waits for it.
+
+    Raises:
+        BraidError: It does not answer.
+    """
+    address = os.environ["PREFECT_API_URL"]
+    problem = problem_of(address, "/health")
+    if problem is not None:
+        raise BraidError(
+            f"PREFECT_API_URL, {address}",
+            expected="a Prefect server that answers",
+            received=problem,
+            action="Start the server, or correct the address, which ends in /api. Without "
+            "PREFECT_API_URL a run has a server of its own.",
+        )
 
 
 def _serve() -> Iterator[None]:

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from flows.backfill import partitions_between
 from flows.backfill_record import BackfillRecord, Training, read_backfill
-from flows.engine import configure, temporary_server
+from flows.engine import ask_server, configure, temporary_server
 from flows.record import RunRecord, read_record
+from flows.registration import reach_registry
 from flows.run import up_to_date_run
 from flows.steps import scan_source
 from transforms.contract.errors import BraidError, DeclarationError
@@ -54,6 +55,7 @@ def launch(
                 highlight=False,
             )
             return finished
+    reach_registry(pipeline, workspace)
     configure()
     workspace.root.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -87,6 +89,7 @@ def launch_backfill(
     """
     if train != "none":
         _check_dispatch(pipeline)
+        reach_registry(pipeline, workspace)
     partitions_between(pipeline, first, last)
     configure()
     workspace.root.mkdir(parents=True, exist_ok=True)
@@ -125,6 +128,7 @@ def launch_deployment(
         BraidError: There is no server, or it does not answer.
     """
     require_server("braid deploy")
+    ask_server()
     configure()
     from flows.deployments import deploy
 
@@ -159,15 +163,29 @@ def _carry_out(
     overrides: tuple[str, ...],
     **parameters: Any,
 ) -> Path:
-    """Calls a flow of the declaration and returns the folder that it names."""
-    return Path(
-        flow(
+    """Calls a flow of the declaration and returns the folder that it names.
+
+    Raises:
+        BraidError: The flow's own, or Prefect's server was lost or refuses the flow.
+    """
+    try:
+        folder = flow(
             declaration=str(declaration.absolute()),
             workspace=str(workspace.root),
             overrides=overrides,
             **parameters,
         )
-    )
+    except Exception as error:
+        # By its name: Prefect passes on what its client raises.
+        if not type(error).__module__.startswith(("httpx", "httpcore", "prefect.exceptions")):
+            raise
+        raise BraidError(
+            f"Prefect's server, {os.environ.get('PREFECT_API_URL', 'that of this run')}",
+            expected="an answer",
+            received=(str(error).splitlines() or [type(error).__name__])[0],
+            action="Look after the server. The same command resumes.",
+        ) from error
+    return Path(folder)
 
 
 def _lost(folder: Path) -> BraidError:

@@ -25,6 +25,7 @@ from flows.overlap import ending_others, step_beside, trains_early
 from flows.process import StepDied
 from flows.progress import Reporter, console
 from flows.record import StepRecord, now, write_record
+from flows.registration import reach_registry
 from flows.report import PICTURE_FILE, SUMMARY_FILE, write_report
 from flows.restarts import pipeline_lock, refuse_endless_restarts
 from flows.run import (
@@ -125,6 +126,7 @@ def refresh_model(
     refuse_endless_restarts()
     pipeline = declarations.load(Path(declaration), overrides)
     folders = Workspace(Path(workspace).absolute())
+    reach_registry(pipeline, folders)
     reporter = Reporter(console())
     with pipeline_lock(folders, pipeline.name, reporter) as lock:
         partitions = scan_source(pipeline)

@@ -21,6 +21,16 @@ def open_registry(pipeline: PipelineSpec, workspace: Workspace) -> ModelRegistry
     return ModelRegistry(workspace.root, pipeline.registry.uri)
 
 
+def reach_registry(pipeline: PipelineSpec, workspace: Workspace) -> None:
+    """Asks the registry whether it is there, before hours of work end with it.
+
+    Raises:
+        BraidError: It does not answer, or refuses.
+    """
+    if pipeline.registry.uri is not None:
+        open_registry(pipeline, workspace).models()
+
+
 def register_run(session: Session) -> str:
     """Registers a run's export as challenger and returns its version."""
     return open_registry(session.pipeline, session.workspace).register(

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from transforms.contract.errors import BraidError
+from transforms.contract.servers import problem_of
 from transforms.contract.workspace import Workspace, replacing, waiting_lock
 
 CHAMPION = "champion"
@@ -26,7 +27,11 @@ _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "1",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # of 7: a server that is down shows in seconds
+    # Instead of 7 times 2 minutes. A server that is down at the start is told within seconds; this
+    # is for one that is lost later, and an upload may have to wait for the server's own storage.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "PGCONNECT_TIMEOUT": "10",  # libpq waits for ever
 }
 
 
@@ -265,6 +270,9 @@ class ModelRegistry:
     def _client(self) -> Any:
         """Connects on the first use: importing MLflow takes two seconds."""
         if self._connected is None:
+            problem = problem_of(self._uri)
+            if problem is not None:
+                raise self._unreachable(problem)
             for name, value in _SETTINGS.items():
                 os.environ.setdefault(name, value)
             from mlflow.tracking import MlflowClient
@@ -287,15 +295,20 @@ class ModelRegistry:
     def _readable(self) -> Iterator[None]:
         try:
             yield
+        except ImportError as error:
+            raise self._unreachable(f"no driver for it: {error}") from error
         except Exception as error:
             if not type(error).__module__.startswith(("mlflow.", "sqlalchemy.")):
                 raise
-            raise BraidError(
-                f"the registry at {_without_password(self._uri)}",
-                expected="an MLflow registry that answers",
-                received=str(error).splitlines()[0],
-                action="Look at registry.uri in the declaration, and whether the server runs.",
-            ) from error
+            raise self._unreachable(str(error).splitlines()[0]) from error
+
+    def _unreachable(self, received: str) -> BraidError:
+        return BraidError(
+            f"the registry at {_without_password(self._uri)}",
+            expected="an MLflow registry that answers",
+            received=received,
+            action="Look at registry.uri in the declaration, and whether the server runs.",
+        )
 
 
 def _all(search: Any, **arguments: Any) -> list[Any]:

@@ -6,6 +6,7 @@ import pytest
 
 from flows import engine
 from flows.engine import configure, temporary_server
+from tests.stand_ins import answer, server
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace import Workspace, exclusive_lock
 
@@ -33,12 +34,13 @@ def test_without_a_server_prefect_has_a_home_of_our_own(environment, tmp_path):
 
 
 def test_with_a_server_its_settings_stay_and_none_is_started(environment, tmp_path):
-    environment["PREFECT_API_URL"] = "http://127.0.0.1:1/api"
-    configure()
-    assert "PREFECT_HOME" not in environment
-    assert "PREFECT_LOGGING_TO_API_ENABLED" not in environment
-    with temporary_server(Workspace(tmp_path), "flats"):
-        assert not (tmp_path / "locks").exists()
+    with server(answer(200)) as address:
+        environment["PREFECT_API_URL"] = f"http://{address}/api"
+        configure()
+        assert "PREFECT_HOME" not in environment
+        assert "PREFECT_LOGGING_TO_API_ENABLED" not in environment
+        with temporary_server(Workspace(tmp_path), "flats"):
+            assert not (tmp_path / "locks").exists()
 
 
 def test_a_second_run_of_a_pipeline_is_refused_before_prefect_starts(environment, tmp_path):

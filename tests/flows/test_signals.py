@@ -22,17 +22,23 @@ DECLARATION = {
 }
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
-    (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(DECLARATION))
-    (tmp_path / "data").mkdir()
+def write_project(folder: Path) -> Path:
+    """Writes a small table and its declaration, and returns the latter."""
+    (folder / "pipeline.yaml").write_text(yaml.safe_dump(DECLARATION))
+    (folder / "data").mkdir()
     rows = {
         "id": [f"r{n}" for n in range(60)],
         "area": [float(n) for n in range(60)],
         "sold": [n % 2 == 0 for n in range(60)],
     }
-    pq.write_table(pa.table(rows), tmp_path / "data" / "a.parquet")
+    pq.write_table(pa.table(rows), folder / "data" / "a.parquet")
+    return folder / "pipeline.yaml"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    write_project(tmp_path)
     return tmp_path
 
 
