@@ -349,9 +349,10 @@ def models(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
     """List which versions of the pipeline's model are registered, with metrics and aliases."""
     from flows.listing import models_table
     from flows.progress import console
-    from flows.registration import open_registry
+    from flows.registration import open_registry, reach_registry
 
     pipeline, folders = _open(declaration, workspace, overrides)
+    reach_registry(pipeline, folders)
     table = models_table(pipeline, open_registry(pipeline, folders))
     if table is None:
         click.echo(f"No version of {pipeline.registered_name()} is registered yet.")

@@ -14,7 +14,7 @@ from flows.backfill import partitions_between
 from flows.backfill_record import BackfillRecord, Training, read_backfill
 from flows.engine import ask_server, configure, temporary_server
 from flows.record import RunRecord, read_record
-from flows.registration import reach_registry
+from flows.registration import reach_registry, refuse_lost_version
 from flows.run import up_to_date_run
 from flows.steps import scan_source
 from transforms.contract.errors import BraidError, DeclarationError
@@ -35,11 +35,12 @@ def launch(
 ) -> tuple[Path, RunRecord]:
     """Runs the flow, unless nothing is new, and returns the run's folder with its record.
 
-    What Prefect's start would only delay is checked before: the source, its schema, and whether
-    a finished run has done all this.
+    What Prefect's start would only delay is checked before: the source, its schema, the registry,
+    and whether a finished run has done all this.
     """
     _check_dispatch(pipeline)
     partitions = scan_source(pipeline)
+    reach_registry(pipeline, workspace, may_begin=retrain)
     if not retrain:
         choice = choose_transform(pipeline, partitions, workspace)
         # What new partitions decide, once their drift is measured, cannot be done already.
@@ -49,13 +50,13 @@ def launch(
             else up_to_date_run(workspace, pipeline, choice.name, partitions)
         )
         if finished is not None:
+            refuse_lost_version(pipeline, workspace, finished[1])
             console.print(
                 f"Nothing is new since run {finished[1].run_id}: same declaration, same rows. "
                 "--retrain trains a new model all the same.",
                 highlight=False,
             )
             return finished
-    reach_registry(pipeline, workspace)
     configure()
     workspace.root.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:

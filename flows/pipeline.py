@@ -126,7 +126,7 @@ def refresh_model(
     refuse_endless_restarts()
     pipeline = declarations.load(Path(declaration), overrides)
     folders = Workspace(Path(workspace).absolute())
-    reach_registry(pipeline, folders)
+    reach_registry(pipeline, folders, may_begin=retrain)
     reporter = Reporter(console())
     with pipeline_lock(folders, pipeline.name, reporter) as lock:
         partitions = scan_source(pipeline)
