@@ -36,6 +36,7 @@ from flows.session import search_path, span
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
+from transforms.contract.masking import masked
 from transforms.contract.workspace import Workspace
 from transforms.identity import TransformChoice
 
@@ -208,7 +209,7 @@ def _end(backfill: Backfill, error: BaseException | None = None) -> None:
     if isinstance(error, BraidError):
         record.error = error.to_dict()
     elif error is not None:
-        record.error = {"type": type(error).__name__, "received": str(error)}
+        record.error = {"type": type(error).__name__, "received": masked(str(error))}
     if error is not None or record.failed():
         record.status = "failed"
     try:

@@ -17,6 +17,7 @@ from flows.record import RunRecord, read_record
 from flows.registration import reach_registry, refuse_lost_version
 from flows.run import up_to_date_run
 from flows.steps import scan_source
+from transforms.contract.declaration import hide_secrets
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.startup import without_garbage_collection
@@ -129,6 +130,13 @@ def launch_deployment(
         BraidError: There is no server, or it does not answer.
     """
     require_server("braid deploy")
+    if hide_secrets(overrides) != overrides:
+        raise DeclarationError(
+            "--set",
+            expected="no password or other secret, as the server would keep and show it",
+            received="one",
+            action="Write ${NAME} for it, and set that variable where the workers run.",
+        )
     ask_server()
     configure()
     from flows.deployments import deploy
@@ -173,7 +181,7 @@ def _carry_out(
         folder = flow(
             declaration=str(declaration.absolute()),
             workspace=str(workspace.root),
-            overrides=overrides,
+            overrides=hide_secrets(overrides),
             **parameters,
         )
     except Exception as error:

@@ -40,6 +40,7 @@ from flows.session import Session, search_path, span, title_of
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
+from transforms.contract.masking import masked
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, remove
 from transforms.identity import TransformChoice, Undecided
@@ -274,7 +275,7 @@ def _record_failure(session: Session, error: BaseException) -> None:
         record.error = error.to_dict()
     else:
         name = type(error).__name__
-        record.error = {"type": name, "received": STOPS.get(name) or str(error)}
+        record.error = {"type": name, "received": STOPS.get(name) or masked(str(error))}
     try:
         write_record(session.folder, record)
     except OSError as second:

@@ -13,12 +13,14 @@ from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.secrets import expand
 from transforms.contract.workspace import Workspace
 
 
 def open_registry(pipeline: PipelineSpec, workspace: Workspace) -> ModelRegistry:
     """Returns the registry that the declaration names, or the workspace's own."""
-    return ModelRegistry(workspace.root, pipeline.registry.uri)
+    uri = pipeline.registry.uri
+    return ModelRegistry(workspace.root, None if uri is None else expand(uri))
 
 
 def reach_registry(

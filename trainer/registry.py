@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 from trainer.own_database import OwnDatabase, local_path
 from transforms.contract.errors import BraidError
+from transforms.contract.masking import masked
 from transforms.contract.servers import problem_of
 from transforms.contract.workspace import Workspace, replacing, waiting_lock
 
@@ -80,7 +80,7 @@ class ModelRegistry:
     @property
     def address(self) -> str:
         """Where it is, for people: its URI without the password, or the database's file."""
-        return str(self._own.path) if self._own else _without_password(self._uri)
+        return str(self._own.path) if self._own else masked(self._uri)
 
     @property
     def is_missing(self) -> bool:
@@ -353,10 +353,3 @@ def _all(search: Any, **arguments: Any) -> list[Any]:
 def _equals(field_name: str, value: str) -> str:
     escaped = value.replace("'", "''")
     return f"{field_name} = '{escaped}'"
-
-
-def _without_password(uri: str) -> str:
-    parsed = urlparse(uri)
-    if parsed.password is None:
-        return uri
-    return uri.replace(f":{parsed.password}@", ":***@")

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from transforms.contract.errors import BraidError, storage_error
 from transforms.contract.lifeline import die_with_parent
+from transforms.contract.masking import masked
 from transforms.contract.progress import emit
 
 Step = Callable[[str], dict[str, Any]]
@@ -60,9 +61,10 @@ class _LossyFile(io.FileIO):
     """
 
     def write(self, data: Any) -> int:
-        """Writes what it can, and says that it wrote all."""
+        """Writes what it can, with secrets masked, and says that it wrote all."""
+        text = bytes(data).decode(errors="surrogateescape")  # a line, or several
         with contextlib.suppress(OSError):
-            super().write(data)
+            super().write(masked(text).encode(errors="surrogateescape"))
         return len(data)
 
 
