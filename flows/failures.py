@@ -81,13 +81,14 @@ def _stop_code(error: BaseException) -> int | None:
 
 def _show(error: BraidError) -> None:
     from rich.console import Console  # here, as most commands end well
-    from rich.markup import escape
+
+    from flows.harmless import console as harmless
 
     console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
-    console.print(f"[bold red]Error[/bold red] {escape(error.place)}")
+    console.print(f"[bold red]Error[/bold red] {harmless(error.place, lines=True)}")
     for label, text in (
         ("expected", error.expected),
         ("received", error.received.rstrip()),
         ("to do", error.action),
     ):
-        console.print(f"  [dim]{label:<9}[/dim] {escape(text)}")
+        console.print(f"  [dim]{label:<9}[/dim] {harmless(text, lines=True)}")

@@ -21,6 +21,7 @@ from prefect.runtime import flow_run
 
 from flows import drift, model_steps, steps, windows
 from flows.dispatch import GpuPool
+from flows.harmless import plain
 from flows.overlap import ending_others, step_beside, trains_early
 from flows.process import StepDied
 from flows.progress import Reporter, console
@@ -109,7 +110,7 @@ def _flow_run_name() -> str:
 def name_flow_run(name: str) -> None:
     """Gives the flow run that calls this another name."""
     with get_client(sync_client=True) as client:
-        client.update_flow_run(UUID(flow_run.id), name=name)
+        client.update_flow_run(UUID(flow_run.id), name=plain(name))
 
 
 @flow(name="braid", flow_run_name=_flow_run_name, persist_result=False)

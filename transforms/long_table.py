@@ -19,6 +19,7 @@ from transforms.contract.jobs import SourceFile
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import TimeSplit
 from transforms.formats import pieces, read_piece
+from transforms.sensitive import shown_value
 from transforms.source import open_filesystem
 from transforms.splits import time_bounds
 from transforms.windows import time_type, windows_of
@@ -145,11 +146,14 @@ def _checked(pipeline: PipelineSpec, table: pa.Table, path: str) -> _Batch:
         if len(rows):
             row = table.slice(int(rows[0]), 1).to_pylist()[0]
             named = {name: row[name] for name in (windows.entity, windows.time) if name}
-            where = ", ".join(f"{name} {value}" for name, value in named.items())
+            where = ", ".join(
+                f"{name} {shown_value(pipeline, name, value)}" for name, value in named.items()
+            )
+            received = shown_value(pipeline, column, repr(row[column]))
             raise BraidError(
                 f"column '{column}' at {where}, in {path}",
                 expected=expected,
-                received=repr(row[column]) + (f", and {len(rows) - 1:,} more" * (len(rows) > 1)),
+                received=received + (f", and {len(rows) - 1:,} more" * (len(rows) > 1)),
                 action=action,
             )
 
