@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,44 @@ def test_when_a_training_begins_shapes_the_model_and_not_the_shards() -> None:
     early = spec(**by_day, training={"start": "streaming"})
     assert early.data_fingerprint() == spec(**by_day).data_fingerprint()
     assert early.training_fingerprint() != spec(**by_day).training_fingerprint()
+
+
+SENSITIVE = {
+    "name": "p",
+    "source": {"path": "/data", "key": "id"},
+    "features": {
+        "a": {"kind": "numeric"},
+        "b": {"kind": "numeric", "column": "house"},
+        "waves": {"kind": "sequence", "columns": ["left", "right"], "length": 2},
+    },
+    "targets": {"y": {"kind": "binary", "column": "ill"}},
+}
+
+
+def _marked(*places: str) -> PipelineSpec:
+    document = copy.deepcopy(SENSITIVE)
+    for place in places:
+        section, _, name = place.partition(".")
+        part = document[section][name] if name else document[section]
+        part["sensitive" if name else "sensitive_key"] = True
+    return parse(document)
+
+
+@pytest.mark.parametrize(
+    ("place", "columns"),
+    [
+        ("features.b", {"house"}),
+        ("features.waves", {"left", "right"}),
+        ("targets.y", {"ill"}),
+        ("source", {"id"}),
+    ],
+)
+def test_what_is_marked_sensitive_is_known_by_its_column(place, columns):
+    assert _marked().sensitive_columns() == set()
+    assert _marked(place).sensitive_columns() == columns
+    # What was kept with the values is not taken for what is kept without them.
+    assert _marked(place).data_fingerprint() != _marked().data_fingerprint()
+
+
+def test_not_marking_anything_changes_no_fingerprint():
+    assert "sensitive" not in _marked().model_dump_json()
