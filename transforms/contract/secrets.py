@@ -8,6 +8,7 @@ that is written out there is moved to a variable of this process, which its step
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Mapping
@@ -153,19 +154,23 @@ def _has_secret(text: str, expanded: str) -> bool:
 
 def _hidden(text: str, path: _Path) -> str:
     """Returns an unexpanded text whose secrets are all variables."""
-    count = 0
 
     def variable(secret: str) -> str:
-        nonlocal count
         match = _REFERENCE.fullmatch(secret)
         if match is not None and match.group(1) is not None and match.group(2) is None:
             return secret
-        count += 1
-        name = "_".join(["BRAID_SECRET", *(re.sub(r"\W", "_", key) for key in path), str(count)])
-        os.environ[name.upper()] = expand(secret)
-        return f"${{{name.upper()}}}"
+        return f"${{{_variable_of(expand(secret), path)}}}"
 
     whole = path[:2] == ("beam", "options") and any(map(SECRET_NAME.search, path[2:]))
     hidden = variable(text) if whole else replace_secrets(text, variable)
-    expand(hidden)
+    expand(hidden)  # makes its secrets known
     return hidden
+
+
+def _variable_of(value: str, path: _Path) -> str:
+    """Returns the name of a variable of this process that has a value: an own one for each."""
+    stem = re.sub("[^A-Za-z0-9]", "_", "_".join(["BRAID_SECRET", *path])).upper()
+    names = (f"{stem}_{number}" for number in itertools.count(1))
+    name = next(name for name in names if os.environ.get(name, value) == value)
+    os.environ[name] = value
+    return name

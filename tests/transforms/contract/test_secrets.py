@@ -149,3 +149,10 @@ def test_another_password_makes_no_other_registry_and_another_host_does(tmp_path
 
     assert judgement("one", "first-password") == judgement("one", "second-password")
     assert judgement("one", "first-password") != judgement("two", "first-password")
+
+
+def test_secrets_with_names_alike_are_not_mixed_up(tmp_path):
+    options = {"a.key_token": "first-secret", "a_key.token": "second-secret"}
+    pipeline = _load(tmp_path, beam={"options": options})
+    assert "secret" not in str(pipeline.beam.options.values()).replace("BRAID_SECRET", "")
+    assert expand_options(pipeline.beam.options) == options
