@@ -30,11 +30,13 @@ from flows.pipeline import (
 )
 from flows.progress import Reporter, console
 from flows.record import now, read_record
+from flows.registration import reach_registry
 from flows.restarts import pipeline_lock, refuse_endless_restarts
 from flows.session import search_path, span
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
+from transforms.contract.masking import masked
 from transforms.contract.workspace import Workspace
 from transforms.identity import TransformChoice
 
@@ -108,6 +110,8 @@ def backfill_partitions(
     refuse_endless_restarts()
     pipeline = declarations.load(Path(declaration), overrides)
     folders = Workspace(Path(workspace).absolute())
+    if train != "none":
+        reach_registry(pipeline, folders)
     reporter = Reporter(console())
     with pipeline_lock(folders, pipeline.name, reporter) as lock:
         order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
@@ -205,7 +209,7 @@ def _end(backfill: Backfill, error: BaseException | None = None) -> None:
     if isinstance(error, BraidError):
         record.error = error.to_dict()
     elif error is not None:
-        record.error = {"type": type(error).__name__, "received": str(error)}
+        record.error = {"type": type(error).__name__, "received": masked(str(error))}
     if error is not None or record.failed():
         record.status = "failed"
     try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from flows import harmless
 from flows.backfill_record import BackfillRecord, PartitionRecord
 from flows.run import is_going_on
 from transforms.contract.workspace import Workspace
@@ -37,24 +37,26 @@ def show_backfill(console: Console, record: BackfillRecord) -> None:
     for name in _HEAD:
         table.add_column(name, justify="right" if name in _FIGURES else "left", overflow="fold")
     for part in record.partitions:
-        cells = [escape(cell) for cell in _cells(part)]
+        cells = [harmless.console(cell) for cell in _cells(part)]
         cells[1] = f"[{_STYLES[part.status]}]{part.status}[/]"
         table.add_row(*cells)
     console.print(table)
     for part in record.failed():
         error = part.error or {}
-        console.print(f"\n[bold red]{escape(part.name)}[/bold red] {escape(error['place'])}")
+        place = harmless.console(error["place"])
+        console.print(f"\n[bold red]{harmless.console(part.name)}[/bold red] {place}")
         for label, key in (("expected", "expected"), ("received", "received"), ("to do", "action")):
-            line = f"  [dim]{label:<9}[/dim] {escape(str(error[key]).rstrip())}"
-            console.print(line, highlight=False, soft_wrap=True)
+            text = harmless.console(str(error[key]).rstrip(), lines=True)
+            console.print(f"  [dim]{label:<9}[/dim] {text}", highlight=False, soft_wrap=True)
     console.print()
-    console.print(escape(_training_line(record)), highlight=False)
+    console.print(harmless.console(_training_line(record)), highlight=False)
 
 
 def markdown(record: BackfillRecord) -> str:
     """Returns a backfill's summary as Markdown."""
-    rows = [_HEAD, ("---",) * len(_HEAD), *(_cells(part) for part in record.partitions)]
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    cells = [tuple(map(harmless.markdown, _cells(part))) for part in record.partitions]
+    rows = [_HEAD, ("---",) * len(_HEAD), *cells]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
     parts = [
         f"# {record.pipeline}: {record.counts()}",
         f"Backfill `{record.backfill_id}`, {record.seconds():.0f} s, "
@@ -74,14 +76,14 @@ def backfills_table(workspace: Workspace, records: Sequence[BackfillRecord]) -> 
         going = record.status != "running" or is_going_on(workspace, record)
         status = record.status if going else "killed"
         table.add_row(
-            escape(record.backfill_id),
-            escape(record.pipeline),
+            harmless.console(record.backfill_id),
+            harmless.console(record.pipeline),
             f"[{_STYLES[status]}]{status}[/]",
-            escape(record.partitions[0].name),
-            escape(record.partitions[-1].name),
+            harmless.console(record.partitions[0].name),
+            harmless.console(record.partitions[-1].name),
             f"{record.seconds():.0f}",
             record.counts(),
-            escape(", ".join(record.runs)),
+            harmless.console(", ".join(record.runs)),
         )
     return table
 

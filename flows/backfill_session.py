@@ -15,6 +15,7 @@ from flows.session import added
 from flows.steps import shards_lock
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, TransformJob
+from transforms.contract.masking import masked
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, write_atomic
 
@@ -143,6 +144,6 @@ def _bug(error: Exception) -> dict[str, str]:
         "type": type(error).__name__,
         "place": "this partition",
         "expected": "a step without a bug",
-        "received": str(error) or type(error).__name__,
+        "received": masked(str(error)) or type(error).__name__,
         "action": "Run again with BRAID_DEBUG=1 and report what it shows.",
     }

@@ -38,7 +38,7 @@ def cli() -> None:
     """One table of mixed columns in, one registered multi-input, multi-output model out.
 
     Exit codes: 0 done, 1 the run failed, 2 the declaration or the command was wrong, 3 the gate
-    refused the model.
+    refused the model, 130 Ctrl-C, 143 SIGTERM.
     """
 
 
@@ -50,10 +50,10 @@ def init(folder: Path, template: str) -> None:
     from flows import templates
 
     declaration = templates.create(template, folder)
-    click.echo(f"{declaration} and its table {folder / 'data'} are there.")
-    click.echo(f"{folder / 'README.md'} says what they show. Next:")
-    click.echo(f"  braid validate {declaration}")
-    click.echo(f"  braid run {declaration}")
+    _say(f"{declaration} and its table {folder / 'data'} are there.")
+    _say(f"{folder / 'README.md'} says what they show. Next:")
+    _say(f"  braid validate {declaration}")
+    _say(f"  braid run {declaration}")
 
 
 @cli.command()
@@ -64,7 +64,7 @@ def templates() -> None:
     found = names()
     width = max(map(len, found))
     for name, title in found.items():
-        click.echo(f"{name:<{width}}  {title}")
+        _say(f"{name:<{width}}  {title}")
 
 
 @cli.command()
@@ -81,7 +81,7 @@ def validate(declaration: Path, overrides: tuple[str, ...]) -> None:
     found = scan(pipeline.source)
     choose(found.partitions, pipeline.training)
     check_schema(pipeline, found.files())
-    click.echo(
+    _say(
         f"{declaration} is valid: {len(pipeline.features)} features, {len(pipeline.targets)} "
         f"targets; {len(found.files())} files in {len(found.partitions)} partitions fit it."
     )
@@ -121,7 +121,7 @@ def status(
     found = status_of(pipeline, folders)
     console().print(status_table(found, every=every))
     for line in found.lines:
-        click.echo(line)
+        _say(line)
 
 
 @cli.command()
@@ -149,7 +149,7 @@ def run(
     show(screen, record)
     for name in ("run.json", PICTURE_FILE):
         if (folder / name).exists():
-            click.echo(f"{folder / name}")
+            _say(f"{folder / name}")
     context.exit(EXIT_CODES[record.status])
 
 
@@ -244,7 +244,7 @@ def backfill(
     if run is not None:
         show(screen, run)
     show_backfill(screen, record)
-    click.echo(f"{folder / 'backfill.json'}")
+    _say(f"{folder / 'backfill.json'}")
     failed = 1 if record.failed() else 0
     context.exit(failed or (EXIT_CODES[record.trained] if record.trained else 0))
 
@@ -264,7 +264,7 @@ def deploy(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
 
     pipeline, folders = _open(declaration, workspace, overrides)
     for line in launch_deployment(declaration, pipeline, folders, overrides):
-        click.echo(line)
+        _say(line)
 
 
 @cli.command()
@@ -314,9 +314,9 @@ def predict(
         reporter=Reporter(console()),
         keep_invalid=keep_invalid,
     )
-    click.echo(f"{scored.rows:,} rows in {output}, by {model}")
+    _say(f"{scored.rows:,} rows in {output}, by {model}")
     for line in scored.failures():
-        click.echo(line, err=True)
+        _say(line, err=True)
 
 
 @cli.command()
@@ -342,7 +342,7 @@ def runs(declaration: Path | None, workspace: Path | None) -> None:
     if backfills:
         console().print(backfills_table(folders, backfills))
     if not records and not backfills:
-        click.echo(f"No runs in {folders.root} yet.")
+        _say(f"No runs in {folders.root} yet.")
 
 
 @cli.command()
@@ -353,14 +353,21 @@ def models(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
     """List which versions of the pipeline's model are registered, with metrics and aliases."""
     from flows.listing import models_table
     from flows.progress import console
-    from flows.registration import open_registry
+    from flows.registration import open_registry, reach_registry
 
     pipeline, folders = _open(declaration, workspace, overrides)
+    reach_registry(pipeline, folders)
     table = models_table(pipeline, open_registry(pipeline, folders))
     if table is None:
-        click.echo(f"No version of {pipeline.registered_name()} is registered yet.")
+        _say(f"No version of {pipeline.registered_name()} is registered yet.")
     else:
         console().print(table)
+
+
+def _say(text: str, *, err: bool = False) -> None:
+    from flows.harmless import plain
+
+    click.echo(plain(text), err=err)
 
 
 def _open(
@@ -388,8 +395,9 @@ def _workspace_and_names(
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
-    from flows.failures import readable_failures
+    from flows.failures import end_in_order_on_sigterm, readable_failures
 
+    end_in_order_on_sigterm()
     # Python ends by looking through all that was imported for garbage: two seconds of a run.
     atexit.register(gc.freeze)
     with readable_failures("braid"):

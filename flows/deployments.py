@@ -47,18 +47,10 @@ def deploy(
         What is there now, a line for each.
 
     Raises:
-        BraidError: The server does not answer, or refuses something.
+        BraidError: The server refuses something.
     """
     document = filled_in(declaration, pipeline, workspace, overrides)
     with get_client(sync_client=True) as client:
-        problem = client.api_healthcheck()
-        if problem is not None:
-            raise BraidError(
-                f"PREFECT_API_URL, {client.api_url}",
-                expected="a Prefect server that answers",
-                received=str(problem) or type(problem).__name__,
-                action="Start the server, or correct the address.",
-            )
         lines = [_pool(client, pool) for pool in document["pools"]]
         lines += [_deployment(client, deployment) for deployment in document["deployments"]]
         lines += [_automation(client, automation) for automation in document["automations"]]

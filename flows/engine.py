@@ -8,16 +8,15 @@ Prefect would wait for ever, and the error would never be told.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from transforms.contract.fingerprint import fingerprint
-from transforms.contract.workspace import Workspace, exclusive_lock, waiting_lock, write_atomic
+from transforms.contract.errors import BraidError
+from transforms.contract.servers import problem_of
+from transforms.contract.workspace import Workspace, exclusive_lock, waiting_lock
 
 _READY = ".ready"
 _SETTINGS = {
@@ -57,57 +56,55 @@ def configure(*, quiet: bool = True) -> None:
 def temporary_server(workspace: Workspace, pipeline: str) -> Iterator[None]:
     """Starts Prefect's own server for the block, or nothing if the user has one.
 
-    A flow that was killed leaves its server running; the next run of the same pipeline ends it.
+    The server ends with this process, however that ends.
 
     Raises:
-        BraidError: Another run of the pipeline is going on.
+        BraidError: Another run of the pipeline is going on, or the user's server does not answer.
     """
     if os.environ.get("PREFECT_API_URL"):
+        ask_server()
         yield
         return
     with exclusive_lock(workspace.lock("server", pipeline), holder=f"pipeline '{pipeline}'"):
-        yield from _serve(workspace, pipeline)
+        yield from _serve()
 
 
-def _serve(workspace: Workspace, pipeline: str) -> Iterator[None]:
-    from prefect.client.orchestration import get_client
-    from prefect.server.api.server import SubprocessASGIServer
+def ask_server() -> None:
+    """Asks the user's Prefect server whether it is there, before Prefect waits for it.
+
+    Raises:
+        BraidError: It does not answer.
+    """
+    address = os.environ["PREFECT_API_URL"]
+    # Whoever asks Prefect's cloud without a key may be told that there is nothing.
+    problem = problem_of(address, "" if os.environ.get("PREFECT_API_KEY") else "/health")
+    if problem is not None:
+        raise BraidError(
+            f"PREFECT_API_URL, {address}",
+            expected="a Prefect server that answers",
+            received=problem,
+            action="Start the server, or correct the address, which ends in /api. Without "
+            "PREFECT_API_URL a run has a server of its own.",
+        )
+
+
+def _serve() -> Iterator[None]:
+    from flows.own_server import OwnServer
 
     home = Path(os.environ["PREFECT_HOME"])
-    remembered = home / f"server-{fingerprint([str(workspace.root.absolute()), pipeline])}.json"
-    _end_orphan(remembered)
-    with contextlib.ExitStack() as stack:
-        if not (home / _READY).exists():
-            # Two processes that migrate a fresh database at the same time break it.
-            lock = home / "first-use.lock"
-            stack.enter_context(waiting_lock(lock, holder=str(home)))
-        with _interrupts_held_back(), get_client(sync_client=True) as client:
-            client.api_healthcheck()
-        home.mkdir(parents=True, exist_ok=True)
-        (home / _READY).touch()
-    process = SubprocessASGIServer().server_process
-    if process is not None:
-        identity = {"pid": process.pid, "started": _start_time(process.pid)}
-        write_atomic(remembered, json.dumps(identity))
+    server = OwnServer()
     try:
+        with contextlib.ExitStack() as stack:
+            if not (home / _READY).exists():
+                # Two processes that migrate a fresh database at the same time break it.
+                lock = home / "first-use.lock"
+                stack.enter_context(waiting_lock(lock, holder=str(home)))
+            server.start()
+            home.mkdir(parents=True, exist_ok=True)
+            (home / _READY).touch()
         yield
     finally:
-        SubprocessASGIServer().stop()
-        remembered.unlink(missing_ok=True)
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Delays Ctrl-C until the block ends; a process that is started in it never gets it.
-
-    A terminal sends Ctrl-C to the server too. It has to live on, for Prefect to record there that
-    the flow was interrupted.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        server.stop()
 
 
 def _default_home() -> Path:
@@ -118,25 +115,3 @@ def _default_home() -> Path:
     except OSError:  # an account without a home, as in many containers
         return Path(tempfile.gettempdir()) / f"braid-{os.getuid()}" / "prefect"
     return home
-
-
-def _end_orphan(remembered: Path) -> None:
-    try:
-        identity = json.loads(remembered.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return
-    # Its number may belong to another process by now; number and start time together do not.
-    started = _start_time(identity["pid"])
-    if started is not None and started == identity["started"]:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(identity["pid"], signal.SIGTERM)
-    remembered.unlink(missing_ok=True)
-
-
-def _start_time(pid: int) -> str | None:
-    """Returns when a process started, in clock ticks since the machine did; None if unknown."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    return stat.rpartition(")")[2].split()[19]

@@ -12,10 +12,12 @@ from rich.console import Console
 
 from flows.backfill import partitions_between
 from flows.backfill_record import BackfillRecord, Training, read_backfill
-from flows.engine import configure, temporary_server
+from flows.engine import ask_server, configure, temporary_server
 from flows.record import RunRecord, read_record
+from flows.registration import reach_registry, refuse_lost_version
 from flows.run import up_to_date_run
 from flows.steps import scan_source
+from transforms.contract.declaration import hide_secrets
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.startup import without_garbage_collection
@@ -34,11 +36,12 @@ def launch(
 ) -> tuple[Path, RunRecord]:
     """Runs the flow, unless nothing is new, and returns the run's folder with its record.
 
-    What Prefect's start would only delay is checked before: the source, its schema, and whether
-    a finished run has done all this.
+    What Prefect's start would only delay is checked before: the source, its schema, the registry,
+    and whether a finished run has done all this.
     """
     _check_dispatch(pipeline)
     partitions = scan_source(pipeline)
+    reach_registry(pipeline, workspace, may_begin=retrain)
     if not retrain:
         choice = choose_transform(pipeline, partitions, workspace)
         # What new partitions decide, once their drift is measured, cannot be done already.
@@ -48,6 +51,7 @@ def launch(
             else up_to_date_run(workspace, pipeline, choice.name, partitions)
         )
         if finished is not None:
+            refuse_lost_version(pipeline, workspace, finished[1])
             console.print(
                 f"Nothing is new since run {finished[1].run_id}: same declaration, same rows. "
                 "--retrain trains a new model all the same.",
@@ -87,6 +91,7 @@ def launch_backfill(
     """
     if train != "none":
         _check_dispatch(pipeline)
+        reach_registry(pipeline, workspace)
     partitions_between(pipeline, first, last)
     configure()
     workspace.root.mkdir(parents=True, exist_ok=True)
@@ -125,6 +130,14 @@ def launch_deployment(
         BraidError: There is no server, or it does not answer.
     """
     require_server("braid deploy")
+    if hide_secrets(overrides) != overrides:
+        raise DeclarationError(
+            "--set",
+            expected="no password or other secret, as the server would keep and show it",
+            received="one",
+            action="Write ${NAME} for it, and set that variable where the workers run.",
+        )
+    ask_server()
     configure()
     from flows.deployments import deploy
 
@@ -159,15 +172,29 @@ def _carry_out(
     overrides: tuple[str, ...],
     **parameters: Any,
 ) -> Path:
-    """Calls a flow of the declaration and returns the folder that it names."""
-    return Path(
-        flow(
+    """Calls a flow of the declaration and returns the folder that it names.
+
+    Raises:
+        BraidError: The flow's own, or Prefect's server was lost or refuses the flow.
+    """
+    try:
+        folder = flow(
             declaration=str(declaration.absolute()),
             workspace=str(workspace.root),
-            overrides=overrides,
+            overrides=hide_secrets(overrides),
             **parameters,
         )
-    )
+    except Exception as error:
+        # By its name: Prefect passes on what its client raises.
+        if not type(error).__module__.startswith(("httpx", "httpcore", "prefect.exceptions")):
+            raise
+        raise BraidError(
+            f"Prefect's server, {os.environ.get('PREFECT_API_URL', 'that of this run')}",
+            expected="an answer",
+            received=(str(error).splitlines() or [type(error).__name__])[0],
+            action="Look after the server. The same command resumes.",
+        ) from error
+    return Path(folder)
 
 
 def _lost(folder: Path) -> BraidError:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
+from flows import harmless
 from flows.record import RunRecord
 from flows.run import is_going_on
 from transforms.contract.pipeline import PipelineSpec
@@ -35,15 +35,16 @@ def runs_table(workspace: Workspace, records: Sequence[RunRecord]) -> Table:
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for record in records:
         status = run_status(workspace, record)
+        model = "-" if record.model is None else f"{record.model.name} {record.model.version}"
         table.add_row(
-            escape(record.run_id),
-            escape(record.pipeline),
+            harmless.console(record.run_id),
+            harmless.console(record.pipeline),
             f"[{_STYLES[status]}]{status}[/]",
             f"{record.source_rows:,}",
             f"{record.rejected():,}",
             f"{record.seconds():.0f}",
-            "-" if record.model is None else escape(f"{record.model.name} {record.model.version}"),
-            escape(_outcome(record)),
+            harmless.console(model),
+            harmless.console(_outcome(record)),
         )
     return table
 
@@ -71,10 +72,10 @@ def models_table(pipeline: PipelineSpec, registry: ModelRegistry) -> Table | Non
         ]
         table.add_row(
             item.version,
-            escape(", ".join(item.aliases)),
+            harmless.console(", ".join(item.aliases)),
             f"{created:%Y-%m-%d %H:%M}",
-            escape(item.run_id),
-            escape(", ".join(metrics)),
+            harmless.console(item.run_id),
+            harmless.console(", ".join(metrics)),
         )
     return table
 

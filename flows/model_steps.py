@@ -137,7 +137,12 @@ def register(session: Session) -> None:
         return
     watch = Stopwatch()
     version = register_run(session)
-    session.record.model = ModelVersion(name=session.pipeline.registered_name(), version=version)
+    elsewhere = session.pipeline.registry.uri is not None
+    session.record.model = ModelVersion(
+        name=session.pipeline.registered_name(),
+        version=version,
+        registry=open_registry(session.pipeline, session.workspace).address if elsewhere else None,
+    )
     text = f"{session.record.model.name} version {version}, alias challenger"
     _finish(session, "register", watch, text)
 

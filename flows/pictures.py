@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,6 +19,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from flows.harmless import plain
 from flows.record import RunRecord
 from transforms.contract.drift import JudgedDrift
 from transforms.contract.metrics import metric_of
@@ -62,6 +64,12 @@ def draw_report(folder: Path, record: RunRecord, path: Path) -> None:
         record: The run's record.
         path: The PNG to write.
     """
+    # A dollar sign in a label is no formula; one that cannot be read would end the run.
+    with matplotlib.rc_context({"text.parse_math": False}):
+        _draw(folder, record, path)
+
+
+def _draw(folder: Path, record: RunRecord, path: Path) -> None:
     panels = _panels(_read(folder / HISTORY_FILE), _read(folder / EVALUATION_FILE), record)
     lines = max(1, math.ceil(len(panels) / _COLUMNS))
     # No pyplot: its figures are global state, and its backend may want a display.
@@ -182,7 +190,7 @@ def _roc(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
 
 
 def _confusion(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
-    labels, matrix = data["labels"], data["rows"]
+    labels, matrix = [plain(label) for label in data["labels"]], data["rows"]
     totals = [max(sum(row), 1) for row in matrix]
     shares = [[v / total for v in row] for row, total in zip(matrix, totals, strict=True)]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -348,6 +356,7 @@ def _value(record: RunRecord, target: str, metric: str, label: str) -> str:
 
 
 def _short(name: str) -> str:
+    name = plain(name)
     return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
 
 

@@ -21,17 +21,27 @@ from prefect.runtime import flow_run
 
 from flows import drift, model_steps, steps, windows
 from flows.dispatch import GpuPool
+from flows.harmless import plain
 from flows.overlap import ending_others, step_beside, trains_early
 from flows.process import StepDied
 from flows.progress import Reporter, console
 from flows.record import StepRecord, now, write_record
+from flows.registration import reach_registry
 from flows.report import PICTURE_FILE, SUMMARY_FILE, write_report
 from flows.restarts import pipeline_lock, refuse_endless_restarts
-from flows.run import CHECKPOINT_FOLDER, OpenedRun, identity_of, open_run, up_to_date_run
+from flows.run import (
+    CHECKPOINT_FOLDER,
+    STOPS,
+    OpenedRun,
+    identity_of,
+    open_run,
+    up_to_date_run,
+)
 from flows.session import Session, search_path, span, title_of
 from transforms.contract import declaration as declarations
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
+from transforms.contract.masking import masked
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, remove
 from transforms.identity import TransformChoice, Undecided
@@ -100,7 +110,7 @@ def _flow_run_name() -> str:
 def name_flow_run(name: str) -> None:
     """Gives the flow run that calls this another name."""
     with get_client(sync_client=True) as client:
-        client.update_flow_run(UUID(flow_run.id), name=name)
+        client.update_flow_run(UUID(flow_run.id), name=plain(name))
 
 
 @flow(name="braid", flow_run_name=_flow_run_name, persist_result=False)
@@ -118,6 +128,7 @@ def refresh_model(
     refuse_endless_restarts()
     pipeline = declarations.load(Path(declaration), overrides)
     folders = Workspace(Path(workspace).absolute())
+    reach_registry(pipeline, folders, may_begin=retrain)
     reporter = Reporter(console())
     with pipeline_lock(folders, pipeline.name, reporter) as lock:
         partitions = scan_source(pipeline)
@@ -263,10 +274,9 @@ def _record_failure(session: Session, error: BaseException) -> None:
     record.status, record.ended = "failed", now()
     if isinstance(error, BraidError):
         record.error = error.to_dict()
-    elif isinstance(error, KeyboardInterrupt):
-        record.error = {"type": "KeyboardInterrupt", "received": "Ctrl-C"}
     else:
-        record.error = {"type": type(error).__name__, "received": str(error)}
+        name = type(error).__name__
+        record.error = {"type": name, "received": STOPS.get(name) or masked(str(error))}
     try:
         write_record(session.folder, record)
     except OSError as second:

@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from flows import harmless
 from flows.process import Progress
 
 LINE_SECONDS = 5.0  # between two plain lines of one step: a log of an hour stays readable
@@ -56,18 +56,18 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Prints one line between the steps."""
-        self.console.print(escape(text), highlight=False)
+        self.console.print(harmless.console(text, lines=True), highlight=False)
 
     def skipped(self, step: str, why: str) -> None:
         """Prints that a step has nothing to do."""
         self.console.print(
-            f"  [dim]· {step:<{_NAME_WIDTH}} {escape(why)}[/dim]", highlight=False, soft_wrap=True
+            f"  [dim]· {_name(step)} {harmless.console(why)}[/dim]", highlight=False, soft_wrap=True
         )
 
     def done(self, step: str, summary: str) -> None:
         """Prints how a step ended."""
         self.console.print(
-            f"  [green]✓[/green] {step:<{_NAME_WIDTH}} {escape(summary)}",
+            f"  [green]✓[/green] {_name(step)} {harmless.console(summary)}",
             highlight=False,
             soft_wrap=True,
         )
@@ -75,7 +75,7 @@ class Reporter:
     def failed(self, step: str, why: str) -> None:
         """Prints that a step failed and others go on."""
         self.console.print(
-            f"  [red]✗[/red] {step:<{_NAME_WIDTH}} {escape(why)}", highlight=False, soft_wrap=True
+            f"  [red]✗[/red] {_name(step)} {harmless.console(why)}", highlight=False, soft_wrap=True
         )
 
     @contextmanager
@@ -129,7 +129,7 @@ class _ManyBars:
 
     @contextmanager
     def step(self, name: str) -> Iterator[StepView]:
-        task = self._bars.add_task(name, total=None, figures="starting")
+        task = self._bars.add_task(harmless.console(name), total=None, figures="starting")
         try:
             yield _Bar(self._bars, task)
         finally:
@@ -167,7 +167,7 @@ class _Lines:
         self._rate = _Rate()
         self._printed = time.monotonic()
         self._done = 0
-        self._console.print(f"    {name:<{_NAME_WIDTH}} starting", highlight=False)
+        self._console.print(f"    {_name(name)} starting", highlight=False)
 
     def update(self, progress: Progress) -> None:
         rate = self._rate.of(progress)
@@ -176,8 +176,12 @@ class _Lines:
         if progress.done == self._done or (now - self._printed < LINE_SECONDS and not last):
             return
         self._printed, self._done = now, progress.done
-        line = f"    {self._name:<{_NAME_WIDTH}} {figures(progress, rate)}"
-        self._console.print(escape(line), highlight=False, soft_wrap=True)
+        line = f"    {_name(self._name)} {harmless.console(figures(progress, rate))}"
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+
+def _name(step: str) -> str:
+    return harmless.console(f"{step:<{_NAME_WIDTH}}")  # a backfill's steps are partitions
 
 
 class _Rate:

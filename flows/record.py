@@ -48,10 +48,17 @@ class StepRecord(_Record):
 
 
 class ModelVersion(_Record):
-    """A registered model."""
+    """A registered model.
+
+    Attributes:
+        name: Of the registered model.
+        version: Its number, as text.
+        registry: Where, if not in the workspace's own registry.
+    """
 
     name: str
     version: str
+    registry: str | None = None
 
 
 class GateRecord(_Record):

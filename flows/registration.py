@@ -6,19 +6,68 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from flows.record import RunRecord
+from flows.record import RunRecord, read_records
 from flows.session import Session
 from trainer.registry import ModelRegistry, RegisteredVersion
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.secrets import expand
 from transforms.contract.workspace import Workspace
 
 
 def open_registry(pipeline: PipelineSpec, workspace: Workspace) -> ModelRegistry:
     """Returns the registry that the declaration names, or the workspace's own."""
-    return ModelRegistry(workspace.root, pipeline.registry.uri)
+    uri = pipeline.registry.uri
+    return ModelRegistry(workspace.root, None if uri is None else expand(uri))
+
+
+def reach_registry(
+    pipeline: PipelineSpec, workspace: Workspace, *, may_begin: bool = False
+) -> None:
+    """Asks the registry whether it is there, before hours of work end with it.
+
+    Args:
+        pipeline: The declaration.
+        workspace: Where everything lies.
+        may_begin: Whether a new registry may take the place of one that is gone.
+
+    Raises:
+        BraidError: It does not answer, or refuses, or the workspace's own is gone.
+    """
+    registry = open_registry(pipeline, workspace)
+    if not registry.is_missing:
+        if pipeline.registry.uri is not None:
+            registry.models()
+        return
+    for _, record in read_records(workspace, pipeline.name):
+        if record.model is not None and record.model.registry is None and not may_begin:
+            raise _lost(record, f"no {registry.address}")
+
+
+def refuse_lost_version(pipeline: PipelineSpec, workspace: Workspace, record: RunRecord) -> None:
+    """Refuses to call a run finished whose model is no longer registered.
+
+    Raises:
+        BraidError: Something of it is missing.
+    """
+    if record.model is None:
+        return
+    registry = open_registry(pipeline, workspace)
+    missing = registry.missing_part_of(record.model.name, record.model.version)
+    if missing is not None:
+        raise _lost(record, missing)
+
+
+def _lost(record: RunRecord, missing: str) -> BraidError:
+    return BraidError(
+        f"the model of run {record.run_id}",
+        expected="it in the registry, with its export",
+        received=missing,
+        action="Bring that back from a copy. Or give --retrain: `braid run` then trains a new "
+        "model, and registers it where the registry is now.",
+    )
 
 
 def register_run(session: Session) -> str:
@@ -49,7 +98,8 @@ def find_version(
     raise BraidError(
         f"model '{name}'",
         expected=f"version {version}" if version else f"a version with the alias '{alias}'",
-        received=", ".join(_named(item) for item in known) or "no registered version",
+        received=", ".join(_named(item) for item in known)
+        or (f"no {registry.address}" if registry.is_missing else "no registered version"),
         action="`braid models` lists the versions; --version or --alias chooses one; `braid run` "
         "registers one.",
     )

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from flows import harmless
 from flows.record import RunRecord
 from transforms.contract.source import SPLITS
 from transforms.contract.tuning import Tuning, changes_in_words
@@ -54,7 +54,7 @@ def show(console: Console, record: RunRecord) -> None:
         show_table(console, title, head, rows)
     console.print()
     for line in _gate_lines(record):
-        console.print(escape(line), highlight=False)
+        console.print(harmless.console(line), highlight=False)
 
 
 def show_table(console: Console, title: str, head: tuple[str, ...], rows: Rows) -> None:
@@ -64,7 +64,7 @@ def show_table(console: Console, title: str, head: tuple[str, ...], rows: Rows) 
         numeric = index > 0 and all(_is_figure(row[index]) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(harmless.console(cell) for cell in row))
     console.print()
     console.print(f" [bold]{title}[/bold]")
     console.print(table)
@@ -76,14 +76,12 @@ def markdown(record: RunRecord) -> str:
         f"# {record.pipeline}: {outcome(record)}",
         f"Run `{record.run_id}`, started {record.started:%Y-%m-%d %H:%M:%S} UTC"
         f", {record.seconds():.0f} s of work",
-        *_gate_lines(record),
+        *map(harmless.markdown, _gate_lines(record)),
         f"![Report]({PICTURE_FILE})",
     ]
     for title, head, rows in _sections(record):
         lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-        lines += [
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows
-        ]
+        lines += ["| " + " | ".join(map(harmless.markdown, row)) + " |" for row in rows]
         parts.append(f"## {title}\n\n" + "\n".join(lines))
     parts.append(
         f"Fingerprints: declaration of the data `{record.data_fingerprint}`, transform "

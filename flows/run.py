@@ -20,7 +20,9 @@ from flows.record import (
 )
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.jobs import Partition
+from transforms.contract.masking import without_passwords
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.secrets import expand
 from transforms.contract.workspace import Workspace, is_held, remove, remove_temporaries
 from transforms.partitions import choose
 
@@ -28,6 +30,8 @@ EXIT_CODES = {"promoted": 0, "refused": 3}
 # What a run that will not be resumed gives back: checkpoints are its bulk.
 CHECKPOINT_FOLDER = "training"
 _JUDGING_STEPS = ("register", "gate")
+# What stops a run from outside, by the name of what it raises here or in Prefect.
+STOPS = {"KeyboardInterrupt": "Ctrl-C", "Terminated": "SIGTERM", "TerminationSignal": "SIGTERM"}
 
 
 @dataclass(frozen=True)
@@ -80,11 +84,18 @@ def identity_of(
     judgement = fingerprint(
         {
             "gate": [gate.model_dump(mode="json") for gate in pipeline.gates()],
-            "registry": pipeline.registry.model_dump(mode="json"),
+            "registry": _registry(pipeline),
             "max_reject_fraction": pipeline.transform.max_reject_fraction,
         }
     )
     return Identity(run, judgement)
+
+
+def _registry(pipeline: PipelineSpec) -> dict[str, str | None]:
+    # Another value of a variable is another registry, and another password is none.
+    uri = pipeline.registry.uri
+    address = None if uri is None else without_passwords(expand(uri))
+    return pipeline.registry.model_dump(mode="json") | {"uri": address}
 
 
 def finished_run(
@@ -165,8 +176,8 @@ def run_to_resume(
 
 
 def _how_it_failed(record: RunRecord) -> str:
-    interrupted = (record.error or {}).get("type") == "KeyboardInterrupt"
-    return "was stopped by Ctrl-C" if interrupted else "failed"
+    stop = STOPS.get((record.error or {}).get("type", ""))
+    return f"was stopped by {stop}" if stop else "failed"
 
 
 def _is_same(record: RunRecord, identity: Identity) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from flows.harmless import plain
 from flows.process import Progress, run_child
 from flows.progress import Reporter, summary
 from flows.record import StepRecord, write_record
@@ -194,7 +195,7 @@ def added(locks: list[int], descriptors: Sequence[int]) -> Iterator[None]:
 
 def title_of(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> str:
     """Returns what a run works on, in a few words."""
-    return f"{pipeline.name}, {span(partitions)}"
+    return plain(f"{pipeline.name}, {span(partitions)}")
 
 
 def search_path(pipeline: PipelineSpec, declaration: Path) -> Path | None:

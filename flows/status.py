@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from rich.markup import escape
 from rich.table import Table
 
+from flows import harmless
 from flows.drift import drift_in_words, why_kept
 from flows.leftovers import partitions_of_runs
 from flows.record import RunRecord, read_records
@@ -118,7 +118,7 @@ def status_table(status: PipelineStatus, *, every: bool = False) -> Table:
             span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} ({len(names)})"
             rows = _sum([part.rows for part in shown])
             rejected = _sum([part.rejected for part in shown])
-            table.add_row(escape(span), f"[{_STYLES[state]}]{state}[/]", rows, rejected)
+            table.add_row(harmless.console(span), f"[{_STYLES[state]}]{state}[/]", rows, rejected)
     return table
 
 

@@ -19,6 +19,7 @@ from flows.launch import launch
 from flows.process import Progress, run_child
 from flows.progress import Reporter
 from flows.record import RunRecord, StepRecord, braid_version, now, own_process, write_record
+from flows.registration import reach_registry
 from flows.report import write_report
 from flows.run import OpenedRun, identity_of
 from flows.session import Session, Stopwatch, search_path, span
@@ -75,9 +76,11 @@ def tune(order: Order, *, trials: int, seconds: float) -> Tuning:
 
     Raises:
         DeclarationError: Nothing can be tuned.
-        BraidError: The pipeline runs already, a step failed, or no trial came to its end.
+        BraidError: The registry does not answer, the pipeline runs already, a step failed, or no
+            trial came to its end.
     """
     keys = _keys(order.pipeline)
+    reach_registry(order.pipeline, order.workspace)
     partitions = steps.scan_source(order.pipeline)
     with _session(order, keys, partitions) as (session, lock):
         _make_shards(session)

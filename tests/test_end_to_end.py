@@ -62,7 +62,7 @@ def test_a_table_becomes_a_registered_champion(project, first_run):
     assert "the new model is the champion" in first_run.stdout
     (record,) = _records(project)
     assert record["status"] == "promoted"
-    assert record["model"] == {"name": "listings", "version": "1"}
+    assert record["model"] == {"name": "listings", "version": "1", "registry": None}
     assert record["source_rows"] == 400
     assert sum(record["rows"].values()) == 396
     assert sum(reject["rows"] for reject in record["rejects"]) == 4

@@ -58,16 +58,18 @@ class Figures:
         self._manifest = manifest
         self._targets = dict(pipeline.targets)
         is_dense = any(isinstance(target, ImageTarget) for target in self._targets.values())
-        images = [n for n, f in pipeline.features.items() if isinstance(f, Image)]
+        shown = {n: f for n, f in pipeline.features.items() if isinstance(f, Image)}
+        images = [name for name, feature in shown.items() if not feature.sensitive]
         condition = _condition(pipeline, manifest) if is_dense else None
         self._beside = [condition] if condition else images if is_dense else []
         self._figures = {
             name: FIGURES[type(target)](manifest.targets[name])
             for name, target in self._targets.items()
-            if type(target) in FIGURES
+            if type(target) in FIGURES and not _shows_values(target)
         }
         if condition:
-            made = (n for n, t in self._targets.items() if isinstance(t, ImageTarget))
+            dense = {n: t for n, t in self._targets.items() if isinstance(t, ImageTarget)}
+            made = (name for name, target in dense.items() if not target.sensitive)
             self._figures |= {name: Made() for name in made}
 
     def update(self, predictions: Arrays, truths: Arrays, weights: Arrays, inputs: Arrays) -> None:
@@ -209,6 +211,11 @@ class Made:
         return {"kind": "pictures", "columns": ["real", *["made"] * _MADE], "rows": rows}
 
 
+def _shows_values(target: TargetSpec) -> bool:
+    """Returns whether a target's figure would show values that nobody is to read."""
+    return target.sensitive and FIGURES[type(target)] is not Roc
+
+
 def _condition(pipeline: PipelineSpec, manifest: TransformManifest) -> str | None:
     """Returns the category by which to show what is made with noise.
 
@@ -220,7 +227,11 @@ def _condition(pipeline: PipelineSpec, manifest: TransformManifest) -> str | Non
     if by_row or not manifest.noise():
         return None
     inputs = {stored.name: stored for stored in manifest.inputs()}
-    categories = (n for n, f in pipeline.features.items() if isinstance(f, Categorical))
+    categories = (
+        name
+        for name, feature in pipeline.features.items()
+        if isinstance(feature, Categorical) and not feature.sensitive
+    )
     return next((name for name in categories if inputs[name].shape == ()), None)
 
 

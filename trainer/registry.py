@@ -12,9 +12,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
+from trainer.own_database import OwnDatabase, local_path
 from transforms.contract.errors import BraidError
+from transforms.contract.masking import masked
+from transforms.contract.servers import problem_of
 from transforms.contract.workspace import Workspace, replacing, waiting_lock
 
 CHAMPION = "champion"
@@ -26,7 +28,11 @@ _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "1",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # of 7: a server that is down shows in seconds
+    # Instead of 7 times 2 minutes. A server that is down at the start is told within seconds; this
+    # is for one that is lost later, and an upload may have to wait for the server's own storage.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "PGCONNECT_TIMEOUT": "10",  # libpq waits for ever
 }
 
 
@@ -66,9 +72,36 @@ class ModelRegistry:
 
     def __init__(self, workspace: Path, uri: str | None = None) -> None:
         self._workspace = workspace.absolute()
-        self._database = None if uri else self._workspace / "registry.db"
-        self._uri = uri or f"sqlite:///{self._database}"
+        self._artifacts = self._workspace / "registry"
+        self._own = None if uri else OwnDatabase(self._workspace / "registry.db", self._artifacts)
+        self._uri = uri or f"sqlite:///{self._workspace / 'registry.db'}"
         self._connected: Any = None
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people: its URI without the password, or the database's file."""
+        return str(self._own.path) if self._own else masked(self._uri)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is the workspace's own and not there (yet)."""
+        return self._own is not None and not self._own.path.exists()
+
+    def missing_part_of(self, name: str, version: str) -> str | None:
+        """Returns what of a registered version is not there, in words, or None if all is.
+
+        Raises:
+            BraidError: The registry cannot be reached or refuses.
+        """
+        if self.is_missing:
+            return f"no {self.address}"
+        if self._own is None:
+            registered = self.find(name, version=version) is not None
+            return None if registered else f"no version {version} of {name} in {self.address}"
+        folder = self._own.export_of(name, version)
+        if folder is None:
+            return f"no version {version} of {name} in {self.address}"
+        return None if folder.exists() else f"no {folder}"
 
     def register(
         self,
@@ -161,7 +194,7 @@ class ModelRegistry:
 
     def models(self) -> tuple[str, ...]:
         """Returns the name of every registered model."""
-        if self._database is not None and not self._database.exists():
+        if self.is_missing:
             return ()  # looking does not create the database
         with self._readable():
             return tuple(sorted(m.name for m in _all(self._client().search_registered_models)))
@@ -172,11 +205,9 @@ class ModelRegistry:
         Raises:
             BraidError: The export is not there any more.
         """
-        parsed = urlparse(version.source)
-        if parsed.scheme in ("", "file"):
-            folder = Path(unquote(parsed.path))
-        else:
-            folder = self._workspace / "registry" / "downloads" / version.name / version.version
+        folder = local_path(version.source)
+        if folder is None:
+            folder = self._artifacts / "downloads" / version.name / version.version
             if not folder.exists():
                 self._download(version, folder)
         if not folder.exists():
@@ -221,7 +252,7 @@ class ModelRegistry:
         experiment = client.get_experiment_by_name(name)
         # A server knows by itself where artifacts go.
         on_server = self._uri.startswith(("http://", "https://"))
-        location = None if on_server else (self._workspace / "registry").as_uri()
+        location = None if on_server else self._artifacts.as_uri()
         experiment_id = (
             experiment.experiment_id
             if experiment is not None
@@ -265,6 +296,9 @@ class ModelRegistry:
     def _client(self) -> Any:
         """Connects on the first use: importing MLflow takes two seconds."""
         if self._connected is None:
+            problem = problem_of(self._uri)
+            if problem is not None:
+                raise self._unreachable(problem)
             for name, value in _SETTINGS.items():
                 os.environ.setdefault(name, value)
             from mlflow.tracking import MlflowClient
@@ -273,6 +307,8 @@ class ModelRegistry:
                 logging.getLogger(noisy).setLevel(logging.WARNING)
             # Two processes on a fresh database would both create its tables.
             with self._alone("connecting"):
+                if self._own is not None:
+                    self._own.readdress()
                 self._connected = MlflowClient(self._uri, self._uri)
                 self._connected.search_registered_models(max_results=1)
                 self._connected.search_experiments(max_results=1)
@@ -287,15 +323,20 @@ class ModelRegistry:
     def _readable(self) -> Iterator[None]:
         try:
             yield
+        except ImportError as error:
+            raise self._unreachable(f"no driver for it: {error}") from error
         except Exception as error:
             if not type(error).__module__.startswith(("mlflow.", "sqlalchemy.")):
                 raise
-            raise BraidError(
-                f"the registry at {_without_password(self._uri)}",
-                expected="an MLflow registry that answers",
-                received=str(error).splitlines()[0],
-                action="Look at registry.uri in the declaration, and whether the server runs.",
-            ) from error
+            raise self._unreachable(str(error).splitlines()[0]) from error
+
+    def _unreachable(self, received: str) -> BraidError:
+        return BraidError(
+            f"the registry at {self.address}",
+            expected="an MLflow registry that answers",
+            received=received,
+            action="Look at registry.uri in the declaration, and whether the server runs.",
+        )
 
 
 def _all(search: Any, **arguments: Any) -> list[Any]:
@@ -312,10 +353,3 @@ def _all(search: Any, **arguments: Any) -> list[Any]:
 def _equals(field_name: str, value: str) -> str:
     escaped = value.replace("'", "''")
     return f"{field_name} = '{escaped}'"
-
-
-def _without_password(uri: str) -> str:
-    parsed = urlparse(uri)
-    if parsed.password is None:
-        return uri
-    return uri.replace(f":{parsed.password}@", ":***@")

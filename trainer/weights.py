@@ -27,7 +27,7 @@ def class_weights(
         if target.class_weights == "balanced":
             found[name] = _balanced(statistics)
         else:
-            found[name] = _declared(name, dict(target.class_weights), statistics)
+            found[name] = _declared(name, target, dict(target.class_weights), statistics)
     return found
 
 
@@ -38,13 +38,17 @@ def _balanced(statistics: TargetStatistics) -> tuple[float, ...]:
 
 
 def _declared(
-    name: str, declared: dict[str, float], statistics: TargetStatistics
+    name: str,
+    target: Binary | Multiclass,
+    declared: dict[str, float],
+    statistics: TargetStatistics,
 ) -> tuple[float, ...]:
     unknown = sorted(set(declared) - set(statistics.labels))
     if unknown:
         raise DeclarationError(
             f"targets.{name}.class_weights",
-            expected=f"labels of the training rows: {', '.join(statistics.labels[:20])}",
+            expected="labels of the training rows"
+            + ("" if target.sensitive else f": {', '.join(statistics.labels[:20])}"),
             received=repr(unknown[0]),
             action="Correct the label; a label that is not listed weighs 1.",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -254,6 +255,9 @@ _READERS: dict[str, Callable[[_Request], Iterator[pa.RecordBatch]]] = {
 }
 
 
+_SHOWN_ROW = re.compile(r"(Expected \d+ columns, got \d+): .*")
+
+
 @contextmanager
 def _reading(format_: str, path: str) -> Iterator[None]:
     """Turns what pyarrow says about a bad file into an error that names the file."""
@@ -269,7 +273,8 @@ def _reading(format_: str, path: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             received = error.strerror or str(error)
         else:
-            received = " ".join(str(error).split())
+            # Arrow may show the whole row, which may be one that nobody is to read.
+            received = _SHOWN_ROW.sub(r"\1", " ".join(str(error).split()))
         raise BraidError(
             path,
             expected=f"a whole {_TITLES[format_]} file",

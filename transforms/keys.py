@@ -13,6 +13,7 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace, replacing
 from transforms.formats import pieces, read_piece
 from transforms.hashing import key_bytes, key_hashes
+from transforms.sensitive import shown_value
 from transforms.source import open_filesystem
 from transforms.texts import utf8_only
 
@@ -108,10 +109,11 @@ def _refuse_shared(
         suspects = np.isin(key_hashes(keys), shared)
         for key in keys[suspects]:
             if key in first_file:
+                shown = shown_value(pipeline, pipeline.source.key, key.decode())
                 raise BraidError(
                     f"source.key '{pipeline.source.key}'",
                     expected="a key of its own for every row",
-                    received=f"the key '{key.decode()}' twice, in {first_file[key]} and in {file} "
+                    received=f"the key '{shown}' twice, in {first_file[key]} and in {file} "
                     f"({len(shared)} keys are shared in all)",
                     action="Remove the duplicates, or declare the column that names a row.",
                 )

@@ -20,6 +20,7 @@ from transforms.contract.jobs import SourceFile
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import TimeSplit
 from transforms.formats import pieces, read_piece
+from transforms.sensitive import shown_value
 from transforms.source import open_filesystem
 from transforms.splits import time_bounds
 from transforms.texts import bytes_of, utf8_only
@@ -154,11 +155,14 @@ def _checked(pipeline: PipelineSpec, batch: pa.RecordBatch, path: str) -> _Batch
             if first in checked[column][1]:
                 row[column] = bytes_of(batch.column(column).slice(first, 1))
             named = {name: row[name] for name in (windows.entity, windows.time) if name}
-            where = ", ".join(f"{name} {value}" for name, value in named.items())
+            where = ", ".join(
+                f"{name} {shown_value(pipeline, name, value)}" for name, value in named.items()
+            )
+            received = shown_value(pipeline, column, repr(row[column]))
             raise BraidError(
                 f"column '{column}' at {where}, in {path}",
                 expected=expected,
-                received=repr(row[column]) + (f", and {len(rows) - 1:,} more" * (len(rows) > 1)),
+                received=received + (f", and {len(rows) - 1:,} more" * (len(rows) > 1)),
                 action=action,
             )
 

@@ -16,6 +16,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from transforms.contract import progress
 from transforms.contract.errors import BraidError, error_from_dict, storage_error
+from transforms.contract.secrets import expand_options
 from transforms.contract.source import BeamSpec
 
 Counters = dict[tuple[str, str], int]
@@ -27,7 +28,7 @@ _MARKED = re.compile(_MARK + r"(\{.*?\})" + _MARK)
 
 def workers(spec: BeamSpec) -> int:
     """Returns how many workers the in-process runner has, and a hint for any other."""
-    return int(spec.options.get("direct_num_workers", 0)) or os.cpu_count() or 1
+    return int(expand_options(spec.options).get("direct_num_workers", 0)) or os.cpu_count() or 1
 
 
 def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> Counters:
@@ -44,7 +45,8 @@ def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> Coun
     """
     options = {"direct_num_workers": workers(spec), "direct_running_mode": "multi_threading"}
     local = spec.runner == "DirectRunner"
-    options = options | spec.options if local else dict(spec.options)
+    declared = expand_options(spec.options)
+    options = options | declared if local else declared
     runner = FnApiRunner() if local else spec.runner
     try:
         with beam.Pipeline(runner=runner, options=PipelineOptions.from_dictionary(options)) as p:

@@ -37,6 +37,7 @@ from transforms.running import (
     run_pipeline,
     workers,
 )
+from transforms.sensitive import shown_rejects
 from transforms.shards import ShardWriter, write_rejects
 from transforms.source import open_filesystem
 from transforms.units import WorkUnit, plan_units
@@ -248,7 +249,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
             for batch in self._reader.read(unit, self._batch_rows):
                 outputs = self._applier.apply(batch)
                 self._write(writers, batch, outputs)
-                rejects += batch.rejects
+                rejects += shown_rejects(self._job.pipeline, batch.rejects)
                 replaced += batch.replaced
                 rows += batch.rows
                 COUNTER.add(batch.rows)

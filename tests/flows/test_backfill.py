@@ -224,7 +224,7 @@ def test_the_summary_says_what_failed_where_and_what_to_do():
     for part in ("1 done, 1 failed", "1,234", "[x].parquet", "[/b] c", "Mend it."):
         assert part in text
     assert "Nothing was trained, as partitions failed" in text
-    assert "| day=2 | failed | - | - | - | [x].parquet |" in markdown(_record())
+    assert r"| day=2 | failed | - | - | - | \[x\].parquet |" in markdown(_record())
 
 
 @pytest.mark.parametrize(

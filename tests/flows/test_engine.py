@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from flows import engine
 from flows.engine import configure, temporary_server
+from tests.stand_ins import answer, server
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace import Workspace, exclusive_lock
 
@@ -36,12 +34,13 @@ def test_without_a_server_prefect_has_a_home_of_our_own(environment, tmp_path):
 
 
 def test_with_a_server_its_settings_stay_and_none_is_started(environment, tmp_path):
-    environment["PREFECT_API_URL"] = "http://127.0.0.1:1/api"
-    configure()
-    assert "PREFECT_HOME" not in environment
-    assert "PREFECT_LOGGING_TO_API_ENABLED" not in environment
-    with temporary_server(Workspace(tmp_path), "flats"):
-        assert not (tmp_path / "locks").exists()
+    with server(answer(200)) as address:
+        environment["PREFECT_API_URL"] = f"http://{address}/api"
+        configure()
+        assert "PREFECT_HOME" not in environment
+        assert "PREFECT_LOGGING_TO_API_ENABLED" not in environment
+        with temporary_server(Workspace(tmp_path), "flats"):
+            assert not (tmp_path / "locks").exists()
 
 
 def test_a_second_run_of_a_pipeline_is_refused_before_prefect_starts(environment, tmp_path):
@@ -63,16 +62,3 @@ def test_no_name_of_a_pipeline_makes_its_lock_another_pipelines(tmp_path):
         exclusive_lock(workspace.lock("run", "flats"), holder="flats"),
     ):
         assert len(list((tmp_path / "locks").rglob("*.lock"))) == 3
-
-
-def test_the_server_of_a_killed_flow_is_ended_and_no_other_process(tmp_path):
-    remembered = tmp_path / "server.json"
-    orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    started = engine._start_time(orphan.pid)
-    remembered.write_text(json.dumps({"pid": orphan.pid, "started": "1"}))
-    engine._end_orphan(remembered)
-    assert orphan.poll() is None, "its number was another's"
-    remembered.write_text(json.dumps({"pid": orphan.pid, "started": started}))
-    engine._end_orphan(remembered)
-    assert orphan.wait(10) != 0
-    assert not remembered.exists()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from flows.failures import readable_failures
+from flows.failures import Terminated, readable_failures
 from transforms.contract.errors import BraidError, DeclarationError
 
 
@@ -49,7 +49,8 @@ def test_a_wrong_command_keeps_clicks_code():
 
 
 @pytest.mark.parametrize(
-    ("signal", "code"), [(KeyboardInterrupt(), 130), (TerminationSignal(), 143)]
+    ("signal", "code"),
+    [(KeyboardInterrupt(), 130), (Terminated(), 143), (TerminationSignal(), 143)],
 )
 def test_a_signal_is_one_line_whatever_follows_from_it(capsys, signal, code):
     assert _code(signal) == code

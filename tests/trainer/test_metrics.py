@@ -133,6 +133,13 @@ def test_figures_by_hand(pipeline, manifest):
     assert curve == [(0, 0), (0, 0.5), (0.5, 0.5), (0.5, 1), (1, 1)]
 
 
+def test_no_figure_shows_values_of_a_sensitive_target(pipeline, manifest):
+    marked = {n: t.model_copy(update={"sensitive": True}) for n, t in pipeline.targets.items()}
+    figures = Figures(pipeline.model_copy(update={"targets": marked}), manifest)
+    figures.update(PREDICTIONS, TRUTHS, WEIGHTS, {})
+    assert set(figures.results()) == {"sold"}, "a curve of rates shows no value"
+
+
 def test_figures_stay_small(pipeline, manifest):
     figures = Figures(pipeline, manifest)
     rows = 5000

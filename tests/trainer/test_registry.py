@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -152,3 +155,52 @@ def test_two_processes_may_use_a_fresh_registry_at_once(tmp_path, export):
     processes = [subprocess.Popen([sys.executable, "-c", code, run]) for run in ("x", "y")]
     assert [process.wait() for process in processes] == [0, 0]
     assert {v.run_id for v in ModelRegistry(tmp_path).versions("m")} == {"x", "y"}
+
+
+@pytest.mark.parametrize("move", [shutil.move, shutil.copytree])
+def test_a_workspace_that_was_moved_or_copied_has_its_models_with_it(tmp_path, export, move):
+    before, after = tmp_path / "before", tmp_path / "where it is now"
+    ModelRegistry(before).register("m", export, run_id="r1", metrics={})
+    move(before, after)
+    originals = sorted(before.rglob("*")) if before.exists() else []
+
+    registry = ModelRegistry(after)
+    assert registry.missing_part_of("m", "1") is None
+    folder = registry.export_folder(registry.find("m", version="1"))
+    assert folder.is_relative_to(after)
+    assert (folder / "saved_model.pb").read_text() == "graph"
+    registry.register("m", export, run_id="r2", metrics={})
+    registry.register("other", export, run_id="r3", metrics={})
+    for name, version in (("m", "2"), ("other", "1")):
+        second = registry.export_folder(registry.find(name, version=version))
+        assert second.is_relative_to(after)
+        assert second.exists()
+    assert (sorted(before.rglob("*")) if before.exists() else []) == originals
+
+
+def test_no_address_of_a_workspace_stays_behind_when_it_is_moved(tmp_path, export):
+    """Also not in a column that a later MLflow may have."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    ModelRegistry(before).register("m", export, run_id="r", metrics={"a": 1.0}, tags={"t": "x"})
+    before.rename(after)
+    ModelRegistry(after).models()
+    with closing(sqlite3.connect(after / "registry.db")) as database:
+        dump = "\n".join(database.iterdump())
+    assert str(after / "registry") in dump
+    assert str(before / "registry") not in dump
+
+
+@pytest.mark.parametrize("lost", ["registry.db", "registry"])
+def test_what_is_missing_of_a_version_is_named(tmp_path, export, lost):
+    registry = ModelRegistry(tmp_path)
+    registry.register("m", export, run_id="r", metrics={})
+    assert registry.missing_part_of("m", "1") is None
+    assert registry.missing_part_of("m", "2") == f"no version 2 of m in {tmp_path / 'registry.db'}"
+    (tmp_path / lost).rename(tmp_path / "elsewhere")
+    assert str(tmp_path / lost) in registry.missing_part_of("m", "1")
+
+
+def test_a_database_that_is_none_is_named(tmp_path):
+    (tmp_path / "registry.db").write_text("no database, and longer than its header" * 10)
+    with pytest.raises(BraidError, match=r"registry\.db: expected the database"):
+        ModelRegistry(tmp_path).missing_part_of("m", "1")

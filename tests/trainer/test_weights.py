@@ -41,3 +41,10 @@ def test_balanced_classes_have_equal_total_weight(counts):
 
 def test_a_class_without_training_rows_does_not_divide_by_0():
     assert weights_of("balanced", counts=(4, 0)) == {"group": (0.5, 1.0)}
+
+
+def test_labels_of_a_sensitive_target_are_not_listed():
+    target = {"kind": "multiclass", "class_weights": {"z": 1.0}, "sensitive": True}
+    pipeline = pipeline_of(targets={"group": target})
+    with pytest.raises(DeclarationError, match="labels of the training rows, received 'z'"):
+        class_weights(pipeline, manifest_of(pipeline))

@@ -54,3 +54,17 @@ def test_shared_key_is_named_with_both_files(tmp_path: Path) -> None:
         count(tmp_path / "data")
     with pytest.raises(BraidError, match="2 keys are shared in all"):
         count(tmp_path / "data")
+
+
+def test_a_sensitive_key_is_not_named(tmp_path: Path) -> None:
+    write_rows({"id": ["Ada L.", "Ada L."]}, tmp_path / "data" / "a.parquet")
+    with pytest.raises(BraidError, match=r"the key '\(sensitive\)' twice, in .*a.parquet") as told:
+        count(tmp_path / "data", sensitive_key=True)
+    assert "Ada" not in str(told.value)
+
+
+def test_a_row_that_is_cut_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,area\n1,2\nAda L.,2,3\n")
+    with pytest.raises(BraidError, match="Expected 2 columns, got 3") as told:
+        count(tmp_path, format="csv")
+    assert "Ada" not in str(told.value)

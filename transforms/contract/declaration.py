@@ -15,6 +15,7 @@ from transforms.contract.errors import DeclarationError
 from transforms.contract.imports import search
 from transforms.contract.kinds import USER_KIND
 from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.secrets import hide_all, resolve
 from transforms.contract.text_defaults import with_text_defaults
 from transforms.contract.yaml_text import MOST_BYTES, YamlError, read_yaml
 
@@ -36,6 +37,26 @@ def load(path: Path, overrides: Iterable[str] = ()) -> PipelineSpec:
     search(path.parent)
     spec = parse(document, place=str(path))
     return _with_absolute_weights(_with_absolute_source(spec, path.parent), path.parent)
+
+
+def hide_secrets(overrides: Iterable[str]) -> tuple[str, ...]:
+    """Returns what `--set` said, with secrets that it spells out as variables of this process.
+
+    Overrides are kept by Prefect, as the parameters of a flow.
+    """
+    return tuple(_hidden(override) for override in overrides)
+
+
+def _hidden(override: str) -> str:
+    document: dict[str, Any] = {}
+    _override(document, override)
+    path = override.partition("=")[0]
+    value: Any = hide_all(document)
+    if value == document:
+        return override
+    for key in path.split("."):
+        value = value[key]
+    return f"{path}={json.dumps(value)}"  # which is YAML too
 
 
 def read_document(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
@@ -89,7 +110,7 @@ def parse(document: dict[str, Any], place: str = "declaration") -> PipelineSpec:
     """Validates a declaration that is already a mapping.
 
     Raises:
-        DeclarationError: With every wrong place, one a line.
+        DeclarationError: With every wrong place, one a line; or a variable has no value.
     """
     try:
         text = json.dumps(with_text_defaults(document), default=str, allow_nan=False)
@@ -101,7 +122,7 @@ def parse(document: dict[str, Any], place: str = "declaration") -> PipelineSpec:
             action="Correct the YAML.",
         ) from None
     try:
-        return PipelineSpec.model_validate_json(text)
+        return PipelineSpec.model_validate_json(json.dumps(resolve(json.loads(text), place)))
     except ValidationError as error:
         problems = _problems(error, document)
     if len(problems) == 1:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 from typing import Any
 
+from transforms.contract.masking import masked
+
 
 class BraidError(Exception):
     """Something that a user can cause and mend.
@@ -14,16 +16,20 @@ class BraidError(Exception):
         expected: What would have been right there.
         received: What is there instead.
         action: What to do next, as a sentence.
+
+    Secrets are masked in all of them.
     """
 
     exit_code = 1
 
     def __init__(self, place: str, *, expected: str, received: str, action: str) -> None:
-        self.place = place
-        self.expected = expected
-        self.received = received
-        self.action = action
-        super().__init__(f"{place}: expected {expected}, received {received}. {action}")
+        self.place = masked(place)
+        self.expected = masked(expected)
+        self.received = masked(received)
+        self.action = masked(action)
+        super().__init__(
+            f"{self.place}: expected {self.expected}, received {self.received}. {self.action}"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return error_from_dict, (self.to_dict(),)

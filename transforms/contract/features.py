@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, FiniteFloat, PositiveFloat, model_validator
 
 from transforms.contract.numbers import LARGEST_FLOAT32
-from transforms.contract.spec import Bytes, Count, Named, Spec, Width
+from transforms.contract.spec import Bytes, Count, Named, Sensitive, Spec, Width
 
 Policy = Literal["reject", "default", "missing_indicator"]
 MAX_PIXELS = 50_000_000  # an 8-bit RGB picture of this size takes 150 MB decoded
@@ -65,6 +65,8 @@ class FeatureSpec(Spec):
             "default" stores the kind's default, "missing_indicator" stores the default and gives
             the model a 0/1 input beside it.
         invalid: The same choice for a value that is there but cannot be used.
+        sensitive: Whether the column's values are kept out of all that people read: summaries,
+            reports, rejects, logs and errors. Shards, vocabularies and the model have them.
         kind: The kind's name.
     """
 
@@ -72,6 +74,7 @@ class FeatureSpec(Spec):
     column: Named | None = None
     missing: Policy = "default"
     invalid: Policy = "reject"
+    sensitive: Sensitive = False
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""

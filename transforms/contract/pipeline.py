@@ -95,6 +95,19 @@ class PipelineSpec(Spec):
         inputs = self._inputs()
         return {name: inputs[name] for name in self.targets}
 
+    def sensitive_columns(self) -> frozenset[str]:
+        """Returns the source columns whose values nobody is to read."""
+        declared: dict[str, Any] = {**self.column_features(), **self.targets}
+        columns = {
+            column
+            for name, spec in declared.items()
+            if spec.sensitive
+            for column in spec.raw(spec.column or name).columns
+        }
+        windows = self.source.windows
+        named = self.source.sensitive_key or (windows is not None and windows.entity in columns)
+        return frozenset({*columns, self.source.key} if named else columns)
+
     def _inputs(self) -> dict[str, RawColumn]:
         declared = self.column_features() | self.targets
         return named_inputs({n: spec.raw(spec.column or n) for n, spec in declared.items()})
@@ -105,7 +118,8 @@ class PipelineSpec(Spec):
         Args:
             path: The table, a Parquet file.
         """
-        source = SourceSpec(path=path, key=self.source.key)
+        hidden = self.source.sensitive_key
+        source = SourceSpec(path=path, key=self.source.key, sensitive_key=hidden)
         split = ColumnSplit(by="column", column=WINDOW_SPLIT_COLUMN)
         return self.model_copy(update={"source": source, "split": split})
 
@@ -210,6 +224,7 @@ class PipelineSpec(Spec):
                     for name, target in self.targets.items()
                 },
             }
+            | ({"sensitive_key": True} if self.source.sensitive_key else {})
             | _code(self.features, "declaration", "transform")
         )
 

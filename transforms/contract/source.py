@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from transforms.contract.drift import DriftSpec
-from transforms.contract.spec import Bytes, Count, Named, Spec
+from transforms.contract.spec import Bytes, Count, Named, Sensitive, Spec
 
 Format = Literal["parquet", "csv", "jsonl", "arrow"]
 SplitName = Literal["train", "validation", "test"]
@@ -141,6 +141,8 @@ class SourceSpec(Spec):
         path: A file, a folder (read with all its subfolders) or a glob. A relative path is taken
             from the folder of the declaration.
         key: The column that names a row; its values are unique and never null.
+        sensitive_key: Whether the keys are kept out of all that people read, as the values of a
+            feature that is `sensitive`. The predictions of `braid predict` have them.
         partition_by: What new data arrives by: a hive key (`day` for `day=2026-01-31/`), a date in
             the path (`{path_date: "%Y/%m/%d"}`) or each file (`{file: true}`). Partitions compare
             as numbers, dates or text, by what they all are. Without it the whole table is one.
@@ -151,6 +153,7 @@ class SourceSpec(Spec):
     path: Named
     format: Format = "parquet"
     key: Named
+    sensitive_key: Sensitive = False
     partition_by: PartitionBy | None = None
     windows: WindowsSpec | None = None
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from operator import not_
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# What is not marked is left out of every dump, so that no fingerprint is another for it.
+Sensitive = Annotated[bool, Field(exclude_if=not_)]
 DropoutRate = Annotated[float, Field(ge=0, lt=1)]
 # Upper bounds are far above what makes sense, and below what no machine can count, make or keep.
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]

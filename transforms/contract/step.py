@@ -11,17 +11,16 @@ import errno
 import io
 import os
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from transforms.contract.errors import BraidError, storage_error
+from transforms.contract.lifeline import die_with_parent
+from transforms.contract.masking import masked
 from transforms.contract.progress import emit
 
 Step = Callable[[str], dict[str, Any]]
-
-_DIED_WITH_PARENT = 70
 
 
 def run_step(steps: Mapping[str, Step], arguments: list[str]) -> int:
@@ -32,7 +31,7 @@ def run_step(steps: Mapping[str, Step], arguments: list[str]) -> int:
             a JSON object for the flow.
         arguments: The step's name and the path of its job.
     """
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    die_with_parent()
     sys.stdout, sys.stderr = _log_stream(1), _log_stream(2)
     name, job = arguments
     try:
@@ -62,9 +61,10 @@ class _LossyFile(io.FileIO):
     """
 
     def write(self, data: Any) -> int:
-        """Writes what it can, and says that it wrote all."""
+        """Writes what it can, with secrets masked, and says that it wrote all."""
+        text = bytes(data).decode(errors="surrogateescape")  # a line, or several
         with contextlib.suppress(OSError):
-            super().write(data)
+            super().write(masked(text).encode(errors="surrogateescape"))
         return len(data)
 
 
@@ -75,12 +75,3 @@ def _log_stream(descriptor: int) -> io.TextIOWrapper:
         line_buffering=True,
         write_through=True,
     )
-
-
-def _die_with_parent() -> None:
-    """Ends this process once its standard input closes: the flow that held it is gone."""
-    try:
-        while os.read(sys.stdin.fileno(), 1):  # unbuffered: no lock that a normal exit waits for
-            pass
-    finally:
-        os._exit(_DIED_WITH_PARENT)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeFloat, model_validator
 
 from transforms.contract.features import MAX_PIXELS, Layout, RawColumn
-from transforms.contract.spec import Bytes, Count, Named, Spec, Width
+from transforms.contract.spec import Bytes, Count, Named, Sensitive, Spec, Width
 
 TargetPolicy = Literal["reject", "mask"]
 # What a number goes through before it is learnt.
@@ -35,12 +35,14 @@ class TargetSpec(Spec):
             and gives this output no loss and no metric for it.
         invalid: The same choice for a value that is there but cannot be used.
         loss_weight: This target's share in the total loss.
+        sensitive: As that of a feature.
     """
 
     column: Named | None = None
     missing: TargetPolicy = "reject"
     invalid: TargetPolicy = "reject"
     loss_weight: NonNegativeFloat = 1.0
+    sensitive: Sensitive = False
 
 
 class Binary(TargetSpec):

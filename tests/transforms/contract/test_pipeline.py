@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 
@@ -123,3 +124,44 @@ def test_numbers_that_are_not_finite_are_refused_in_a_mapping_too() -> None:
     document = yaml.safe_load(MINIMAL) | {"gate": {"at_least": math.nan}}
     with pytest.raises(DeclarationError, match="finite numbers"):
         parse(document)
+
+
+SENSITIVE = {
+    "name": "p",
+    "source": {"path": "/data", "key": "id"},
+    "features": {
+        "a": {"kind": "numeric"},
+        "b": {"kind": "numeric", "column": "house"},
+        "waves": {"kind": "sequence", "columns": ["left", "right"], "length": 2},
+    },
+    "targets": {"y": {"kind": "binary", "column": "ill"}},
+}
+
+
+def _marked(*places: str) -> PipelineSpec:
+    document = copy.deepcopy(SENSITIVE)
+    for place in places:
+        section, _, name = place.partition(".")
+        part = document[section][name] if name else document[section]
+        part["sensitive" if name else "sensitive_key"] = True
+    return parse(document)
+
+
+@pytest.mark.parametrize(
+    ("place", "columns"),
+    [
+        ("features.b", {"house"}),
+        ("features.waves", {"left", "right"}),
+        ("targets.y", {"ill"}),
+        ("source", {"id"}),
+    ],
+)
+def test_what_is_marked_sensitive_is_known_by_its_column(place, columns):
+    assert _marked().sensitive_columns() == set()
+    assert _marked(place).sensitive_columns() == columns
+    # What was kept with the values is not taken for what is kept without them.
+    assert _marked(place).data_fingerprint() != _marked().data_fingerprint()
+
+
+def test_not_marking_anything_changes_no_fingerprint():
+    assert "sensitive" not in _marked().model_dump_json()

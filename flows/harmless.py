@@ -1,0 +1,53 @@
+"""Text of tables, servers and users, made harmless for the medium that shows it.
+
+A name or a value may hold what a terminal or a page would obey: escape sequences, marks that turn
+the direction of writing, markup. Every writer sends what it did not write itself through the
+function of its medium. Secrets are masked in all of them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import rich.markup
+
+from transforms.contract.masking import masked
+
+# Control characters, half characters, and separators of lines that are no newline.
+_OBEYED = {"Cc", "Cs", "Zl", "Zp"}
+# Marks that change the direction of all that follows (Unicode Standard Annex 9), and the tags that
+# nobody sees.
+_TURNING = {"\u061c", "\u200e", "\u200f", *map(chr, range(0x202A, 0x202F)), "\ufeff"}
+_TURNING |= {*map(chr, range(0x2066, 0x206A)), *map(chr, range(0xE0000, 0xE0080))}
+_MARKDOWN = re.compile(r"([\\`*\[\]|~])")
+_LINK = re.compile(r"(?i)\b(https?|ftp|www)(?=:|\.)")
+
+
+def plain(text: str, *, lines: bool = False) -> str:
+    """Returns text for a terminal without markup, with what that would obey spelled out.
+
+    Args:
+        text: Any text.
+        lines: Whether it may have several lines.
+    """
+    keeps = {"\n"} if lines else set()
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if char not in keeps and (unicodedata.category(char) in _OBEYED or char in _TURNING)
+        else char
+        for char in masked(text)
+    )
+
+
+def console(text: str, *, lines: bool = False) -> str:
+    """Returns text for a rich console, where square brackets are markup."""
+    return rich.markup.escape(plain(text, lines=lines))
+
+
+def markdown(text: str) -> str:
+    """Returns text for one line or one cell of Markdown: no HTML, link, picture or code."""
+    escaped = _MARKDOWN.sub(r"\\\1", plain(text))
+    escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # Else a bare address becomes a link.
+    return _LINK.sub(lambda match: f"{match[1][:-1]}&#{ord(match[1][-1])};", escaped)
