@@ -15,11 +15,10 @@ from transforms.contract.features import Image
 from transforms.contract.manifest import WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import ImageTarget
-from transforms.pictures import TOO_LARGE
 from transforms.reading import RawBatch, Reject
+from transforms.refusals import UNDECODABLE, is_refusal, refusal_of
 
 Columns = dict[str, np.ndarray]
-UNDECODABLE = "undecodable_image"
 UNKNOWN_LABEL = "unknown_label"
 _load_lock = threading.Lock()
 
@@ -65,7 +64,9 @@ class GraphApplier:
         """
         try:
             outputs = self._run(batch.columns)
-        except tf.errors.InvalidArgumentError:
+        except Exception as error:
+            if not is_refusal(error):
+                raise
             self._remove_bad_pictures(batch)
             outputs = self._run(batch.columns)
         return self._remove_unknown_labels(batch, outputs)
@@ -79,8 +80,10 @@ class GraphApplier:
         """Returns why the graph cannot take these rows, or None."""
         try:
             self._run(columns)
-        except tf.errors.InvalidArgumentError as error:
-            return TOO_LARGE if TOO_LARGE in str(error) else UNDECODABLE
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            return refusal_of(error) or UNDECODABLE
         return None
 
     def _remove_bad_pictures(self, batch: RawBatch) -> None:

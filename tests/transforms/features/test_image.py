@@ -12,7 +12,7 @@ from PIL import Image as Picture
 
 from transforms.contract.features import Image
 from transforms.features.image import decode_stored, encode
-from transforms.pictures import TOO_LARGE
+from transforms.refusals import TOO_LARGE
 from transforms.requests import Fitted
 
 NOTHING_FITTED = Fitted({}, {}, {})

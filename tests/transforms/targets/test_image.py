@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image as Picture
 
 from transforms.contract.targets import BinaryMask, ClassMask, ContinuousImage, ImageTarget
-from transforms.pictures import TOO_LARGE
+from transforms.refusals import TOO_LARGE
 from transforms.requests import Fitted, Learnt
 from transforms.targets.image import encode, stored
 
