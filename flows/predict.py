@@ -30,6 +30,7 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.startup import quick_start
 from transforms.contract.targets import ImageTarget
 from transforms.contract.workspace import Workspace, replacing
+from transforms.refusals import is_refusal, refusal_of
 
 if TYPE_CHECKING:
     from trainer.serving import Scorer
@@ -144,12 +145,18 @@ def predict(
             source,
             output,
             lambda done: view.update(Progress(done=done, total=0, unit="rows")),
+            allow=pipeline.source.allow,
         )
     return Scored(rows, failed, f"{registered.name} version {registered.version}")
 
 
 def score_table(
-    model: Scorer, source: Path, output: Path, on_rows: Callable[[int], None]
+    model: Scorer,
+    source: Path,
+    output: Path,
+    on_rows: Callable[[int], None],
+    *,
+    allow: tuple[str, ...] = (),
 ) -> tuple[int, int]:
     """Scores the rows of a table and writes key, predictions and errors.
 
@@ -158,6 +165,8 @@ def score_table(
         source: The rows.
         output: The file to write; nothing is there until all of it is.
         on_rows: Is told how many rows are written.
+        allow: Where the rows' paths may lead, beside the folder of `source`: `source.allow` as it
+            is declared now.
 
     Returns:
         The rows written, and those of them without a prediction.
@@ -172,7 +181,7 @@ def score_table(
         key = model.pipeline.source.key
         writer = _Writer(stack.enter_context(replacing(output)), output.suffix, key)
         stack.callback(writer.close)
-        batches = read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS)
+        batches = read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS, allow=allow)
         given = ((batch.keys, batch.columns) for batch in batches)
         for keys, predictions in _scored(model.score, given):
             writer.add(keys, predictions)
@@ -191,7 +200,7 @@ def _scored(
     with ThreadPoolExecutor(threads) as pool:
         begun: deque[tuple[np.ndarray, Future[Predictions]]] = deque()
         for keys, columns in batches:
-            begun.append((keys, pool.submit(score_rows, score, columns, _is_refusal)))
+            begun.append((keys, pool.submit(score_rows, score, columns, is_refusal)))
             if len(begun) > threads:
                 first, found = begun.popleft()
                 yield first, found.result()
@@ -252,18 +261,16 @@ def _libraries_kept_quiet() -> Iterator[None]:
         os.close(kept)
 
 
-def _is_refusal(error: Exception) -> bool:
-    """Returns whether TensorFlow found a value unfit, such as an image that cannot be decoded."""
-    # By its name: no module of this package imports TensorFlow.
-    return type(error).__name__ == "InvalidArgumentError"
-
-
 def _reason(error: Exception) -> str:
-    """Returns what the model says of a row, without TensorFlow's account of where it said so."""
+    """Returns why the model refuses a row, in the words of a transform's rejects.
+
+    What no picture says is TensorFlow's own message, without its account of where it said so.
+    """
+    reason = refusal_of(error)
+    if reason is not None:
+        return reason
     text = str(getattr(error, "message", error)).rpartition("<stack traces unavailable>")[2]
-    text = " ".join(text.partition("[[{{")[0].split())
-    # The graph refuses a value by converting the reason to a number: see the transform of images.
-    return text.rpartition("could not correctly convert string: ")[2][:_REASON_LENGTH]
+    return " ".join(text.partition("[[{{")[0].split())[:_REASON_LENGTH]
 
 
 class _Writer:

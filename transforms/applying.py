@@ -91,7 +91,7 @@ class GraphApplier:
         for row in self._failing(batch.columns, np.arange(len(batch.keys))):
             for column, reason in self._bad_columns(batch, row):
                 if "reject" in self._images[column]:
-                    value = batch.columns[column][row]
+                    value = batch.cell(column, row)
                     key = batch.keys[row].decode()
                     if keep[row]:
                         source = self._sources[column]
@@ -100,7 +100,7 @@ class GraphApplier:
                 else:
                     batch.columns[column][row] = b""
                     batch.replaced[column, reason] += 1
-        _keep(batch, keep)
+        batch.keep(keep)
 
     def _failing(self, columns: Columns, rows: np.ndarray) -> list[int]:
         """Returns the rows that fail, by halving those that fail together."""
@@ -134,13 +134,13 @@ class GraphApplier:
             values = batch.columns[raw.name]
             unknown &= _present(values)
             for row in np.flatnonzero(unknown & keep):
-                value = values[row] if values.ndim == 1 else b", ".join(filter(None, values[row]))
+                value = batch.cell(raw.name, int(row))
                 key = batch.keys[row].decode()
                 batch.rejects.append(Reject(key, batch.file, raw.columns[0], UNKNOWN_LABEL, value))
             keep &= ~unknown
         if keep.all():
             return outputs
-        _keep(batch, keep)
+        batch.keep(keep)
         return {name: values[keep] for name, values in outputs.items()}
 
 
@@ -150,8 +150,3 @@ def _present(values: np.ndarray) -> np.ndarray:
         return np.zeros(len(values), bool)
     present = np.asarray(values != b"")
     return present if values.ndim == 1 else np.asarray(present.any(axis=1))
-
-
-def _keep(batch: RawBatch, keep: np.ndarray) -> None:
-    batch.columns = batch.select(keep)
-    batch.keys, batch.splits = batch.keys[keep], batch.splits[keep]

@@ -17,7 +17,7 @@ _EXTENSION, _FRAME = 0x21, 0x2C
 _TRAILER = b";"
 _MOST_EXTENSIONS = 64  # before the first frame: control, comments, and what programs add
 _EXTENSION_BYTES = 1 << 20  # that these take at most, color profiles among them
-_PIXEL_BYTES = 4  # a code of LZW has 12 bits and a pixel at least; twice that, and the blocks' sizes
+_PIXEL_BYTES = 4  # a code of LZW has 12 bits and a pixel: twice that, and the blocks' lengths
 
 
 def first_frame(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
@@ -31,13 +31,13 @@ def first_frame(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
         tf.errors.InvalidArgumentError: When run: the frame is too large, or is not all there.
     """
     most_bytes = min(_EXTENSION_BYTES + _PIXEL_BYTES * max_pixels, tf.int32.max)
-    octets = tf.io.decode_raw(tf.strings.substr(contents, 0, most_bytes), tf.uint8)
-    octets_N = tf.concat([tf.cast(octets, tf.int32), [0]], 0)  # the last one is beyond the end
-    beyond = tf.size(octets)
-    ends = _chain_ends(octets_N, beyond)
+    window = tf.io.decode_raw(tf.strings.substr(contents, 0, most_bytes), tf.uint8)
+    octets = tf.concat([tf.cast(window, tf.int32), [0]], 0)  # the last one is beyond the end
+    beyond = tf.size(window)
+    ends = _chain_ends(octets, beyond)
 
     def octet(place: tf.Tensor) -> tf.Tensor:
-        return octets_N[tf.minimum(place, beyond)]
+        return octets[tf.minimum(place, beyond)]
 
     def end_of_blocks(place: tf.Tensor) -> tf.Tensor:
         return ends[tf.minimum(place, beyond)]
@@ -66,16 +66,16 @@ def _palette_bytes(flags: tf.Tensor) -> tf.Tensor:
     return tf.where(flags >= 128, 3 * colors, 0)
 
 
-def _chain_ends(octets_N: tf.Tensor, beyond: tf.Tensor) -> tf.Tensor:
-    """Returns where a chain of blocks that begins at a place has its empty block, int32 [N].
+def _chain_ends(octets: tf.Tensor, beyond: tf.Tensor) -> tf.Tensor:
+    """Returns where a chain of blocks that begins at a place has its empty block, int32 [octets].
 
     A block is its length, in a byte, and so many bytes; an empty one ends the chain. A file can
     have a block every two bytes: so all chains are followed at once, twice as far in every step
     (pointer jumping, Wyllie 1979), rather than one a block at a time.
     """
     places = tf.range(beyond + 1)
-    following = tf.minimum(places + 1 + octets_N, beyond)
-    first = tf.where(octets_N == 0, places, following)
+    following = tf.minimum(places + 1 + octets, beyond)
+    first = tf.where(octets == 0, places, following)
     _, ends = tf.while_loop(
         lambda near, far: tf.reduce_any(near != far),
         lambda _, far: [far, tf.gather(far, far)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
@@ -33,7 +34,7 @@ from transforms.contract.targets import ImageTarget, Target
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 
 # Raised whenever the same declaration and rows would give other shards than before.
-TRANSFORM_VERSION = 2
+TRANSFORM_VERSION = 3
 
 # Fields of a target that shape the training but not the shards.
 _TRAINING_FIELDS = {
@@ -185,6 +186,7 @@ class PipelineSpec(Spec):
                     for name, target in self.targets.items()
                 },
             }
+            | _allowed(self.source)
             | _code(self.features, "declaration", "transform")
         )
 
@@ -201,6 +203,14 @@ class PipelineSpec(Spec):
             }
             | _code(self.modelled().features, "encoder")
         )
+
+
+def _allowed(source: SourceSpec) -> dict[str, Any]:
+    # As they lie from the source, so that a project that moves as a whole keeps its shards.
+    places = [
+        place if "://" in place else os.path.relpath(place, source.path) for place in source.allow
+    ]
+    return {"allow": sorted(places)} if places else {}
 
 
 def _code(features: Mapping[str, Any], *parts: str) -> dict[str, Any]:
