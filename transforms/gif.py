@@ -53,10 +53,11 @@ def first_frame(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
     palette = _palette_bytes(octet(frame + 9))
     end = end_of_blocks(frame + _DESCRIPTOR_BYTES + palette + 1)
     area = tf.cast(width, tf.int64) * tf.cast(height, tf.int64)
-    whole = (octet(frame) == _FRAME) & (end < beyond)
+    is_frame = octet(frame) == _FRAME
     # Refused like any picture: by the conversion of the reason to a number.
+    whole = is_frame & (end < beyond)
     length = tf.where(whole, tf.strings.as_string(end + 1), UNDECODABLE)
-    length = tf.where(area > max_pixels, TOO_LARGE, length)
+    length = tf.where(is_frame & (area > max_pixels), TOO_LARGE, length)
     return tf.strings.substr(contents, 0, tf.strings.to_number(length, tf.int32)) + _TRAILER
 
 

@@ -113,9 +113,7 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
     def setup(self) -> None:
         """Opens the source once a worker."""
         self._counter = RequestCounter.shared(self._job.pipeline)
-        self._reader = BatchReader(
-            self._job.table(), self._counter.columns, source=self._job.pipeline.source
-        )
+        self._reader = BatchReader(self._job.table(), self._counter.columns)
         raws = raw_columns(self._job.pipeline, with_targets=True)
         row_values = sum(math.prod(raws[name].shape) for name in self._counter.columns)
         self._batch_rows = max(1, min(_BATCH_VALUES // max(row_values, 1), _MAX_BATCH_ROWS))

@@ -7,7 +7,6 @@ and a file that cannot be read costs its row alone.
 from __future__ import annotations
 
 import os
-import posixpath
 import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -73,10 +72,10 @@ class _Prefix:
         return path.removeprefix(prefix)
 
     def read(self, rest: str) -> bytes:
-        if ".." in rest.split("/"):
+        if rest.startswith("/") or ".." in rest.split("/"):
             raise _Unreadable(NOT_ALLOWED)
         filesystem, folder = self._opened
-        with filesystem.open_input_file(posixpath.join(folder, rest)) as file:
+        with filesystem.open_input_file(f"{folder}/{rest}") as file:
             if file.size() > _MOST_BYTES:
                 raise _Unreadable(TOO_LARGE)
             return file.readall()  # type: ignore[no-any-return]

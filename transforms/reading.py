@@ -13,7 +13,6 @@ from transforms.column_types import column_names, is_datetime, is_text
 from transforms.columns import Conformed, conform, iso_texts
 from transforms.contract.features import FeatureSpec, RawColumn
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.source import SourceSpec
 from transforms.contract.targets import TargetSpec
 from transforms.formats import read_piece
 from transforms.hashing import key_bytes
@@ -85,8 +84,6 @@ class BatchReader:
         columns: The source columns that the graph will be given; None gives it all.
         features_only: Rows to be predicted: no targets and no splits are read, and no row is
             rejected; an unusable value is treated as a missing one.
-        source: Where paths of files start from and what they may name, if `pipeline` reads a table
-            that was cut from another.
     """
 
     def __init__(
@@ -95,12 +92,11 @@ class BatchReader:
         columns: set[str] | None = None,
         *,
         features_only: bool = False,
-        source: SourceSpec | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._features_only = features_only
         self._filesystem, _ = open_filesystem(pipeline.source.path)
-        self._files = PathReader(source or pipeline.source)
+        self._files = PathReader(pipeline.source)
         specs = pipeline.column_features()
         self._specs: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
             (name, specs[name], raw) for name, raw in pipeline.raw_features().items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 TOO_LARGE = "image_too_large"  # the header claims more than `max_pixels`
 TOO_COSTLY = "image_too_costly"  # decoding takes far more than its size does: see `pictures.py`
 UNDECODABLE = "undecodable_image"
+_DECODERS = ("Decode", "Jpeg")  # in the names of the operations, which their errors quote
 
 
 def is_refusal(error: Exception) -> bool:
@@ -22,6 +23,9 @@ def is_refusal(error: Exception) -> bool:
 
 
 def refusal_of(error: Exception) -> str | None:
-    """Returns the reason that the graph itself gave, or None if it was a decoder that failed."""
+    """Returns why a picture was refused, or None if the error is of no picture."""
     message = str(error)
-    return next((reason for reason in (TOO_LARGE, TOO_COSTLY) if reason in message), None)
+    for reason in (TOO_LARGE, TOO_COSTLY, UNDECODABLE):
+        if reason in message:
+            return reason
+    return UNDECODABLE if any(name in message for name in _DECODERS) else None

@@ -46,19 +46,17 @@ def read_features(
     found = scan(source)
     check_schema(pipeline, found.files(), features_only=True)
     if source.windows is None:
-        yield from _read(pipeline, found, batch_rows, source)
+        yield from _read(pipeline, found, batch_rows)
         return
     with TemporaryDirectory() as folder:
         table = Path(folder) / "windows.parquet"
         write_windows(pipeline, found.files(), table, labelled=False)
         pipeline = pipeline.of_windows(str(table))
-        yield from _read(pipeline, scan(pipeline.source), batch_rows, source)
+        yield from _read(pipeline, scan(pipeline.source), batch_rows)
 
 
-def _read(
-    pipeline: PipelineSpec, found: Scan, batch_rows: int, source: SourceSpec
-) -> Iterator[RawBatch]:
-    reader = BatchReader(pipeline, features_only=True, source=source)
+def _read(pipeline: PipelineSpec, found: Scan, batch_rows: int) -> Iterator[RawBatch]:
+    reader = BatchReader(pipeline, features_only=True)
     filesystem, _ = open_filesystem(pipeline.source.path)
     for partition in found.partitions:
         for unit in plan_units(

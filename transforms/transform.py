@@ -220,7 +220,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
         if manifest is None:
             raise FileNotFoundError(graph.parent)
         self._applier = GraphApplier.shared(self._job.pipeline, graph)
-        self._reader = BatchReader(self._job.table(), source=self._job.pipeline.source)
+        self._reader = BatchReader(self._job.table())
         self._encoder = ExampleEncoder()
         self._stored = [stored.name for stored in manifest.in_records()]
         self._labels = [s.name for s in manifest.stored if s.role in ("target", "weight")]

@@ -208,7 +208,8 @@ class PipelineSpec(Spec):
 def _allowed(source: SourceSpec) -> dict[str, Any]:
     # As they lie from the source, so that a project that moves as a whole keeps its shards.
     places = [
-        place if "://" in place else os.path.relpath(place, source.path) for place in source.allow
+        place if "://" in place + source.path else os.path.relpath(place, source.path)
+        for place in source.allow
     ]
     return {"allow": sorted(places)} if places else {}
 
