@@ -29,7 +29,7 @@ _MOST_BYTES = 1 << 28  # a BMP of 50 million pixels, the default of `max_pixels`
 _THREADS = 8  # image files are small and, in a bucket, far away
 
 
-class _Unreadable(Exception):  # noqa: N818
+class _UnreadableError(Exception):
     """A file that is not read; the message is its reject's reason."""
 
 
@@ -73,11 +73,11 @@ class _Prefix:
 
     def read(self, rest: str) -> bytes:
         if rest.startswith("/") or ".." in rest.split("/"):
-            raise _Unreadable(NOT_ALLOWED)
+            raise _UnreadableError(NOT_ALLOWED)
         filesystem, folder = self._opened
-        with filesystem.open_input_file(f"{folder}/{rest}") as file:
+        with filesystem.open_input_file(f"{folder.rstrip('/')}/{rest}") as file:
             if file.size() > _MOST_BYTES:
-                raise _Unreadable(TOO_LARGE)
+                raise _UnreadableError(TOO_LARGE)
             return file.readall()  # type: ignore[no-any-return]
 
 
@@ -110,7 +110,7 @@ class PathReader:
         def read(row: int) -> bytes | None:
             try:
                 return self._read(cells[row] or "")
-            except _Unreadable as error:
+            except _UnreadableError as error:
                 reasons[row] = str(error)
             except (OSError, ValueError, pa.ArrowException):  # ValueError: a NUL in the path
                 reasons[row] = MISSING_FILE
@@ -131,7 +131,7 @@ class PathReader:
                 rest = prefix.rest_of(url)
                 if rest is not None:
                     return prefix.read(rest)
-            raise _Unreadable(NOT_ALLOWED)
+            raise _UnreadableError(NOT_ALLOWED)
         if isinstance(self._base, _Prefix) and not cell.startswith("/"):
             return self._base.read(cell)
         base = self._base.path if isinstance(self._base, _Folder) else "/"
@@ -140,13 +140,13 @@ class PathReader:
     def _read_local(self, named: Path) -> bytes:
         path = os.path.realpath(named)
         if not any(folder.has(path) for folder in self._folders):
-            raise _Unreadable(NOT_ALLOWED)
+            raise _UnreadableError(NOT_ALLOWED)
         # Opening some devices does something by itself, and a named pipe waits for its writer.
         status = Path(path).stat()
         if not stat.S_ISREG(status.st_mode):
-            raise _Unreadable(NOT_A_FILE)
+            raise _UnreadableError(NOT_A_FILE)
         if status.st_size > _MOST_BYTES:
-            raise _Unreadable(TOO_LARGE)
+            raise _UnreadableError(TOO_LARGE)
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             return file.read(_MOST_BYTES)

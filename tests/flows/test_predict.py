@@ -8,10 +8,16 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 from flows.predict import Predictions, _refuse_pictures, _scored, _Writer, score_rows
+from tests.transforms.pictures import REAL, gif, jpeg_of_scans
 from transforms.contract.declaration import parse
 from transforms.contract.errors import DeclarationError
+from transforms.contract.features import Image
+from transforms.features.image import encode
+from transforms.refusals import is_refusal
+from transforms.requests import Fitted
 
 
 class RefusedError(Exception):
@@ -38,6 +44,34 @@ def test_rows_that_a_model_refuses_are_found_and_the_others_scored_in_order():
     found = score_rows(_model(calls), columns, _is_refused)
     assert found.columns["y"].tolist() == [2, 4, 8, 10, 12, 16]
     assert found.errors == {2: "negative x", 6: "negative x"}
+
+
+def test_an_exported_graph_refuses_pictures_in_the_words_of_the_rejects(tmp_path):
+    image = Image(kind="image", height=8, width=8, max_pixels=1000)
+    module = tf.Module()
+    module.encode = tf.function(
+        lambda raw: encode("photo", image, raw, Fitted({}, {}, {})),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    cells = [REAL["png"], REAL["png"][:8], REAL["jpeg"][:90], gif(size=(90, 90), screen=(4, 4)),
+             jpeg_of_scans(65), REAL["bmp"][:2], REAL["webp"], REAL["gif"]]  # fmt: skip
+    columns = {"photo": np.array(cells, object)}
+    scored = score_rows(
+        lambda given: {"photo": loaded.encode(tf.constant(given["photo"])).numpy()},
+        columns,
+        is_refusal,
+    )
+    assert len(scored.columns["photo"]) == 2
+    assert scored.errors == {
+        1: "undecodable_image",
+        2: "undecodable_image",
+        3: "image_too_large",
+        4: "image_too_costly",
+        5: "undecodable_image",
+        6: "undecodable_image",
+    }
 
 
 def test_clean_rows_are_scored_in_one_call():
