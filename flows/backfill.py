@@ -58,7 +58,7 @@ def partitions_between(
         )
     everything = scan(pipeline.source).partitions
     values = {part.name: part.value for part in everything}  # a bound may be a whole name
-    first, last = (values.get(bound, bound) if bound else None for bound in (first, last))
+    first, last = (values.get(bound) or bound if bound else None for bound in (first, last))
     chosen = between(everything, first, last, place="--from and --to")
     if not chosen:
         raise DeclarationError(

@@ -285,6 +285,9 @@ def deploy(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
 @_SET
 @click.option("--alias", default="champion", show_default=True, help="Which registered model.")
 @click.option("--version", help="A version instead of an alias.")
+@click.option(
+    "--keep-invalid", is_flag=True, help="Score rows too that training would reject; they say so."
+)
 def predict(
     declaration: Path,
     source: Path,
@@ -293,13 +296,14 @@ def predict(
     overrides: tuple[str, ...],
     alias: str,
     version: str | None,
+    keep_invalid: bool,
 ) -> None:
-    """Score raw rows with the registered champion."""
+    """Score raw rows with the registered champion; what training would reject gets an error."""
     from flows.predict import predict as score
     from flows.progress import Reporter, console
 
     pipeline, folders = _open(declaration, workspace, overrides)
-    scored = score(
+    scored, model = score(
         pipeline,
         folders,
         source=source,
@@ -307,12 +311,11 @@ def predict(
         alias=alias,
         version=version,
         reporter=Reporter(console()),
+        keep_invalid=keep_invalid,
     )
-    click.echo(f"{scored.rows:,} rows in {output}, by {scored.model}")
-    if scored.failed:
-        click.echo(
-            f"{scored.failed:,} of them could not be scored; the column 'error' says why.", err=True
-        )
+    click.echo(f"{scored.rows:,} rows in {output}, by {model}")
+    for line in scored.failures():
+        click.echo(line, err=True)
 
 
 @cli.command()

@@ -174,6 +174,13 @@ FEATURES = (
         (0.0, 90.0, 359.0, 45.0),
         invalid=((math.inf, "not_finite"),),
     ),
+    # One that has no number for some values.
+    Case(
+        "depth_log",
+        {"kind": "tests.user_kinds.logarithm", **_INDICATOR},
+        (1.0, 10.0, 200.0, 4_000.0),
+        invalid=((0.0, "not_encodable"), (-1.0, "not_encodable"), (math.inf, "not_finite")),
+    ),
 )
 
 TARGETS = (

@@ -5,13 +5,17 @@ What is tested is what `tests.cases` lists.
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from flows.predict import score_table
 from tests.cases import FEATURES, TARGETS
 from tests.conformance import (
     ROWS,
@@ -167,6 +171,15 @@ def test_all_kinds_together_train_export_and_answer_alike(transformed, tmp_path)
     nothing = scorer.score({"z_score": np.zeros(0, np.float32)})
     assert {case.name for case in TARGETS} <= set(nothing)
     assert all(len(values) == 0 for values in nothing.values())
+    source, output = Path(job.pipeline.source.path) / "rows.parquet", tmp_path / "scores.parquet"
+    scored = score_table(scorer, source, output, lambda rows: None)
+    rows = {row["id"]: row for row in pq.read_table(output).to_pylist()}
+    # A row with an invalid value has the column and the reason as its key.
+    costs = {f"{case.name}: {reason}" for case in FEATURES for _, reason in case.invalid}
+    assert {key: row["error"] for key, row in rows.items() if row["error"]} == {k: k for k in costs}
+    assert all((row["error"] is None) == (row["price"] is not None) for row in rows.values())
+    rejects = Counter({f"{r.column}: {r.reason}": r.rows for r in transformed.manifest.rejects})
+    assert scored.reasons == {reason: rejects[reason] for reason in costs}
 
 
 @pytest.mark.timeout(900)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 
@@ -123,6 +124,38 @@ def test_predict_gives_every_row_a_prediction_or_a_reason(project, first_run, tm
     rows = pq.read_table(output).to_pylist()
     assert [row["listing_id"] for row in rows] == pq.read_table(source)["listing_id"].to_pylist()
     assert all((row["error"] is None) == (row["price"] is not None) for row in rows)
+
+
+def test_predict_rejects_what_training_rejects_in_the_same_words(project, first_run, tmp_path):
+    assert first_run.returncode == 0
+    rejects = pads.dataset(project / "workspace" / "rejects").to_table().to_pylist()
+    expected = {
+        reject["key"]: f"{reject['column']}: {reject['reason']}"
+        for reject in rejects
+        if reject["column"] not in ("price", "sold_fast")  # rows to predict need no labels
+    }
+    assert expected
+    output = tmp_path / "scores.parquet"
+    arguments = ("--input", str(project / "data"), "--output", str(output))
+    done = braid(project, "predict", *arguments)
+    rows = pq.read_table(output).to_pylist()
+    assert {row["listing_id"]: row["error"] for row in rows if row["error"]} == expected
+    assert {row["listing_id"] for row in rows if row["price"] is None} == set(expected)
+    assert f"{len(expected)} of them are no rows that training would take" in done.stderr
+    assert all(f"  {reason}" in done.stderr for reason in expected.values())
+    assert braid(project, "predict", *arguments, "--keep-invalid").returncode == 0
+    kept = pq.read_table(output).to_pylist()
+    assert [row["error"] for row in kept] == [row["error"] for row in rows]
+    assert all(row["price"] is not None for row in kept)
+
+
+def test_predictions_do_not_replace_the_rows_that_they_are_of(project, first_run):
+    source = project / "data" / "day=2026-01-01" / "part-0.parquet"
+    before = source.read_bytes()
+    done = braid(project, "predict", "--input", str(source), "--output", str(source))
+    assert done.returncode == 2
+    assert "expected a file that is none of --input's" in " ".join(done.stderr.split())
+    assert source.read_bytes() == before
 
 
 def test_a_gate_that_is_out_of_reach_judges_the_same_model_again_and_refuses(project, first_run):

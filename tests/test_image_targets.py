@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from flows.predict import Predictions, _Writer
+from flows.prediction_file import Predictions, PredictionWriter
 from tests.jobs import train_job, transform_job
 from trainer.champion import score_champion
 from trainer.evaluation import evaluate
@@ -150,8 +150,11 @@ def test_a_caller_gets_pictures(served):
 
 def test_a_table_of_predictions_has_png_files(served, tmp_path):
     path = tmp_path / "scores.parquet"
-    writer = _Writer(path, ".parquet", "id")
-    writer.add(np.array(["a", "b", "c"], object), Predictions(served, {1: "no picture"}))
+    writer = PredictionWriter(path, ".parquet", "id")
+    writer.add(
+        np.array([b"a", b"b", b"c"], object),
+        Predictions(served, np.array([0, 2]), {1: "no picture"}),
+    )
     writer.close()
     table = pq.read_table(path)
     assert set(table.column_names) == {"id", "mask", "kinds", "depth", "small", "error"}

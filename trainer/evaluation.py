@@ -13,6 +13,7 @@ import tensorflow as tf
 from trainer.baselines.fitting import fit_baselines
 from trainer.baselines.scoring import BaselineScores
 from trainer.champion import NotComparableError, score_champion
+from trainer.dependence import check_dependence
 from trainer.export import load_model
 from trainer.figures import Figures
 from trainer.heads import head_of
@@ -95,6 +96,7 @@ class _Evaluation:
         sentence = few_rows(self._pipeline, metrics, count_rows(self._files["validation"]))
         self._warnings += [sentence] if sentence else []
         export = load(Path(self._job.run_folder) / EXPORT_FOLDER)
+        check_dependence(self._manifest, export, self._raw)
         return {
             "metrics": metrics,
             "baselines": baselines.results().scored(),

@@ -17,7 +17,9 @@ from trainer.shards import ShardFile, shard_files
 from transforms.contract.errors import BraidError
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import TrainJob
-from transforms.contract.manifest import TransformManifest
+from transforms.contract.kinds import is_user_kind
+from transforms.contract.manifest import UNUSABLE_SUFFIX, TransformManifest
+from transforms.contract.numbers import number_in
 from transforms.contract.pipeline import PipelineSpec
 
 _MOST_ROWS = 256  # at a time
@@ -57,6 +59,41 @@ class Scorer:
         Raises:
             BraidError: Columns differ in their number of rows, or a list has the wrong shape.
         """
+        arrays = self._inputs(columns)
+        rows = len(next(iter(arrays.values())))
+        starts = range(0, max(rows, 1), self.manifest.batch_rows(_MOST_ROWS))
+        parts = [self._batch(arrays, start) for start in starts]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def unusable(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Returns which rows have a value that a user's own kind cannot encode, bool [rows].
+
+        Args:
+            columns: As those of `score`, which takes such a value for a missing one.
+
+        Returns:
+            The rows by the name of the feature; nothing where all kinds are Braid's own.
+        """
+        own = [s for s in self.manifest.inputs() if s.role == "feature" and is_user_kind(s.kind)]
+        if not own:
+            return {}
+        inputs = {self.manifest.raw_features[stored.name].name for stored in own}
+        arrays = {name: v for name, v in self._inputs(columns).items() if name in inputs}
+        raws = (*self.manifest.raw_inputs(), *self.manifest.unused)
+        rows = len(next(iter(arrays.values())))
+        blank = {raw.name: _as_input(raw, None, rows) for raw in raws}
+        outputs = self._model.graph.transform_features(
+            {name: tf.constant(arrays.get(name, values)) for name, values in blank.items()}
+        )
+        names = [s.name for s in own if s.name + UNUSABLE_SUFFIX in outputs]
+        return {name: outputs[name + UNUSABLE_SUFFIX].numpy() > 0 for name in names}
+
+    def _inputs(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Returns every input of the model as the graph takes it; one that is not given is missing.
+
+        Raises:
+            BraidError: As of `score`.
+        """
         raws = self.manifest.serving_inputs()
         given = {raw.name: columns[name] for raw in raws for name in _names_in(raw, columns)}
         lengths = {name: len(values) for name, values in given.items()}
@@ -68,10 +105,7 @@ class Scorer:
                 action="Give arrays of one length.",
             )
         rows = next(iter(lengths.values()))
-        arrays = {raw.name: _as_input(raw, given.get(raw.name), rows) for raw in raws}
-        starts = range(0, max(rows, 1), self.manifest.batch_rows(_MOST_ROWS))
-        parts = [self._batch(arrays, start) for start in starts]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {raw.name: _as_input(raw, given.get(raw.name), rows) for raw in raws}
 
     def score_examples(self, records: Any) -> dict[str, np.ndarray]:
         """Returns the predictions for serialized `tf.Example` of raw columns, string [rows]."""
@@ -163,7 +197,7 @@ def _as_input(raw: RawColumn, values: Any, rows: int) -> np.ndarray:
     if values is None:
         return filled
     if not raw.shape:
-        filled[:] = values if is_number else [_as_bytes(value) for value in values]
+        filled[:] = _as_numbers(raw, values) if is_number else list(map(_as_bytes, values))
         return filled
     for row, value in enumerate(values):
         if value is not None and len(value):
@@ -175,7 +209,7 @@ def _as_input(raw: RawColumn, values: Any, rows: int) -> np.ndarray:
 def _entries(raw: RawColumn, value: Any) -> np.ndarray:
     """Returns a row's list. A padded one is cut as in the shards, where no missing text counts."""
     is_number = raw.dtype == "float32"
-    entries = np.asarray(value, np.float32 if is_number else object)
+    entries = _as_numbers(raw, value) if is_number else np.asarray(value, object)
     if entries.ndim == 1 and raw.shape[1:] == (1,):  # a series of one channel
         entries = entries[:, None]
     shape = ("any" if raw.padded else raw.shape[0], *raw.shape[1:])
@@ -191,6 +225,35 @@ def _entries(raw: RawColumn, value: Any) -> np.ndarray:
         if raw.padded:
             entries = entries[entries != b""]
     return entries[: raw.shape[0]]
+
+
+def _as_numbers(raw: RawColumn, values: Any) -> np.ndarray:
+    """Returns numbers as float32; a text spells one here as it does in a table."""
+    try:
+        array = np.asarray(values)
+    except UnicodeDecodeError:  # of bytes beside texts, which NumPy makes one type of
+        array = np.asarray(values, object)
+    if array.dtype.kind in "OSU":
+        numbers = [_as_number(raw, value) for value in array.ravel()]
+        array = np.asarray(numbers, np.float64).reshape(array.shape)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and so missing
+        return array.astype(np.float32)
+
+
+def _as_number(raw: RawColumn, value: Any) -> Any:
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    if not isinstance(value, str):
+        return value
+    try:
+        return number_in(value)
+    except ValueError:
+        raise BraidError(
+            f"column {raw.name}",
+            expected="numbers, or texts that spell them",
+            received=repr(value),
+            action="Correct the value, or give None for a missing one.",
+        ) from None
 
 
 def _as_bytes(value: Any) -> bytes:

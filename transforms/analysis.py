@@ -29,6 +29,7 @@ from transforms.contract.workspace import replacing, write_atomic
 from transforms.counting import RequestCounter
 from transforms.features import feature_kind, noise
 from transforms.graph import TransformGraph
+from transforms.own_kinds import check_missing, own_features
 from transforms.partition_statistics import count_partitions, statistics_of
 from transforms.reference import write_reference
 from transforms.statistics import freeze, read_learnt, statistics_folder
@@ -58,6 +59,7 @@ def analyze(text: str) -> dict[str, Any]:
         _check_rows(manifest, total.rejects)
         _check_targets(job.pipeline, manifest)
         tf.saved_model.save(TransformGraph(job.pipeline, statistics), str(folder / "graph"))
+        _check_own_kinds(job.pipeline, folder / "graph")
         write_atomic(folder / "transform.json", manifest.model_dump_json(indent=1))
     seconds = time.monotonic() - started
     logs = [name for name, target in manifest.targets.items() if target.curve == "log"]
@@ -120,6 +122,12 @@ def _stored_feature(name: str, role: Any, spec: Any, details: dict[str, Any]) ->
 
 def _flag(name: str, role: Any, kind: str) -> StoredFeature:
     return StoredFeature(name=name, role=role, kind=kind, dtype="float32", shape=())
+
+
+def _check_own_kinds(pipeline: PipelineSpec, graph: Path) -> None:
+    """Refuses a user's kind that gives no number for a missing value, before any row is written."""
+    if own_features(pipeline):  # loading a graph takes seconds
+        check_missing(pipeline, tf.saved_model.load(str(graph)).transform)
 
 
 def _check_rows(manifest: TransformManifest, rejects: Mapping[str, int]) -> None:

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from transforms.contract.features import Image
-from transforms.contract.manifest import WEIGHT_SUFFIX
+from transforms.bad_pictures import PictureJudge, failure
+from transforms.contract.manifest import NOT_ENCODABLE, UNUSABLE_SUFFIX, WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.targets import ImageTarget
 from transforms.reading import RawBatch, Reject
-from transforms.refusals import UNDECODABLE, is_refusal, refusal_of
+from transforms.refusals import is_refusal
 
 Columns = dict[str, np.ndarray]
 UNKNOWN_LABEL = "unknown_label"
@@ -40,14 +39,7 @@ class GraphApplier:
     ) -> None:
         self._pipeline = pipeline
         self._transform = transform
-        # Of every input with pictures, what its features and targets do with a bad one.
-        self._images: dict[str, set[str]] = {}
-        self._sources: dict[str, str] = {}  # and its column
-        for name, raw in (pipeline.raw_features() | pipeline.raw_targets()).items():
-            spec = pipeline.features.get(name) or pipeline.targets[name]
-            if isinstance(spec, Image | ImageTarget):
-                self._images.setdefault(raw.name, set()).add(spec.invalid)
-                self._sources[raw.name] = raw.columns[0]
+        self._pictures = PictureJudge(pipeline, with_targets=True)
 
     @classmethod
     def shared(cls, pipeline: PipelineSpec, graph: Path) -> GraphApplier:
@@ -69,6 +61,7 @@ class GraphApplier:
                 raise
             self._remove_bad_pictures(batch)
             outputs = self._run(batch.columns)
+        outputs = self._remove_unusable(batch, outputs)
         return self._remove_unknown_labels(batch, outputs)
 
     def _run(self, columns: Columns) -> Columns:
@@ -76,53 +69,46 @@ class GraphApplier:
         # Not `Tensor.numpy`, which copies: pixels are most of a batch.
         return {name: np.asarray(value) for name, value in self._transform(tensors).items()}
 
-    def _failure(self, columns: Columns) -> str | None:
-        """Returns why the graph cannot take these rows, or None."""
-        try:
-            self._run(columns)
-        except Exception as error:
-            if not is_refusal(error):
-                raise
-            return refusal_of(error) or UNDECODABLE
-        return None
-
     def _remove_bad_pictures(self, batch: RawBatch) -> None:
         keep = np.ones(len(batch.keys), bool)
         for row in self._failing(batch.columns, np.arange(len(batch.keys))):
-            for column, reason in self._bad_columns(batch, row):
-                if "reject" in self._images[column]:
-                    value = batch.cell(column, row)
-                    key = batch.keys[row].decode()
-                    if keep[row]:
-                        source = self._sources[column]
-                        batch.rejects.append(Reject(key, batch.file, source, reason, value))
-                    keep[row] = False
-                else:
-                    batch.columns[column][row] = b""
-                    batch.replaced[column, reason] += 1
+            for bad in self._pictures.judge(self._run, batch.select(np.array([row]))):
+                if not bad.costs_row:
+                    batch.columns[bad.input][row] = b""
+                    batch.replaced[bad.input, bad.reason] += 1
+                    continue
+                if keep[row]:
+                    value, key = batch.cell(bad.input, row), batch.keys[row].decode()
+                    batch.rejects.append(Reject(key, batch.file, bad.column, bad.reason, value))
+                keep[row] = False
         batch.keep(keep)
 
     def _failing(self, columns: Columns, rows: np.ndarray) -> list[int]:
         """Returns the rows that fail, by halving those that fail together."""
-        if self._failure({name: values[rows] for name, values in columns.items()}) is None:
+        if failure(self._run, {name: values[rows] for name, values in columns.items()}) is None:
             return []
         if len(rows) == 1:
             return [int(rows[0])]
         half = len(rows) // 2
         return self._failing(columns, rows[:half]) + self._failing(columns, rows[half:])
 
-    def _bad_columns(self, batch: RawBatch, row: int) -> list[tuple[str, str]]:
-        """Returns (column, reason) of every picture of a row that the graph cannot take."""
-        found = []
-        for column in self._images:
-            alone = {
-                name: np.array([b""], object) if name in self._images and name != column else v
-                for name, v in batch.select(np.array([row])).items()
-            }
-            reason = self._failure(alone)
-            if reason is not None:
-                found.append((column, reason))
-        return found
+    def _remove_unusable(self, batch: RawBatch, outputs: Columns) -> Columns:
+        """Rejects rows with a value that a user's kind cannot encode, or counts them as missing."""
+        keep = np.ones(len(batch.keys), bool)
+        for name, spec in self._pipeline.column_features().items():
+            if name + UNUSABLE_SUFFIX not in outputs:
+                continue
+            raw, rows = self._pipeline.raw_features()[name], outputs[name + UNUSABLE_SUFFIX] > 0
+            if spec.invalid != "reject":
+                if rows.any():
+                    batch.replaced[raw.name, NOT_ENCODABLE] += int(rows.sum())
+                continue
+            for row in np.flatnonzero(rows & keep):
+                value = batch.cell(raw.name, int(row))
+                key = batch.keys[row].decode()
+                batch.rejects.append(Reject(key, batch.file, raw.columns[0], NOT_ENCODABLE, value))
+            keep &= ~rows
+        return _kept(batch, outputs, keep)
 
     def _remove_unknown_labels(self, batch: RawBatch, outputs: Columns) -> Columns:
         """Rejects rows whose label the training rows do not have, unless it is masked."""
@@ -138,10 +124,7 @@ class GraphApplier:
                 key = batch.keys[row].decode()
                 batch.rejects.append(Reject(key, batch.file, raw.columns[0], UNKNOWN_LABEL, value))
             keep &= ~unknown
-        if keep.all():
-            return outputs
-        batch.keep(keep)
-        return {name: values[keep] for name, values in outputs.items()}
+        return _kept(batch, outputs, keep)
 
 
 def _present(values: np.ndarray) -> np.ndarray:
@@ -150,3 +133,10 @@ def _present(values: np.ndarray) -> np.ndarray:
         return np.zeros(len(values), bool)
     present = np.asarray(values != b"")
     return present if values.ndim == 1 else np.asarray(present.any(axis=1))
+
+
+def _kept(batch: RawBatch, outputs: Columns, keep: np.ndarray) -> Columns:
+    if keep.all():
+        return outputs
+    batch.keep(keep)
+    return {name: values[keep] for name, values in outputs.items()}

@@ -15,8 +15,9 @@ import pyarrow.types as pat
 
 from transforms.column_types import is_bytes, is_datetime, is_list, is_text
 from transforms.contract.features import RawColumn
+from transforms.contract.numbers import MISSING_NUMBERS, number_in
 
-_NO_NUMBER = pa.array(["", "na", "n/a", "nan", "null", "none"])  # texts that mean a missing number
+_NO_NUMBER = pa.array(MISSING_NUMBERS)
 _NULL = -1  # the number of steps of no list at all
 
 
@@ -103,7 +104,7 @@ def _lists(column: pa.Array, length: int) -> Conformed:
 def _numbers(column: pa.Array) -> Conformed:
     invalid: dict[int, str] = {}
     if is_text(column.type):
-        column, invalid = _parse_numbers(column.cast(pa.large_string()))
+        column, invalid = parse_numbers(column)
     values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore"):  # a double that float32 cannot hold becomes infinite
         values = values.astype(np.float32)
@@ -118,19 +119,28 @@ def _numbers(column: pa.Array) -> Conformed:
     return Conformed(values, missing, invalid)
 
 
-def _parse_numbers(column: pa.Array) -> tuple[pa.Array, dict[int, str]]:
-    """Parses a text column; a text that is no number is listed and becomes null."""
-    column = pc.utf8_trim_whitespace(column)
+def parse_numbers(column: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+    """Parses a text column, as float64; a text that is no number is listed and becomes null.
+
+    What is a number is for `number_in` to say. Arrow, which is quick, reads no more than that but
+    for a few spellings of NaN.
+
+    Args:
+        column: Texts of any of Arrow's types, all of them UTF-8.
+    """
+    column = pc.utf8_trim_whitespace(column.cast(pa.large_string()))
     column = pc.if_else(pc.is_in(pc.utf8_lower(column), _NO_NUMBER), None, column)
     try:
-        return column.cast(pa.float64()), {}
+        parsed = column.cast(pa.float64())
+        if not pc.any(pc.is_nan(parsed)).as_py():
+            return parsed, {}
     except pa.ArrowInvalid:
         pass
     numbers: list[float | None] = []
     invalid = {}
     for row, text in enumerate(column.to_pylist()):
         try:
-            numbers.append(None if text is None else float(text))
+            numbers.append(None if text is None else number_in(text))
         except ValueError:
             numbers.append(None)
             invalid[row] = "not_a_number"

@@ -55,17 +55,23 @@ def read_schema(pipeline: PipelineSpec, filesystem: pafs.FileSystem, path: str) 
     """
     format_ = pipeline.source.format
     with _reading(format_, path):
-        if format_ == "parquet":
-            with filesystem.open_input_file(path) as file:
-                return pq.read_schema(file)
-        if format_ == "arrow":
-            with filesystem.open_input_file(path) as file:
-                return paipc.open_file(file).schema
-        if format_ == "csv":
-            with filesystem.open_input_stream(path) as stream:
-                names = pacsv.open_csv(stream, parse_options=_CSV).schema.names
-            return pa.schema([(name, pa.string()) for name in names])
-        return _json_schema(filesystem, path)
+        schema = _schema(format_, filesystem, path)
+        _ = schema.names  # which fails if one is no UTF-8
+        return schema
+
+
+def _schema(format_: str, filesystem: pafs.FileSystem, path: str) -> pa.Schema:
+    if format_ == "parquet":
+        with filesystem.open_input_file(path) as file:
+            return pq.read_schema(file)
+    if format_ == "arrow":
+        with filesystem.open_input_file(path) as file:
+            return paipc.open_file(file).schema
+    if format_ == "csv":
+        with filesystem.open_input_stream(path) as stream:
+            names = pacsv.open_csv(stream, parse_options=_CSV).schema.names
+        return pa.schema([(name, pa.string()) for name in names])
+    return _json_schema(filesystem, path)
 
 
 def pieces(format_: str, filesystem: pafs.FileSystem, path: str, size: int) -> Iterator[Piece]:
@@ -200,6 +206,7 @@ def _read_csv(request: _Request) -> Iterator[pa.RecordBatch]:
         include_columns=request.columns,
         strings_can_be_null=True,
         null_values=[""],  # "NA" is a country; what means "no number" is for numbers to say
+        check_utf8=False,  # which would cost the file instead of the row
     )
     with request.filesystem.open_input_stream(request.piece.path) as stream:
         yield from pacsv.open_csv(stream, parse_options=_CSV, convert_options=convert)
@@ -252,7 +259,13 @@ def _reading(format_: str, path: str) -> Iterator[None]:
     """Turns what pyarrow says about a bad file into an error that names the file."""
     try:
         yield
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError, OSError) as error:
+    except (
+        pa.ArrowInvalid,
+        pa.ArrowNotImplementedError,
+        pa.ArrowKeyError,
+        OSError,
+        UnicodeDecodeError,  # of a column's name
+    ) as error:
         if isinstance(error, OSError) and error.errno is not None:
             received = error.strerror or str(error)
         else:

@@ -14,11 +14,13 @@ from tensorflow_transform.graph_context import TFGraphContext
 from tensorflow_transform.saved import saved_transform_io_v2
 
 from transforms.contract.features import FeatureSpec, Image, RawColumn, Text
-from transforms.contract.manifest import MISSING_SUFFIX, WEIGHT_SUFFIX
+from transforms.contract.kinds import is_user_kind
+from transforms.contract.manifest import MISSING_SUFFIX, UNUSABLE_SUFFIX, WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import ImageTarget
 from transforms.features import calendar_parts, categorical, feature_kind, image, numeric, text
 from transforms.fitted import fit
+from transforms.own_kinds import encode_finite, finite_requests, own_features
 from transforms.packing import not_packed, pack_columns, packed_columns, packs, unpack_outputs
 from transforms.requests import Fitted, Request
 from transforms.targets import TARGET_KINDS
@@ -58,7 +60,8 @@ def requests_of(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> list
     found = packs(pipeline)
     raws = _usable_features(pipeline, inputs)
     for name, feature in not_packed(pipeline, found).items():
-        requests += feature_kind(feature.kind).requests(name, feature, raws[name])
+        asked = feature_kind(feature.kind).requests(name, feature, raws[name])
+        requests += finite_requests(asked) if is_user_kind(feature.kind) else asked
     for pack in found:
         asked = numeric.requests(pack.name, pack.spec, inputs[pack.raw.name])
         requests += [replace(request, members=pack.names) for request in asked]
@@ -123,11 +126,16 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
         fitted = fit(requests_of(pipeline, inputs), statistics)
         outputs: Tensors = {}
         for name, feature in not_packed(pipeline, found).items():
-            if not isinstance(feature, Image):
+            if is_user_kind(feature.kind):
+                outputs |= encode_finite(name, feature, features[name], raws[name], fitted)
+            elif not isinstance(feature, Image):
                 outputs[name] = feature_kind(feature.kind).encode(name, feature, raws[name], fitted)
             if feature.has_indicator:
                 missing = is_missing(features[name], raws[name])
                 outputs[name + MISSING_SUFFIX] = tf.cast(missing, tf.float32)
+            if feature.has_indicator and name + UNUSABLE_SUFFIX in outputs:
+                flags = (outputs[name + suffix] for suffix in (MISSING_SUFFIX, UNUSABLE_SUFFIX))
+                outputs[name + MISSING_SUFFIX] = tf.maximum(*flags)
         for pack in found:
             packed = inputs[pack.raw.name]
             outputs[pack.name] = numeric.encode(pack.name, pack.spec, packed, fitted)
@@ -176,7 +184,8 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
     """What lies in `graph/`: the frozen transform as two functions of raw columns.
 
     `transform` takes features and targets and gives what shards store. `transform_features` takes
-    the features only and gives what the model takes.
+    the features only and gives what the model takes. Both say of the users' kinds which values they
+    cannot encode.
 
     Args:
         pipeline: The declaration.
@@ -192,6 +201,7 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
         raws = pipeline.raw_features() | pipeline.raw_targets()
         learnt = [n for n in pipeline.column_features() if n not in images]
         learnt += [n + MISSING_SUFFIX for n, f in pipeline.features.items() if f.has_indicator]
+        flags = [name + UNUSABLE_SUFFIX for name in own_features(pipeline)]
 
         def numbers(raw: Tensors) -> Tensors:
             if self._tft is None:
@@ -214,7 +224,8 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
         def transform_features(raw: Mapping[str, tf.Tensor]) -> Tensors:
             outputs, stored = numbers(dict(raw)) if learnt else {}, pictures(raw)
             decoded = {n: image.decode_stored(images[n], stored[n]) for n in images}
-            return {n: outputs[n] for n in learnt} | decoded
+            # A user's kind that stores ids has no flag.
+            return {n: outputs[n] for n in [*learnt, *flags] if n in outputs} | decoded
 
         self.transform = _traced(transform, raw_columns(pipeline, with_targets=True))
         self.transform_features = _traced(

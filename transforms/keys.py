@@ -14,6 +14,7 @@ from transforms.contract.workspace import Workspace, replacing
 from transforms.formats import pieces, read_piece
 from transforms.hashing import key_bytes, key_hashes
 from transforms.source import open_filesystem
+from transforms.texts import utf8_only
 
 _BATCH_ROWS = 65_536
 
@@ -36,8 +37,8 @@ def check_unique(
 ) -> KeysChecked:
     """Looks for a key that two rows share, and for any key at all.
 
-    Null keys are rejected later, row by row. The hashes of a partition's keys are kept, so that
-    only new partitions are read; they are 8 bytes a row, here and in memory.
+    Keys that are null or no UTF-8 are rejected later, row by row. The hashes of a partition's keys
+    are kept, so that only new partitions are read; they are 8 bytes a row, here and in memory.
 
     Raises:
         BraidError: Two rows share a key, which is named with its files; or no row has a key.
@@ -85,7 +86,7 @@ def _refuse_equal(
 def _keys(
     pipeline: PipelineSpec, partitions: Iterable[Partition]
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields (file, keys as bytes) by batches, without the null ones."""
+    """Yields (file, keys as bytes) by batches, without those that are null or no UTF-8."""
     source = pipeline.source
     filesystem, _ = open_filesystem(source.path)
     for partition in partitions:
@@ -94,7 +95,7 @@ def _keys(
                 for batch in read_piece(
                     source.format, filesystem, piece, [source.key], _BATCH_ROWS
                 ):
-                    keys = key_bytes(batch.column(0))
+                    keys = key_bytes(utf8_only(batch.column(0))[0])
                     yield file.path, keys[keys != b""]
 
 

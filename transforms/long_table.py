@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from transforms.columns import conform, decoded
+from transforms.column_types import is_text
+from transforms.columns import conform, decoded, parse_numbers
 from transforms.contract.errors import BraidError
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import SourceFile
@@ -21,6 +22,7 @@ from transforms.contract.source import TimeSplit
 from transforms.formats import pieces, read_piece
 from transforms.source import open_filesystem
 from transforms.splits import time_bounds
+from transforms.texts import bytes_of, utf8_only
 from transforms.windows import time_type, windows_of
 
 _READ_ROWS = 65_536
@@ -133,17 +135,24 @@ def _read_batches(pipeline: PipelineSpec, files: tuple[SourceFile, ...]) -> Iter
                 _READ_ROWS,
                 numbers=windows.values,
             ):
-                columns = {name: decoded(batch.column(name)) for name in windows.columns()}
-                yield _checked(pipeline, pa.table(columns), file.path)
+                yield _checked(pipeline, batch, file.path)
 
 
-def _checked(pipeline: PipelineSpec, table: pa.Table, path: str) -> _Batch:
+def _checked(pipeline: PipelineSpec, batch: pa.RecordBatch, path: str) -> _Batch:
     """Refuses rows that no window can be made of, and converts times and values."""
     windows = windows_of(pipeline)
+    names = list(dict.fromkeys(filter(None, (windows.entity, windows.time, *windows.values))))
+    # What is kept is checked where the windows' rows are read.
+    checked = {name: utf8_only(batch.column(name)) for name in names}
+    columns = {n: checked[n][0] if n in checked else batch.column(n) for n in windows.columns()}
+    table = pa.table({name: decoded(column) for name, column in columns.items()})
 
     def refuse(rows: np.ndarray, column: str, expected: str, action: str) -> None:
         if len(rows):
-            row = table.slice(int(rows[0]), 1).to_pylist()[0]
+            first = int(rows[0])
+            row = table.select(names).slice(first, 1).to_pylist()[0]
+            if first in checked[column][1]:
+                row[column] = bytes_of(batch.column(column).slice(first, 1))
             named = {name: row[name] for name in (windows.entity, windows.time) if name}
             where = ", ".join(f"{name} {value}" for name, value in named.items())
             raise BraidError(
@@ -153,8 +162,10 @@ def _checked(pipeline: PipelineSpec, table: pa.Table, path: str) -> _Batch:
                 action=action,
             )
 
+    for name, (_, not_utf8) in checked.items():
+        refuse(not_utf8, name, "texts in UTF-8", "Write the column anew in UTF-8.")
     for name in filter(None, (windows.entity, windows.time)):
-        nulls = np.flatnonzero(table[name].is_null().to_numpy())
+        nulls = np.flatnonzero(_is_missing(table[name].combine_chunks()))
         refuse(nulls, name, "a value in every row", "Fill it, or leave such rows out.")
     moment, unread = _moments(pipeline, table[windows.time].combine_chunks())
     refuse(
@@ -173,6 +184,15 @@ def _checked(pipeline: PipelineSpec, table: pa.Table, path: str) -> _Batch:
     return _Batch(table.drop_columns(list(set(windows.values) - _other(pipeline))), moment, values)
 
 
+def _is_missing(column: pa.Array) -> np.ndarray:
+    """Returns the rows that are null or an empty text, bool [rows]."""
+    missing = column.is_null()
+    if is_text(column.type):
+        missing = pc.or_(missing, pc.equal(pc.binary_length(column.cast(pa.large_string())), 0))
+        missing = pc.fill_null(missing, True)
+    return np.asarray(missing.to_numpy(zero_copy_only=False))
+
+
 def _other(pipeline: PipelineSpec) -> set[str]:
     """Returns the columns that are read for more than their numbers."""
     windows = windows_of(pipeline)
@@ -187,16 +207,18 @@ def _moments(pipeline: PipelineSpec, column: pa.Array) -> tuple[pa.Array, np.nda
         return column, np.flatnonzero(np.isnan(column.to_numpy(zero_copy_only=False)))
     if type_ == column.type:
         return column, np.zeros(0, np.int64)
+    if pat.is_floating(type_):
+        numbers, _ = parse_numbers(column)
+        return numbers, np.flatnonzero(numbers.is_null().to_numpy(zero_copy_only=False))
     try:
         return column.cast(type_), np.zeros(0, np.int64)
     except pa.ArrowInvalid:  # some text is none, or has a time zone
         pass
-    parse: Callable[[str], Any] = float if pat.is_floating(type_) else _utc
     moments: list[Any] = []
     unread = []
     for row, text in enumerate(column.to_pylist()):
         try:
-            moments.append(parse(text))
+            moments.append(_utc(text))
         except ValueError:
             moments.append(None)
             unread.append(row)

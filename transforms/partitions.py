@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import unquote
 
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
@@ -15,6 +16,7 @@ from transforms.contract.model import PartitionChoice, TrainingSpec
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}(-[0-9]{2}([ T][0-9].*)?)?")
 _LAST_INSTANT = timedelta(microseconds=1)
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"  # what Hive, Spark and Arrow write for a null
 
 
 class PartitionOrder:
@@ -22,14 +24,15 @@ class PartitionOrder:
 
     Numbers come before dates, so that 20260131 is a number, which orders alike. Where values are
     of several sorts, all of them are text. Equal numbers and dates (2 and 2.0) are told apart by
-    their text, so that the order is the same in every run.
+    their text, so that the order is the same in every run. A missing value is before all others,
+    and in no range that has a bound.
 
     Args:
-        values: The values of all partitions.
+        values: The values of all partitions; None is a missing one.
     """
 
-    def __init__(self, values: Iterable[str]) -> None:
-        known = tuple(values)
+    def __init__(self, values: Iterable[str | None]) -> None:
+        known = tuple(value for value in values if value is not None)
         sorts: tuple[tuple[str, Callable[[str], Any]], ...] = (
             ("a number", _number),
             ("a date", _date),
@@ -40,11 +43,11 @@ class PartitionOrder:
                 return
         self.name, self._parse = "text", str
 
-    def key(self, value: str) -> tuple[Any, str]:
+    def key(self, value: str | None) -> tuple[Any, ...]:
         """Returns what a partition's value sorts by."""
-        return self._parse(value), value
+        return (False,) if value is None else (True, self._parse(value), value)
 
-    def within(self, value: str, first: str | None, last: str | None) -> bool:
+    def within(self, value: str | None, first: str | None, last: str | None) -> bool:
         """Returns whether a value lies between two bounds, both inclusive.
 
         A bound may name a month or a day, and then is all of it.
@@ -52,10 +55,12 @@ class PartitionOrder:
         Raises:
             ValueError: A bound does not compare with the partitions.
         """
+        start = None if first is None else self._bound(first)
+        end = None if last is None else self._end(last)
+        if value is None:
+            return start is None and end is None
         place = self._parse(value)
-        after = first is None or self._bound(first) <= place
-        before = last is None or place <= self._end(last)
-        return bool(after and before)
+        return bool((start is None or start <= place) and (end is None or place <= end))
 
     def _bound(self, bound: str) -> Any:
         parsed = self._parse(bound)
@@ -73,6 +78,23 @@ class PartitionOrder:
             return (start + timedelta(days=31)).replace(day=1) - _LAST_INSTANT
         except OverflowError:
             return datetime.max.replace(tzinfo=UTC)
+
+
+def hive_value(text: str) -> str | None:
+    """Returns the value that a hive folder stands for; None is a missing one.
+
+    A slash, and whatever else a folder's name cannot have, is percent-encoded there. What is then
+    no UTF-8 stays as it is written.
+
+    Args:
+        text: What follows "key=" in the folder's name.
+    """
+    if text in ("", _HIVE_NULL):
+        return None
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return text
 
 
 def choose(partitions: Sequence[Partition], training: TrainingSpec) -> tuple[Partition, ...]:
@@ -116,9 +138,9 @@ def between(
     Raises:
         BraidError: A bound does not compare with the partitions.
     """
-    order = PartitionOrder(part.value or "" for part in partitions)
+    order = PartitionOrder(part.value for part in partitions)
     try:
-        return tuple(p for p in partitions if order.within(p.value or "", first, last))
+        return tuple(p for p in partitions if order.within(p.value, first, last))
     except ValueError as error:
         raise BraidError(
             place,

@@ -19,6 +19,7 @@ from transforms.hashing import key_bytes
 from transforms.path_columns import PathReader
 from transforms.source import open_filesystem
 from transforms.splits import assign_splits
+from transforms.texts import NOT_UTF8, bytes_of, utf8_only
 from transforms.units import WorkUnit
 from transforms.unusable import mark_unusable
 
@@ -46,6 +47,8 @@ class RawBatch:
         rows: The number of source rows, rejected ones included.
         file: The file that the rows come from.
         rejects: Rows that were left out.
+        refused: Of rows to be predicted, those that would have been left out, by their place among
+            the rows; they are still there.
         replaced: How many values were replaced by a default, by (column, reason).
     """
 
@@ -55,6 +58,7 @@ class RawBatch:
     rows: int
     file: str
     rejects: list[Reject] = field(default_factory=list)
+    refused: dict[int, Reject] = field(default_factory=dict)
     replaced: Counter[tuple[str, str]] = field(default_factory=Counter)
     paths: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -82,8 +86,8 @@ class BatchReader:
     Args:
         pipeline: The declaration.
         columns: The source columns that the graph will be given; None gives it all.
-        features_only: Rows to be predicted: no targets and no splits are read, and no row is
-            rejected; an unusable value is treated as a missing one.
+        features_only: Rows to be predicted: no targets and no splits are read, and a row that the
+            policies reject is `refused` and stays, with a missing value for the unusable one.
     """
 
     def __init__(
@@ -142,31 +146,45 @@ class BatchReader:
                 yield self._conform(batch, unit, piece.path)
 
     def _conform(self, batch: pa.RecordBatch, unit: WorkUnit, file: str) -> RawBatch:
-        table = {name: batch.column(name) for name in batch.schema.names}
         key_name, folder = self._pipeline.source.key, self._pipeline.source.partition_column
-        if folder is not None and folder not in table:
-            table[folder] = pa.repeat(pa.scalar(unit.value), batch.num_rows)
+        given = {name: batch.column(name) for name in batch.schema.names}
+        if folder is not None and folder not in given:
+            given[folder] = pa.repeat(pa.scalar(unit.value, pa.string()), batch.num_rows)
+        checked = {name: utf8_only(column) for name, column in given.items()}
+        table = {name: column for name, (column, _) in checked.items()}
+        not_utf8 = {name: rows.tolist() for name, (_, rows) in checked.items()}
         keys = key_bytes(table[key_name])
         rejected: dict[int, Reject] = {}
         result = RawBatch(keys, np.zeros(0), {}, batch.num_rows, file)
 
         def reject(row: int, column: str, reason: str) -> None:
             if row not in rejected:
-                value = _value(table[column], row)
+                cell = given[column].slice(row, 1)
+                value = bytes_of(cell) if row in not_utf8[column] else _value(cell)
                 rejected[row] = Reject(keys[row].decode(), file, column, reason, value)
 
+        split_column = None if self._features_only else self._pipeline.split.column
+        for name in filter(None, (key_name, split_column)):
+            for row in not_utf8[name]:
+                reject(row, name, NOT_UTF8)
+        for row in np.flatnonzero(keys == b"").tolist():
+            reject(row, key_name, "missing")
         if not self._features_only:
-            for row in np.flatnonzero(keys == b"").tolist():
-                reject(row, key_name, "missing")
             result.splits, problems = assign_splits(self._pipeline.split, keys, table)
             for row, (column, reason) in problems.items():
                 reject(row, column, reason)
         for _, spec, raw in self._specs:
             conformed = self._column(spec, raw, [table[name] for name in raw.columns], result)
+            for row in [row for name in raw.columns for row in not_utf8[name]]:
+                conformed.missing[row] = False
+                conformed.invalid[row] = NOT_UTF8
             for row, reason in self._settle(spec, raw, conformed, result).items():
                 reject(row, raw.columns[0], reason)
             result.columns[raw.name] = conformed.values
-        _drop(result, rejected)
+        if self._features_only:
+            result.refused = rejected
+        else:
+            _drop(result, rejected)
         return result
 
     def _column(
@@ -196,23 +214,20 @@ class BatchReader:
     ) -> dict[int, str]:
         """Applies the missing and the invalid policy; returns the rows to reject."""
         rejects: dict[int, str] = {}
-        missing = np.flatnonzero(conformed.missing)
-        if self._features_only or spec.missing != "reject":
-            if len(missing):
-                result.replaced[raw.name, "missing"] += len(missing)
+        missing = np.flatnonzero(conformed.missing).tolist()
+        if spec.missing == "reject":
+            rejects = dict.fromkeys(missing, "missing")
+        elif missing:
+            result.replaced[raw.name, "missing"] += len(missing)
+        if spec.invalid == "reject":
+            rejects |= conformed.invalid
         else:
-            rejects = dict.fromkeys(missing.tolist(), "missing")
-        if not conformed.invalid:
-            return rejects
-        if not self._features_only and spec.invalid == "reject":
-            return rejects | conformed.invalid
-        blank: bytes | float = np.nan if raw.dtype == "float32" else b""
-        for row, reason in conformed.invalid.items():
-            # The graph itself takes a text that is no value of a feature for a missing one, here as
-            # in serving; another feature that reads the column may have a use for it.
-            if isinstance(spec, TargetSpec) or raw.dtype != "string":
-                conformed.values[row] = blank
-            result.replaced[raw.name, reason] += 1
+            result.replaced.update((raw.name, reason) for reason in conformed.invalid.values())
+        # The graph itself takes a text that is no value of a feature for a missing one, here as
+        # in serving; another feature that reads the column may have a use for it.
+        if isinstance(spec, TargetSpec) or raw.dtype != "string":
+            blank: bytes | float = np.nan if raw.dtype == "float32" else b""
+            conformed.values[list(conformed.invalid)] = blank
         return rejects
 
 
@@ -225,10 +240,9 @@ def _drop(batch: RawBatch, rejected: dict[int, Reject]) -> None:
     batch.rejects = [rejected[row] for row in sorted(rejected)]
 
 
-def _value(column: pa.Array, row: int) -> bytes:
-    """Returns what a row has of a source column, for its reject."""
-    cell = column.slice(row, 1)
-    if is_datetime(column.type):  # Python has neither nanoseconds nor years beyond 9999
+def _value(cell: pa.Array) -> bytes:
+    """Returns what a row has of a source column, [1], for its reject."""
+    if is_datetime(cell.type):  # Python has neither nanoseconds nor years beyond 9999
         cell = iso_texts(cell)
     value = cell[0].as_py()
     return value if isinstance(value, bytes) else str(value).encode(errors="replace")

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from transforms.accumulators import Accumulated
 from transforms.contract.drift import Distance
+from transforms.contract.numbers import LARGEST_FLOAT32
 from transforms.contract.workspace import write_atomic
 from transforms.divergence import Sample, by_chance, jensen_shannon
 from transforms.statistics import read_counts, read_terms
@@ -116,7 +117,7 @@ def _position(column: np.ndarray) -> dict[str, Any]:
     if len(present):
         deciles = np.quantile(present, _DECILES, method="inverted_cdf").astype(np.float32)
         cuts, times = np.unique(deciles, return_counts=True)
-        below = np.nextafter(cuts[times > 1], np.float32(-np.inf))
+        below = np.nextafter(cuts[times > 1], np.float32(-LARGEST_FLOAT32))
         edges = np.unique(np.concatenate([cuts, below])).tolist()
     binned = _binned({"edges": edges}, column)
     counts = binned.counts.tolist()

@@ -8,7 +8,6 @@ from __future__ import annotations
 TOO_LARGE = "image_too_large"  # the header claims more than `max_pixels`
 TOO_COSTLY = "image_too_costly"  # decoding takes far more than its size does: see `pictures.py`
 UNDECODABLE = "undecodable_image"
-_DECODERS = ("Decode", "Jpeg")  # in the names of the operations, which their errors quote
 
 
 def is_refusal(error: Exception) -> bool:
@@ -22,10 +21,11 @@ def is_refusal(error: Exception) -> bool:
     return "OpError" in names or isinstance(error, UnicodeDecodeError)
 
 
-def refusal_of(error: Exception) -> str | None:
-    """Returns why a picture was refused, or None if the error is of no picture."""
+def refusal_of(error: Exception) -> str:
+    """Returns why a picture was refused: what the graph gave as its reason, or that no decoder can.
+
+    Args:
+        error: What a graph raised that was given one picture.
+    """
     message = str(error)
-    for reason in (TOO_LARGE, TOO_COSTLY, UNDECODABLE):
-        if reason in message:
-            return reason
-    return UNDECODABLE if any(name in message for name in _DECODERS) else None
+    return next((reason for reason in (TOO_LARGE, TOO_COSTLY) if reason in message), UNDECODABLE)

@@ -24,7 +24,7 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import SourceSpec, Split, TimeSplit
 from transforms.contract.targets import TargetSpec
 from transforms.formats import SUFFIXES, read_schema
-from transforms.partitions import PartitionOrder
+from transforms.partitions import PartitionOrder, hive_value
 from transforms.splits import time_bounds
 from transforms.windows import check_long_table, window_schema
 
@@ -84,9 +84,9 @@ def scan(source: SourceSpec) -> Scan:
         file = SourceFile(path=info.path, size=info.size, modified_ns=info.mtime_ns or 0)
         groups.setdefault(_partition_name(source, info.path), []).append(file)
     partitions = [_partition(source, name, files) for name, files in groups.items()]
-    order = PartitionOrder(part.value or "" for part in partitions)
+    order = PartitionOrder(part.value for part in partitions)
     # Files that differ in their suffix alone have equal values.
-    return Scan(tuple(sorted(partitions, key=lambda p: (order.key(p.value or ""), p.name))))
+    return Scan(tuple(sorted(partitions, key=lambda p: (order.key(p.value), p.name))))
 
 
 def check_schema(
@@ -203,7 +203,9 @@ def _list(source: SourceSpec) -> list[pafs.FileInfo]:
         if info.type == pafs.FileType.NotFound:
             raise FileNotFoundError
         found = filesystem.get_file_info(pafs.FileSelector(inner, recursive=True))
-    except (OSError, pa.ArrowException) as error:
+        for file in found:
+            _ = file.path  # which fails if it is no UTF-8
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         missing = isinstance(error, FileNotFoundError)
         raise BraidError(
             f"source.path {source.path}",
@@ -266,7 +268,7 @@ def _partition_value(source: SourceSpec, name: str) -> str | None:
     if rule is None:
         return None
     if isinstance(rule, str):
-        return name.removeprefix(f"{rule}=")
+        return hive_value(name.removeprefix(f"{rule}="))
     if rule.file:
         suffix = max((s for s in SUFFIXES[source.format] if name.endswith(s)), key=len, default="")
         return name.removesuffix(suffix)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from transforms.column_types import is_number, is_text
-from transforms.columns import decoded
+from transforms.columns import decoded, parse_numbers
 from transforms.contract.errors import BraidError
 from transforms.contract.source import SPLITS, ColumnSplit, HashSplit, Split, TimeSplit
 from transforms.hashing import as_text, key_bytes, key_hashes
@@ -126,17 +125,26 @@ def _by_column(
         rows = result == _TRAIN
         result[rows] = _by_hash((train, validation), keys[rows])
     problems = {
-        int(row): (split.column, "unknown_split" if texts[row].is_valid else "missing")
+        int(row): (split.column, "unknown_split" if texts[row].as_py() else "missing")
         for row in np.flatnonzero(result < 0)
     }
     return result, problems
 
 
 def _by_time(split: TimeSplit, column: pa.Array) -> tuple[np.ndarray, _Problems]:
-    values = column = decoded(column)
+    column = decoded(column)
+    if is_text(column.type):
+        column = column.cast(pa.large_string())  # views cannot be compared
+    values = column
     validation_from, test_from = time_bounds(split, column.type)
-    if not pat.is_temporal(column.type) and pat.is_floating(validation_from.type):
-        values = _as_numbers(column)
+    not_numbers: dict[int, str] = {}
+    if is_text(column.type):
+        if pat.is_floating(validation_from.type):
+            values, not_numbers = parse_numbers(column)
+        else:  # the empty text is a missing one, and would be before all others
+            values = pc.if_else(pc.equal(pc.binary_length(column), 0), None, column)
+    elif not pat.is_temporal(column.type) and pat.is_floating(validation_from.type):
+        values = column.cast(pa.float64())
     result = np.full(len(column), _TRAIN, np.int8)
     for index, bound in ((_VALIDATION, validation_from), (_TEST, test_from)):
         reached = pc.fill_null(pc.greater_equal(values, bound), False)
@@ -144,22 +152,4 @@ def _by_time(split: TimeSplit, column: pa.Array) -> tuple[np.ndarray, _Problems]
     # Compared with a bound NaN is not later, and would train.
     absent = values.is_null(nan_is_null=True)
     unusable = np.flatnonzero(absent.to_numpy(zero_copy_only=False)).tolist()
-    return result, {
-        row: (split.column, "not_a_number" if column[row].is_valid else "missing")
-        for row in unusable
-    }
-
-
-def _as_numbers(column: pa.Array) -> pa.Array:
-    """Returns a column as float64; a text that is no number becomes null."""
-    try:
-        return column.cast(pa.float64())
-    except pa.ArrowInvalid:
-        return pa.array([_number(value) for value in column.to_pylist()], pa.float64())
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
+    return result, {row: (split.column, not_numbers.get(row, "missing")) for row in unusable}

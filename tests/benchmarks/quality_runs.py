@@ -51,7 +51,8 @@ def predicted(declaration: Path, split: SplitTable, version: str, log: Path) -> 
     rows, output = log.with_suffix(".input.parquet"), log.with_suffix(".parquet")
     pq.write_table(split.test.select([table.key, *table.columns(split.test.schema)]), rows)
     command = ["predict", str(declaration), "--input", str(rows), "--output", str(output)]
-    _carry_out([*command, "--version", version], log)
+    # The other side answers for every row, too.
+    _carry_out([*command, "--version", version, "--keep-invalid"], log)
     scored = pq.read_table(output)
     order = pc.index_in(split.test[table.key].combine_chunks(), scored[table.key])
     predictions = scored[table.target].take(order)

@@ -56,6 +56,23 @@ def test_labels_are_spelt_as_in_the_shards():
     assert found.tolist() == [[b"true", b""], [b"3", b"4"], [b"a", b""], [b"", b""], [b"", b""]]
 
 
+NUMBER = RawColumn(name="area", dtype="float32")
+
+
+def test_texts_spell_numbers_as_they_do_in_a_table():
+    given = ["1.5", b" +2 ", "", "NaN", None, 3, float("nan")]
+    expected = [1.5, 2, np.nan, np.nan, np.nan, 3, np.nan]
+    np.testing.assert_array_equal(_as_input(NUMBER, given, 7), np.array(expected, np.float32))
+    pair = RawColumn(name="pair", dtype="float32", shape=(2,))
+    assert _as_input(pair, [["1", "2e0"]], 1).tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize("text", ["far", "1_000", "\u0661", b"\xff"])
+def test_texts_that_are_no_numbers_are_refused(text):
+    with pytest.raises(BraidError, match=r"column area: expected numbers, or texts that spell"):
+        _as_input(NUMBER, ["1", text], 2)
+
+
 def test_times_are_spelt_so_that_the_graph_reads_them():
     time = RawColumn(name="c", dtype="string")
     noon = datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=1)))

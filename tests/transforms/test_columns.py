@@ -16,6 +16,7 @@ from transforms.columns import conform
 from transforms.contract.datetimes import Datetime
 from transforms.contract.errors import BraidError
 from transforms.contract.features import Categorical, Image, Numeric, RawColumn, Sequence, Text
+from transforms.contract.numbers import LARGEST_FLOAT32, number_in
 from transforms.contract.targets import Binary
 from transforms.unusable import not_a_datetime, not_an_id, not_binary
 
@@ -355,3 +356,45 @@ def test_lists_are_what_a_series_is_made_of() -> None:
 def test_list_column_asks_for_a_length() -> None:
     with pytest.raises(BraidError, match="a column of lists needs `length`"):
         check_column("features.x", Categorical(kind="categorical"), pa.list_(pa.string()))
+
+
+SPELLINGS = st.one_of(
+    st.text(),
+    st.text("0123456789.,_+-eExX infatyINFATY\u0661\u0662\uff11", max_size=8),
+    st.floats().map(str),
+    st.floats().map(repr).map(lambda text: f" {text}\u00a0"),
+)
+
+
+@given(SPELLINGS, st.sampled_from(["1", "far", None, "nan(1)", "1_0"]))
+def test_whether_a_text_is_a_number_is_the_same_beside_any_other_and_in_serving(
+    text: str, other: str | None
+) -> None:
+    alone = conform(NUMBER, pa.array([text], pa.string()))
+    beside = conform(NUMBER, pa.array([text, other], pa.string()))
+    np.testing.assert_array_equal(alone.values[0], beside.values[0])
+    assert alone.invalid.get(0) == beside.invalid.get(0)
+    assert alone.missing[0] == beside.missing[0]
+    try:
+        number = number_in(text)
+    except ValueError:
+        assert alone.invalid == {0: "not_a_number"}
+    else:
+        assert alone.invalid.get(0) != "not_a_number"
+        if alone.invalid:
+            assert abs(number) > LARGEST_FLOAT32
+        else:
+            np.testing.assert_array_equal(alone.values[0], np.float32(number))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1_000", "\u0661\u0662", "\uff11", "1,5", "0x1", "1e", "nan(1)", "1d5", "\u00bd", "--1"],
+)
+def test_what_only_some_parsers_read_is_no_number(text: str) -> None:
+    assert conform(NUMBER, pa.array([text])).invalid == {0: "not_a_number"}
+
+
+@pytest.mark.parametrize("text", ["+1", "1.", " 1\u00a0", "1e0", ".1E+1", "0001"])
+def test_ways_to_spell_one(text: str) -> None:
+    assert conform(NUMBER, pa.array([text])).values.tolist() == [1.0]

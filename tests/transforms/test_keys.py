@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ def count(folder: Path, **source: Any) -> KeysChecked:
     return check_unique(pipeline, partitions, Workspace(folder.parent / "workspace"))
 
 
-@pytest.mark.parametrize("keys", [["a", "b", None, None], [1, 2, None, None]])
+@pytest.mark.parametrize(
+    "keys", [["a", "b", None, ""], [1, 2, None, None], [1.0, 2.5, math.nan, math.nan, None]]
+)
 def test_keys_of_their_own_are_counted_without_nulls(tmp_path: Path, keys: list[Any]) -> None:
     write_rows({"id": keys}, tmp_path / "data" / "a.parquet")
     assert count(tmp_path / "data").rows == 2

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.model import TrainingSpec
-from transforms.partitions import PartitionOrder, between, choose
+from transforms.partitions import PartitionOrder, between, choose, hive_value
 
 
 def ordered(*values: str) -> list[str]:
@@ -101,3 +101,39 @@ def test_a_range_without_partitions_is_refused_with_those_there_are() -> None:
 def test_a_bound_of_another_sort_is_refused() -> None:
     with pytest.raises(BraidError, match=r"expected a date, as the partitions are .* 'draft'"):
         chosen(parts("2026-01-01"), **{"from": "draft"})
+
+
+@pytest.mark.parametrize(
+    ("folder", "value"),
+    [
+        ("2026-01-31", "2026-01-31"),
+        ("__HIVE_DEFAULT_PARTITION__", None),
+        ("", None),
+        ("a%2Fb", "a/b"),
+        ("2026-01-31%2005%3A00", "2026-01-31 05:00"),
+        ("100%25", "100%"),
+        ("%C3%A9", "é"),
+        ("%FF", "%FF"),  # no UTF-8
+        ("100%", "100%"),
+        ("a+b", "a+b"),
+    ],
+)
+def test_a_hive_folder_stands_for_a_value(folder: str, value: str | None) -> None:
+    assert hive_value(folder) == value
+
+
+def test_a_missing_value_is_before_all_others_whatever_these_are() -> None:
+    for values in (("10", "9"), ("2026-02-01", "2026-01-01"), ("b", "a")):
+        order = PartitionOrder([*values, None])
+        assert sorted([*values, None], key=order.key) == [None, *reversed(values)]
+
+
+def test_a_missing_value_is_in_no_range_with_a_bound() -> None:
+    missing = Partition(name="p=__HIVE_DEFAULT_PARTITION__", value=None, fingerprint="f", files=())
+    partitions = [missing, *parts("1", "2")]
+    assert chosen(partitions, last=2) == ["1", "2"]
+    assert chosen(partitions) == [None, "1", "2"]
+    for bounds in (("1", None), (None, "2")):
+        assert [part.value for part in between(partitions, *bounds, place="x")] == ["1", "2"]
+    with pytest.raises(BraidError, match="expected a number"):
+        between(partitions, "soon", None, place="x")

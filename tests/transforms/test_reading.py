@@ -341,16 +341,22 @@ def test_one_big_row_group_is_shared_by_several_workers(tmp_path: Path) -> None:
     assert [unit.rows() for unit in units] == [2_000] * 4
 
 
-def test_rows_to_predict_need_no_labels_and_none_is_rejected(tmp_path: Path) -> None:
-    table = {"id": ["x", None], "zip": ["1", "2"], "area": ["3", "far"]}
+def test_rows_to_predict_need_no_labels_and_those_that_training_rejects_are_named(
+    tmp_path: Path,
+) -> None:
+    table = {"id": ["x", None, "y", "z"], "zip": ["1"] * 4, "area": ["3", "4", "far", None]}
     write(table, tmp_path, "csv")
     features = {"zip": {"kind": "categorical"}, "area": {"kind": "numeric", "missing": "reject"}}
     declared = pipeline(tmp_path / "elsewhere", features=features)
     (batch,) = read_features(declared, str(tmp_path / "a.csv"), 100)
-    assert batch.keys.tolist() == [b"x", b""]
-    np.testing.assert_array_equal(batch.columns["area"], np.array([3, np.nan], np.float32))
-    assert batch.replaced == {("area", "not_a_number"): 1}
+    assert batch.keys.tolist() == [b"x", b"", b"y", b"z"]
+    np.testing.assert_array_equal(batch.columns["area"], [3, 4, np.nan, np.nan])
     assert batch.rejects == []
+    assert {row: (r.column, r.reason, r.value) for row, r in batch.refused.items()} == {
+        1: ("id", "missing", b"None"),
+        2: ("area", "not_a_number", b"far"),
+        3: ("area", "missing", b"None"),
+    }
 
 
 def test_rows_to_predict_need_no_group(tmp_path: Path) -> None:
@@ -457,3 +463,14 @@ def test_rows_of_a_series_from_several_columns_are_rejected_by_reason(tmp_path: 
     np.testing.assert_array_equal(
         batch.columns["walk"], [[[1, 3], [2, 4]], [[1, 3.5], [2, np.nan]]]
     )
+
+
+def test_a_hive_folder_gives_its_rows_a_value_or_none(tmp_path: Path) -> None:
+    for number, folder in enumerate(("shop=__HIVE_DEFAULT_PARTITION__", "shop=a%2Fb", "shop=c")):
+        write({"id": [str(number)], "area": [1.0], "sold": [True]}, tmp_path / folder, "parquet")
+    shop = {"kind": "categorical", "missing": "reject"}
+    declared = pipeline(tmp_path, source={"partition_by": "shop"}, features={"shop": shop})
+    missing, slash, plain = read(declared)
+    assert [(r.column, r.reason) for r in missing.rejects] == [("shop", "missing")]
+    assert slash.columns["shop"].tolist() == [b"a/b"]
+    assert plain.columns["shop"].tolist() == [b"c"]

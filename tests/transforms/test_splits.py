@@ -318,7 +318,16 @@ def test_time_that_is_not_a_number_does_not_train() -> None:
     split = TimeSplit(by="time", column="t", validation_from=2, test_from=3)
     for column in (pa.array([1.0, math.nan]), pa.array(["1", "nan"])):
         _, problems = assign_splits(split, np.zeros(2), {"t": column})
-        assert problems == {1: ("t", "not_a_number")}
+        assert problems == {1: ("t", "missing")}
+
+
+@pytest.mark.parametrize("type_", [pa.string(), pa.large_string(), pa.string_view()], ids=str)
+def test_the_empty_text_is_a_missing_time_and_does_not_train(type_: pa.DataType) -> None:
+    split = TimeSplit(by="time", column="t", validation_from="2026-02", test_from="2026-03")
+    column = pa.array(["2026-01-31", "", "2026-02-01", None], type_)
+    splits, problems = assign_splits(split, np.zeros(4), {"t": column})
+    assert problems == {1: ("t", "missing"), 3: ("t", "missing")}
+    assert splits[[0, 2]].tolist() == [TRAIN, VALIDATION]
 
 
 def test_time_without_a_zone_is_utc_where_the_column_has_zones() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from trainer.encoders.embedding import cardinality_of
 from transforms.contract.encoders import DenseEncoder, PiecewiseEncoder
 from transforms.contract.manifest import StoredFeature
+from transforms.contract.numbers import LARGEST_FLOAT32
 
 
 def dense(
@@ -123,7 +124,8 @@ class PiecewiseLinear(keras.layers.Layer):  # type: ignore[misc]
         for row, column in enumerate(columns):
             if len(column) > 1:
                 self._low_NP[row, : len(column) - 1] = column[:-1]
-                self._inverse_NP[row, : len(column) - 1] = 1 / np.diff(column)
+                inverse = np.minimum(1 / np.diff(column), LARGEST_FLOAT32)
+                self._inverse_NP[row, : len(column) - 1] = inverse
                 self._ends_2N[:, row] = column[0], column[-1]
 
     def build(self, shape: Any) -> None:

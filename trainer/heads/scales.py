@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from transforms.contract.manifest import TargetStatistics
+from transforms.contract.numbers import LARGEST_FLOAT32
 
 # By how much of the training rows' range of logs a prediction may leave it, on each side.
 _LOG_MARGIN = 0.5
@@ -25,7 +26,8 @@ def predicted(statistics: TargetStatistics, output: tf.Tensor) -> tf.Tensor:
     values = tf.cast(output, tf.float64)
     if statistics.curve != "linear":
         values = tf.clip_by_value(values, *_bounds(statistics))
-    return tf.cast(_in_unit(statistics, values), tf.float32)
+    served = _in_unit(statistics, values)
+    return tf.cast(tf.clip_by_value(served, -LARGEST_FLOAT32, LARGEST_FLOAT32), tf.float32)
 
 
 def in_unit(statistics: TargetStatistics, values: np.ndarray) -> np.ndarray:

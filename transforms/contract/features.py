@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from transforms.contract.numbers import LARGEST_FLOAT32
 from transforms.contract.spec import Spec
 
 Policy = Literal["reject", "default", "missing_indicator"]
@@ -179,7 +180,7 @@ class Numeric(FeatureSpec):
     buckets: Annotated[int, Field(ge=2)] = 10
     quantiles: Annotated[int, Field(ge=2)] = 100
     clip: PositiveFloat | None = None
-    default: FiniteFloat | None = None
+    default: Annotated[float, Field(ge=-LARGEST_FLOAT32, le=LARGEST_FLOAT32)] | None = None
 
     @model_validator(mode="after")
     def _only_deviations_are_clipped(self) -> Self:

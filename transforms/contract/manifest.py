@@ -14,6 +14,9 @@ PROBABILITIES_SUFFIX = "__probabilities"  # of a target with classes: every clas
 WEIGHT_SUFFIX = "__weight"  # of a target: 1 for a row with a label, 0 for a masked one
 RAW_TARGET_PREFIX = "target/"  # of a transformed target beside the raw columns of a test row
 MISSING_SUFFIX = "__missing"  # of a feature: 1 for a row whose value was missing
+# Of a feature of a user's own kind: 1 for a row whose value it cannot encode. Not in the shards.
+UNUSABLE_SUFFIX = "__unusable"
+NOT_ENCODABLE = "not_encodable"  # the reason of such a row's reject
 # Of stored values that are scored at a time; what a network makes of them is many times that.
 _BATCH_BYTES = 8 * 1024 * 1024
 

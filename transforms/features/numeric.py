@@ -15,6 +15,7 @@ from transforms.requests import (
     MomentsRequest,
     QuantilesRequest,
 )
+from transforms.rescaling import rescaled, standardized
 
 
 def requests(
@@ -47,12 +48,11 @@ def encode(name: str, spec: Numeric, raw: tf.Tensor, fitted: Fitted) -> tf.Tenso
     elif spec.scale == "quantile":
         scaled = _ranks(fitted.quantiles[name], moments, filled)
     elif spec.scale == "min_max":
-        span = moments.maximum - moments.minimum
-        scaled = tf.math.divide_no_nan(filled - moments.minimum, span)
+        scaled = rescaled(filled, moments.minimum, moments.maximum)
     elif spec.scale == "none":
         scaled = filled
     else:
-        scaled = (filled - moments.mean) / moments.deviation
+        scaled = standardized(filled, moments.mean, moments.deviation)
         if spec.clip is not None:
             scaled = tf.clip_by_value(scaled, -spec.clip, spec.clip)
     return tf.squeeze(scaled, axis=1) if raw.shape.rank == 1 else scaled

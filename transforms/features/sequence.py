@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from transforms.contract.features import Sequence
 from transforms.requests import Fitted, Learnt, MomentsRequest, Request
+from transforms.rescaling import rescaled, standardized
 
 _NAN = float("nan")
 
@@ -26,10 +27,9 @@ def encode(name: str, spec: Sequence, raw: tf.Tensor, fitted: Fitted) -> tf.Tens
     moments, values = fitted.moments[name], _known(raw)
     filled = tf.where(tf.math.is_nan(values), moments.mean, values)
     if spec.scale == "min_max":
-        span = moments.maximum - moments.minimum
-        filled = tf.math.divide_no_nan(filled - moments.minimum, span)
+        filled = rescaled(filled, moments.minimum, moments.maximum)
     elif spec.scale == "z_score":
-        filled = (filled - moments.mean) / moments.deviation
+        filled = standardized(filled, moments.mean, moments.deviation)
     if not spec.variable:
         return filled
     has_number = tf.reduce_any(~tf.math.is_nan(values), axis=2)

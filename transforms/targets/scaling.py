@@ -9,6 +9,7 @@ import tensorflow as tf
 from transforms.contract.manifest import TargetStatistics
 from transforms.contract.targets import NumericTarget, SequenceTarget
 from transforms.requests import Learnt
+from transforms.rescaling import clipped, standardized
 
 
 def scaled(scale: TargetStatistics, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -35,7 +36,7 @@ def stored(spec: NumericTarget | SequenceTarget, learnt: Learnt) -> dict[str, An
 
 def _standardized(scale: TargetStatistics, raw: tf.Tensor) -> tf.Tensor:
     numbers = tf.sign(raw) * tf.math.log1p(tf.abs(raw)) if scale.curve == "log" else raw
-    return (numbers - tf.constant(scale.mean)) / tf.constant(scale.scale)
+    return standardized(numbers, tf.constant(scale.mean), tf.constant(scale.scale))
 
 
 def _scores(scale: TargetStatistics, raw: tf.Tensor) -> tf.Tensor:
@@ -51,4 +52,4 @@ def _scores(scale: TargetStatistics, raw: tf.Tensor) -> tf.Tensor:
     )
     found = start + (end - start) * tf.math.divide_no_nan(inside - low, high - low)
     beyond = (numbers - inside) / tf.constant(scale.scale, tf.float64)[:, tf.newaxis]
-    return tf.cast(tf.reshape(tf.transpose(found + beyond), tf.shape(raw)), tf.float32)
+    return clipped(tf.reshape(tf.transpose(found + beyond), tf.shape(raw)))

@@ -32,6 +32,11 @@ def vectors(made, *rows):
     return np.asarray(made(np.array(rows, np.float32)))[..., 1:]
 
 
+def test_edges_that_are_hardly_apart_give_finite_vectors():
+    made = layer((0.0, 1e-45, 1.0))
+    assert np.isfinite(vectors(made, [-1.0], [0.0], [1e-45], [0.5], [2.0])).all()
+
+
 def test_between_two_edges_a_vector_is_linear_and_beyond_them_it_is_constant():
     made = layer(EDGES)
     below, least, low, middle, high, most, beyond = vectors(

@@ -1,0 +1,1 @@
+"""A feature kind of a user's own that has no answer for some numbers: there is no log of -1."""

@@ -1,0 +1,9 @@
+from __future__ import annotations
+
+import keras
+
+from transforms.contract.manifest import StoredFeature
+
+
+def encode(name: str, stored: StoredFeature, number: keras.KerasTensor) -> keras.KerasTensor:
+    return keras.layers.Dense(4, activation="relu", name=f"{name}.dense")(number[:, None])
