@@ -26,13 +26,14 @@ from flows.prediction_file import (
 )
 from flows.process import Progress
 from flows.progress import Reporter
-from transforms.bad_pictures import PictureJudge, is_refusal
+from transforms.bad_pictures import PictureJudge
 from transforms.contract.checks import ERROR_COLUMN
 from transforms.contract.errors import BraidError
 from transforms.contract.manifest import NOT_ENCODABLE
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.startup import quick_start
 from transforms.contract.workspace import Workspace, replacing
+from transforms.refusals import is_refusal
 
 if TYPE_CHECKING:
     from trainer.serving import Scorer
@@ -175,6 +176,7 @@ def predict(
             source,
             output,
             lambda done: view.update(Progress(done=done, total=0, unit="rows")),
+            allow=pipeline.source.allow,
             keep_invalid=keep_invalid,
         )
     return scored, f"{registered.name} version {registered.version}"
@@ -186,6 +188,7 @@ def score_table(
     output: Path,
     on_rows: Callable[[int], None],
     *,
+    allow: tuple[str, ...] = (),
     keep_invalid: bool = False,
 ) -> Scored:
     """Scores the rows of a table and writes key, predictions and errors.
@@ -198,6 +201,8 @@ def score_table(
         source: The rows.
         output: The file to write; nothing is there until all of it is.
         on_rows: Is told how many rows are written.
+        allow: Where the rows' paths may lead, beside the folder of `source`: `source.allow` as it
+            is declared now.
         keep_invalid: Whether rows that training would reject get a prediction beside their error.
 
     Raises:
@@ -212,7 +217,7 @@ def score_table(
         key = model.pipeline.source.key
         file = PredictionWriter(stack.enter_context(replacing(output)), output.suffix, key)
         stack.callback(file.close)
-        batches = read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS)
+        batches = read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS, allow=allow)
         score = partial(_score_batch, model, judge=judge, keep_invalid=keep_invalid)
         for batch, predictions in _scored(score, batches):
             file.add(batch.keys, predictions)

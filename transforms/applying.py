@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from transforms.bad_pictures import PictureJudge, failure, is_refusal
+from transforms.bad_pictures import PictureJudge, failure
 from transforms.contract.manifest import NOT_ENCODABLE, UNUSABLE_SUFFIX, WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
 from transforms.reading import RawBatch, Reject
+from transforms.refusals import is_refusal
 
 Columns = dict[str, np.ndarray]
 UNKNOWN_LABEL = "unknown_label"
@@ -77,10 +78,10 @@ class GraphApplier:
                     batch.replaced[bad.input, bad.reason] += 1
                     continue
                 if keep[row]:
-                    value, key = batch.columns[bad.input][row], batch.keys[row].decode()
+                    value, key = batch.cell(bad.input, row), batch.keys[row].decode()
                     batch.rejects.append(Reject(key, batch.file, bad.column, bad.reason, value))
                 keep[row] = False
-        _keep(batch, keep)
+        batch.keep(keep)
 
     def _failing(self, columns: Columns, rows: np.ndarray) -> list[int]:
         """Returns the rows that fail, by halving those that fail together."""
@@ -103,8 +104,7 @@ class GraphApplier:
                     batch.replaced[raw.name, NOT_ENCODABLE] += int(rows.sum())
                 continue
             for row in np.flatnonzero(rows & keep):
-                value = batch.columns[raw.name][row]
-                value = value if isinstance(value, bytes) else str(value).encode()
+                value = batch.cell(raw.name, int(row))
                 key = batch.keys[row].decode()
                 batch.rejects.append(Reject(key, batch.file, raw.columns[0], NOT_ENCODABLE, value))
             keep &= ~rows
@@ -120,7 +120,7 @@ class GraphApplier:
             values = batch.columns[raw.name]
             unknown &= _present(values)
             for row in np.flatnonzero(unknown & keep):
-                value = values[row] if values.ndim == 1 else b", ".join(filter(None, values[row]))
+                value = batch.cell(raw.name, int(row))
                 key = batch.keys[row].decode()
                 batch.rejects.append(Reject(key, batch.file, raw.columns[0], UNKNOWN_LABEL, value))
             keep &= ~unknown
@@ -138,10 +138,5 @@ def _present(values: np.ndarray) -> np.ndarray:
 def _kept(batch: RawBatch, outputs: Columns, keep: np.ndarray) -> Columns:
     if keep.all():
         return outputs
-    _keep(batch, keep)
+    batch.keep(keep)
     return {name: values[keep] for name, values in outputs.items()}
-
-
-def _keep(batch: RawBatch, keep: np.ndarray) -> None:
-    batch.columns = batch.select(keep)
-    batch.keys, batch.splits = batch.keys[keep], batch.splits[keep]

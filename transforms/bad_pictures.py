@@ -14,10 +14,9 @@ import numpy as np
 from transforms.contract.features import Image
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import ImageTarget
+from transforms.refusals import is_refusal, refusal_of
 
 Columns = dict[str, np.ndarray]
-UNDECODABLE = "undecodable_image"
-TOO_LARGE = "image_too_large"  # what a refused picture's error says, and the reason of its reject
 
 
 @dataclass(frozen=True)
@@ -86,11 +85,5 @@ def failure(run: Callable[[Columns], object], columns: Columns) -> str | None:
     except Exception as error:
         if not is_refusal(error):
             raise
-        return TOO_LARGE if TOO_LARGE in str(error) else UNDECODABLE
+        return refusal_of(error)
     return None
-
-
-def is_refusal(error: Exception) -> bool:
-    """Returns whether TensorFlow met a value that it cannot take, such as a broken picture."""
-    # Its error cannot be made where the message quotes bytes that are no text.
-    return isinstance(error, UnicodeDecodeError) or type(error).__name__ == "InvalidArgumentError"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.fs as pafs
 
 from transforms.column_types import column_names, is_datetime, is_text
 from transforms.columns import Conformed, conform, iso_texts
@@ -18,14 +16,12 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.targets import TargetSpec
 from transforms.formats import read_piece
 from transforms.hashing import key_bytes
-from transforms.source import open_filesystem, source_folder
+from transforms.path_columns import PathReader
+from transforms.source import open_filesystem
 from transforms.splits import assign_splits
 from transforms.texts import NOT_UTF8, bytes_of, utf8_only
 from transforms.units import WorkUnit
 from transforms.unusable import mark_unusable
-
-_FILE_THREADS = 8  # image files are small and, in a bucket, far away
-UNREADABLE_FILE = "missing_file"
 
 
 @dataclass(frozen=True)
@@ -47,6 +43,7 @@ class RawBatch:
         keys: The rows' keys as UTF-8 bytes objects, [rows].
         splits: Index into `SPLITS`, int8 [rows].
         columns: float32 or bytes objects, [rows] or [rows, *shape], by the graph's input.
+        paths: Of the inputs that were read from files, the cells that name these, [rows].
         rows: The number of source rows, rejected ones included.
         file: The file that the rows come from.
         rejects: Rows that were left out.
@@ -63,6 +60,20 @@ class RawBatch:
     rejects: list[Reject] = field(default_factory=list)
     refused: dict[int, Reject] = field(default_factory=dict)
     replaced: Counter[tuple[str, str]] = field(default_factory=Counter)
+    paths: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def cell(self, name: str, row: int) -> bytes:
+        """Returns what a row's reject keeps of an input: a file's path, not what is in it."""
+        value = self.paths.get(name, self.columns[name])[row]
+        if isinstance(value, np.ndarray):
+            return b", ".join(filter(None, value))
+        return value if isinstance(value, bytes) else str(value or "").encode()
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Drops the rows that a mask, bool [rows], leaves out."""
+        self.columns = self.select(rows)
+        self.keys, self.splits = self.keys[rows], self.splits[rows]
+        self.paths = {name: cells[rows] for name, cells in self.paths.items()}
 
     def select(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the columns of some rows, by a mask or by their numbers."""
@@ -89,7 +100,7 @@ class BatchReader:
         self._pipeline = pipeline
         self._features_only = features_only
         self._filesystem, _ = open_filesystem(pipeline.source.path)
-        self._image_folder = source_folder(pipeline.source)
+        self._files = PathReader(pipeline.source)
         specs = pipeline.column_features()
         self._specs: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
             (name, specs[name], raw) for name, raw in pipeline.raw_features().items()
@@ -163,7 +174,7 @@ class BatchReader:
             for row, (column, reason) in problems.items():
                 reject(row, column, reason)
         for _, spec, raw in self._specs:
-            conformed = self._column(spec, raw, [table[name] for name in raw.columns])
+            conformed = self._column(spec, raw, [table[name] for name in raw.columns], result)
             for row in [row for name in raw.columns for row in not_utf8[name]]:
                 conformed.missing[row] = False
                 conformed.invalid[row] = NOT_UTF8
@@ -177,11 +188,17 @@ class BatchReader:
         return result
 
     def _column(
-        self, spec: FeatureSpec | TargetSpec, raw: RawColumn, columns: list[pa.Array]
+        self,
+        spec: FeatureSpec | TargetSpec,
+        raw: RawColumn,
+        columns: list[pa.Array],
+        result: RawBatch,
     ) -> Conformed:
         unreadable: dict[int, str] = {}
         if raw.dtype == "bytes" and is_text(columns[0].type):
-            columns[0], unreadable = self._read_files(columns[0])
+            paths = columns[0].to_pylist()
+            result.paths[raw.name] = np.array(paths, object)
+            columns[0], unreadable = self._files.read(paths)
         conformed = conform(raw, *columns)
         conformed.missing[list(unreadable)] = False
         conformed.invalid |= unreadable
@@ -213,40 +230,13 @@ class BatchReader:
             conformed.values[list(conformed.invalid)] = blank
         return rejects
 
-    def _read_files(self, paths: pa.Array) -> tuple[pa.Array, dict[int, str]]:
-        """Reads the image files that a path column names."""
-
-        def read(path: str | None) -> bytes | None:
-            if not path:
-                return b""
-            try:
-                return _read_file(self._filesystem, self._image_folder, path)
-            except (OSError, pa.ArrowException):
-                return None
-
-        with ThreadPoolExecutor(_FILE_THREADS) as threads:
-            contents = list(threads.map(read, paths.to_pylist()))
-        unreadable = {row: UNREADABLE_FILE for row, c in enumerate(contents) if c is None}
-        return pa.array(contents, pa.large_binary()), unreadable
-
-
-def _read_file(filesystem: pafs.FileSystem, folder: str, path: str) -> bytes:
-    if "://" in path:
-        filesystem, path = open_filesystem(path)
-    elif not path.startswith("/"):
-        _, base = open_filesystem(folder)
-        path = f"{base}/{path}"
-    with filesystem.open_input_file(path) as file:
-        return file.readall()  # type: ignore[no-any-return]
-
 
 def _drop(batch: RawBatch, rejected: dict[int, Reject]) -> None:
     if not rejected:
         return
     keep = np.ones(len(batch.keys), bool)
     keep[list(rejected)] = False
-    batch.columns = batch.select(keep)
-    batch.keys, batch.splits = batch.keys[keep], batch.splits[keep]
+    batch.keep(keep)
     batch.rejects = [rejected[row] for row in sorted(rejected)]
 
 

@@ -16,7 +16,9 @@ from transforms.source import Scan, check_schema, open_filesystem, scan
 from transforms.units import plan_units
 
 
-def read_features(pipeline: PipelineSpec, path: str, batch_rows: int) -> Iterator[RawBatch]:
+def read_features(
+    pipeline: PipelineSpec, path: str, batch_rows: int, *, allow: tuple[str, ...] = ()
+) -> Iterator[RawBatch]:
     """Yields the rows of a table in its order; none is rejected.
 
     A value that cannot be used counts as missing, and is in the batch's `replaced`. With windows
@@ -27,6 +29,7 @@ def read_features(pipeline: PipelineSpec, path: str, batch_rows: int) -> Iterato
         pipeline: The declaration that the model was trained with.
         path: A file, a folder or a glob, of any format that a source can have.
         batch_rows: Rows to yield at a time.
+        allow: The folders and URLs that cells with paths may name, beside the table's own folder.
 
     Raises:
         BraidError: The path cannot be read, lacks the key or a feature's column, or has no window.
@@ -37,6 +40,7 @@ def read_features(pipeline: PipelineSpec, path: str, batch_rows: int) -> Iterato
         key=pipeline.source.key,
         partition_by=_partition_key(pipeline),
         windows=_windows_of_features(pipeline),
+        allow=allow,
     )
     pipeline = pipeline.model_copy(update={"source": source})
     found = scan(source)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 from flows.predict import Scored, _score_batch, _scored, score_rows
 from flows.prediction_file import (
@@ -18,17 +19,21 @@ from flows.prediction_file import (
     refuse_output,
     refuse_pictures,
 )
+from tests.transforms.pictures import REAL, gif, jpeg_of_scans
 from transforms.bad_pictures import PictureJudge
 from transforms.contract.declaration import parse
 from transforms.contract.errors import DeclarationError
+from transforms.contract.features import Image
 from transforms.contract.source import SourceSpec
+from transforms.features.image import encode
 from transforms.reading import RawBatch, Reject
+from transforms.requests import Fitted
 
 PICTURE = {"kind": "image", "height": 8, "width": 8}
 
 
-class InvalidArgumentError(Exception):
-    """Named like TensorFlow's."""
+class OpError(Exception):
+    """Named like the base of TensorFlow's."""
 
 
 def _pipeline(**policies):
@@ -54,11 +59,11 @@ def _model(calls):
         calls.append(len(columns["x"]))
         pictures = [v for values in columns.values() if values.dtype == object for v in values]
         if b"large" in pictures:
-            raise InvalidArgumentError("convert string: image_too_large")
+            raise OpError("convert string: image_too_large")
         if b"bad" in pictures:
-            raise InvalidArgumentError("unknown format")
+            raise OpError("unknown format")
         if (columns["x"] < 0).any():
-            raise InvalidArgumentError("negative   x")
+            raise OpError("negative   x")
         return {"y": columns["x"] * 2.0, "pair": np.stack([columns["x"]] * 2, axis=1)}
 
     return score
@@ -76,6 +81,33 @@ def test_rows_that_a_model_refuses_are_found_and_the_others_scored_in_order():
     assert found.columns["y"].tolist() == [2, 4, 8, 10, 12, 16]
     assert found.rows.tolist() == [0, 1, 3, 4, 5, 7]
     assert found.errors == {2: "negative x", 6: "negative x"}
+
+
+def test_an_exported_graph_refuses_pictures_in_the_words_of_the_rejects(tmp_path):
+    image = Image(kind="image", height=8, width=8, max_pixels=1000)
+    module = tf.Module()
+    module.encode = tf.function(
+        lambda raw: encode("photo", image, raw, Fitted({}, {}, {})),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    cells = [REAL["png"], REAL["png"][:8], REAL["jpeg"][:90], gif(size=(90, 90), screen=(4, 4)),
+             jpeg_of_scans(65), REAL["bmp"][:2], REAL["webp"], REAL["gif"]]  # fmt: skip
+    found = score_rows(
+        lambda given: {"photo": loaded.encode(tf.constant(given["photo"])).numpy()},
+        {"photo": np.array(cells, object)},
+        _judge(photo="reject"),
+    )
+    assert found.rows.tolist() == [0, 7]
+    assert found.errors == {
+        1: "photo: undecodable_image",
+        2: "photo: undecodable_image",
+        3: "photo: image_too_large",
+        4: "photo: image_too_costly",
+        5: "photo: undecodable_image",
+        6: "photo: undecodable_image",
+    }
 
 
 PHOTOS = np.array([b"ok", b"bad", b"ok", b"large", b"bad"], object)

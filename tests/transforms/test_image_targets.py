@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.parquet as pq
 import tensorflow as tf
 
 from tests.transforms.conftest import picture
@@ -110,6 +111,9 @@ def test_mask_files_by_path_are_read_and_missed(make_table, tmp_path):
     _, _, shards = transformed(make_table, table, {"area": {"kind": "numeric"}}, targets)
     found = {(r.column, r.reason): r.rows for r in total_rejects([shards])}
     assert found == {("mask", "missing_file"): 1, ("mask", "undecodable_image"): 1}
+    rejected = [pq.read_table(path) for path in (tmp_path / "workspace/rejects").rglob("*.parquet")]
+    values = [value for table in rejected for value in table["value"].to_pylist()]
+    assert sorted(values) == [b"masks/2.png", b"masks/none.png"]
 
 
 def test_two_path_columns_reject_each_for_its_own(make_table, tmp_path):

@@ -184,6 +184,38 @@ def test_image_files_are_read_beside_the_table(tmp_path: Path) -> None:
     ]
 
 
+def test_a_reject_for_a_path_has_the_path_and_never_the_file(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_bytes(b"secret")
+    (tmp_path / "table").mkdir()
+    secret = str(tmp_path / "secret.txt")
+    rows = ROWS | {"photo": ["../secret.txt", secret, "."]}
+    write(rows, tmp_path / "table", "parquet")
+    features = {"photo": {"kind": "image", "height": 8, "width": 8}}
+    (batch,) = read(pipeline(tmp_path / "table", features=features))
+    assert [(r.reason, r.value) for r in batch.rejects] == [
+        ("path_not_in_source.allow", b"../secret.txt"),
+        ("path_not_in_source.allow", secret.encode()),
+        ("not_a_file", b"."),
+    ]
+    source = {"allow": [str(tmp_path)]}
+    (batch,) = read(pipeline(tmp_path / "table", features=features, source=source))
+    assert batch.columns["photo"].tolist() == [b"secret", b"secret"]
+    assert [batch.cell("photo", row) for row in (0, 1)] == [b"../secret.txt", secret.encode()]
+
+
+def test_paths_of_rows_to_predict_start_from_their_own_folder(tmp_path: Path) -> None:
+    for folder in ("here", "there", "allowed"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(folder.encode())
+    paths = ["a.png", "../allowed/a.png", "../there/a.png"]
+    write({"id": ["a", "b", "c"], "photo": paths}, tmp_path / "here", "parquet")
+    features = {"photo": {"kind": "image", "height": 8, "width": 8}}
+    declared = pipeline(tmp_path / "there", features=features)
+    allow = (str(tmp_path / "allowed"),)
+    (batch,) = read_features(declared, str(tmp_path / "here"), 100, allow=allow)
+    assert batch.columns["photo"].tolist() == [b"here", b"allowed", b""]
+
+
 def test_partition_key_is_a_column_like_any_other(tmp_path: Path) -> None:
     write(ROWS, tmp_path / "day=7", "parquet")
     declared = pipeline(

@@ -171,12 +171,14 @@ def _override(document: dict[str, Any], override: str) -> None:
 
 
 def _with_absolute_source(spec: PipelineSpec, folder: Path) -> PipelineSpec:
-    """Takes a relative source path from the declaration's folder, wherever the command runs."""
-    path = spec.source.path
-    if "://" in path:
-        return spec
-    source = spec.source.model_copy(update={"path": str((folder / path).absolute())})
-    return spec.model_copy(update={"source": source})
+    """Takes the source's relative paths from the declaration's folder, wherever a command runs."""
+
+    def absolute(path: str) -> str:
+        return path if "://" in path else str((folder / path).absolute())
+
+    allow = tuple(map(absolute, spec.source.allow))
+    paths = {"path": absolute(spec.source.path), "allow": allow}
+    return spec.model_copy(update={"source": spec.source.model_copy(update=paths)})
 
 
 def _with_absolute_weights(spec: PipelineSpec, folder: Path) -> PipelineSpec:

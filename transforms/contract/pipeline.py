@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
@@ -225,6 +226,7 @@ class PipelineSpec(Spec):
                 },
             }
             | ({"sensitive_key": True} if self.source.sensitive_key else {})
+            | _allowed(self.source)
             | _code(self.features, "declaration", "transform")
         )
 
@@ -241,6 +243,15 @@ class PipelineSpec(Spec):
             }
             | _code(self.modelled().features, "encoder")
         )
+
+
+def _allowed(source: SourceSpec) -> dict[str, Any]:
+    # As they lie from the source, so that a project that moves as a whole keeps its shards.
+    places = [
+        place if "://" in place + source.path else os.path.relpath(place, source.path)
+        for place in source.allow
+    ]
+    return {"allow": sorted(places)} if places else {}
 
 
 def _code(features: Mapping[str, Any], *parts: str) -> dict[str, Any]:

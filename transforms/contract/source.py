@@ -148,6 +148,9 @@ class SourceSpec(Spec):
             as numbers, dates or text, by what they all are. Without it the whole table is one.
         windows: How rows are cut from a table of time steps; `key` is then the name of the column
             that is made for their keys.
+        allow: Folders, and URLs such as "gs://bucket/photos", whose files the cells of path columns
+            may name beside those of the source's folder, with all that is below them. Relative ones
+            are taken from the folder of the declaration. Symbolic links are resolved first.
     """
 
     path: Named
@@ -156,6 +159,7 @@ class SourceSpec(Spec):
     sensitive_key: Sensitive = False
     partition_by: PartitionBy | None = None
     windows: WindowsSpec | None = None
+    allow: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
     @property
     def partition_column(self) -> str | None:

@@ -18,6 +18,16 @@ def test_bucket_source_stays_as_it_is(declaration: Path) -> None:
     assert load(declaration, ["source.path=gs://bucket/rows"]).source.path == "gs://bucket/rows"
 
 
+def test_what_is_allowed_is_taken_from_the_declarations_folder(declaration: Path) -> None:
+    allow = load(declaration, ['source.allow=["../photos", "gs://bucket/a", /data]']).source.allow
+    assert allow == (str(declaration.parent / "../photos"), "gs://bucket/a", "/data")
+
+
+@pytest.mark.parametrize("value", ["photos", '[""]', "[1]"])
+def test_what_is_allowed_is_a_list_of_places(declaration: Path, value: str) -> None:
+    assert "source.allow" in error_of(declaration, f"source.allow={value}")
+
+
 def test_weights_are_taken_from_the_declarations_folder(declaration: Path) -> None:
     pipeline = load(declaration, ["model.encoders.photo={kind: resnet, weights: a.weights.h5}"])
     assert pipeline.encoder_of("photo") == ResnetEncoder(

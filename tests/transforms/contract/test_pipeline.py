@@ -69,6 +69,18 @@ def test_moving_the_table_keeps_the_data_fingerprint() -> None:
     assert moved.data_fingerprint() == spec().data_fingerprint()
 
 
+def test_what_paths_may_name_shapes_the_shards_and_may_move_with_the_table() -> None:
+    def allowing(folder: str, *allow: str) -> str:
+        source = {"path": f"{folder}/data", "key": "id", "allow": allow}
+        return spec(source=source).data_fingerprint()
+
+    assert allowing("/a") == spec().data_fingerprint()
+    assert allowing("/a", "/a/photos") != spec().data_fingerprint()
+    assert allowing("/a", "/a/photos", "gs://b") == allowing("/b", "gs://b", "/b/photos")
+    assert allowing("/a", "/a/photos") != allowing("/b", "/a/photos")
+    assert allowing("gs://a", "/photos") == allowing("gs://b", "/photos")
+
+
 def test_lstm_encoder_is_read_by_its_kind() -> None:
     pipeline = spec(
         features={"a": {"kind": "text"}}, model={"encoders": {"a": {"kind": "lstm", "units": 8}}}

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image as Picture
 
-from transforms.bad_pictures import TOO_LARGE
 from transforms.contract.features import Image
 from transforms.features.image import decode_stored, encode
+from transforms.refusals import TOO_LARGE
 from transforms.requests import Fitted
 
 NOTHING_FITTED = Fitted({}, {}, {})

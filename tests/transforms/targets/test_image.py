@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image as Picture
 
-from transforms.bad_pictures import TOO_LARGE
 from transforms.contract.targets import BinaryMask, ClassMask, ContinuousImage, ImageTarget
+from transforms.refusals import TOO_LARGE
 from transforms.requests import Fitted, Learnt
 from transforms.targets.image import encode, stored
 
