@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from transforms.contract.documents import BRING_BACK, read_document
 from transforms.contract.workspace import Workspace, write_atomic
 
 RECORD_FILE = "backfill.json"
@@ -100,10 +101,14 @@ def write_backfill(folder: Path, record: BackfillRecord) -> None:
 
 
 def read_backfill(folder: Path) -> BackfillRecord | None:
-    """Returns a backfill's record, or None if there is none that can be read."""
+    """Returns a backfill's record, or None if there is none.
+
+    Raises:
+        DamagedFile: It is not as it was written.
+    """
     try:
-        return BackfillRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return read_document(folder / RECORD_FILE, BackfillRecord, action=BRING_BACK)
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

@@ -8,9 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from transforms.contract.baselines import Baselines
+from transforms.contract.documents import BRING_BACK, read_document
 from transforms.contract.drift import JudgedDrift
 from transforms.contract.manifest import RejectCount, ReplacedCount
 from transforms.contract.tuning import Tuning
@@ -161,10 +162,14 @@ def write_record(folder: Path, record: RunRecord) -> None:
 
 
 def read_record(folder: Path) -> RunRecord | None:
-    """Returns a run's record, or None if there is none that can be read."""
+    """Returns a run's record, or None if there is none.
+
+    Raises:
+        DamagedFile: It is not as it was written.
+    """
     try:
-        return RunRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return read_document(folder / RECORD_FILE, RunRecord, action=BRING_BACK)
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

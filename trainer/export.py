@@ -19,6 +19,7 @@ from trainer.model import build_model
 from trainer.noise import fill
 from trainer.recipe import Recipe
 from trainer.warm_start import exported_weights
+from transforms.contract.documents import RETRAIN, read_document, reading
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
@@ -42,7 +43,9 @@ def export(job: TrainJob) -> dict[str, Any]:
         model = load_model(job.pipeline, manifest, Path(job.run_folder))
         module = tf.Module(name="braid")
         # Holding the loaded graph carries its vocabulary files over.
-        module.graph = tf.saved_model.load(str(job.folders().transform(job.transform) / "graph"))
+        graph = job.folders().transform(job.transform) / "graph"
+        with reading(graph / "saved_model.pb", also=(tf.errors.OpError,)):
+            module.graph = tf.saved_model.load(str(graph))
         # The variables, not the model: Keras would save traces of its own beside ours.
         module.model_variables = [variable.value for variable in model.variables]
         signatures = serving_signatures(job.pipeline, manifest, module.graph, model)
@@ -62,9 +65,10 @@ def load_model(
     It is built anew and takes the weights from the file, so that a builder's own layers need not be
     registered with Keras.
     """
-    recipe = Recipe.model_validate_json((run_folder / RECIPE_FILE).read_text())
+    recipe = read_document(run_folder / RECIPE_FILE, Recipe, action=RETRAIN)
     model = build_model(pipeline, manifest, members=recipe.members)
-    model.load_weights(run_folder / file)
+    with reading(run_folder / file, action=RETRAIN):
+        model.load_weights(run_folder / file)
     return model
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from transforms.contract.documents import reading
 from transforms.contract.features import Image
 from transforms.contract.manifest import WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
@@ -26,7 +27,8 @@ _load_lock = threading.Lock()
 
 @cache
 def _load(graph: Path) -> Any:
-    return tf.saved_model.load(str(graph))
+    with reading(graph / "saved_model.pb", also=(tf.errors.OpError,)):
+        return tf.saved_model.load(str(graph))
 
 
 class GraphApplier:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from transforms.contract.documents import read_document
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.pipeline import PipelineSpec
@@ -59,7 +60,7 @@ def committed_windows(workspace: Workspace, partition: Partition) -> Cut | None:
     counts = folder / _COUNTS_FILE
     if not (counts.exists() and (folder / _TABLE_FILE).exists()):
         return None
-    return _cut(folder, partition, WindowCounts.model_validate_json(counts.read_bytes()))
+    return _cut(folder, partition, read_document(counts, WindowCounts))
 
 
 def write_windows_of_run(

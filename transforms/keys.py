@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from transforms.contract.documents import reading
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.pipeline import PipelineSpec
@@ -49,7 +51,7 @@ def check_unique(
         if unknown:
             with replacing(path) as temporary, temporary.open("wb") as file:
                 np.save(file, _hashes(pipeline, [partition]))
-    rows = _refuse_equal(pipeline, partitions, [np.load(path) for path in paths])
+    rows = _refuse_equal(pipeline, partitions, [_read(path) for path in paths])
     if rows == 0:
         files = sum(len(partition.files) for partition in partitions)
         raise BraidError(
@@ -59,6 +61,14 @@ def check_unique(
             action=f"Fill the table, or correct source.key '{pipeline.source.key}'.",
         )
     return KeysChecked(rows, sum(missing))
+
+
+def _read(path: Path) -> np.ndarray:
+    with reading(path):
+        hashes: np.ndarray = np.load(path, allow_pickle=False)
+        if hashes.dtype != np.uint64 or hashes.ndim != 1:
+            raise ValueError(f"{hashes.dtype} of {hashes.ndim} dimensions")
+    return hashes
 
 
 def check_no_shared(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int:

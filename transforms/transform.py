@@ -11,9 +11,9 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-from pydantic import ValidationError
 
 from transforms.applying import GraphApplier
+from transforms.contract.documents import DamagedFile, read_document
 from transforms.contract.jobs import Partition, TransformJob
 from transforms.contract.manifest import (
     RAW_TARGET_PREFIX,
@@ -177,8 +177,8 @@ def _read_plan(job: TransformJob, partition: Partition) -> _Plan | None:
     if not path.exists():
         return None
     try:
-        return _Plan.model_validate_json(path.read_text())
-    except ValidationError:  # of another version, whose units may be cut otherwise
+        return read_document(path, _Plan)
+    except DamagedFile:  # of another version, whose units may be cut otherwise
         remove(path.parent)
         return None
 
@@ -202,7 +202,7 @@ def _receipt_path(job: TransformJob, unit: WorkUnit) -> Path:
 
 
 def _receipt(job: TransformJob, unit: WorkUnit) -> UnitReceipt:
-    return UnitReceipt.model_validate_json(_receipt_path(job, unit).read_text())
+    return read_document(_receipt_path(job, unit), UnitReceipt)
 
 
 class _TransformUnit(beam.DoFn):  # type: ignore[misc]

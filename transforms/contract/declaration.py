@@ -69,7 +69,7 @@ def read_document(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
             action="Give the path of a pipeline.yaml; `braid init DIR` writes one.",
         ) from None
     try:
-        document = yaml.load(text, Loader=_UniqueKeys)  # a SafeLoader
+        document = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError) as error:
         raise DeclarationError(
             str(path),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from transforms.contract.documents import read_document
 from transforms.contract.drift import MeasuredDrift
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import fingerprint
@@ -21,7 +22,7 @@ from transforms.contract.manifest import ShardManifest, TransformManifest
 TEMPORARY = ".tmp-"  # of what is not whole yet
 _LONGEST_NAME = 200  # bytes, of the 255 that file systems allow; a path of folders may be longer
 _LOCK_RETRY_SECONDS = 0.2
-_STATISTICS_FORMAT = 3  # files of another one are not found, so that their partition is read again
+_STATISTICS_FORMAT = 4  # files of another one are not found, so that their partition is read again
 
 LockKind = Literal["run", "server", "transform", "registry", "windows"]
 
@@ -88,12 +89,12 @@ class Workspace:
     def read_transform(self, fingerprint: str) -> TransformManifest | None:
         """Returns a transform's manifest, or None if it is not committed."""
         path = self.transform(fingerprint) / "transform.json"
-        return TransformManifest.model_validate_json(path.read_text()) if path.exists() else None
+        return read_document(path, TransformManifest) if path.exists() else None
 
     def read_drift(self, transform: str, partitions: Mapping[str, str]) -> MeasuredDrift | None:
         """Returns how far partitions are from a transform's, or None if it was not measured."""
         path = self.drift(transform, partitions)
-        return MeasuredDrift.model_validate_json(path.read_text()) if path.exists() else None
+        return read_document(path, MeasuredDrift) if path.exists() else None
 
     def newest_transform(self, declaration: str) -> TransformManifest | None:
         """Returns the transform that was committed last for what a declaration says of the data."""
@@ -106,7 +107,7 @@ class Workspace:
             key=lambda path: path.stat().st_mtime_ns,
         )
         for path in reversed(files):
-            manifest = TransformManifest.model_validate_json(path.read_text())
+            manifest = read_document(path, TransformManifest)
             if manifest.declaration == declaration:
                 yield manifest
 
@@ -115,7 +116,7 @@ class Workspace:
     ) -> ShardManifest | None:
         """Returns a partition's manifest, or None if its shards are not committed."""
         path = self._shard_manifest(transform, partition, partition_fingerprint)
-        return ShardManifest.model_validate_json(path.read_text()) if path.exists() else None
+        return read_document(path, ShardManifest) if path.exists() else None
 
     def is_committed(self, transform: str, partition: str, partition_fingerprint: str) -> bool:
         """Returns whether a partition's shards are committed."""
