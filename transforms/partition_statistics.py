@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +121,9 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
 
     def process(self, unit: WorkUnit) -> Iterator[tuple[str, str]]:
         """Yields the file of the unit's statistics."""
+        whole = self._paths[unit.partition]
+        if whole.exists():
+            return  # another attempt, or another run, has counted the whole partition
         total = Accumulated()
         with marked_errors("analyze"):
             for batch in self._reader.read(unit, self._batch_rows):
@@ -129,7 +133,8 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
                 if rows.any():
                     total.rows += int(rows.sum())
                     self._counter.add(batch.select(rows), total)
-            whole = self._paths[unit.partition]
-            path = whole.with_name(f"{TEMPORARY}{unit.index:05d}-{whole.name}")
+            # No other attempt at the unit has this name, and names sort by the unit's number.
+            name = f"{TEMPORARY}{unit.index:05d}-{uuid.uuid4().hex[:8]}.arrow"
+            path = whole.with_name(name)
             total.write(path)
         yield unit.partition, str(path)

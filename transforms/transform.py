@@ -75,7 +75,7 @@ def transform(text: str) -> dict[str, Any]:
     plan = _plan(job)
     cut = {name: units for name, (units, _) in plan.items()}
     lanes = {name: lanes for name, (_, lanes) in plan.items()}
-    todo = [u for units in cut.values() for u in units if not _receipt_path(job, u).exists()]
+    todo = [u for units in cut.values() for u in units if not _was_done(job, u)]
     commits = _Commits(job, cut, todo)
 
     def build(p: beam.Pipeline) -> None:
@@ -205,6 +205,19 @@ def _receipt(job: TransformJob, unit: WorkUnit) -> UnitReceipt:
     return read_document(_receipt_path(job, unit), UnitReceipt)
 
 
+def _was_done(job: TransformJob, unit: WorkUnit) -> bool:
+    """Returns whether an earlier run did a unit, and what its receipt names is whole."""
+    receipt = _receipt_path(job, unit)
+    if not receipt.exists():
+        return False
+    with suppress(DamagedFile, FileNotFoundError):
+        folder, shards = _folder(job, _partition(job, unit)), _receipt(job, unit).shards
+        if all((folder / shard.file).stat().st_size == shard.bytes for shard in shards):
+            return True
+    remove(receipt)
+    return False
+
+
 class _TransformUnit(beam.DoFn):  # type: ignore[misc]
     """Reads, checks, transforms and writes one unit, where it is: pixels never cross a stage."""
 
@@ -231,13 +244,18 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
     def process(self, unit: WorkUnit) -> None:
         """Transforms one unit; its receipt is written last."""
         with marked_errors("transform"):
-            self._transform(unit)
+            try:
+                self._transform(unit)
+            except FileNotFoundError:
+                # Another attempt's commit removes what this one had under temporary names.
+                if not self._is_done(unit):
+                    raise
 
     def _transform(self, unit: WorkUnit) -> None:
         partition = _partition(self._job, unit)
         folder = _folder(self._job, partition)
-        if (folder / "manifest.json").exists():
-            return  # a runner may give a unit twice, and what is committed stays
+        if self._is_done(unit):
+            return
         rejects: list[Reject] = []
         replaced: Counter[tuple[str, str]] = Counter()
         rows = 0
@@ -253,6 +271,10 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
                 rows += batch.rows
                 COUNTER.add(batch.rows)
             shards = [shard for writer in writers.values() for shard in writer.close()]
+            if self._is_done(unit):
+                return
+            for writer in writers.values():
+                writer.commit()
         if rejects:
             write_rejects(_rejects_path(self._job.folders(), self._job, unit, partition), rejects)
         receipt = UnitReceipt(
@@ -264,6 +286,11 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
             ),
         )
         write_atomic(_receipt_path(self._job, unit), receipt.model_dump_json())
+
+    def _is_done(self, unit: WorkUnit) -> bool:
+        """Returns whether a unit is: a runner may give one twice, and what is committed stays."""
+        receipt = _receipt_path(self._job, unit)
+        return receipt.exists() or (receipt.parent.parent / "manifest.json").exists()
 
     def _writers(self, folder: Path, unit: WorkUnit) -> dict[str, ShardWriter]:
         size = self._job.pipeline.transform.shard_bytes
