@@ -7,11 +7,11 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from transforms.contract.documents import read_document
 from transforms.contract.drift import MeasuredDrift
@@ -25,6 +25,21 @@ _LOCK_RETRY_SECONDS = 0.2
 _STATISTICS_FORMAT = 4  # files of another one are not found, so that their partition is read again
 
 LockKind = Literal["run", "server", "transform", "registry", "windows"]
+# The folders of a workspace; every command that writes there has a lock in the last one.
+FOLDERS = (
+    "transforms",
+    "statistics",
+    "keys",
+    "drift",
+    "shards",
+    "rejects",
+    "windows",
+    "runs",
+    "backfills",
+    "tunings",
+    "registry",
+    "locks",
+)
 
 
 @dataclass(frozen=True)
@@ -124,6 +139,20 @@ class Workspace:
 
     def _shard_manifest(self, transform: str, partition: str, partition_fingerprint: str) -> Path:
         return self.shards(transform, partition, partition_fingerprint) / "manifest.json"
+
+
+def written_folders(paths: Iterable[str]) -> set[str]:
+    """Returns the folders that Braid writes, of all workspaces that have their locks among paths.
+
+    Args:
+        paths: Relative ones, with "/" between their parts.
+    """
+    roots = set()
+    for path in paths:
+        *root, folder, kind, name = ("", "", "", *path.split("/"))
+        if folder == "locks" and kind in get_args(LockKind) and name.endswith(".lock"):
+            roots.add("/".join(filter(None, root)))
+    return {f"{root}/{folder}".lstrip("/") for root in roots for folder in FOLDERS}
 
 
 def _address(partition: str, partition_fingerprint: str) -> str:
