@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from transforms.changes import unchanged
 from transforms.contract.documents import read_document
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, SourceFile
@@ -107,9 +108,10 @@ def write_windows(
 
     Raises:
         BraidError: A row has no time, no entity or no number where one is needed, two rows of an
-            entity have one time, or no window can be cut.
+            entity have one time, or no window can be cut; or a file changed while it was read.
     """
-    steps = read_long_table(pipeline, files, labelled=labelled)
+    with unchanged(pipeline.source.path, files):
+        steps = read_long_table(pipeline, files, labelled=labelled)
     ends, straddling = _window_ends(pipeline, steps, labelled=labelled)
     needed = windows_of(pipeline).length + (windows_of(pipeline).horizon if labelled else 0)
     begins = np.unique(steps.first)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from transforms.changes import unchanged
 from transforms.contract.documents import reading
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
@@ -42,15 +43,18 @@ def check_unique(
     only new partitions are read; they are 8 bytes a row, here and in memory.
 
     Raises:
-        BraidError: Two rows share a key, which is named with its files; or no row has a key.
+        BraidError: Two rows share a key, which is named with its files; or no row has a key; or a
+            file changed while it was read.
     """
     partitions = tuple(partitions)
     paths = [workspace.keys(pipeline.source.key, p.name, p.fingerprint) for p in partitions]
     missing = [not path.exists() for path in paths]
     for path, partition, unknown in zip(paths, partitions, missing, strict=True):
         if unknown:
+            with unchanged(pipeline.source.path, partition.files):
+                hashes = _hashes(pipeline, [partition])
             with replacing(path) as temporary, temporary.open("wb") as file:
-                np.save(file, _hashes(pipeline, [partition]))
+                np.save(file, hashes)
     rows = _refuse_equal(pipeline, partitions, [_read(path) for path in paths])
     if rows == 0:
         files = sum(len(partition.files) for partition in partitions)

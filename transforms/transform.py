@@ -13,7 +13,9 @@ import apache_beam as beam
 import numpy as np
 
 from transforms.applying import GraphApplier
+from transforms.changes import refuse_changed, unchanged
 from transforms.contract.documents import DamagedFile, read_document
+from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, TransformJob
 from transforms.contract.manifest import (
     RAW_TARGET_PREFIX,
@@ -39,7 +41,7 @@ from transforms.running import (
 )
 from transforms.shards import ShardWriter, write_rejects
 from transforms.source import open_filesystem
-from transforms.units import WorkUnit, plan_units
+from transforms.units import WorkUnit, plan_units, read_files
 
 _BATCH_BYTES = 8 * 1024 * 1024  # of stored values; fits the caches of a few cores, amortizes calls
 _MAX_BATCH_ROWS = 4_096
@@ -68,7 +70,7 @@ def transform(text: str) -> dict[str, Any]:
         and seconds.
 
     Raises:
-        BraidError: A file cannot be read, or the disk is full.
+        BraidError: A file cannot be read, or changed meanwhile, or the disk is full.
     """
     started = time.monotonic()
     job = _without_committed(TransformJob.model_validate_json(text))
@@ -116,7 +118,7 @@ class _Commits:
 
     def try_those_done(self) -> None:
         """Commits every partition whose units are done, if that can be done now."""
-        with suppress(OSError):  # `all` tries again, and tells what is wrong
+        with suppress(OSError, BraidError):  # `all` tries again, and tells what is wrong
             for partition in list(self._pending):
                 units = self._plan[partition.name]
                 if all(_receipt_path(self._job, unit).exists() for unit in units):
@@ -224,6 +226,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
     def __init__(self, job: TransformJob, lanes: Mapping[str, int]) -> None:
         self._job = job
         self._lanes = lanes
+        self._source = job.table().source.path
 
     def setup(self) -> None:
         """Loads the graph once a process and opens the source once a worker."""
@@ -263,13 +266,14 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
             writers = self._writers(folder, unit)
             for writer in writers.values():
                 undo.callback(writer.abandon)
-            for batch in self._reader.read(unit, self._batch_rows):
-                outputs = self._applier.apply(batch)
-                self._write(writers, batch, outputs)
-                rejects += batch.rejects
-                replaced += batch.replaced
-                rows += batch.rows
-                COUNTER.add(batch.rows)
+            with unchanged(self._source, read_files(self._job.partitions, unit)):
+                for batch in self._reader.read(unit, self._batch_rows):
+                    outputs = self._applier.apply(batch)
+                    self._write(writers, batch, outputs)
+                    rejects += batch.rejects
+                    replaced += batch.replaced
+                    rows += batch.rows
+                    COUNTER.add(batch.rows)
             shards = [shard for writer in writers.values() for shard in writer.close()]
             if self._is_done(unit):
                 return
@@ -354,7 +358,12 @@ def _count_rejects(rejects: list[Reject]) -> tuple[RejectCount, ...]:
 
 
 def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> None:
-    """Writes the partition's manifest from its receipts, then removes what it does not name."""
+    """Writes the partition's manifest from its receipts, then removes what it does not name.
+
+    Raises:
+        BraidError: A file of the partition changed since the run looked for it.
+    """
+    refuse_changed(job.table().source.path, partition.files)
     folder = _folder(job, partition)
     receipts = [_receipt(job, unit) for unit in units]
     manifest = ShardManifest(
