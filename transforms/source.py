@@ -28,6 +28,7 @@ from transforms.contract.targets import TargetSpec
 from transforms.contract.workspace import written_folders
 from transforms.formats import SUFFIXES, read_schema
 from transforms.partitions import PartitionOrder
+from transforms.plain_columns import plain_schema
 from transforms.splits import time_bounds
 from transforms.windows import check_long_table, window_schema
 
@@ -135,7 +136,7 @@ def check_schema(
     filesystem, _ = open_filesystem(pipeline.source.path)
 
     def check(file: SourceFile) -> None:
-        schema = read_schema(pipeline, filesystem, file.path)
+        schema = plain_schema(read_schema(pipeline, filesystem, file.path))
         _check_columns(pipeline, schema, file.path, features_only=features_only)
 
     with ThreadPoolExecutor(_FOOTER_THREADS) as threads:
