@@ -50,6 +50,8 @@ class BackfillRecord(_Record):
 
     Attributes:
         status: "done" if no partition failed and the training ended, whatever the gate decided.
+        pid: The number of the process that works or worked on it.
+        host: The machine of that process; "" in records of older versions.
         transform: The fingerprint of the one transform of all partitions, once it is known.
         runs: The ids of the training runs, in order.
         trained: How the last of them ended.
@@ -60,6 +62,7 @@ class BackfillRecord(_Record):
     pipeline: str
     status: Literal["running", "done", "failed"] = "running"
     pid: int
+    host: str = ""
     started: datetime
     ended: datetime | None = None
     workers: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -69,6 +70,8 @@ class RunRecord(_Record):
         identity: The fingerprint of all that shapes the model: declaration, transform, rows.
         judgement: The fingerprint of gate, registry and budget of rejected rows: they change no
             model, but its fate.
+        pid: The number of the process that works or worked on it.
+        host: The machine of that process; "" in records of older versions.
         partitions: The fingerprint of every partition's source files, by the partition's name.
         past_partitions: Those, with their fingerprints, that the source had when the run was begun
             or resumed before, and no longer has.
@@ -89,6 +92,7 @@ class RunRecord(_Record):
     pipeline: str
     status: Status = "running"
     pid: int
+    host: str = ""
     started: datetime
     ended: datetime | None = None
     braid_version: str
@@ -203,3 +207,8 @@ def pipelines(workspace: Workspace) -> list[str]:
 def own_process() -> int:
     """Returns the number of this process, for the record of a run that it works on."""
     return os.getpid()
+
+
+def own_host() -> str:
+    """Returns the name of this machine, without which a process's number says nothing."""
+    return socket.gethostname()

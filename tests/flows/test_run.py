@@ -204,5 +204,10 @@ def test_a_run_goes_on_while_its_process_holds_the_lock(workspace):
     assert not is_going_on(workspace, record)
     with exclusive_lock(workspace.lock("run", "flats"), holder="flats"):
         assert is_going_on(workspace, record)
-        assert not is_going_on(workspace, record.model_copy(update={"pid": 2**22 + 1}))
+        gone = record.model_copy(update={"pid": 2**22 + 1})
+        assert not is_going_on(workspace, gone)
+        for host in ("another-machine", ""):  # where that process may be
+            assert is_going_on(workspace, gone.model_copy(update={"host": host}))
+    for host in ("another-machine", ""):  # where this process's number is another's
+        assert not is_going_on(workspace, record.model_copy(update={"host": host}))
     assert not is_going_on(workspace, record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ from transforms.contract.manifest import ShardManifest, TransformManifest
 TEMPORARY = ".tmp-"  # of what is not whole yet
 _LONGEST_NAME = 200  # bytes, of the 255 that file systems allow; a path of folders may be longer
 _LOCK_RETRY_SECONDS = 0.2
+_HOLDER_BYTES = 128  # a number, and the longest name of a machine
 _STATISTICS_FORMAT = 4  # files of another one are not found, so that their partition is read again
 
 LockKind = Literal["run", "server", "transform", "registry", "windows"]
@@ -228,14 +230,18 @@ def exclusive_lock(path: Path, *, holder: str) -> Iterator[int]:
             raise BraidError(
                 holder,
                 expected="no other run at the same time",
-                received=f"one in process {os.pread(descriptor, 32, 0).decode() or 'unknown'}",
+                received=f"one in process {_holder(descriptor)}",
                 action="Wait until it has ended, or stop it, and run again.",
             ) from None
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, _HOLDER_BYTES, 0).decode(errors="replace") or "unknown"
 
 
 def is_held(path: Path) -> bool:
