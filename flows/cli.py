@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from flows.backfill_record import BackfillRecord, Training
-    from flows.record import RunRecord
+    from flows.backfill_record import Training
     from transforms.contract.pipeline import PipelineSpec
     from transforms.contract.workspace import Workspace
 
@@ -320,25 +319,11 @@ def predict(
 @_WORKSPACE
 def runs(declaration: Path | None, workspace: Path | None) -> None:
     """List what ran and how it ended: one pipeline's runs, or all of a workspace."""
-    from flows.backfill_record import read_backfills
-    from flows.backfill_report import backfills_table
-    from flows.listing import runs_table
+    from flows.listing import show_runs
     from flows.progress import console
-    from flows.record import pipelines, read_records
 
-    folders, names = _workspace_and_names(declaration, workspace)
-    records: list[RunRecord] = []
-    for name in names or pipelines(folders):
-        records += [record for _, record in read_records(folders, name)]
-    backfills: list[BackfillRecord] = []
-    for name in names or pipelines(folders):
-        backfills += [record for _, record in read_backfills(folders, name)]
-    if records:
-        console().print(runs_table(folders, records))
-    if backfills:
-        console().print(backfills_table(folders, backfills))
-    if not records and not backfills:
-        click.echo(f"No runs in {folders.root} yet.")
+    folders, pipeline = _workspace_and_pipeline(declaration, workspace)
+    show_runs(console(), folders, None if pipeline is None else pipeline.name)
 
 
 @cli.command()
@@ -359,6 +344,26 @@ def models(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
         console().print(table)
 
 
+@cli.command()
+@click.argument("declaration", type=click.Path(path_type=Path), required=False)
+@_WORKSPACE
+@click.option("--repair", is_flag=True, help="Remove what is damaged and a run makes again.")
+@click.pass_context
+def check(
+    context: click.Context, declaration: Path | None, workspace: Path | None, repair: bool
+) -> None:
+    """Verify a whole workspace: shards, transforms, records, models and registered versions.
+
+    Each file that is not as it was written is named, with what to do. --repair removes what a run
+    makes again, and never a record or a model. Exit code 0 if all is whole, or is so after the
+    repair, 1 if not.
+    """
+    from flows.check_command import check as verify
+
+    folders, pipeline = _workspace_and_pipeline(declaration, workspace)
+    context.exit(verify(folders, pipeline, repair=repair))
+
+
 def _open(
     declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
 ) -> tuple[PipelineSpec, Workspace]:
@@ -373,13 +378,13 @@ def _workspace(declaration: Path, workspace: Path | None) -> Workspace:
     return Workspace((workspace or declaration.parent / "workspace").absolute())
 
 
-def _workspace_and_names(
+def _workspace_and_pipeline(
     declaration: Path | None, workspace: Path | None
-) -> tuple[Workspace, list[str]]:
+) -> tuple[Workspace, PipelineSpec | None]:
     if declaration is not None:
         pipeline, folders = _open(declaration, workspace, ())
-        return folders, [pipeline.name]
-    return _workspace(Path("pipeline.yaml"), workspace), []
+        return folders, pipeline
+    return _workspace(Path("pipeline.yaml"), workspace), None
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.changes import unchanged
-from transforms.contract.documents import read_document
+from transforms.contract.documents import read_document, reading
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.pipeline import PipelineSpec
@@ -62,6 +62,21 @@ def committed_windows(workspace: Workspace, partition: Partition) -> Cut | None:
     if not (counts.exists() and (folder / _TABLE_FILE).exists()):
         return None
     return _cut(folder, partition, read_document(counts, WindowCounts))
+
+
+def read_windows(folder: Path) -> WindowCounts:
+    """Returns what was cut into a folder, whose table has as many rows.
+
+    Raises:
+        DamagedFile: The table or what is told of it is not as it was written.
+    """
+    path = folder / _TABLE_FILE
+    counts = read_document(folder / _COUNTS_FILE, WindowCounts)
+    with reading(path):
+        rows = sum(batch.num_rows for batch in pq.ParquetFile(path).iter_batches())
+        if rows != counts.windows:
+            raise ValueError(f"{rows:,} rows, of {counts.windows:,} windows")
+    return counts
 
 
 def write_windows_of_run(

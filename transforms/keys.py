@@ -55,7 +55,7 @@ def check_unique(
                 hashes = _hashes(pipeline, [partition])
             with replacing(path) as temporary, temporary.open("wb") as file:
                 np.save(file, hashes)
-    rows = _refuse_equal(pipeline, partitions, [_read(path) for path in paths])
+    rows = _refuse_equal(pipeline, partitions, [read_hashes(path) for path in paths])
     if rows == 0:
         files = sum(len(partition.files) for partition in partitions)
         raise BraidError(
@@ -67,7 +67,12 @@ def check_unique(
     return KeysChecked(rows, sum(missing))
 
 
-def _read(path: Path) -> np.ndarray:
+def read_hashes(path: Path) -> np.ndarray:
+    """Returns the hashes of a partition's keys, uint64 [rows].
+
+    Raises:
+        DamagedFile: The file is not as it was written.
+    """
     with reading(path):
         hashes: np.ndarray = np.load(path, allow_pickle=False)
         if hashes.dtype != np.uint64 or hashes.ndim != 1:

@@ -1,0 +1,115 @@
+"""What `braid check` does and prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from flows.check_data import check_data
+from flows.check_models import check_registry, check_runs
+from flows.damage import Damage
+from flows.registration import open_registry
+from trainer.registry import ModelRegistry
+from transforms.contract.errors import BraidError
+from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.workspace import LockKind, Workspace, exclusive_lock, remove
+
+WHOLE, DAMAGED = 0, 1  # exit codes
+_DATABASE = "registry.db"
+_LOCKED: tuple[LockKind, ...] = ("run", "transform", "windows")
+
+
+def check(workspace: Workspace, pipeline: PipelineSpec | None, *, repair: bool) -> int:
+    """Verifies a whole workspace, and tells of everything that is not as it was written.
+
+    Args:
+        workspace: Where everything lies.
+        pipeline: The declaration whose registry is looked at; None looks at the workspace's own.
+        repair: Whether what a run makes again is removed.
+
+    Returns:
+        0 if everything is whole, or is so after the repair; 1 if not.
+
+    Raises:
+        BraidError: There is no such workspace, a run works there while it is to be repaired, or
+            the registry cannot be reached.
+    """
+    if not workspace.root.is_dir():
+        raise BraidError(
+            str(workspace.root),
+            expected="a workspace",
+            received="no such folder",
+            action="Give the declaration whose workspace it is, or --workspace.",
+        )
+    counted: Counter[str] = Counter()
+    with ExitStack() as stack:
+        if repair:
+            _keep_others_out(workspace, stack)
+        damages = list(_damages(workspace, pipeline, counted))
+        removed = _remove(damages) if repair else []
+    for damage in damages:
+        _show(workspace, damage, removed)
+    seen = ", ".join(_number(name, number) for name, number in counted.items()) or "nothing"
+    left = [damage for damage in damages if damage not in removed]
+    click.echo(f"Looked at {seen} in {workspace.root}.")
+    if not damages:
+        click.echo("All of it is whole.")
+    elif not left:
+        click.echo(f"{len(damages)} damaged, and removed: the next run makes it again.")
+    else:
+        click.echo(f"{len(left)} damaged." + _advice(left, repair=repair))
+    return DAMAGED if left else WHOLE
+
+
+def _damages(
+    workspace: Workspace, pipeline: PipelineSpec | None, counted: Counter[str]
+) -> Iterator[Damage]:
+    yield from check_data(workspace, counted)
+    yield from check_runs(workspace, counted)
+    uri = None if pipeline is None else pipeline.registry.uri
+    yield from check_registry(
+        workspace,
+        ModelRegistry(workspace.root) if pipeline is None else open_registry(pipeline, workspace),
+        counted,
+        database=workspace.root / _DATABASE if uri is None else None,
+        names=None if pipeline is None else [pipeline.registered_name()],
+    )
+
+
+def _keep_others_out(workspace: Workspace, stack: ExitStack) -> None:
+    """Holds every lock that a run or a backfill works under."""
+    for kind in _LOCKED:
+        for path in sorted(workspace.lock(kind, "any").parent.glob("*.lock")):
+            holder = f"{kind} {path.stem}, while the workspace is repaired"
+            stack.enter_context(exclusive_lock(path, holder=holder))
+
+
+def _remove(damages: Sequence[Damage]) -> list[Damage]:
+    """Removes what a run makes again, and returns whose that was."""
+    removed = [damage for damage in damages if damage.removes]
+    for damage in removed:
+        for path in damage.removes:
+            remove(path)
+    return removed
+
+
+def _show(workspace: Workspace, damage: Damage, removed: Sequence[Damage]) -> None:
+    click.echo(f"{_below(workspace, damage.path)}: {damage.what}")
+    click.echo(f"  {'removed' if damage in removed else damage.action}")
+
+
+def _number(name: str, number: int) -> str:
+    return f"{number:,} {name}" + ("" if number == 1 else "s")
+
+
+def _below(workspace: Workspace, path: Path) -> Path:
+    return path.relative_to(workspace.root) if path.is_relative_to(workspace.root) else path
+
+
+def _advice(left: Sequence[Damage], *, repair: bool) -> str:
+    remade = 0 if repair else sum(bool(damage.removes) for damage in left)
+    return f" Of these a run makes {remade} again once --repair has removed it." if remade else ""
