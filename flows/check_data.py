@@ -33,6 +33,8 @@ from transforms.contract.workspace import TEMPORARY, Workspace
 from transforms.cutting import read_windows
 from transforms.keys import read_hashes
 
+_STATISTICS = ("moments.json", "quantiles.json", "edges.json", "scales.json", "reference.json")
+_COUNTS_SUFFIX = ".counts.json"  # of how often each term of a vocabulary occurs
 _COUNTS = TypeAdapter(tuple[int, ...])
 
 
@@ -62,17 +64,19 @@ def _transforms(workspace: Workspace, counted: Counter[str]) -> Iterator[Damage]
         manifest, name = folder / "transform.json", folder.name
         others = (workspace.root / kind / name for kind in ("shards", "rejects", "drift"))
         removes = (manifest, folder, *others)  # the manifest first: half a transform is none
-        statistics = sorted((folder / "statistics").rglob("*.json"))
-        graph = folder / "graph"
+        statistics, graph = folder / "statistics", folder / "graph"
         yield from damage_of(manifest, _read_transform, manifest, removes=removes)
         yield from damage_of(graph / GRAPH_FILE, refuse_cut_graph, graph, removes=removes)
         yield from damage_of(graph / INDEX_FILE, refuse_cut_variables, graph, removes=removes)
-        for path in statistics:
+        for path in (statistics / name for name in _STATISTICS):
             yield from damage_of(path, _read_json, path, removes=removes)
-        for path in sorted((folder / "statistics").rglob("*.txt")):
+        vocabularies = (statistics / "vocabularies").glob("*")
+        for name in sorted({path.name.partition(".")[0] for path in vocabularies}):
+            path = statistics / "vocabularies" / f"{name}.txt"
+            damages = damage_of(path, _read_vocabulary, path, removes=removes)
+            yield from damages
             asset = graph / "assets" / path.name
-            yield from damage_of(path, _read_vocabulary, path, removes=removes)
-            if asset.exists() and asset.read_bytes() != path.read_bytes():
+            if not damages and asset.exists() and asset.read_bytes() != path.read_bytes():
                 yield Damage(asset, f"other terms than {path}", REMADE, removes)
         yield from missing_assets(graph, _stored(manifest), action=REMADE, removes=removes)
 
@@ -170,7 +174,7 @@ def _stored(manifest: Path) -> tuple[StoredFeature, ...]:
 def _read_vocabulary(path: Path) -> None:
     """Refuses a vocabulary that ends within a line, or has other terms than are counted."""
     with reading(path):
-        counts = read_value(path.with_suffix(".counts.json"), _COUNTS)
+        counts = read_value(path.with_suffix(_COUNTS_SUFFIX), _COUNTS)
         *terms, rest = path.read_bytes().split(b"\n")
         if rest or len(terms) != len(counts):
             raise ValueError(f"{len(terms):,} whole lines, of {len(counts):,}")

@@ -7,7 +7,7 @@ import sqlite3
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -42,6 +42,7 @@ from transforms.contract.workspace import TEMPORARY, Workspace
 
 ANOTHER_VERSION = "Bring the export back from a copy, or give the alias to another version."
 _DATABASE = "Bring the database back from a copy; without it no version is registered."
+_OF_A_FINISHED_RUN = (RECIPE_FILE, HISTORY_FILE, MODEL_FILE, EXPORT_FOLDER, EVALUATION_FILE)
 _BEGINS_ANEW = "A run begins its training anew without it: `--repair` removes it."
 
 
@@ -57,6 +58,8 @@ def check_runs(workspace: Workspace, counted: Counter[str]) -> Iterator[Damage]:
             counted[kind] += 1
             record = folder / RECORD_FILE
             damages = damage_of(record, read_record, folder, action=BRING_BACK)
+            if not record.exists() and any(folder.iterdir()):
+                damages = [Damage(record, "no such file", BRING_BACK)]
             yield from damages or _files_of_run(folder, read_record(folder))
     for folder in _folders(workspace.root / "backfills"):
         counted["backfill"] += 1
@@ -64,8 +67,12 @@ def check_runs(workspace: Workspace, counted: Counter[str]) -> Iterator[Damage]:
 
 
 def _files_of_run(folder: Path, record: RunRecord | None) -> Iterator[Damage]:
-    goes_on = record is not None and record.status not in (*FINISHED, "abandoned")
+    ended = record is not None and record.status in FINISHED
+    goes_on = record is not None and not ended and record.status != "abandoned"
     evaluation = folder / EVALUATION_FILE
+    for path in (folder / name for name in _OF_A_FINISHED_RUN):
+        if ended and not path.exists():
+            yield Damage(path, "no such file", RETRAIN)
     for path in (folder / RECIPE_FILE, folder / HISTORY_FILE, evaluation):
         if path.exists() and path == evaluation and goes_on:
             yield from damage_of(path, read_object, path, removes=(path,))
@@ -121,11 +128,27 @@ def check_registry(
         yield from damages
         if damages:
             return
+    if database is not None and not database.exists():
+        lost = list(_registered(workspace, names or ()))
+        if lost:
+            what = f"no such file, where run {lost[-1].run_id} registered its model"
+            yield Damage(database, what, _DATABASE)
+        return
     for name in registry.models() if names is None else names:
         for version in registry.versions(name):
             counted["registered version"] += 1
             if urlparse(version.source).scheme in ("", "file"):  # another has a server
                 yield from _export_of(workspace, registry, version)
+
+
+def _registered(workspace: Workspace, names: Iterable[str]) -> Iterator[RunRecord]:
+    """Yields the runs that registered a version of these models, the oldest first."""
+    wanted = set(names)
+    for folder in _folders(workspace.root / "runs"):
+        with suppress(BraidError):  # which is told already
+            record = read_record(folder)
+            if record is not None and record.model is not None and record.model.name in wanted:
+                yield record
 
 
 def _export_of(
@@ -182,5 +205,9 @@ def _read_database(path: Path) -> None:
         closing(sqlite3.connect(place, uri=True)) as database,
     ):
         (told,) = database.execute("PRAGMA integrity_check").fetchone()
-        if told != "ok":
-            raise ValueError(str(told))
+        (page,) = database.execute("PRAGMA page_size").fetchone()
+        if path.stat().st_size % page:
+            raise ValueError("the file ends within a page")
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+        if told != "ok" or "registered_models" not in tables:
+            raise ValueError("no registry" if told == "ok" else str(told))
