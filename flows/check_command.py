@@ -11,7 +11,7 @@ import click
 
 from flows.check_data import check_data
 from flows.check_models import check_registry, check_runs
-from flows.damage import Damage
+from flows.defects import Defect
 from flows.registration import open_registry
 from trainer.registry import ModelRegistry
 from transforms.contract.errors import BraidError
@@ -49,17 +49,17 @@ def check(workspace: Workspace, pipeline: PipelineSpec | None, *, repair: bool) 
     with ExitStack() as stack:
         if repair:
             _keep_others_out(workspace, stack)
-        damages = list(_damages(workspace, pipeline, counted))
-        removed = _remove(damages) if repair else []
-    for damage in damages:
-        _show(workspace, damage, removed)
+        defects = list(_damages(workspace, pipeline, counted))
+        removed = _remove(defects) if repair else []
+    for defect in defects:
+        _show(workspace, defect, removed)
     seen = ", ".join(_number(name, number) for name, number in counted.items()) or "nothing"
-    left = [damage for damage in damages if damage not in removed]
+    left = [defect for defect in defects if defect not in removed]
     click.echo(f"Looked at {seen} in {workspace.root}.")
-    if not damages:
+    if not defects:
         click.echo("All of it is whole.")
     elif not left:
-        click.echo(f"{len(damages)} damaged, and removed: the next run makes it again.")
+        click.echo(f"{len(defects)} damaged, and removed: the next run makes it again.")
     else:
         click.echo(f"{len(left)} damaged." + _advice(left, repair=repair))
     return DAMAGED if left else WHOLE
@@ -67,7 +67,7 @@ def check(workspace: Workspace, pipeline: PipelineSpec | None, *, repair: bool) 
 
 def _damages(
     workspace: Workspace, pipeline: PipelineSpec | None, counted: Counter[str]
-) -> Iterator[Damage]:
+) -> Iterator[Defect]:
     yield from check_data(workspace, counted)
     yield from check_runs(workspace, counted)
     uri = None if pipeline is None else pipeline.registry.uri
@@ -88,18 +88,18 @@ def _keep_others_out(workspace: Workspace, stack: ExitStack) -> None:
             stack.enter_context(exclusive_lock(path, holder=holder))
 
 
-def _remove(damages: Sequence[Damage]) -> list[Damage]:
+def _remove(defects: Sequence[Defect]) -> list[Defect]:
     """Removes what a run makes again, and returns whose that was."""
-    removed = [damage for damage in damages if damage.removes]
-    for damage in removed:
-        for path in damage.removes:
+    removed = [defect for defect in defects if defect.removes]
+    for defect in removed:
+        for path in defect.removes:
             remove(path)
     return removed
 
 
-def _show(workspace: Workspace, damage: Damage, removed: Sequence[Damage]) -> None:
-    click.echo(f"{_below(workspace, damage.path)}: {damage.what}")
-    click.echo(f"  {'removed' if damage in removed else damage.action}")
+def _show(workspace: Workspace, defect: Defect, removed: Sequence[Defect]) -> None:
+    click.echo(f"{_below(workspace, defect.path)}: {defect.what}")
+    click.echo(f"  {'removed' if defect in removed else defect.action}")
 
 
 def _number(name: str, number: int) -> str:
@@ -110,6 +110,6 @@ def _below(workspace: Workspace, path: Path) -> Path:
     return path.relative_to(workspace.root) if path.is_relative_to(workspace.root) else path
 
 
-def _advice(left: Sequence[Damage], *, repair: bool) -> str:
-    remade = 0 if repair else sum(bool(damage.removes) for damage in left)
+def _advice(left: Sequence[Defect], *, repair: bool) -> str:
+    remade = 0 if repair else sum(bool(defect.removes) for defect in left)
     return f" Of these a run makes {remade} again once --repair has removed it." if remade else ""

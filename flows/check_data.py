@@ -16,7 +16,7 @@ import pyarrow.ipc as paipc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
-from flows.damage import REMADE, Damage, damage_of
+from flows.defects import REMADE, Defect, defect_of
 from flows.saved_models import (
     GRAPH_FILE,
     INDEX_FILE,
@@ -38,7 +38,7 @@ _COUNTS_SUFFIX = ".counts.json"  # of how often each term of a vocabulary occurs
 _COUNTS = TypeAdapter(tuple[int, ...])
 
 
-def check_data(workspace: Workspace, counted: Counter[str]) -> Iterator[Damage]:
+def check_data(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]:
     """Yields what is wrong with all that runs made of their sources.
 
     Args:
@@ -55,33 +55,33 @@ def check_data(workspace: Workspace, counted: Counter[str]) -> Iterator[Damage]:
         yield from _files(workspace.root / kind, suffix, read, counted)
     for folder in _folders(workspace.root / "windows"):
         counted["windows table"] += 1
-        yield from damage_of(folder, read_windows, folder, removes=(folder,))
+        yield from defect_of(folder, read_windows, folder, removes=(folder,))
 
 
-def _transforms(workspace: Workspace, counted: Counter[str]) -> Iterator[Damage]:
+def _transforms(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]:
     for folder in _folders(workspace.root / "transforms"):
         counted["transform"] += 1
         manifest, name = folder / "transform.json", folder.name
         others = (workspace.root / kind / name for kind in ("shards", "rejects", "drift"))
         removes = (manifest, folder, *others)  # the manifest first: half a transform is none
         statistics, graph = folder / "statistics", folder / "graph"
-        yield from damage_of(manifest, _read_transform, manifest, removes=removes)
-        yield from damage_of(graph / GRAPH_FILE, refuse_cut_graph, graph, removes=removes)
-        yield from damage_of(graph / INDEX_FILE, refuse_cut_variables, graph, removes=removes)
+        yield from defect_of(manifest, _read_transform, manifest, removes=removes)
+        yield from defect_of(graph / GRAPH_FILE, refuse_cut_graph, graph, removes=removes)
+        yield from defect_of(graph / INDEX_FILE, refuse_cut_variables, graph, removes=removes)
         for path in (statistics / name for name in _STATISTICS):
-            yield from damage_of(path, _read_json, path, removes=removes)
+            yield from defect_of(path, _read_json, path, removes=removes)
         vocabularies = (statistics / "vocabularies").glob("*")
         for name in sorted({path.name.partition(".")[0] for path in vocabularies}):
             path = statistics / "vocabularies" / f"{name}.txt"
-            damages = damage_of(path, _read_vocabulary, path, removes=removes)
-            yield from damages
+            defects = defect_of(path, _read_vocabulary, path, removes=removes)
+            yield from defects
             asset = graph / "assets" / path.name
-            if not damages and asset.exists() and asset.read_bytes() != path.read_bytes():
-                yield Damage(asset, f"other terms than {path}", REMADE, removes)
+            if not defects and asset.exists() and asset.read_bytes() != path.read_bytes():
+                yield Defect(asset, f"other terms than {path}", REMADE, removes)
         yield from missing_assets(graph, _stored(manifest), action=REMADE, removes=removes)
 
 
-def _partitions(workspace: Workspace, counted: Counter[str]) -> Iterator[Damage]:
+def _partitions(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]:
     for transform in _folders(workspace.root / "shards"):
         frozen = workspace.transform(transform.name).is_dir()
         for folder in _folders(transform):
@@ -92,41 +92,41 @@ def _partitions(workspace: Workspace, counted: Counter[str]) -> Iterator[Damage]
             rejects = workspace.root / "rejects" / transform.name / folder.name
             removes = (manifest, folder, rejects)
             if not frozen:
-                yield Damage(folder, "shards of a transform that is gone", REMADE, removes)
+                yield Defect(folder, "shards of a transform that is gone", REMADE, removes)
                 continue
-            damages = damage_of(manifest, _read_manifest, folder, removes=removes)
-            yield from damages or _files_of_partition(folder, rejects, counted, removes)
+            defects = defect_of(manifest, _read_manifest, folder, removes=removes)
+            yield from defects or _files_of_partition(folder, rejects, counted, removes)
 
 
 def _files_of_partition(
     folder: Path, rejects: Path, counted: Counter[str], removes: tuple[Path, ...]
-) -> Iterator[Damage]:
+) -> Iterator[Defect]:
     manifest = _read_manifest(folder)
     for shard in manifest.shards:
         counted["shard"] += 1
         path = folder / shard.file
         if not path.exists():
-            yield Damage(path, "no such file, which the manifest names", REMADE, removes)
+            yield Defect(path, "no such file, which the manifest names", REMADE, removes)
         elif path.stat().st_size != shard.bytes:
             what = f"{path.stat().st_size:,} bytes, of {shard.bytes:,} in the manifest"
-            yield Damage(path, what, REMADE, removes)
+            yield Defect(path, what, REMADE, removes)
         elif checksum(path) != shard.checksum:
-            yield Damage(path, "another checksum than in the manifest", REMADE, removes)
+            yield Defect(path, "another checksum than in the manifest", REMADE, removes)
     files = sorted(rejects.glob("*.parquet"))
-    damages = [item for path in files for item in damage_of(path, _rows, path, removes=removes)]
-    yield from damages
-    if not damages and sum(map(_rows, files)) != manifest.rejected():
+    defects = [item for path in files for item in defect_of(path, _rows, path, removes=removes)]
+    yield from defects
+    if not defects and sum(map(_rows, files)) != manifest.rejected():
         what = f"not the {manifest.rejected():,} rejected rows of the manifest"
-        yield Damage(rejects, what, REMADE, removes)
+        yield Defect(rejects, what, REMADE, removes)
 
 
 def _files(
     folder: Path, suffix: str, read: Callable[[Path], object], counted: Counter[str]
-) -> Iterator[Damage]:
+) -> Iterator[Defect]:
     for path in sorted(folder.glob(f"*/*.{suffix}")):
         if not path.name.startswith(TEMPORARY):
             counted[f"{folder.name} file"] += 1
-            yield from damage_of(path, read, path, removes=(path,))
+            yield from defect_of(path, read, path, removes=(path,))
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from urllib.parse import urlparse
 
 from flows.backfill_record import RECORD_FILE as BACKFILL_FILE
 from flows.backfill_record import read_backfill
-from flows.damage import Damage, damage_of
+from flows.defects import Defect, defect_of
 from flows.pictures import EVALUATION_FILE
 from flows.record import FINISHED, RECORD_FILE, RunRecord, read_record
 from flows.run import CHECKPOINT_FOLDER
@@ -46,7 +46,7 @@ _OF_A_FINISHED_RUN = (RECIPE_FILE, HISTORY_FILE, MODEL_FILE, EXPORT_FOLDER, EVAL
 _BEGINS_ANEW = "A run begins its training anew without it: `--repair` removes it."
 
 
-def check_runs(workspace: Workspace, counted: Counter[str]) -> Iterator[Damage]:
+def check_runs(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]:
     """Yields what is wrong with the records of runs, tunings and backfills, and with their models.
 
     Args:
@@ -57,30 +57,30 @@ def check_runs(workspace: Workspace, counted: Counter[str]) -> Iterator[Damage]:
         for folder in _folders(workspace.root / f"{kind}s"):
             counted[kind] += 1
             record = folder / RECORD_FILE
-            damages = damage_of(record, read_record, folder, action=BRING_BACK)
+            defects = defect_of(record, read_record, folder, action=BRING_BACK)
             if not record.exists() and any(folder.iterdir()):
-                damages = [Damage(record, "no such file", BRING_BACK)]
-            yield from damages or _files_of_run(folder, read_record(folder))
+                defects = [Defect(record, "no such file", BRING_BACK)]
+            yield from defects or _files_of_run(folder, read_record(folder))
     for folder in _folders(workspace.root / "backfills"):
         counted["backfill"] += 1
-        yield from damage_of(folder / BACKFILL_FILE, read_backfill, folder, action=BRING_BACK)
+        yield from defect_of(folder / BACKFILL_FILE, read_backfill, folder, action=BRING_BACK)
 
 
-def _files_of_run(folder: Path, record: RunRecord | None) -> Iterator[Damage]:
+def _files_of_run(folder: Path, record: RunRecord | None) -> Iterator[Defect]:
     ended = record is not None and record.status in FINISHED
     goes_on = record is not None and not ended and record.status != "abandoned"
     evaluation = folder / EVALUATION_FILE
     for path in (folder / name for name in _OF_A_FINISHED_RUN):
         if ended and not path.exists():
-            yield Damage(path, "no such file", RETRAIN)
+            yield Defect(path, "no such file", RETRAIN)
     for path in (folder / RECIPE_FILE, folder / HISTORY_FILE, evaluation):
         if path.exists() and path == evaluation and goes_on:
-            yield from damage_of(path, read_object, path, removes=(path,))
+            yield from defect_of(path, read_object, path, removes=(path,))
         elif path.exists():
-            yield from damage_of(path, read_object, path, action=RETRAIN)
+            yield from defect_of(path, read_object, path, action=RETRAIN)
     for path in (folder / MODEL_FILE, folder / CHOSEN_FILE):
         if path.exists():
-            yield from damage_of(path, _read_archive, path, action=RETRAIN)
+            yield from defect_of(path, _read_archive, path, action=RETRAIN)
     if (folder / EXPORT_FOLDER).exists():
         yield from _parts_of_export(folder / EXPORT_FOLDER, action=RETRAIN)
     checkpoints = folder / CHECKPOINT_FOLDER
@@ -88,19 +88,19 @@ def _files_of_run(folder: Path, record: RunRecord | None) -> Iterator[Damage]:
         read = _read_archive if path.suffix == ".npz" else read_object
         if not path.name.startswith(TEMPORARY):
             removes = (checkpoints,)
-            yield from damage_of(path, read, path, action=_BEGINS_ANEW, removes=removes)
+            yield from defect_of(path, read, path, action=_BEGINS_ANEW, removes=removes)
     for path in sorted(folder.glob("trials/[0-9]*.json")):
-        yield from damage_of(path, _read_trial, path, action=BRING_BACK)
+        yield from defect_of(path, _read_trial, path, action=BRING_BACK)
 
 
-def _parts_of_export(folder: Path, *, action: str) -> Iterator[Damage]:
+def _parts_of_export(folder: Path, *, action: str) -> Iterator[Defect]:
     path = folder / DECLARATION_FILE
-    damages = damage_of(path, _transform_of, folder, action=action)
-    yield from damages
-    if not damages:
+    defects = defect_of(path, _transform_of, folder, action=action)
+    yield from defects
+    if not defects:
         yield from missing_assets(folder, _transform_of(folder).stored, action=action)
-    yield from damage_of(folder / GRAPH_FILE, refuse_cut_graph, folder, action=action)
-    yield from damage_of(folder / INDEX_FILE, refuse_cut_variables, folder, action=action)
+    yield from defect_of(folder / GRAPH_FILE, refuse_cut_graph, folder, action=action)
+    yield from defect_of(folder / INDEX_FILE, refuse_cut_variables, folder, action=action)
 
 
 def check_registry(
@@ -110,7 +110,7 @@ def check_registry(
     *,
     database: Path | None,
     names: Iterable[str] | None,
-) -> Iterator[Damage]:
+) -> Iterator[Defect]:
     """Yields what is wrong with registered versions whose exports lie on this machine.
 
     Args:
@@ -124,15 +124,15 @@ def check_registry(
         BraidError: The registry cannot be reached.
     """
     if database is not None and database.exists():
-        damages = damage_of(database, _read_database, database, action=_DATABASE)
-        yield from damages
-        if damages:
+        defects = defect_of(database, _read_database, database, action=_DATABASE)
+        yield from defects
+        if defects:
             return
     if database is not None and not database.exists():
         lost = list(_registered(workspace, names or ()))
         if lost:
             what = f"no such file, where run {lost[-1].run_id} registered its model"
-            yield Damage(database, what, _DATABASE)
+            yield Defect(database, what, _DATABASE)
         return
     for name in registry.models() if names is None else names:
         for version in registry.versions(name):
@@ -153,26 +153,26 @@ def _registered(workspace: Workspace, names: Iterable[str]) -> Iterator[RunRecor
 
 def _export_of(
     workspace: Workspace, registry: ModelRegistry, version: RegisteredVersion
-) -> Iterator[Damage]:
+) -> Iterator[Defect]:
     try:
         folder = registry.export_folder(version)
     except BraidError as error:
         where = Path(urlparse(version.source).path)
         what = f"{error.received}, which is the export of {error.place}"
-        yield Damage(where, what, ANOTHER_VERSION)
+        yield Defect(where, what, ANOTHER_VERSION)
         return
-    damages = list(_parts_of_export(folder, action=ANOTHER_VERSION))
-    yield from damages
+    defects = list(_parts_of_export(folder, action=ANOTHER_VERSION))
+    yield from defects
     pipeline, _, run = version.run_id.partition("/")
     own = workspace.run(pipeline, run) / EXPORT_FOLDER
-    if damages or not (pipeline and run and own.is_dir()):
+    if defects or not (pipeline and run and own.is_dir()):
         return
     for path in sorted(path for path in own.rglob("*") if path.is_file()):
         copy = folder / path.relative_to(own)
         if not copy.exists():
-            yield Damage(copy, "no such file, which the run's export has", ANOTHER_VERSION)
+            yield Defect(copy, "no such file, which the run's export has", ANOTHER_VERSION)
         elif checksum(copy) != checksum(path):
-            yield Damage(copy, f"other content than {path}", ANOTHER_VERSION)
+            yield Defect(copy, f"other content than {path}", ANOTHER_VERSION)
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from flows.damage import Damage
+from flows.defects import Defect
 from transforms.contract.documents import reading
 from transforms.contract.manifest import StoredFeature
 
@@ -56,7 +56,7 @@ def refuse_cut_variables(folder: Path) -> None:
 
 def missing_assets(
     folder: Path, stored: Iterable[StoredFeature], *, action: str, removes: tuple[Path, ...] = ()
-) -> Iterator[Damage]:
+) -> Iterator[Defect]:
     """Yields the vocabularies that a SavedModel lacks.
 
     Args:
@@ -68,7 +68,7 @@ def missing_assets(
     for feature in stored:
         path = folder / "assets" / f"{feature.name}.txt"
         if feature.role == "feature" and feature.first_term is not None and not path.exists():
-            yield Damage(path, "no such file", action, removes)
+            yield Defect(path, "no such file", action, removes)
 
 
 def _varint(content: bytes, place: int) -> tuple[int, int]:

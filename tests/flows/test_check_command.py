@@ -123,5 +123,5 @@ def test_a_manifest_in_the_place_of_another_is_damage(workspace: Workspace, name
     fields = {"transform": "t", "partition": "all", "partition_fingerprint": "f"} | {name: "x"}
     manifest = ShardManifest(**fields, shards=(), rows=0)
     write_atomic(workspace.shards("t", "all", "f") / "manifest.json", manifest.model_dump_json())
-    found = [damage for damage in check_data(workspace, Counter()) if "shards" in str(damage.path)]
-    assert [damage.what for damage in found] == ["what belongs into the folder x"]
+    found = [defect for defect in check_data(workspace, Counter()) if "shards" in str(defect.path)]
+    assert [defect.what for defect in found] == ["what belongs into the folder x"]

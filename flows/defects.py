@@ -12,7 +12,7 @@ REMADE = "A run makes it again: `--repair` removes it."
 
 
 @dataclass(frozen=True)
-class Damage:
+class Defect:
     """Something that is not as it was written.
 
     Attributes:
@@ -29,14 +29,14 @@ class Damage:
     removes: tuple[Path, ...] = ()
 
 
-def damage_of(
+def defect_of(
     path: Path,
     read: Callable[[Path], object],
     place: Path,
     *,
     action: str = REMADE,
     removes: tuple[Path, ...] = (),
-) -> list[Damage]:
+) -> list[Defect]:
     """Returns what is wrong with a file, as its reader tells it: one item, or none.
 
     Args:
@@ -49,8 +49,8 @@ def damage_of(
     try:
         read(place)
     except BraidError as error:
-        return [Damage(path, error.received, action, removes)]
+        return [Defect(path, error.received, action, removes)]
     except OSError as error:
         what = error.strerror or str(error)
-        return [Damage(path, what, action, removes)]
+        return [Defect(path, what, action, removes)]
     return []
