@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from transforms.contract.documents import BRING_BACK, read_document
+from transforms.contract.documents import BRING_BACK, read_json
 from transforms.contract.workspace import Workspace, write_atomic
 
 RECORD_FILE = "backfill.json"
@@ -110,7 +110,7 @@ def read_backfill(folder: Path) -> BackfillRecord | None:
         DamagedFile: It is not as it was written.
     """
     try:
-        return read_document(folder / RECORD_FILE, BackfillRecord, action=BRING_BACK)
+        return read_json(folder / RECORD_FILE, BackfillRecord, action=BRING_BACK)
     except (FileNotFoundError, NotADirectoryError):
         return None
 

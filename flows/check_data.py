@@ -24,7 +24,7 @@ from flows.saved_models import (
     refuse_cut_graph,
     refuse_cut_variables,
 )
-from transforms.contract.documents import read_document, read_value, reading
+from transforms.contract.documents import read_json, read_value, reading
 from transforms.contract.drift import MeasuredDrift
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import checksum
@@ -138,13 +138,13 @@ def _folders(parent: Path) -> list[Path]:
 
 def _read_transform(path: Path) -> None:
     with reading(path):
-        manifest = read_document(path, TransformManifest)
+        manifest = read_json(path, TransformManifest)
         _refuse_other(manifest.fingerprint, path.parent.name)
 
 
 def _read_manifest(folder: Path) -> ShardManifest:
     path = folder / "manifest.json"
-    manifest = read_document(path, ShardManifest)
+    manifest = read_json(path, ShardManifest)
     with reading(path):
         _refuse_other(manifest.transform, folder.parent.name)
         _refuse_other(manifest.partition_fingerprint, folder.name.rpartition("@")[2])
@@ -160,14 +160,14 @@ def _read_statistics(path: Path) -> None:
 
 
 def _read_drift(path: Path) -> None:
-    measured = read_document(path, MeasuredDrift)
+    measured = read_json(path, MeasuredDrift)
     with reading(path):
         _refuse_other(measured.transform, path.parent.name)
 
 
 def _stored(manifest: Path) -> tuple[StoredFeature, ...]:
     with suppress(BraidError, OSError):  # which is told already
-        return read_document(manifest, TransformManifest).stored
+        return read_json(manifest, TransformManifest).stored
     return ()
 
 

@@ -33,7 +33,7 @@ from trainer.layout import (
     RECIPE_FILE,
 )
 from trainer.registry import ModelRegistry, RegisteredVersion
-from transforms.contract.documents import BRING_BACK, RETRAIN, read_document, read_object, reading
+from transforms.contract.documents import BRING_BACK, RETRAIN, read_json, read_object, reading
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import checksum
 from transforms.contract.manifest import TransformManifest
@@ -195,7 +195,7 @@ def _transform_of(folder: Path) -> TransformManifest:
 
 
 def _read_trial(path: Path) -> None:
-    read_document(path, Trial)
+    read_json(path, Trial)
 
 
 def _read_database(path: Path) -> None:

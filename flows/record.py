@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from transforms.contract.baselines import Baselines
-from transforms.contract.documents import BRING_BACK, read_document
+from transforms.contract.documents import BRING_BACK, read_json
 from transforms.contract.drift import JudgedDrift
 from transforms.contract.manifest import RejectCount, ReplacedCount
 from transforms.contract.tuning import Tuning
@@ -172,7 +172,7 @@ def read_record(folder: Path) -> RunRecord | None:
         DamagedFile: It is not as it was written.
     """
     try:
-        return read_document(folder / RECORD_FILE, RunRecord, action=BRING_BACK)
+        return read_json(folder / RECORD_FILE, RunRecord, action=BRING_BACK)
     except (FileNotFoundError, NotADirectoryError):
         return None
 

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from trainer.recipe import Recipe
-from transforms.contract.documents import read_document, reading
+from transforms.contract.documents import read_json, reading
 from transforms.contract.errors import BraidError
 from transforms.contract.spec import Spec
 from transforms.contract.workspace import remove_temporaries, replacing, write_atomic
@@ -152,7 +152,7 @@ class Checkpoints:
         path = self._folder / "state.json"
         if not path.exists():
             return TrainingState()
-        return read_document(path, TrainingState, action=self._begin_anew)
+        return read_json(path, TrainingState, action=self._begin_anew)
 
     def has_begun(self) -> bool:
         """Returns whether there is anything to go on from."""

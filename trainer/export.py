@@ -19,7 +19,7 @@ from trainer.model import build_model
 from trainer.noise import fill
 from trainer.recipe import Recipe
 from trainer.warm_start import exported_weights
-from transforms.contract.documents import RETRAIN, read_document, reading
+from transforms.contract.documents import RETRAIN, read_json, reading
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
@@ -65,7 +65,7 @@ def load_model(
     It is built anew and takes the weights from the file, so that a builder's own layers need not be
     registered with Keras.
     """
-    recipe = read_document(run_folder / RECIPE_FILE, Recipe, action=RETRAIN)
+    recipe = read_json(run_folder / RECIPE_FILE, Recipe, action=RETRAIN)
     model = build_model(pipeline, manifest, members=recipe.members)
     with reading(run_folder / file, action=RETRAIN):
         model.load_weights(run_folder / file)

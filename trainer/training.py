@@ -27,7 +27,7 @@ from trainer.shards import ShardFile, count_rows
 from trainer.stream import BatchLayout, evaluation_batches
 from trainer.waiting import advice, measured, worth_a_change
 from trainer.warm_start import WarmStarted, begin
-from transforms.contract.documents import RETRAIN, read_document, read_object
+from transforms.contract.documents import RETRAIN, read_json, read_object
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
@@ -102,7 +102,7 @@ def _recipe(folder: Path, data: TrainingData, manifest: TransformManifest) -> Re
     """Returns the recipe that the run has begun with, or begins with."""
     path = folder / RECIPE_FILE
     if path.exists():
-        return read_document(path, Recipe, action=RETRAIN)
+        return read_json(path, Recipe, action=RETRAIN)
     recipe = data.recipe(manifest)
     write_atomic(path, recipe.model_dump_json(indent=1))
     return recipe

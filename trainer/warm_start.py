@@ -20,7 +20,7 @@ import tensorflow as tf
 from trainer.axes import Axes, Axis, Meanings, axes_by_path, weights_by_path
 from trainer.checkpoint import Checkpoints
 from trainer.layout import DECLARATION_FILE
-from transforms.contract.documents import BRING_BACK, RETRAIN, read_document, read_object
+from transforms.contract.documents import BRING_BACK, RETRAIN, read_json, read_object
 from transforms.contract.jobs import TrainJob, WarmStart
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
@@ -97,7 +97,7 @@ def begin(
     """
     note = checkpoints.beginning
     if checkpoints.has_begun():
-        return read_document(note, WarmStarted, action=RETRAIN) if note.exists() else None
+        return read_json(note, WarmStarted, action=RETRAIN) if note.exists() else None
     if job.warm_start is None:
         return None
     started = warm_start(job, job.warm_start, manifest, network)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.changes import unchanged
-from transforms.contract.documents import read_document, reading
+from transforms.contract.documents import read_json, reading
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.pipeline import PipelineSpec
@@ -61,7 +61,7 @@ def committed_windows(workspace: Workspace, partition: Partition) -> Cut | None:
     counts = folder / _COUNTS_FILE
     if not (counts.exists() and (folder / _TABLE_FILE).exists()):
         return None
-    return _cut(folder, partition, read_document(counts, WindowCounts))
+    return _cut(folder, partition, read_json(counts, WindowCounts))
 
 
 def read_windows(folder: Path) -> WindowCounts:
@@ -71,7 +71,7 @@ def read_windows(folder: Path) -> WindowCounts:
         DamagedFile: The table or what is told of it is not as it was written.
     """
     path = folder / _TABLE_FILE
-    counts = read_document(folder / _COUNTS_FILE, WindowCounts)
+    counts = read_json(folder / _COUNTS_FILE, WindowCounts)
     with reading(path):
         rows = sum(batch.num_rows for batch in pq.ParquetFile(path).iter_batches())
         if rows != counts.windows:

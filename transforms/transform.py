@@ -14,7 +14,7 @@ import numpy as np
 
 from transforms.applying import GraphApplier
 from transforms.changes import refuse_changed, unchanged
-from transforms.contract.documents import DamagedFile, read_document
+from transforms.contract.documents import DamagedFile, read_json
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, TransformJob
 from transforms.contract.manifest import (
@@ -179,7 +179,7 @@ def _read_plan(job: TransformJob, partition: Partition) -> _Plan | None:
     if not path.exists():
         return None
     try:
-        return read_document(path, _Plan)
+        return read_json(path, _Plan)
     except DamagedFile:  # of another version, whose units may be cut otherwise
         remove(path.parent)
         return None
@@ -204,7 +204,7 @@ def _receipt_path(job: TransformJob, unit: WorkUnit) -> Path:
 
 
 def _receipt(job: TransformJob, unit: WorkUnit) -> UnitReceipt:
-    return read_document(_receipt_path(job, unit), UnitReceipt)
+    return read_json(_receipt_path(job, unit), UnitReceipt)
 
 
 def _was_done(job: TransformJob, unit: WorkUnit) -> bool:

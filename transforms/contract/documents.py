@@ -74,7 +74,7 @@ def reading(
         ) from None
 
 
-def read_document(path: Path, model: type[_M], *, action: str = CHECK) -> _M:
+def read_json(path: Path, model: type[_M], *, action: str = CHECK) -> _M:
     """Returns what a JSON file holds.
 
     Args:
@@ -90,7 +90,7 @@ def read_document(path: Path, model: type[_M], *, action: str = CHECK) -> _M:
 
 
 def read_value(path: Path, type_: TypeAdapter[_T], *, action: str = CHECK) -> _T:
-    """Returns the value that a JSON file holds, as `read_document` does."""
+    """Returns the value that a JSON file holds, as `read_json` does."""
     with reading(path, action=action):
         return type_.validate_json(path.read_bytes())
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue, PositiveFloat, PositiveInt
 
-from transforms.contract.documents import BRING_BACK, read_document
+from transforms.contract.documents import BRING_BACK, read_json
 from transforms.contract.jobs import TrainJob
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.spec import Spec
@@ -212,7 +212,7 @@ def write_trial(folder: Path, trial: Trial) -> None:
 def read_trials(folder: Path) -> tuple[Trial, ...]:
     """Returns the trials that have ended, by number."""
     files = sorted(folder.glob("[0-9]*.json"))
-    return tuple(read_document(file, Trial, action=BRING_BACK) for file in files)
+    return tuple(read_json(file, Trial, action=BRING_BACK) for file in files)
 
 
 def next_number(folder: Path, trials: Sequence[Trial]) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from transforms.contract.documents import read_document
+from transforms.contract.documents import read_json
 from transforms.contract.drift import MeasuredDrift
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import fingerprint
@@ -106,12 +106,12 @@ class Workspace:
     def read_transform(self, fingerprint: str) -> TransformManifest | None:
         """Returns a transform's manifest, or None if it is not committed."""
         path = self.transform(fingerprint) / "transform.json"
-        return read_document(path, TransformManifest) if path.exists() else None
+        return read_json(path, TransformManifest) if path.exists() else None
 
     def read_drift(self, transform: str, partitions: Mapping[str, str]) -> MeasuredDrift | None:
         """Returns how far partitions are from a transform's, or None if it was not measured."""
         path = self.drift(transform, partitions)
-        return read_document(path, MeasuredDrift) if path.exists() else None
+        return read_json(path, MeasuredDrift) if path.exists() else None
 
     def newest_transform(self, declaration: str) -> TransformManifest | None:
         """Returns the transform that was committed last for what a declaration says of the data."""
@@ -124,7 +124,7 @@ class Workspace:
             key=lambda path: path.stat().st_mtime_ns,
         )
         for path in reversed(files):
-            manifest = read_document(path, TransformManifest)
+            manifest = read_json(path, TransformManifest)
             if manifest.declaration == declaration:
                 yield manifest
 
@@ -133,7 +133,7 @@ class Workspace:
     ) -> ShardManifest | None:
         """Returns a partition's manifest, or None if its shards are not committed."""
         path = self._shard_manifest(transform, partition, partition_fingerprint)
-        return read_document(path, ShardManifest) if path.exists() else None
+        return read_json(path, ShardManifest) if path.exists() else None
 
     def is_committed(self, transform: str, partition: str, partition_fingerprint: str) -> bool:
         """Returns whether a partition's shards are committed."""

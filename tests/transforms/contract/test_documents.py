@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from transforms.contract.documents import (
     DamagedFile,
-    read_document,
+    read_json,
     read_object,
     read_value,
     reading,
@@ -29,7 +29,7 @@ def test_what_is_no_whole_document_is_one_error_that_names_the_file(
     content = MANIFEST.encode()
     path.write_bytes(content[:change] if isinstance(change, int) else change)
     with pytest.raises(DamagedFile, match="braid check --repair") as raised:
-        read_document(path, ShardManifest)
+        read_json(path, ShardManifest)
     assert raised.value.place == str(path)
     assert "\n" not in str(raised.value)
 
@@ -37,7 +37,7 @@ def test_what_is_no_whole_document_is_one_error_that_names_the_file(
 def test_a_whole_document_is_read(tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"
     path.write_text(MANIFEST)
-    assert read_document(path, ShardManifest).rows == 3
+    assert read_json(path, ShardManifest).rows == 3
     assert read_object(path, "rows")["rows"] == 3
 
 
