@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from flows.process import Progress
+from transforms.contract.documents import read_json
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import TrainJob
 from transforms.contract.workspace import exclusive_lock, remove_temporaries, write_atomic
@@ -84,7 +85,7 @@ class Attempt:
     def progress(self) -> Progress | None:
         """Returns how far the step is, if it has told."""
         path = self.folder / _PROGRESS_FILE
-        return Progress.model_validate_json(path.read_bytes()) if path.exists() else None
+        return read_json(path, Progress) if path.exists() else None
 
     def put_outcome(self, outcome: Outcome) -> None:
         """Tells how the step ended."""
@@ -93,7 +94,7 @@ class Attempt:
     def outcome(self) -> Outcome | None:
         """Returns how the step ended, if it has."""
         path = self.folder / _OUTCOME_FILE
-        return Outcome.model_validate_json(path.read_bytes()) if path.exists() else None
+        return read_json(path, Outcome) if path.exists() else None
 
 
 def new_attempt(run_folder: Path, step: str, job: TrainJob) -> Attempt:

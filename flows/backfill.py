@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from flows.backfill_record import BackfillRecord, PartitionRecord, Training
 from flows.backfill_session import Backfill, PartitionWork
 from flows.process import StepStopped, refuse_stopped
-from flows.record import now, own_process
+from flows.record import now, own_host, own_process
 from flows.session import Stopwatch, rows_step, rows_text
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.jobs import Partition, TransformJob
@@ -87,6 +87,7 @@ def open_record(
         backfill_id=_free_name(workspace, pipeline.name, f"{started:%Y%m%dT%H%M%SZ}"),
         pipeline=pipeline.name,
         pid=own_process(),
+        host=own_host(),
         started=started,
         workers=workers,
         train=train,

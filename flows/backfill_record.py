@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from transforms.contract.documents import BRING_BACK, read_json
 from transforms.contract.workspace import Workspace, write_atomic
 
 RECORD_FILE = "backfill.json"
@@ -49,6 +50,8 @@ class BackfillRecord(_Record):
 
     Attributes:
         status: "done" if no partition failed and the training ended, whatever the gate decided.
+        pid: The number of the process that works or worked on it.
+        host: The machine of that process; "" in records of older versions.
         transform: The fingerprint of the one transform of all partitions, once it is known.
         runs: The ids of the training runs, in order.
         trained: How the last of them ended.
@@ -59,6 +62,7 @@ class BackfillRecord(_Record):
     pipeline: str
     status: Literal["running", "done", "failed"] = "running"
     pid: int
+    host: str = ""
     started: datetime
     ended: datetime | None = None
     workers: int
@@ -100,10 +104,14 @@ def write_backfill(folder: Path, record: BackfillRecord) -> None:
 
 
 def read_backfill(folder: Path) -> BackfillRecord | None:
-    """Returns a backfill's record, or None if there is none that can be read."""
+    """Returns a backfill's record, or None if there is none.
+
+    Raises:
+        DamagedFile: It is not as it was written.
+    """
     try:
-        return BackfillRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return read_json(folder / RECORD_FILE, BackfillRecord, action=BRING_BACK)
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flows.harmless import say
+
 if TYPE_CHECKING:
-    from flows.backfill_record import BackfillRecord, Training
-    from flows.record import RunRecord
+    from flows.backfill_record import Training
     from transforms.contract.pipeline import PipelineSpec
     from transforms.contract.workspace import Workspace
 
@@ -50,10 +51,10 @@ def init(folder: Path, template: str) -> None:
     from flows import templates
 
     declaration = templates.create(template, folder)
-    _say(f"{declaration} and its table {folder / 'data'} are there.")
-    _say(f"{folder / 'README.md'} says what they show. Next:")
-    _say(f"  braid validate {declaration}")
-    _say(f"  braid run {declaration}")
+    say(f"{declaration} and its table {folder / 'data'} are there.")
+    say(f"{folder / 'README.md'} says what they show. Next:")
+    say(f"  braid validate {declaration}")
+    say(f"  braid run {declaration}")
 
 
 @cli.command()
@@ -64,7 +65,7 @@ def templates() -> None:
     found = names()
     width = max(map(len, found))
     for name, title in found.items():
-        _say(f"{name:<{width}}  {title}")
+        say(f"{name:<{width}}  {title}")
 
 
 @cli.command()
@@ -81,7 +82,7 @@ def validate(declaration: Path, overrides: tuple[str, ...]) -> None:
     found = scan(pipeline.source)
     choose(found.partitions, pipeline.training)
     check_schema(pipeline, found.files())
-    _say(
+    say(
         f"{declaration} is valid: {len(pipeline.features)} features, {len(pipeline.targets)} "
         f"targets; {len(found.files())} files in {len(found.partitions)} partitions fit it."
     )
@@ -121,7 +122,7 @@ def status(
     found = status_of(pipeline, folders)
     console().print(status_table(found, every=every))
     for line in found.lines:
-        _say(line)
+        say(line)
 
 
 @cli.command()
@@ -149,7 +150,7 @@ def run(
     show(screen, record)
     for name in ("run.json", PICTURE_FILE):
         if (folder / name).exists():
-            _say(f"{folder / name}")
+            say(f"{folder / name}")
     context.exit(EXIT_CODES[record.status])
 
 
@@ -244,7 +245,7 @@ def backfill(
     if run is not None:
         show(screen, run)
     show_backfill(screen, record)
-    _say(f"{folder / 'backfill.json'}")
+    say(f"{folder / 'backfill.json'}")
     failed = 1 if record.failed() else 0
     context.exit(failed or (EXIT_CODES[record.trained] if record.trained else 0))
 
@@ -264,7 +265,7 @@ def deploy(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
 
     pipeline, folders = _open(declaration, workspace, overrides)
     for line in launch_deployment(declaration, pipeline, folders, overrides):
-        _say(line)
+        say(line)
 
 
 @cli.command()
@@ -314,9 +315,9 @@ def predict(
         reporter=Reporter(console()),
         keep_invalid=keep_invalid,
     )
-    _say(f"{scored.rows:,} rows in {output}, by {model}")
+    say(f"{scored.rows:,} rows in {output}, by {model}")
     for line in scored.failures():
-        _say(line, err=True)
+        say(line, err=True)
 
 
 @cli.command()
@@ -324,25 +325,11 @@ def predict(
 @_WORKSPACE
 def runs(declaration: Path | None, workspace: Path | None) -> None:
     """List what ran and how it ended: one pipeline's runs, or all of a workspace."""
-    from flows.backfill_record import read_backfills
-    from flows.backfill_report import backfills_table
-    from flows.listing import runs_table
+    from flows.listing import show_runs
     from flows.progress import console
-    from flows.record import pipelines, read_records
 
-    folders, names = _workspace_and_names(declaration, workspace)
-    records: list[RunRecord] = []
-    for name in names or pipelines(folders):
-        records += [record for _, record in read_records(folders, name)]
-    backfills: list[BackfillRecord] = []
-    for name in names or pipelines(folders):
-        backfills += [record for _, record in read_backfills(folders, name)]
-    if records:
-        console().print(runs_table(folders, records))
-    if backfills:
-        console().print(backfills_table(folders, backfills))
-    if not records and not backfills:
-        _say(f"No runs in {folders.root} yet.")
+    folders, pipeline = _workspace_and_pipeline(declaration, workspace)
+    show_runs(console(), folders, None if pipeline is None else pipeline.name)
 
 
 @cli.command()
@@ -359,15 +346,29 @@ def models(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
     reach_registry(pipeline, folders)
     table = models_table(pipeline, open_registry(pipeline, folders))
     if table is None:
-        _say(f"No version of {pipeline.registered_name()} is registered yet.")
+        say(f"No version of {pipeline.registered_name()} is registered yet.")
     else:
         console().print(table)
 
 
-def _say(text: str, *, err: bool = False) -> None:
-    from flows.harmless import plain
+@cli.command()
+@click.argument("declaration", type=click.Path(path_type=Path), required=False)
+@_WORKSPACE
+@click.option("--repair", is_flag=True, help="Remove what is damaged and a run makes again.")
+@click.pass_context
+def check(
+    context: click.Context, declaration: Path | None, workspace: Path | None, repair: bool
+) -> None:
+    """Verify a whole workspace: shards, transforms, records, models and registered versions.
 
-    click.echo(plain(text), err=err)
+    Each file that is not as it was written is named, with what to do. --repair removes what a run
+    makes again, and never a record or a model. Exit code 0 if all is whole, or is so after the
+    repair, 1 if not.
+    """
+    from flows.check_command import check as verify
+
+    folders, pipeline = _workspace_and_pipeline(declaration, workspace)
+    context.exit(verify(folders, pipeline, repair=repair))
 
 
 def _open(
@@ -384,13 +385,13 @@ def _workspace(declaration: Path, workspace: Path | None) -> Workspace:
     return Workspace((workspace or declaration.parent / "workspace").absolute())
 
 
-def _workspace_and_names(
+def _workspace_and_pipeline(
     declaration: Path | None, workspace: Path | None
-) -> tuple[Workspace, list[str]]:
+) -> tuple[Workspace, PipelineSpec | None]:
     if declaration is not None:
         pipeline, folders = _open(declaration, workspace, ())
-        return folders, [pipeline.name]
-    return _workspace(Path("pipeline.yaml"), workspace), []
+        return folders, pipeline
+    return _workspace(Path("pipeline.yaml"), workspace), None
 
 
 def main() -> None:

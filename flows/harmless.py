@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+import click
 import rich.markup
 
 from transforms.contract.masking import masked
@@ -51,3 +52,13 @@ def markdown(text: str) -> str:
     escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     # Else a bare address becomes a link.
     return _LINK.sub(lambda match: f"{match[1][:-1]}&#{ord(match[1][-1])};", escaped)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Writes a line to the terminal that is neither wrapped nor marked up.
+
+    Args:
+        text: The line.
+        err: Whether it is an error, which goes to the standard error.
+    """
+    click.echo(plain(text), err=err)

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.table import Table
 
 from flows import harmless
-from flows.record import RunRecord
+from flows.backfill_record import BackfillRecord, read_backfills
+from flows.backfill_report import backfills_table
+from flows.record import RunRecord, pipelines, read_records
 from flows.run import is_going_on
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.workspace import Workspace
@@ -25,6 +28,21 @@ _STYLES = {
     "running": "cyan",
     "abandoned": "dim",
 }
+
+
+def show_runs(console: Console, workspace: Workspace, pipeline: str | None) -> None:
+    """Prints what ran and what was backfilled: of one pipeline, or of a whole workspace."""
+    records: list[RunRecord] = []
+    backfills: list[BackfillRecord] = []
+    for name in pipelines(workspace) if pipeline is None else [pipeline]:
+        records += [record for _, record in read_records(workspace, name)]
+        backfills += [record for _, record in read_backfills(workspace, name)]
+    if records:
+        console.print(runs_table(workspace, records))
+    if backfills:
+        console.print(backfills_table(workspace, backfills))
+    if not records and not backfills:
+        console.print(f"No runs in {harmless.console(str(workspace.root))} yet.", highlight=False)
 
 
 def runs_table(workspace: Workspace, records: Sequence[RunRecord]) -> Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +20,7 @@ from PIL import Image
 
 from flows.harmless import plain
 from flows.record import RunRecord
+from transforms.contract.documents import BRING_BACK, read_object
 from transforms.contract.drift import JudgedDrift
 from transforms.contract.metrics import metric_of
 from transforms.contract.source import SPLITS
@@ -361,4 +361,4 @@ def _short(name: str) -> str:
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return read_object(path, action=BRING_BACK) if path.exists() else {}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from transforms.contract.baselines import Baselines
+from transforms.contract.documents import BRING_BACK, read_json
 from transforms.contract.drift import JudgedDrift
 from transforms.contract.manifest import RejectCount, ReplacedCount
 from transforms.contract.tuning import Tuning
@@ -75,6 +77,8 @@ class RunRecord(_Record):
         identity: The fingerprint of all that shapes the model: declaration, transform, rows.
         judgement: The fingerprint of gate, registry and budget of rejected rows: they change no
             model, but its fate.
+        pid: The number of the process that works or worked on it.
+        host: The machine of that process; "" in records of older versions.
         partitions: The fingerprint of every partition's source files, by the partition's name.
         past_partitions: Those, with their fingerprints, that the source had when the run was begun
             or resumed before, and no longer has.
@@ -95,6 +99,7 @@ class RunRecord(_Record):
     pipeline: str
     status: Status = "running"
     pid: int
+    host: str = ""
     started: datetime
     ended: datetime | None = None
     braid_version: str
@@ -168,10 +173,14 @@ def write_record(folder: Path, record: RunRecord) -> None:
 
 
 def read_record(folder: Path) -> RunRecord | None:
-    """Returns a run's record, or None if there is none that can be read."""
+    """Returns a run's record, or None if there is none.
+
+    Raises:
+        DamagedFile: It is not as it was written.
+    """
     try:
-        return RunRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return read_json(folder / RECORD_FILE, RunRecord, action=BRING_BACK)
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -205,3 +214,8 @@ def pipelines(workspace: Workspace) -> list[str]:
 def own_process() -> int:
     """Returns the number of this process, for the record of a run that it works on."""
     return os.getpid()
+
+
+def own_host() -> str:
+    """Returns the name of this machine, without which a process's number says nothing."""
+    return socket.gethostname()

@@ -14,6 +14,7 @@ from flows.record import (
     RunRecord,
     braid_version,
     now,
+    own_host,
     own_process,
     read_records,
     write_record,
@@ -186,7 +187,8 @@ def _is_same(record: RunRecord, identity: Identity) -> bool:
 
 def _prepare(opened: OpenedRun, identity: Identity) -> None:
     record = opened.record
-    record.status, record.pid, record.error, record.ended = "running", own_process(), None, None
+    record.status, record.error, record.ended = "running", None, None
+    record.pid, record.host = own_process(), own_host()
     if record.judgement != identity.judgement:
         record.judgement, record.gate = identity.judgement, None
         record.forget_steps(*_JUDGING_STEPS)
@@ -216,6 +218,7 @@ def _new_run(
         run_id=run_id,
         pipeline=pipeline.name,
         pid=own_process(),
+        host=own_host(),
         started=started,
         braid_version=braid_version(),
         identity=identity.run,
@@ -242,14 +245,16 @@ class Recorded(Protocol):
 
     pipeline: str
     pid: int
+    host: str
 
 
 def is_going_on(workspace: Workspace, record: Recorded) -> bool:
     """Returns whether a run or a backfill that is recorded as running still does."""
     path = workspace.lock("run", record.pipeline)
     # The lock is tried only if the process seems to be there, as the number may be another's by
-    # now: trying a free lock could refuse a run that starts at the same moment.
-    return _is_alive(record.pid) and is_held(path)
+    # now: trying a free lock could refuse a run that starts at the same moment. Of a process on
+    # another machine only the lock can tell.
+    return (record.host != own_host() or _is_alive(record.pid)) and is_held(path)
 
 
 def _is_alive(pid: int) -> bool:

@@ -18,7 +18,15 @@ from flows import drift, steps
 from flows.launch import launch
 from flows.process import Progress, run_child
 from flows.progress import Reporter
-from flows.record import RunRecord, StepRecord, braid_version, now, own_process, write_record
+from flows.record import (
+    RunRecord,
+    StepRecord,
+    braid_version,
+    now,
+    own_host,
+    own_process,
+    write_record,
+)
 from flows.registration import reach_registry
 from flows.report import write_report
 from flows.run import OpenedRun, identity_of
@@ -233,6 +241,7 @@ def _opened(
         run_id=name,
         pipeline=pipeline.name,
         pid=own_process(),
+        host=own_host(),
         started=now(),
         braid_version=braid_version(),
         identity=identity.run,

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from trainer.heads import head_of
 from trainer.layout import CHOSEN_FILE, MODEL_FILE, SPREAD_FILE
@@ -13,6 +14,7 @@ from trainer.shards import count_rows, shard_files, verify
 from trainer.spread import Factors
 from trainer.stream import BatchLayout, evaluation_batches, readable_errors
 from trainer.trained import predictor
+from transforms.contract.documents import RETRAIN, read_value
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import SPREAD_SUFFIX, TransformManifest
 from transforms.contract.pipeline import PipelineSpec
@@ -23,6 +25,7 @@ WITHIN = 0.683  # the share of normal errors that lie within one standard deviat
 # Of the largest deviation: members that agree to the last bit are not infinitely sure.
 _SMALLEST_DEVIATION = 1e-6
 _MOST_ROWS = 256  # at a time
+_FACTORS = TypeAdapter(dict[str, float])
 
 
 def spread_factors(job: TrainJob, manifest: TransformManifest) -> dict[str, float]:
@@ -49,8 +52,7 @@ def kept_factors(pipeline: PipelineSpec, run_folder: Path) -> dict[str, float]:
     """Returns the factors that a run's export was made with; none if no spread is asked for."""
     if not pipeline.spread_targets():
         return {}
-    factors: dict[str, float] = json.loads((run_folder / SPREAD_FILE).read_text())
-    return factors
+    return read_value(run_folder / SPREAD_FILE, _FACTORS, action=RETRAIN)
 
 
 def calibrated(errors: np.ndarray, deviations: np.ndarray) -> float:

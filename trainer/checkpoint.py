@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from trainer.recipe import Recipe
+from transforms.contract.documents import read_json, reading
 from transforms.contract.errors import BraidError
 from transforms.contract.spec import Spec
 from transforms.contract.workspace import remove_temporaries, replacing, write_atomic
@@ -151,7 +152,7 @@ class Checkpoints:
         path = self._folder / "state.json"
         if not path.exists():
             return TrainingState()
-        return TrainingState.model_validate_json(path.read_text())
+        return read_json(path, TrainingState, action=self._begin_anew)
 
     def has_begun(self) -> bool:
         """Returns whether there is anything to go on from."""
@@ -190,7 +191,8 @@ class Checkpoints:
         """Returns the committed position within an epoch, or None if it is to be begun."""
         if not self._within.exists():
             return None
-        with np.load(self._within) as arrays:
+        path = self._within
+        with reading(path, action=self._begin_anew), np.load(path, allow_pickle=False) as arrays:
             position = Position.model_validate_json(arrays["position"].item())
         # A process that is killed while it commits an epoch leaves a position within that one.
         return position if position.epoch == epoch else None
@@ -204,7 +206,7 @@ class Checkpoints:
         self._assign(self._within, [*_variables(model), *states])
 
     def _assign(self, path: Path, variables: Sequence[Any]) -> None:
-        with np.load(path) as arrays:
+        with reading(path, action=self._begin_anew), np.load(path, allow_pickle=False) as arrays:
             count = sum(name.startswith("arr_") for name in arrays.files)
             values = [arrays[f"arr_{index}"] for index in range(count)]
         shapes = [tuple(variable.shape) for variable in variables]
@@ -217,6 +219,10 @@ class Checkpoints:
             )
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
+
+    @property
+    def _begin_anew(self) -> str:
+        return f"Delete {self._folder}, and run again: the training then begins anew."
 
     @property
     def _within(self) -> Path:

@@ -25,6 +25,7 @@ from trainer.serving import load
 from trainer.shards import ShardFile, count_rows, shard_files, verify
 from trainer.stream import BatchLayout, evaluation_batches, readable_errors
 from trainer.trained import Predict, predictor
+from transforms.contract.documents import BRING_BACK, read_object
 from transforms.contract.jobs import TrainJob
 from transforms.contract.progress import report
 from transforms.contract.workspace import write_atomic
@@ -47,7 +48,7 @@ def evaluate(job: TrainJob) -> dict[str, Any]:
     """
     path = Path(job.run_folder) / EVALUATION_FILE
     if path.exists():
-        known: dict[str, Any] = json.loads(path.read_text())
+        known = read_object(path, "champion", action=BRING_BACK)
         # An older version scored no baselines.
         if known["champion"] == job.champion and "baselines" in known:
             return known

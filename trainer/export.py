@@ -21,6 +21,7 @@ from trainer.noise import fill
 from trainer.spread import Factors, spreads
 from trainer.trained import load_model
 from trainer.warm_start import exported_weights
+from transforms.contract.documents import reading
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
@@ -44,7 +45,9 @@ def export(job: TrainJob) -> dict[str, Any]:
         model = load_model(job.pipeline, manifest, Path(job.run_folder))
         module = tf.Module(name="braid")
         # Holding the loaded graph carries its vocabulary files over.
-        module.graph = tf.saved_model.load(str(job.folders().transform(job.transform) / "graph"))
+        graph = job.folders().transform(job.transform) / "graph"
+        with reading(graph / "saved_model.pb", also=(tf.errors.OpError,)):
+            module.graph = tf.saved_model.load(str(graph))
         # The variables, not the model: Keras would save traces of its own beside ours.
         module.model_variables = [variable.value for variable in model.variables]
         factors = spread_factors(job, manifest)

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from trainer.layout import DECLARATION_FILE, EXPORT_FOLDER
 from trainer.shards import ShardFile, shard_files
+from transforms.contract.documents import reading
 from transforms.contract.errors import BraidError
 from transforms.contract.features import RawColumn
 from transforms.contract.jobs import TrainJob
@@ -23,6 +24,7 @@ from transforms.contract.numbers import number_in
 from transforms.contract.pipeline import PipelineSpec
 
 _MOST_ROWS = 256  # at a time
+_ANOTHER_VERSION = "Bring the export back from a copy, or use another version of the model."
 
 
 @dataclass(frozen=True)
@@ -137,13 +139,14 @@ def load(export_folder: str | Path) -> Scorer:
             received=f"no {DECLARATION_FILE} in it",
             action="Run the pipeline, or give the folder of a registered version.",
         )
-    document = json.loads(declaration.read_text())
-    return Scorer(
-        PipelineSpec.model_validate_json(json.dumps(document["pipeline"])),
-        TransformManifest.model_validate_json(json.dumps(document["transform"])),
-        document["arguments"],
-        tf.saved_model.load(str(folder)),
-    )
+    with reading(declaration, action=_ANOTHER_VERSION):
+        document = json.loads(declaration.read_bytes())
+        pipeline = PipelineSpec.model_validate_json(json.dumps(document["pipeline"]))
+        manifest = TransformManifest.model_validate_json(json.dumps(document["transform"]))
+        arguments = document["arguments"]
+    also = (tf.errors.OpError,)
+    with reading(folder / "saved_model.pb", action=_ANOTHER_VERSION, also=also):
+        return Scorer(pipeline, manifest, arguments, tf.saved_model.load(str(folder)))
 
 
 def check(job: TrainJob) -> dict[str, Any]:

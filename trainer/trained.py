@@ -17,6 +17,7 @@ from trainer.metrics import Arrays
 from trainer.model import build_model
 from trainer.recipe import Recipe
 from trainer.spread import Factors, spreads
+from transforms.contract.documents import RETRAIN, read_json, reading
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
 
@@ -31,9 +32,10 @@ def load_model(
     It is built anew and takes the weights from the file, so that a builder's own layers need not be
     registered with Keras.
     """
-    recipe = Recipe.model_validate_json((run_folder / RECIPE_FILE).read_text())
+    recipe = read_json(run_folder / RECIPE_FILE, Recipe, action=RETRAIN)
     model = build_model(pipeline, manifest, members=recipe.members)
-    model.load_weights(run_folder / file)
+    with reading(run_folder / file, action=RETRAIN):
+        model.load_weights(run_folder / file)
     return model
 
 

@@ -27,6 +27,7 @@ from trainer.shards import ShardFile, count_rows
 from trainer.stream import BatchLayout, evaluation_batches
 from trainer.waiting import advice, measured, worth_a_change
 from trainer.warm_start import WarmStarted, begin
+from transforms.contract.documents import RETRAIN, read_json, read_object
 from transforms.contract.jobs import TrainJob
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
@@ -76,7 +77,8 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
     """
     folder = Path(job.run_folder)
     if (folder / MODEL_FILE).exists():
-        result: dict[str, Any] = json.loads((folder / HISTORY_FILE).read_text())["result"]
+        history = read_object(folder / HISTORY_FILE, "result", action=RETRAIN)
+        result: dict[str, Any] = history["result"]
         return result
     manifest = job.manifest()
     check_seam(job.pipeline, manifest)
@@ -100,7 +102,7 @@ def _recipe(folder: Path, data: TrainingData, manifest: TransformManifest) -> Re
     """Returns the recipe that the run has begun with, or begins with."""
     path = folder / RECIPE_FILE
     if path.exists():
-        return Recipe.model_validate_json(path.read_text())
+        return read_json(path, Recipe, action=RETRAIN)
     recipe = data.recipe(manifest)
     write_atomic(path, recipe.model_dump_json(indent=1))
     return recipe

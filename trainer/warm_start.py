@@ -20,6 +20,7 @@ import tensorflow as tf
 from trainer.axes import Axes, Axis, Meanings, axes_by_path, weights_by_path
 from trainer.checkpoint import Checkpoints
 from trainer.layout import DECLARATION_FILE
+from transforms.contract.documents import BRING_BACK, RETRAIN, read_json, read_object
 from transforms.contract.jobs import TrainJob, WarmStart
 from transforms.contract.manifest import TransformManifest
 from transforms.contract.pipeline import PipelineSpec
@@ -96,7 +97,7 @@ def begin(
     """
     note = checkpoints.beginning
     if checkpoints.has_begun():
-        return WarmStarted.model_validate_json(note.read_text()) if note.exists() else None
+        return read_json(note, WarmStarted, action=RETRAIN) if note.exists() else None
     if job.warm_start is None:
         return None
     started = warm_start(job, job.warm_start, manifest, network)
@@ -193,7 +194,7 @@ def _pairs(
 
 
 def _exported(folder: Path) -> _Exported | None:
-    document = json.loads((folder / DECLARATION_FILE).read_text())
+    document = read_object(folder / DECLARATION_FILE, "transform", action=BRING_BACK)
     if "weights" not in document:
         return None
     weights = [ExportedWeight.model_validate_json(json.dumps(w)) for w in document["weights"]]

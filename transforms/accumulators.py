@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import pickle
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.ipc as paipc
 from tfx_bsl.sketches import QuantilesSketch
 
+from transforms.contract.documents import reading
 from transforms.contract.workspace import replacing
 from transforms.sampling import RowSample
 from transforms.terms import TERMS_SCHEMA, TermCounts
@@ -109,7 +109,7 @@ class Accumulated:
             "terms": {name: table.num_rows for name, table in terms.items()},
             "moments": {name: sums.tolist() for name, sums in self.moments.items()},
             "sketches": {
-                name: base64.b64encode(pickle.dumps(sketch)).decode()
+                name: base64.b64encode(sketch.__getstate__()).decode()
                 for name, sketch in self.sketches.items()
             },
             "sample": base64.b64encode(self.sample.to_bytes()).decode(),
@@ -130,9 +130,19 @@ class Accumulated:
 
     @classmethod
     def read(cls, path: Path) -> Accumulated:
-        """Reads what `write` wrote."""
+        """Reads what `write` wrote.
+
+        Raises:
+            DamagedFile: The file is cut, or of another content.
+        """
+        with reading(path):
+            return cls._read(path)
+
+    @classmethod
+    def _read(cls, path: Path) -> Accumulated:
         with pa.memory_map(str(path)) as file:
             table = paipc.open_file(file).read_all()
+        table.validate(full=True)  # a cut or changed file may say more than it has
         details = json.loads(table.schema.metadata[_DETAILS])
         table, start, terms = table.replace_schema_metadata(None), 0, {}
         for name, rows in details["terms"].items():
@@ -142,12 +152,12 @@ class Accumulated:
             terms=terms,
             moments={name: np.asarray(sums) for name, sums in details["moments"].items()},
             sketches={
-                name: pickle.loads(base64.b64decode(text))
-                for name, text in details["sketches"].items()
+                name: _restored(base64.b64decode(state))
+                for name, state in details["sketches"].items()
             },
             sample=RowSample.from_bytes(base64.b64decode(details["sample"])),
             missing=Counter(details["missing"]),
-            cut=Counter(details.get("cut", {})),  # an older version did not count them
+            cut=Counter(details["cut"]),
             rows=details["rows"],
             rejects=Counter(details["rejects"]),
         )
@@ -174,6 +184,13 @@ def merged(parts: Iterable[Accumulated]) -> Accumulated:
 
 def _sketch(width: int) -> Any:
     return QuantilesSketch(_QUANTILE_ERROR, _SKETCH_VALUES, width)
+
+
+def _restored(state: bytes) -> Any:
+    """Returns the sketch of a state, which is a protocol buffer; a pickle would run code."""
+    sketch = QuantilesSketch.__new__(QuantilesSketch)
+    sketch.__setstate__(state)  # the only reader of a state that the library has
+    return sketch
 
 
 def _sums(values: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from transforms.bad_pictures import PictureJudge, failure
+from transforms.contract.documents import reading
 from transforms.contract.manifest import NOT_ENCODABLE, UNUSABLE_SUFFIX, WEIGHT_SUFFIX
 from transforms.contract.pipeline import PipelineSpec
 from transforms.reading import RawBatch, Reject
@@ -24,7 +25,8 @@ _load_lock = threading.Lock()
 
 @cache
 def _load(graph: Path) -> Any:
-    return tf.saved_model.load(str(graph))
+    with reading(graph / "saved_model.pb", also=(tf.errors.OpError,)):
+        return tf.saved_model.load(str(graph))
 
 
 class GraphApplier:

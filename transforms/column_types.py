@@ -71,7 +71,8 @@ def is_scalar(type_: pa.DataType) -> Any:
     """Returns whether a column holds what a text can spell: texts, numbers, yes or no, times."""
     if pat.is_dictionary(type_):
         return is_scalar(type_.value_type)
-    return is_label(type_) or is_number(type_) or pat.is_temporal(type_)
+    is_time = pat.is_temporal(type_) and not pat.is_interval(type_)  # which Arrow cannot spell
+    return is_label(type_) or is_number(type_) or is_time
 
 
 def is_datetime(type_: pa.DataType) -> Any:

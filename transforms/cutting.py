@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from transforms.changes import unchanged
+from transforms.contract.documents import read_json, reading
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.pipeline import PipelineSpec
@@ -59,7 +61,22 @@ def committed_windows(workspace: Workspace, partition: Partition) -> Cut | None:
     counts = folder / _COUNTS_FILE
     if not (counts.exists() and (folder / _TABLE_FILE).exists()):
         return None
-    return _cut(folder, partition, WindowCounts.model_validate_json(counts.read_bytes()))
+    return _cut(folder, partition, read_json(counts, WindowCounts))
+
+
+def read_windows(folder: Path) -> WindowCounts:
+    """Returns what was cut into a folder, whose table has as many rows.
+
+    Raises:
+        DamagedFile: The table or what is told of it is not as it was written.
+    """
+    path = folder / _TABLE_FILE
+    counts = read_json(folder / _COUNTS_FILE, WindowCounts)
+    with reading(path):
+        rows = sum(batch.num_rows for batch in pq.ParquetFile(path).iter_batches())
+        if rows != counts.windows:
+            raise ValueError(f"{rows:,} rows, of {counts.windows:,} windows")
+    return counts
 
 
 def write_windows_of_run(
@@ -106,9 +123,10 @@ def write_windows(
 
     Raises:
         BraidError: A row has no time, no entity or no number where one is needed, two rows of an
-            entity have one time, or no window can be cut.
+            entity have one time, or no window can be cut; or a file changed while it was read.
     """
-    steps = read_long_table(pipeline, files, labelled=labelled)
+    with unchanged(pipeline.source.path, files):
+        steps = read_long_table(pipeline, files, labelled=labelled)
     ends, straddling = _window_ends(pipeline, steps, labelled=labelled)
     needed = windows_of(pipeline).length + (windows_of(pipeline).horizon if labelled else 0)
     begins = np.unique(steps.first)

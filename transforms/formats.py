@@ -18,6 +18,7 @@ import pyarrow.types as pat
 from transforms.contract.errors import BraidError
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import Format
+from transforms.plain_columns import plain_batch
 
 SUFFIXES: dict[Format, tuple[str, ...]] = {
     "parquet": (".parquet", ".pq"),
@@ -107,8 +108,8 @@ def read_piece(
 ) -> Iterator[pa.RecordBatch]:
     """Yields the rows of a piece, `batch_rows` at a time, in the order of the file.
 
-    CSV columns come as text: a zip code stays what it is, and a number is parsed where a bad one
-    can be named.
+    Columns come in their plain layouts. CSV columns come as text: a zip code stays what it is, and
+    a number is parsed where a bad one can be named.
 
     Args:
         format_: The source's format.
@@ -125,7 +126,7 @@ def read_piece(
     """
     request = _Request(filesystem, piece, columns, batch_rows, numbers, start, stop)
     with _reading(format_, piece.path):
-        for batch in _READERS[format_](request):
+        for batch in map(plain_batch, _READERS[format_](request)):
             for first in range(0, batch.num_rows, batch_rows):
                 yield batch.slice(first, batch_rows)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from transforms.changes import unchanged
+from transforms.contract.documents import reading
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition
 from transforms.contract.pipeline import PipelineSpec
@@ -42,16 +45,19 @@ def check_unique(
     are kept, so that only new partitions are read; they are 8 bytes a row, here and in memory.
 
     Raises:
-        BraidError: Two rows share a key, which is named with its files; or no row has a key.
+        BraidError: Two rows share a key, which is named with its files; or no row has a key; or a
+            file changed while it was read.
     """
     partitions = tuple(partitions)
     paths = [workspace.keys(pipeline.source.key, p.name, p.fingerprint) for p in partitions]
     missing = [not path.exists() for path in paths]
     for path, partition, unknown in zip(paths, partitions, missing, strict=True):
         if unknown:
+            with unchanged(pipeline.source.path, partition.files):
+                hashes = _hashes(pipeline, [partition])
             with replacing(path) as temporary, temporary.open("wb") as file:
-                np.save(file, _hashes(pipeline, [partition]))
-    rows = _refuse_equal(pipeline, partitions, [np.load(path) for path in paths])
+                np.save(file, hashes)
+    rows = _refuse_equal(pipeline, partitions, [read_hashes(path) for path in paths])
     if rows == 0:
         files = sum(len(partition.files) for partition in partitions)
         raise BraidError(
@@ -61,6 +67,19 @@ def check_unique(
             action=f"Fill the table, or correct source.key '{pipeline.source.key}'.",
         )
     return KeysChecked(rows, sum(missing))
+
+
+def read_hashes(path: Path) -> np.ndarray:
+    """Returns the hashes of a partition's keys, uint64 [rows].
+
+    Raises:
+        DamagedFile: The file is not as it was written.
+    """
+    with reading(path):
+        hashes: np.ndarray = np.load(path, allow_pickle=False)
+        if hashes.dtype != np.uint64 or hashes.ndim != 1:
+            raise ValueError(f"{hashes.dtype} of {hashes.ndim} dimensions")
+    return hashes
 
 
 def check_no_shared(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int:

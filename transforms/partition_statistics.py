@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import apache_beam as beam
 
 from transforms.accumulators import Accumulated, merged
+from transforms.changes import refuse_changed, unchanged
 from transforms.contract.jobs import Partition, TransformJob
 from transforms.contract.source import SPLITS
 from transforms.contract.workspace import TEMPORARY
@@ -18,7 +20,7 @@ from transforms.graph import raw_columns
 from transforms.reading import BatchReader
 from transforms.running import COUNTER, known_rows, marked_errors, run_pipeline, workers
 from transforms.source import open_filesystem
-from transforms.units import WorkUnit, plan_units
+from transforms.units import WorkUnit, plan_units, read_files
 
 _BATCH_VALUES = 1 << 20  # numbers and short texts: some 10 MB; amortizes calls
 _MAX_BATCH_ROWS = 16_384
@@ -51,15 +53,16 @@ def count_partitions(job: TransformJob) -> PartitionsRead:
             | "SpreadUnits" >> beam.Reshuffle()
             | "CountTrainingRows" >> beam.ParDo(_CountTrainingRows(job))
             | "MergePartitions" >> beam.GroupByKey()
-            | "WriteStatistics" >> beam.Map(_write, paths)
+            | "WriteStatistics" >> beam.Map(_write, job, paths)
         )
 
     with COUNTER.reporting(known_rows(units)):
         if units:
             run_pipeline(job.pipeline.beam, build)
-    for path in paths.values():  # without a row there is no unit to write it
-        if not path.exists():
-            Accumulated().write(path)
+    for partition in todo:  # without a row there is no unit to write it
+        if not paths[partition.name].exists():
+            _refuse_changed(job, [partition])
+            Accumulated().write(paths[partition.name])
     return PartitionsRead(len(todo), sum(Accumulated.read(path).rows for path in paths.values()))
 
 
@@ -73,11 +76,12 @@ def _path(job: TransformJob, partition: Partition) -> Path:
     return job.folders().statistics(declaration, partition.name, partition.fingerprint)
 
 
-def _write(counted: tuple[str, Iterable[str]], paths: dict[str, Path]) -> None:
+def _write(counted: tuple[str, Iterable[str]], job: TransformJob, paths: dict[str, Path]) -> None:
     partition, parts = counted
     if paths[partition].exists():
         return  # a runner may give a partition twice, and the units' files are gone then
     with marked_errors("analyze"):
+        _refuse_changed(job, (part for part in job.partitions if part.name == partition))
         found = [Path(part) for part in sorted(parts)]  # the same order, so the same rounding
         if len(found) == 1:
             found[0].replace(paths[partition])
@@ -85,6 +89,11 @@ def _write(counted: tuple[str, Iterable[str]], paths: dict[str, Path]) -> None:
         merged(map(Accumulated.read, found)).write(paths[partition])
         for path in found:
             path.unlink()
+
+
+def _refuse_changed(job: TransformJob, partitions: Iterable[Partition]) -> None:
+    files = (file for partition in partitions for file in partition.files)
+    refuse_changed(job.table().source.path, files)
 
 
 def _units(job: TransformJob, partitions: list[Partition]) -> list[WorkUnit]:
@@ -109,6 +118,7 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
     def __init__(self, job: TransformJob) -> None:
         self._job = job
         self._paths = {part.name: _path(job, part) for part in job.partitions}
+        self._source = job.table().source.path
 
     def setup(self) -> None:
         """Opens the source once a worker."""
@@ -120,16 +130,24 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
 
     def process(self, unit: WorkUnit) -> Iterator[tuple[str, str]]:
         """Yields the file of the unit's statistics."""
+        whole = self._paths[unit.partition]
+        if whole.exists():
+            return  # another attempt, or another run, has counted the whole partition
         total = Accumulated()
         with marked_errors("analyze"):
-            for batch in self._reader.read(unit, self._batch_rows):
-                total.rejects.update(f"{r.column}: {r.reason}" for r in batch.rejects)
-                rows = batch.splits == SPLITS.index("train")
-                COUNTER.add(batch.rows)
-                if rows.any():
-                    total.rows += int(rows.sum())
-                    self._counter.add(batch.select(rows), total)
-            whole = self._paths[unit.partition]
-            path = whole.with_name(f"{TEMPORARY}{unit.index:05d}-{whole.name}")
+            with unchanged(self._source, read_files(self._job.partitions, unit)):
+                self._add_rows(unit, total)
+            # No other attempt at the unit has this name, and names sort by the unit's number.
+            name = f"{TEMPORARY}{unit.index:05d}-{uuid.uuid4().hex[:8]}.arrow"
+            path = whole.with_name(name)
             total.write(path)
         yield unit.partition, str(path)
+
+    def _add_rows(self, unit: WorkUnit, total: Accumulated) -> None:
+        for batch in self._reader.read(unit, self._batch_rows):
+            total.rejects.update(f"{r.column}: {r.reason}" for r in batch.rejects)
+            rows = batch.splits == SPLITS.index("train")
+            COUNTER.add(batch.rows)
+            if rows.any():
+                total.rows += int(rows.sum())
+                self._counter.add(batch.select(rows), total)

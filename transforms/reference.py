@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.accumulators import Accumulated
+from transforms.contract.documents import read_object
 from transforms.contract.drift import Distance
 from transforms.contract.numbers import LARGEST_FLOAT32
 from transforms.contract.workspace import write_atomic
@@ -66,7 +67,7 @@ def distances(folder: Path, new: Accumulated) -> dict[str, Distance]:
 
 
 def _pairs(folder: Path, new: Accumulated) -> Iterator[tuple[str, _Pairs]]:
-    reference: dict[str, Any] = json.loads((folder / _FILE).read_text())
+    reference = read_object(folder / _FILE, "terms", "numbers")
     for name, known in reference["terms"].items():
         counts = np.array([*read_counts(folder, name), known["others"]], float)
         found = np.array([*_term_counts(new, folder, name), _others(new, folder, name)], float)

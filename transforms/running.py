@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -23,7 +24,7 @@ Counters = dict[tuple[str, str], int]
 
 _REPORT_SECONDS = 0.5
 _MARK = "BRAID_ERROR"
-_MARKED = re.compile(_MARK + r"(\{.*?\})" + _MARK)
+_MARKED = re.compile(f"{_MARK}([A-Za-z0-9+/=]+){_MARK}")  # whatever the error's texts have in them
 
 
 def workers(spec: BeamSpec) -> int:
@@ -54,10 +55,10 @@ def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> Coun
         counted = p.result.metrics().query()["counters"]
         return {(c.key.metric.namespace, c.key.metric.name): c.committed for c in counted}
     except Exception as error:
-        found = _MARKED.search(str(error))
-        if found is None:
+        known = error_in(str(error))
+        if known is None:
             raise
-        raise error_from_dict(json.loads(found.group(1))) from None
+        raise known from None
 
 
 @contextmanager
@@ -71,8 +72,15 @@ def marked_errors(place: str) -> Iterator[None]:
         raise RuntimeError(_marked(storage_error(error, place))) from error
 
 
+def error_in(text: str) -> BraidError | None:
+    """Returns the user's error that Beam tells about in a text, if it is one."""
+    found = _MARKED.search(text)
+    return None if found is None else error_from_dict(json.loads(base64.b64decode(found.group(1))))
+
+
 def _marked(error: BraidError) -> str:
-    return f"{_MARK}{json.dumps(error.to_dict())}{_MARK}"
+    fields = base64.b64encode(json.dumps(error.to_dict()).encode()).decode()
+    return f"{error} {_MARK}{fields}{_MARK}"
 
 
 @contextmanager

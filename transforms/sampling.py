@@ -77,7 +77,7 @@ class RowSample:
     @classmethod
     def from_bytes(cls, content: bytes) -> RowSample:
         """Returns the sample that `to_bytes` gave."""
-        with np.load(io.BytesIO(content)) as arrays:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             found = dict(arrays)
         priorities = found.pop(_PRIORITIES)
         return cls(priorities, {name.removeprefix(_COLUMN): v for name, v in found.items()})

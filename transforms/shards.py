@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from transforms.contract.fingerprint import new_checksum
 from transforms.contract.manifest import Shard
 from transforms.contract.source import SplitName
 from transforms.contract.tfrecord import footer, header
-from transforms.contract.workspace import replacing
+from transforms.contract.workspace import TEMPORARY, replacing
 from transforms.reading import Reject
 
 _BLOCK_BYTES = 1 << 16  # put together, hashed and written at once: Linux finds room for more slower
@@ -34,7 +35,8 @@ _REJECT_SCHEMA = pa.schema(
 class ShardWriter:
     """Writes the records of one split of one unit into one or more files.
 
-    A file has a temporary name until it is whole; `abandon` removes those that are not.
+    Until `commit` they have temporary names that no other attempt at the unit has: a runner may
+    start a second one while the first still writes. `abandon` removes what was not committed.
 
     Args:
         folder: The partition's folder.
@@ -60,10 +62,10 @@ class ShardWriter:
         self._split = split
         self._content = content
         self._shard_bytes = shard_bytes
+        self._attempt = uuid.uuid4().hex[:8]
+        self._shards: list[Shard] = []
         self._lanes: deque[_ShardFile | None] = deque([None] * lanes)
-        self._files = 0
-        self._unfinished: set[_ShardFile] = set()
-        self.shards: list[Shard] = []
+        self._files: list[_ShardFile] = []
 
     def write(self, records: Sequence[bytes]) -> None:
         """Appends records, each lane in its turn."""
@@ -72,15 +74,22 @@ class ShardWriter:
         self._lanes.rotate(-len(records))
 
     def close(self) -> list[Shard]:
-        """Closes every file and returns them all."""
+        """Closes every file and returns what they will be, in the order in which they were full."""
         for lane, file in enumerate(self._lanes):
-            self._close(file)
+            if file is not None:
+                self._close(file)
             self._lanes[lane] = None
-        return self.shards
+        return self._shards
+
+    def commit(self) -> None:
+        """Gives the closed files their names."""
+        while self._files:
+            self._files[-1].commit()
+            self._files.pop()
 
     def abandon(self) -> None:
-        """Removes the files that are not whole."""
-        for file in self._unfinished:
+        """Removes the files that were not committed."""
+        for file in self._files:
             file.abandon()
 
     def _fill(self, file: _ShardFile | None, records: Sequence[bytes]) -> _ShardFile | None:
@@ -99,23 +108,20 @@ class ShardWriter:
         return file
 
     def _open(self) -> _ShardFile:
-        file = _ShardFile(self._folder, f"{self._stem}-{self._files:02d}.tfrecord")
-        self._unfinished.add(file)
-        self._files += 1
+        name = f"{self._stem}-{len(self._files):02d}.tfrecord"
+        file = _ShardFile(self._folder / name, self._attempt)
+        self._files.append(file)
         return file
 
-    def _close(self, file: _ShardFile | None) -> None:
-        if file is None:
-            return
-        path, checksum = file.close()
-        self._unfinished.remove(file)
-        self.shards.append(
+    def _close(self, file: _ShardFile) -> None:
+        size, checksum = file.close()
+        self._shards.append(
             Shard(
-                file=path.name,
+                file=file.path.name,
                 split=self._split,
                 content=self._content,
                 rows=file.rows,
-                bytes=path.stat().st_size,
+                bytes=size,
                 checksum=checksum,
             )
         )
@@ -128,13 +134,14 @@ class _ShardFile:
     be hashed.
 
     Attributes:
+        path: Where it will be.
         rows: The number of its records.
         data_bytes: What they take, without their frames.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._path = folder / name
-        self._temporary = folder / f".tmp-{name}"
+    def __init__(self, path: Path, attempt: str) -> None:
+        self.path = path
+        self._temporary = path.with_name(f"{TEMPORARY}{attempt}-{path.name}")
         self._file = self._temporary.open("wb")
         self._checksum = new_checksum()
         self.rows = 0
@@ -151,10 +158,14 @@ class _ShardFile:
         self.rows += len(records)
         self.data_bytes += data_bytes
 
-    def close(self) -> tuple[Path, str]:
-        """Gives the file its name; returns its path and its checksum."""
+    def close(self) -> tuple[int, str]:
+        """Ends the file; returns its size and its checksum."""
         self._file.close()
-        return self._temporary.replace(self._path), self._checksum.hexdigest()
+        return self._temporary.stat().st_size, self._checksum.hexdigest()
+
+    def commit(self) -> None:
+        """Gives the file its name."""
+        self._temporary.replace(self.path)
 
     def abandon(self) -> None:
         """Removes the file."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -23,12 +25,15 @@ from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import SourceSpec, Split, TimeSplit
 from transforms.contract.targets import TargetSpec
+from transforms.contract.workspace import written_folders
 from transforms.formats import SUFFIXES, read_schema
 from transforms.partitions import PartitionOrder, hive_value
+from transforms.plain_columns import plain_schema
 from transforms.splits import time_bounds
 from transforms.windows import check_long_table, window_schema
 
 WHOLE_TABLE = "all"  # the name of the only partition of a table that has none
+_WILDCARD = re.compile(r"[*?\[]")
 _HIVE = pa.string()  # what a folder's name is
 _FOOTER_THREADS = 16  # footers are small and, in a bucket, far away
 
@@ -57,10 +62,33 @@ def open_filesystem(path: str) -> tuple[pafs.FileSystem, str]:
 
 
 def source_folder(source: SourceSpec) -> str:
-    """Returns the folder that the source's relative image paths start from."""
-    path = source.path.split("*")[0] if "*" in source.path else source.path
-    is_folder = "*" not in source.path and not path.endswith(SUFFIXES[source.format])
-    return path if is_folder else posixpath.dirname(path)
+    """Returns the folder, a path or a URI, that the source's relative image paths start from."""
+    filesystem, place, pattern = _place(source.path)
+    below = len(pattern.split("/")) if pattern else 0
+    if not pattern and filesystem.get_file_info(place).type == pafs.FileType.File:
+        below = 1
+    path, query, options = source.path, "", ""
+    if "://" in path:
+        path, query, options = path.partition("?")
+    for _ in range(below):
+        path = posixpath.dirname(path)
+    return path + query + options
+
+
+def _place(path: str) -> tuple[pafs.FileSystem, str, str]:
+    """Returns a file system, the file or folder there, and the pattern of files below it or "".
+
+    A part of the path that a file or folder has for its name is no pattern: `[`, `*` and `?` may
+    stand in the name of a folder that the source lies in.
+    """
+    filesystem, inner = open_filesystem(path)
+    parts = inner.split("/")
+    for index, part in enumerate(parts):
+        if _WILDCARD.search(part):
+            named = filesystem.get_file_info("/".join(parts[: index + 1]))
+            if named.type == pafs.FileType.NotFound:
+                return filesystem, "/".join(parts[:index]) or "/", "/".join(parts[index:])
+    return filesystem, inner, ""
 
 
 def scan(source: SourceSpec) -> Scan:
@@ -79,10 +107,11 @@ def scan(source: SourceSpec) -> Scan:
             received="none",
             action="Correct source.path or source.format.",
         )
+    _, folder = open_filesystem(source_folder(source))
     groups: dict[str, list[SourceFile]] = {}
     for info in sorted(infos, key=lambda i: i.path):
         file = SourceFile(path=info.path, size=info.size, modified_ns=info.mtime_ns or 0)
-        groups.setdefault(_partition_name(source, info.path), []).append(file)
+        groups.setdefault(_partition_name(source, folder, info.path), []).append(file)
     partitions = [_partition(source, name, files) for name, files in groups.items()]
     order = PartitionOrder(part.value for part in partitions)
     # Files that differ in their suffix alone have equal values.
@@ -107,7 +136,7 @@ def check_schema(
     filesystem, _ = open_filesystem(pipeline.source.path)
 
     def check(file: SourceFile) -> None:
-        schema = read_schema(pipeline, filesystem, file.path)
+        schema = plain_schema(read_schema(pipeline, filesystem, file.path))
         _check_columns(pipeline, schema, file.path, features_only=features_only)
 
     with ThreadPoolExecutor(_FOOTER_THREADS) as threads:
@@ -193,16 +222,19 @@ def _check_split(split: Split, schema: pa.Schema, path: str) -> None:
 
 
 def _list(source: SourceSpec) -> list[pafs.FileInfo]:
-    """Returns the files of the declared format under the source's path."""
-    base = source.path.split("*")[0].rpartition("/")[0] if "*" in source.path else source.path
+    """Returns the files of the declared format under the source's path.
+
+    Those whose name or folder begins with "." or "_" are none of it, nor is what Braid writes into
+    a workspace that lies there.
+    """
     try:
-        filesystem, inner = open_filesystem(base)
-        info = filesystem.get_file_info(inner)
+        filesystem, place, pattern = _place(source.path)
+        info = filesystem.get_file_info(place)
         if info.type == pafs.FileType.File:
             return [info]
         if info.type == pafs.FileType.NotFound:
             raise FileNotFoundError
-        found = filesystem.get_file_info(pafs.FileSelector(inner, recursive=True))
+        found = filesystem.get_file_info(pafs.FileSelector(place, recursive=True))
         for file in found:
             _ = file.path  # which fails if it is no UTF-8
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
@@ -213,19 +245,27 @@ def _list(source: SourceSpec) -> list[pafs.FileInfo]:
             received="nothing there" if missing else " ".join(str(error).split()),
             action="Correct source.path, or give this user access to it.",
         ) from None
-    pattern = open_filesystem(source.path)[1]
+    below = {posixpath.relpath(info.path, place): info for info in found}
+    written = written_folders(below)
     return [
         info
-        for info in found
+        for path, info in below.items()
         if info.type == pafs.FileType.File
-        and info.path.endswith(SUFFIXES[source.format])
-        and not any(p.startswith((".", "_")) for p in info.path[len(inner) :].split("/"))
-        and ("*" not in pattern or fnmatch.fnmatch(info.path, pattern))
+        and path.endswith(SUFFIXES[source.format])
+        and not any(part.startswith((".", "_")) for part in path.split("/"))
+        and not any(str(folder) in written for folder in PurePosixPath(path).parents)
+        and (not pattern or _matches(path, pattern))
     ]
 
 
-def _partition_name(source: SourceSpec, path: str) -> str:
-    """Returns the name of the partition that a file belongs to."""
+def _matches(path: str, pattern: str) -> bool:
+    """Returns whether a path fits a pattern: "*" is any text, and "**/" any folders or none."""
+    shorter = pattern.replace("**/", "")
+    return fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(path, shorter)
+
+
+def _partition_name(source: SourceSpec, folder: str, path: str) -> str:
+    """Returns the name of the partition that a file below the source's folder belongs to."""
     rule = source.partition_by
     if rule is None:
         return WHOLE_TABLE
@@ -233,7 +273,6 @@ def _partition_name(source: SourceSpec, path: str) -> str:
         name = _hive_folder(rule, path)
         expected = f"a folder '{rule}=VALUE' in the path"
     else:
-        _, folder = open_filesystem(source_folder(source))
         below = posixpath.relpath(path, folder)
         name = below if rule.file else rule.date_in(below)
         expected = f"a date like {rule.path_date} in the path below {folder}"

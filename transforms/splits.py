@@ -144,7 +144,7 @@ def _by_time(split: TimeSplit, column: pa.Array) -> tuple[np.ndarray, _Problems]
         else:  # the empty text is a missing one, and would be before all others
             values = pc.if_else(pc.equal(pc.binary_length(column), 0), None, column)
     elif not pat.is_temporal(column.type) and pat.is_floating(validation_from.type):
-        values = column.cast(pa.float64())
+        values = column.cast(pa.float64(), safe=False)
     result = np.full(len(column), _TRAIN, np.int8)
     for index, bound in ((_VALIDATION, validation_from), (_TEST, test_from)):
         reached = pc.fill_null(pc.greater_equal(values, bound), False)

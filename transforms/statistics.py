@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pydantic import TypeAdapter
 
 from transforms.accumulators import Accumulated
+from transforms.contract.documents import read_value
 from transforms.contract.manifest import TargetStatistics
 from transforms.contract.workspace import write_atomic
 from transforms.pieces import edges_of_columns
@@ -29,6 +30,9 @@ from transforms.scales import divisors, target_scale
 NO_TERM = b"\x00"  # the only line of an empty vocabulary, as a lookup table needs one
 _LINE_BREAK = "[\n\r]"  # a vocabulary file has one term a line, so that such a term is unknown
 _SCALES = TypeAdapter(dict[str, TargetStatistics])
+_MOMENTS = TypeAdapter(dict[str, dict[str, list[float]]])
+_COLUMNS = TypeAdapter(dict[str, list[list[float]]])
+_COUNTS = TypeAdapter(tuple[int, ...])
 _NO_ROWS = 6  # sums of a column, all zero
 
 
@@ -94,27 +98,27 @@ def read_terms(folder: Path, name: str) -> tuple[bytes, ...]:
 def read_counts(folder: Path, name: str) -> tuple[int, ...]:
     """Returns how often the training rows have each of these terms."""
     path = _counts_path(folder, name)
-    return tuple(json.loads(path.read_text())) if path.exists() else ()
+    return read_value(path, _COUNTS) if path.exists() else ()
 
 
 def read_moments(folder: Path) -> dict[str, dict[str, list[float]]]:
     """Returns the moments of every name: count, missing, mean, deviation, minimum, maximum."""
-    return dict(json.loads(_moments_path(folder).read_text()))
+    return read_value(_moments_path(folder), _MOMENTS)
 
 
 def read_quantiles(folder: Path) -> dict[str, list[list[float]]]:
     """Returns the boundaries of every name, [width, parts - 1]."""
-    return dict(json.loads(_quantiles_path(folder).read_text()))
+    return read_value(_quantiles_path(folder), _COLUMNS)
 
 
 def read_edges(folder: Path) -> dict[str, list[list[float]]]:
     """Returns the edges of the pieces of every name that has moments, by column."""
-    return dict(json.loads(_edges_path(folder).read_text()))
+    return read_value(_edges_path(folder), _COLUMNS)
 
 
 def read_scales(folder: Path) -> dict[str, TargetStatistics]:
     """Returns the scale of every target of numbers."""
-    return _SCALES.validate_json(_scales_path(folder).read_bytes())
+    return read_value(_scales_path(folder), _SCALES)
 
 
 def read_learnt(folder: Path, names: Iterable[str]) -> dict[str, Learnt]:

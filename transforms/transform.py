@@ -11,9 +11,11 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-from pydantic import ValidationError
 
 from transforms.applying import GraphApplier
+from transforms.changes import refuse_changed, unchanged
+from transforms.contract.documents import DamagedFile, read_json
+from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, TransformJob
 from transforms.contract.manifest import (
     RAW_TARGET_PREFIX,
@@ -40,7 +42,7 @@ from transforms.running import (
 from transforms.sensitive import shown_rejects
 from transforms.shards import ShardWriter, write_rejects
 from transforms.source import open_filesystem
-from transforms.units import WorkUnit, plan_units
+from transforms.units import WorkUnit, plan_units, read_files
 
 _BATCH_BYTES = 8 * 1024 * 1024  # of stored values; fits the caches of a few cores, amortizes calls
 _MAX_BATCH_ROWS = 4_096
@@ -69,14 +71,14 @@ def transform(text: str) -> dict[str, Any]:
         and seconds.
 
     Raises:
-        BraidError: A file cannot be read, or the disk is full.
+        BraidError: A file cannot be read, or changed meanwhile, or the disk is full.
     """
     started = time.monotonic()
     job = _without_committed(TransformJob.model_validate_json(text))
     plan = _plan(job)
     cut = {name: units for name, (units, _) in plan.items()}
     lanes = {name: lanes for name, (_, lanes) in plan.items()}
-    todo = [u for units in cut.values() for u in units if not _receipt_path(job, u).exists()]
+    todo = [u for units in cut.values() for u in units if not _was_done(job, u)]
     commits = _Commits(job, cut, todo)
 
     def build(p: beam.Pipeline) -> None:
@@ -117,7 +119,7 @@ class _Commits:
 
     def try_those_done(self) -> None:
         """Commits every partition whose units are done, if that can be done now."""
-        with suppress(OSError):  # `all` tries again, and tells what is wrong
+        with suppress(OSError, BraidError):  # `all` tries again, and tells what is wrong
             for partition in list(self._pending):
                 units = self._plan[partition.name]
                 if all(_receipt_path(self._job, unit).exists() for unit in units):
@@ -178,8 +180,8 @@ def _read_plan(job: TransformJob, partition: Partition) -> _Plan | None:
     if not path.exists():
         return None
     try:
-        return _Plan.model_validate_json(path.read_text())
-    except ValidationError:  # of another version, whose units may be cut otherwise
+        return read_json(path, _Plan)
+    except DamagedFile:  # of another version, whose units may be cut otherwise
         remove(path.parent)
         return None
 
@@ -203,7 +205,20 @@ def _receipt_path(job: TransformJob, unit: WorkUnit) -> Path:
 
 
 def _receipt(job: TransformJob, unit: WorkUnit) -> UnitReceipt:
-    return UnitReceipt.model_validate_json(_receipt_path(job, unit).read_text())
+    return read_json(_receipt_path(job, unit), UnitReceipt)
+
+
+def _was_done(job: TransformJob, unit: WorkUnit) -> bool:
+    """Returns whether an earlier run did a unit, and what its receipt names is whole."""
+    receipt = _receipt_path(job, unit)
+    if not receipt.exists():
+        return False
+    with suppress(DamagedFile, FileNotFoundError):
+        folder, shards = _folder(job, _partition(job, unit)), _receipt(job, unit).shards
+        if all((folder / shard.file).stat().st_size == shard.bytes for shard in shards):
+            return True
+    remove(receipt)
+    return False
 
 
 class _TransformUnit(beam.DoFn):  # type: ignore[misc]
@@ -212,6 +227,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
     def __init__(self, job: TransformJob, lanes: Mapping[str, int]) -> None:
         self._job = job
         self._lanes = lanes
+        self._source = job.table().source.path
 
     def setup(self) -> None:
         """Loads the graph once a process and opens the source once a worker."""
@@ -232,13 +248,18 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
     def process(self, unit: WorkUnit) -> None:
         """Transforms one unit; its receipt is written last."""
         with marked_errors("transform"):
-            self._transform(unit)
+            try:
+                self._transform(unit)
+            except FileNotFoundError:
+                # Another attempt's commit removes what this one had under temporary names.
+                if not self._is_done(unit):
+                    raise
 
     def _transform(self, unit: WorkUnit) -> None:
         partition = _partition(self._job, unit)
         folder = _folder(self._job, partition)
-        if (folder / "manifest.json").exists():
-            return  # a runner may give a unit twice, and what is committed stays
+        if self._is_done(unit):
+            return
         rejects: list[Reject] = []
         replaced: Counter[tuple[str, str]] = Counter()
         rows = 0
@@ -246,14 +267,19 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
             writers = self._writers(folder, unit)
             for writer in writers.values():
                 undo.callback(writer.abandon)
-            for batch in self._reader.read(unit, self._batch_rows):
-                outputs = self._applier.apply(batch)
-                self._write(writers, batch, outputs)
-                rejects += shown_rejects(self._job.pipeline, batch.rejects)
-                replaced += batch.replaced
-                rows += batch.rows
-                COUNTER.add(batch.rows)
+            with unchanged(self._source, read_files(self._job.partitions, unit)):
+                for batch in self._reader.read(unit, self._batch_rows):
+                    outputs = self._applier.apply(batch)
+                    self._write(writers, batch, outputs)
+                    rejects += shown_rejects(self._job.pipeline, batch.rejects)
+                    replaced += batch.replaced
+                    rows += batch.rows
+                    COUNTER.add(batch.rows)
             shards = [shard for writer in writers.values() for shard in writer.close()]
+            if self._is_done(unit):
+                return
+            for writer in writers.values():
+                writer.commit()
         if rejects:
             write_rejects(_rejects_path(self._job.folders(), self._job, unit, partition), rejects)
         receipt = UnitReceipt(
@@ -265,6 +291,11 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
             ),
         )
         write_atomic(_receipt_path(self._job, unit), receipt.model_dump_json())
+
+    def _is_done(self, unit: WorkUnit) -> bool:
+        """Returns whether a unit is: a runner may give one twice, and what is committed stays."""
+        receipt = _receipt_path(self._job, unit)
+        return receipt.exists() or (receipt.parent.parent / "manifest.json").exists()
 
     def _writers(self, folder: Path, unit: WorkUnit) -> dict[str, ShardWriter]:
         size = self._job.pipeline.transform.shard_bytes
@@ -328,7 +359,12 @@ def _count_rejects(rejects: list[Reject]) -> tuple[RejectCount, ...]:
 
 
 def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> None:
-    """Writes the partition's manifest from its receipts, then removes what it does not name."""
+    """Writes the partition's manifest from its receipts, then removes what it does not name.
+
+    Raises:
+        BraidError: A file of the partition changed since the run looked for it.
+    """
+    refuse_changed(job.table().source.path, partition.files)
     folder = _folder(job, partition)
     receipts = [_receipt(job, unit) for unit in units]
     manifest = ShardManifest(

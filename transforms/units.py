@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pyarrow.fs as pafs
 
-from transforms.contract.jobs import Partition
+from transforms.contract.jobs import Partition, SourceFile
 from transforms.formats import Piece, pieces
 
 _UNIT_BYTES = 64 * 1024 * 1024  # of source; a few seconds of work, so that little is lost to a kill
@@ -42,6 +42,13 @@ class WorkUnit:
             return None
         total = sum(rows for rows in known if rows is not None)
         return (total if self.stop is None else self.stop) - self.start
+
+
+def read_files(partitions: Sequence[Partition], unit: WorkUnit) -> list[SourceFile]:
+    """Returns the files that a unit of one of the partitions reads, as they were planned."""
+    partition = next(part for part in partitions if part.name == unit.partition)
+    paths = {piece.path for piece in unit.pieces}
+    return [file for file in partition.files if file.path in paths]
 
 
 def plan_units(

@@ -11,6 +11,7 @@ from flows.record import RunRecord, StepRecord, read_record, read_records, write
 from flows.run import Identity, finished_run, identity_of, is_going_on, open_run, up_to_date_run
 from tests.flows.test_gpu import Job
 from transforms.contract.declaration import parse
+from transforms.contract.documents import DamagedFile
 from transforms.contract.errors import BraidError
 from transforms.contract.jobs import Partition, SourceFile
 from transforms.contract.workspace import Workspace, exclusive_lock
@@ -188,11 +189,14 @@ def test_retrain_makes_a_new_run_once_and_resumes_it_if_it_was_killed(workspace)
     assert _open(workspace, retrain=True).folder == second.folder
 
 
-def test_a_record_that_cannot_be_read_is_no_run(workspace):
+@pytest.mark.parametrize("content", ["", '{"half": ', "[]", "null", "{}", "\x00\xff", "[" * 10_000])
+def test_a_record_that_is_not_as_it_was_written_is_named(workspace, content):
     folder = workspace.run("flats", "20260101T000000Z-x")
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text('{"half": ')
-    assert read_records(workspace, "flats") == []
+    assert read_records(workspace, "flats") == [], "a folder without a record is no run"
+    (folder / "run.json").write_text(content)
+    with pytest.raises(DamagedFile, match=f"{folder}/run.json: expected .* Bring it back"):
+        read_records(workspace, "flats")
 
 
 def test_a_run_goes_on_while_its_process_holds_the_lock(workspace):
@@ -200,5 +204,10 @@ def test_a_run_goes_on_while_its_process_holds_the_lock(workspace):
     assert not is_going_on(workspace, record)
     with exclusive_lock(workspace.lock("run", "flats"), holder="flats"):
         assert is_going_on(workspace, record)
-        assert not is_going_on(workspace, record.model_copy(update={"pid": 2**22 + 1}))
+        gone = record.model_copy(update={"pid": 2**22 + 1})
+        assert not is_going_on(workspace, gone)
+        for host in ("another-machine", ""):  # where that process may be
+            assert is_going_on(workspace, gone.model_copy(update={"host": host}))
+    for host in ("another-machine", ""):  # where this process's number is another's
+        assert not is_going_on(workspace, record.model_copy(update={"host": host}))
     assert not is_going_on(workspace, record)

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import pickle
+import tempfile
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from transforms.accumulators import Accumulated, merged
+from transforms.contract.documents import DamagedFile
 
 TERMS = st.lists(st.sampled_from([b"a", b"b", b"c", b""]), max_size=8)
 
@@ -83,6 +88,38 @@ def test_columns_without_a_value_have_quantiles_of_zero() -> None:
     part = Accumulated()
     part.add_quantiles("x", np.full((3, 2), np.nan, np.float32))
     assert part.quantiles("x", 3, 2).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_a_statistics_file_that_others_wrote_runs_no_code(tmp_path: Path) -> None:
+    class Code:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (tmp_path / "it-ran",)
+
+    part = Accumulated(rows=3)
+    part.sketches["x"] = SimpleNamespace(__getstate__=lambda: pickle.dumps(Code()))
+    path = tmp_path / "part.arrow"
+    part.write(path)
+    with pytest.raises(DamagedFile, match=f"{path}: expected the file as Braid wrote it"):
+        Accumulated.read(path)
+    assert not (tmp_path / "it-ran").exists()
+
+
+@given(st.integers(0, 10_000), st.integers(0, 255))
+@settings(max_examples=60, deadline=None)
+def test_a_statistics_file_that_was_cut_or_changed_is_named_or_read(place: int, byte: int) -> None:
+    part = Accumulated(rows=3)
+    part.add_terms("words", np.array([b"b", b"a", b"b"], object))
+    part.add_quantiles("x", np.array([[1.0], [2.0], [3.0]], np.float32))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "part.arrow"
+        part.write(path)
+        content = bytearray(path.read_bytes())
+        for cut in (content[: place % len(content)], content):
+            if cut is content:
+                content[place % len(content)] = byte
+            path.write_bytes(bytes(cut))
+            with suppress(DamagedFile):
+                Accumulated.read(path).counts("words")
 
 
 def test_statistics_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from tests.jobs import transform_job
 from tests.transforms.conftest import write_rows
 from transforms.analysis import analyze
 from transforms.contract.declaration import parse
+from transforms.contract.fingerprint import checksum
 from transforms.contract.jobs import Partition, TransformJob
 from transforms.contract.manifest import Shard
-from transforms.transform import _TransformUnit, transform
+from transforms.transform import _cut, _TransformUnit, transform
+from transforms.units import WorkUnit
 
 PRICE = {"price": {"kind": "numeric"}}
 
@@ -29,6 +31,14 @@ def three_days(folder: Path, workspace: str = "workspace") -> TransformJob:
     job = transform_job(pipeline, folder / workspace)
     analyze(job.model_dump_json())
     return job
+
+
+def address(partition: Partition) -> tuple[str, str]:
+    return partition.name, partition.fingerprint
+
+
+def plan_of(job: TransformJob) -> list[WorkUnit]:
+    return _cut(job, job.partitions[0], at_least=1)
 
 
 def shards_of(job: TransformJob, partition: Partition) -> tuple[Shard, ...]:
@@ -77,6 +87,54 @@ def test_what_another_version_began_is_begun_anew(tmp_path):
     transform(job.model_dump_json())
 
     assert shards_of(job, first) == shards_of(undisturbed, undisturbed.partitions[0])
+
+
+@pytest.mark.parametrize("overtaken", ["while it reads", "before it reads"])
+def test_an_attempt_that_another_overtook_changes_nothing(tmp_path, monkeypatch, overtaken):
+    job = three_days(tmp_path)
+    unit = plan_of(job)[0]
+    late = _TransformUnit(job, {unit.partition: 1})
+    late.setup()
+    write = _TransformUnit._write
+    folder = job.folders().shards(job.transform, *address(job.partitions[0]))
+
+    def overtake(self, *arguments) -> None:
+        if self is late:
+            transform(job.model_dump_json())
+        write(self, *arguments)
+
+    if overtaken == "while it reads":
+        monkeypatch.setattr(_TransformUnit, "_write", overtake)
+    else:
+        transform(job.model_dump_json())
+    late.process(unit)
+    named = {shard.file: shard.checksum for shard in shards_of(job, job.partitions[0])}
+    assert {p.name for p in folder.iterdir()} == {"manifest.json", *named}
+    assert {name: checksum(folder / name) for name in named} == named
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "no receipt"])
+def test_a_receipt_whose_shard_is_not_whole_counts_for_nothing(tmp_path, monkeypatch, damage):
+    undisturbed = three_days(tmp_path)
+    transform(undisturbed.model_dump_json())
+    job = three_days(tmp_path, "damaged")
+    monkeypatch.setattr("transforms.transform._commit", lambda *_: None)
+    transform(job.model_dump_json())
+    monkeypatch.undo()
+    folder = job.folders().shards(job.transform, *address(job.partitions[0]))
+    shard = next(folder.glob("train-*.tfrecord"))
+    if damage == "cut":
+        shard.write_bytes(shard.read_bytes()[:-3])
+    elif damage == "gone":
+        shard.unlink()
+    else:
+        next(folder.glob("units/0*.json")).write_text('{"shards": [')
+    transform(job.model_dump_json())
+    assert [shards_of(job, p) for p in job.partitions] == [
+        shards_of(undisturbed, p) for p in undisturbed.partitions
+    ]
+    for named in shards_of(job, job.partitions[0]):
+        assert checksum(folder / named.file) == named.checksum
 
 
 def test_a_partition_is_committed_while_later_ones_are_worked_on(tmp_path, monkeypatch):

@@ -7,13 +7,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests.transforms.conftest import write_rows
-from transforms.contract.declaration import parse
+from transforms.contract.declaration import load, parse
 from transforms.contract.errors import BraidError
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import SourceSpec
-from transforms.source import check_schema, scan
+from transforms.contract.workspace import FOLDERS, Workspace, exclusive_lock
+from transforms.source import check_schema, scan, source_folder
 
 ROWS = {"id": ["a", "b"], "area": [1.0, 2.0], "sold": [True, False]}
 
@@ -274,3 +276,81 @@ def test_group_may_be_the_partition(tmp_path: Path) -> None:
     declared = pipeline(tmp_path, partition_by="day").model_dump(mode="json")
     declared = parse(declared | {"split": {"column": "day"}})
     check_schema(declared, scan(declared.source).files())
+
+
+NAMES = ["a[1]", "[ab]", "st*r", "wh?t", "{a,b}", "sp ce", "per%20cent", "[", "*", "!x", "ü"]
+DECLARED = ["data", "data/a.parquet", "data/*.parquet", "data/**/*.parquet", "d?ta/[a-d]*"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("declared", DECLARED)
+def test_a_pattern_is_what_was_declared_and_no_folder_above_it(
+    tmp_path: Path, name: str, declared: str
+) -> None:
+    write_rows(ROWS, tmp_path / name / "data" / "day=1" / "b.parquet")
+    write_rows(ROWS, tmp_path / name / "data" / "a.parquet")
+    write_rows(ROWS, tmp_path / "other" / "data" / "a.parquet")
+    (tmp_path / name / "pipeline.yaml").write_text(
+        yaml.safe_dump(pipeline(Path(declared)).model_dump(mode="json"))
+    )
+    source = load(tmp_path / name / "pipeline.yaml").source
+    expected = {f"{tmp_path / name}/data/a.parquet"}
+    if declared != "data/a.parquet":
+        expected.add(f"{tmp_path / name}/data/day=1/b.parquet")
+    assert {file.path for file in scan(source).files()} == expected
+    folder = source_folder(source).rstrip("/")
+    assert folder == str(tmp_path / name / ("data" if declared.startswith("data") else ""))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_of_any_name_is_read_and_images_start_beside_it(tmp_path: Path, name: str) -> None:
+    write_rows(ROWS, tmp_path / f"{name}.parquet")
+    write_rows(ROWS, tmp_path / "other.parquet")
+    source = SourceSpec(path=str(tmp_path / f"{name}.parquet"), key="id")
+    assert [file.path for file in scan(source).files()] == [source.path]
+    assert source_folder(source) == str(tmp_path)
+
+
+def test_a_folder_that_is_named_like_a_file_is_a_folder(tmp_path: Path) -> None:
+    write_rows(ROWS, tmp_path / "table.parquet" / "part-0.parquet")
+    source = SourceSpec(path=str(tmp_path / "table.parquet"), key="id", partition_by={"file": True})
+    assert [part.name for part in scan(source).partitions] == ["part-0.parquet"]
+    assert source_folder(source) == source.path
+
+
+@pytest.mark.parametrize("declared", [".", "*.parquet", "**/*.parquet"])
+@pytest.mark.parametrize("root", ["workspace", "deep/er/workspace", "."])
+def test_what_braid_writes_below_the_source_is_none_of_its_rows(
+    tmp_path: Path, root: str, declared: str
+) -> None:
+    write_rows(ROWS, tmp_path / "a.parquet")
+    write_rows(ROWS, tmp_path / "windows" / "mine.parquet")
+    source = SourceSpec(path=str(tmp_path / declared), key="id")
+    before = {file.path for file in scan(source).files()}
+    workspace = Workspace(tmp_path / root)
+    with exclusive_lock(workspace.lock("run", "flats"), holder="flats"):
+        pass
+    for folder in FOLDERS:
+        write_rows(ROWS, workspace.root / folder / "x" / "b.parquet")
+    hidden = {str(tmp_path / "windows" / "mine.parquet")} if root == "." else set()
+    assert {file.path for file in scan(source).files()} == before - hidden
+
+
+def test_every_folder_of_a_workspace_is_named() -> None:
+    workspace = Workspace(Path("w"))
+    paths = [
+        workspace.transform("a"),
+        workspace.statistics("a", "b", "c"),
+        workspace.keys("a", "b", "c"),
+        workspace.drift("a", {}),
+        workspace.shards("a", "b", "c"),
+        workspace.rejects("a", "b", "c"),
+        workspace.windows("a"),
+        workspace.run("a", "b"),
+        workspace.backfills("a"),
+        workspace.tunings("a"),
+        workspace.lock("run", "a"),
+    ]
+    methods = [name for name in vars(Workspace) if not name.startswith(("_", "read_", "is_"))]
+    assert {path.parts[1] for path in paths} | {"registry"} == set(FOLDERS)
+    assert len(methods) - len({"root", "runs", "newest_transform", "transforms_of"}) <= len(paths)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 from typing import Any
 
 from transforms.contract.masking import masked
@@ -32,7 +33,7 @@ class BraidError(Exception):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return error_from_dict, (self.to_dict(),)
+        return _copied, (type(self), self.to_dict()), vars(self).copy()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what `error_from_dict` needs to raise this error in another process."""
@@ -55,15 +56,26 @@ class Diverged(BraidError):  # noqa: N818 - it names what happened
     """The loss of a training has left the numbers."""
 
 
-_BY_NAME: dict[str, type[BraidError]] = {
-    error.__name__: error for error in (BraidError, DeclarationError, Diverged)
-}
-
-
 def error_from_dict(raw: dict[str, Any]) -> BraidError:
-    """Rebuilds an error that crossed a process boundary with `BraidError.to_dict`."""
+    """Rebuilds an error that crossed a process boundary with `BraidError.to_dict`.
+
+    Where the module of its class is not loaded, it is a plain `BraidError`.
+    """
+    return _copied(next((k for k in _kinds() if k.__name__ == raw["type"]), BraidError), raw)
+
+
+def _copied(kind: type[BraidError], raw: dict[str, Any]) -> BraidError:
+    # Not by its constructor: a class may take other arguments, and has the same fields.
+    error = kind.__new__(kind)
     fields = {name: raw[name] for name in ("place", "expected", "received", "action")}
-    return _BY_NAME[raw["type"]](**fields)
+    BraidError.__init__(error, **fields)
+    return error
+
+
+def _kinds(kind: type[BraidError] = BraidError) -> Iterator[type[BraidError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _kinds(narrower)
 
 
 def storage_error(error: OSError, place: str) -> BraidError:

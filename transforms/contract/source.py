@@ -138,8 +138,9 @@ class SourceSpec(Spec):
     """One table: a file, a folder or a glob, on this machine or in a `gs://` bucket.
 
     Attributes:
-        path: A file, a folder (read with all its subfolders) or a glob. A relative path is taken
-            from the folder of the declaration.
+        path: A file, a folder (read with all its subfolders) or a glob of `*`, `?`, `[...]` and
+            `**/`. A part that is the very name of a file or folder is no pattern. A relative path
+            is taken from the folder of the declaration.
         key: The column that names a row; its values are unique and never null.
         sensitive_key: Whether the keys are kept out of all that people read, as the values of a
             feature that is `sensitive`. The predictions of `braid predict` have them.

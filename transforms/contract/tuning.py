@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue, PositiveFloat
 
+from transforms.contract.documents import BRING_BACK, read_json
 from transforms.contract.jobs import TrainJob
 from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.spec import Count, Spec
@@ -211,7 +212,7 @@ def write_trial(folder: Path, trial: Trial) -> None:
 def read_trials(folder: Path) -> tuple[Trial, ...]:
     """Returns the trials that have ended, by number."""
     files = sorted(folder.glob("[0-9]*.json"))
-    return tuple(Trial.model_validate_json(file.read_text()) for file in files)
+    return tuple(read_json(file, Trial, action=BRING_BACK) for file in files)
 
 
 def next_number(folder: Path, trials: Sequence[Trial]) -> int:

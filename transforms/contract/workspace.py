@@ -5,14 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
+from transforms.contract.documents import read_json
 from transforms.contract.drift import MeasuredDrift
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import fingerprint
@@ -21,9 +23,25 @@ from transforms.contract.manifest import ShardManifest, TransformManifest
 TEMPORARY = ".tmp-"  # of what is not whole yet
 _LONGEST_NAME = 200  # bytes, of the 255 that file systems allow; a path of folders may be longer
 _LOCK_RETRY_SECONDS = 0.2
-_STATISTICS_FORMAT = 3  # files of another one are not found, so that their partition is read again
+_HOLDER_BYTES = 128  # a number, and the longest name of a machine
+_STATISTICS_FORMAT = 4  # files of another one are not found, so that their partition is read again
 
 LockKind = Literal["run", "server", "transform", "registry", "windows"]
+# The folders of a workspace; every command that writes there has a lock in the last one.
+FOLDERS = (
+    "transforms",
+    "statistics",
+    "keys",
+    "drift",
+    "shards",
+    "rejects",
+    "windows",
+    "runs",
+    "backfills",
+    "tunings",
+    "registry",
+    "locks",
+)
 
 
 @dataclass(frozen=True)
@@ -88,12 +106,12 @@ class Workspace:
     def read_transform(self, fingerprint: str) -> TransformManifest | None:
         """Returns a transform's manifest, or None if it is not committed."""
         path = self.transform(fingerprint) / "transform.json"
-        return TransformManifest.model_validate_json(path.read_text()) if path.exists() else None
+        return read_json(path, TransformManifest) if path.exists() else None
 
     def read_drift(self, transform: str, partitions: Mapping[str, str]) -> MeasuredDrift | None:
         """Returns how far partitions are from a transform's, or None if it was not measured."""
         path = self.drift(transform, partitions)
-        return MeasuredDrift.model_validate_json(path.read_text()) if path.exists() else None
+        return read_json(path, MeasuredDrift) if path.exists() else None
 
     def newest_transform(self, declaration: str) -> TransformManifest | None:
         """Returns the transform that was committed last for what a declaration says of the data."""
@@ -106,7 +124,7 @@ class Workspace:
             key=lambda path: path.stat().st_mtime_ns,
         )
         for path in reversed(files):
-            manifest = TransformManifest.model_validate_json(path.read_text())
+            manifest = read_json(path, TransformManifest)
             if manifest.declaration == declaration:
                 yield manifest
 
@@ -115,7 +133,7 @@ class Workspace:
     ) -> ShardManifest | None:
         """Returns a partition's manifest, or None if its shards are not committed."""
         path = self._shard_manifest(transform, partition, partition_fingerprint)
-        return ShardManifest.model_validate_json(path.read_text()) if path.exists() else None
+        return read_json(path, ShardManifest) if path.exists() else None
 
     def is_committed(self, transform: str, partition: str, partition_fingerprint: str) -> bool:
         """Returns whether a partition's shards are committed."""
@@ -123,6 +141,20 @@ class Workspace:
 
     def _shard_manifest(self, transform: str, partition: str, partition_fingerprint: str) -> Path:
         return self.shards(transform, partition, partition_fingerprint) / "manifest.json"
+
+
+def written_folders(paths: Iterable[str]) -> set[str]:
+    """Returns the folders that Braid writes, of all workspaces that have their locks among paths.
+
+    Args:
+        paths: Relative ones, with "/" between their parts.
+    """
+    roots = set()
+    for path in paths:
+        *root, folder, kind, name = ("", "", "", *path.split("/"))
+        if folder == "locks" and kind in get_args(LockKind) and name.endswith(".lock"):
+            roots.add("/".join(filter(None, root)))
+    return {f"{root}/{folder}".lstrip("/") for root in roots for folder in FOLDERS}
 
 
 def _address(partition: str, partition_fingerprint: str) -> str:
@@ -198,14 +230,18 @@ def exclusive_lock(path: Path, *, holder: str) -> Iterator[int]:
             raise BraidError(
                 holder,
                 expected="no other run at the same time",
-                received=f"one in process {os.pread(descriptor, 32, 0).decode() or 'unknown'}",
+                received=f"one in process {_holder(descriptor)}",
                 action="Wait until it has ended, or stop it, and run again.",
             ) from None
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, _HOLDER_BYTES, 0).decode(errors="replace") or "unknown"
 
 
 def is_held(path: Path) -> bool:

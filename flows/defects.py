@@ -1,0 +1,56 @@
+"""What is wrong with a file of a workspace, and whether a run makes it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from transforms.contract.errors import BraidError
+
+REMADE = "A run makes it again: `--repair` removes it."
+
+
+@dataclass(frozen=True)
+class Defect:
+    """Something that is not as it was written.
+
+    Attributes:
+        path: The file or folder.
+        what: What is wrong, in a few words.
+        action: What to do.
+        removes: What a repair removes, in this order, as a run makes it again. Nothing of what no
+            run makes again, such as a model or a record.
+    """
+
+    path: Path
+    what: str
+    action: str
+    removes: tuple[Path, ...] = ()
+
+
+def defect_of(
+    path: Path,
+    read: Callable[[Path], object],
+    place: Path,
+    *,
+    action: str = REMADE,
+    removes: tuple[Path, ...] = (),
+) -> list[Defect]:
+    """Returns what is wrong with a file, as its reader tells it: one item, or none.
+
+    Args:
+        path: The file.
+        read: Reads it, and raises a `BraidError` or an `OSError` if it cannot.
+        place: What that is given: the file, or its folder.
+        action: What to do if it cannot be read.
+        removes: What a repair removes then.
+    """
+    try:
+        read(place)
+    except BraidError as error:
+        return [Defect(path, error.received, action, removes)]
+    except OSError as error:
+        what = error.strerror or str(error)
+        return [Defect(path, what, action, removes)]
+    return []
