@@ -12,25 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.harmless import say
+from flows.options import DECLARATION, SET, WORKSPACE
 
 if TYPE_CHECKING:
     from flows.backfill_record import Training
     from transforms.contract.pipeline import PipelineSpec
     from transforms.contract.workspace import Workspace
-
-_DECLARATION = click.argument("declaration", type=click.Path(path_type=Path))
-_WORKSPACE = click.option(
-    "--workspace",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The folder of everything that runs make; by default `workspace` beside the declaration.",
-)
-_SET = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="PATH=VALUE",
-    help="Another value for a key of the declaration, such as training.epochs=3. May be repeated.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -69,8 +56,8 @@ def templates() -> None:
 
 
 @cli.command()
-@_DECLARATION
-@_SET
+@DECLARATION
+@SET
 def validate(declaration: Path, overrides: tuple[str, ...]) -> None:
     """Check a declaration, and the source's schema against it, in seconds."""
     from transforms.contract.declaration import load
@@ -97,9 +84,9 @@ def schema() -> None:
 
 
 @cli.command()
-@_DECLARATION
-@_WORKSPACE
-@_SET
+@DECLARATION
+@WORKSPACE
+@SET
 @click.option("--all", "every", is_flag=True, help="A line for every partition, however many.")
 @click.option(
     "--measure", is_flag=True, help="Measure the drift of new partitions, if a refit depends on it."
@@ -126,9 +113,9 @@ def status(
 
 
 @cli.command()
-@_DECLARATION
-@_WORKSPACE
-@_SET
+@DECLARATION
+@WORKSPACE
+@SET
 @click.option("--retrain", is_flag=True, help="Train a new model even if nothing is new.")
 @click.pass_context
 def run(
@@ -155,9 +142,9 @@ def run(
 
 
 @cli.command()
-@_DECLARATION
-@_WORKSPACE
-@_SET
+@DECLARATION
+@WORKSPACE
+@SET
 @click.option("--trials", type=click.IntRange(1), default=30, show_default=True, help="In all.")
 @click.option("--minutes", type=click.FloatRange(0.01), default=20.0, show_default=True)
 @click.option("--no-run", is_flag=True, help="Only tell which keys are the best.")
@@ -186,7 +173,7 @@ def tune(
 
 
 @cli.command()
-@_DECLARATION
+@DECLARATION
 @click.option("--from", "first", metavar="VALUE", help="The first partition, by its value.")
 @click.option("--to", "last", metavar="VALUE", help="The last partition; it is done too.")
 @click.option(
@@ -201,8 +188,8 @@ def tune(
     show_default=True,
     help="When to train: once at the end, after each partition in order, or not at all.",
 )
-@_WORKSPACE
-@_SET
+@WORKSPACE
+@SET
 @click.pass_context
 def backfill(
     context: click.Context,
@@ -251,9 +238,9 @@ def backfill(
 
 
 @cli.command()
-@_DECLARATION
-@_WORKSPACE
-@_SET
+@DECLARATION
+@WORKSPACE
+@SET
 def deploy(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]) -> None:
     """Put the pipeline on the Prefect server of PREFECT_API_URL, with its schedule.
 
@@ -269,7 +256,7 @@ def deploy(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
 
 
 @cli.command()
-@_DECLARATION
+@DECLARATION
 @click.option(
     "--input",
     "source",
@@ -283,8 +270,8 @@ def deploy(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where the predictions go: .parquet or .csv.",
 )
-@_WORKSPACE
-@_SET
+@WORKSPACE
+@SET
 @click.option("--alias", default="champion", show_default=True, help="Which registered model.")
 @click.option("--version", help="A version instead of an alias.")
 @click.option(
@@ -322,7 +309,7 @@ def predict(
 
 @cli.command()
 @click.argument("declaration", type=click.Path(path_type=Path), required=False)
-@_WORKSPACE
+@WORKSPACE
 def runs(declaration: Path | None, workspace: Path | None) -> None:
     """List what ran and how it ended: one pipeline's runs, or all of a workspace."""
     from flows.listing import show_runs
@@ -333,9 +320,9 @@ def runs(declaration: Path | None, workspace: Path | None) -> None:
 
 
 @cli.command()
-@_DECLARATION
-@_WORKSPACE
-@_SET
+@DECLARATION
+@WORKSPACE
+@SET
 def models(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]) -> None:
     """List which versions of the pipeline's model are registered, with metrics and aliases."""
     from flows.listing import models_table
@@ -353,7 +340,7 @@ def models(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
 
 @cli.command()
 @click.argument("declaration", type=click.Path(path_type=Path), required=False)
-@_WORKSPACE
+@WORKSPACE
 @click.option("--repair", is_flag=True, help="Remove what is damaged and a run makes again.")
 @click.pass_context
 def check(

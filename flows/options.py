@@ -1,0 +1,21 @@
+"""Arguments and options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+DECLARATION = click.argument("declaration", type=click.Path(path_type=Path))
+WORKSPACE = click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of everything that runs make; by default `workspace` beside the declaration.",
+)
+SET = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Another value for a key of the declaration, such as training.epochs=3. May be repeated.",
+)
