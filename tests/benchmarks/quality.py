@@ -52,6 +52,8 @@ _FAILURES = (RunFailed, OSError, ValueError)  # of a command, of a file, of what
 def main(arguments: argparse.Namespace) -> int:
     """Returns 1 if a run failed; the others are done and written all the same."""
     commit = _commit()
+    tuned_tables = (arguments.tables or list(TABLES)) if arguments.tune else []
+    trained_tables = [] if arguments.tune else arguments.tables
     with ExitStack() as stack:
         if arguments.work is None:
             work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quality-")))
@@ -64,16 +66,16 @@ def main(arguments: argparse.Namespace) -> int:
                     lambda name: _table(
                         TABLES[name], arguments.data, arguments.seeds, work, commit
                     ),
-                    arguments.tables,
+                    trained_tables,
                 )
             )
         if arguments.subsets:
             succeeded.append(_subsets(arguments.data, arguments.seeds, work))
         if arguments.tune:
-            succeeded.append(_tuning(arguments.data, arguments.tune, work))
+            succeeded.append(_tuning(tuned_tables, arguments.data, arguments.tune, work))
         if arguments.speed:
             succeeded.append(_speed(arguments.speed, work))
-    if arguments.tables:
+    if trained_tables:
         outcomes = kept_outcomes()
         figures_report(outcomes).keep("quality_figures")
         tables_report(outcomes).keep("quality")
@@ -121,12 +123,13 @@ def _subsets(data: Path, seeds: Sequence[int], work: Path) -> bool:
     return True
 
 
-def _tuning(data: Path, minutes: float, work: Path) -> bool:
-    """Tunes every table; returns whether that succeeded for all."""
+def _tuning(names: Sequence[str], data: Path, minutes: float, work: Path) -> bool:
+    """Tunes tables; returns whether that succeeded for all."""
     results, failed = {}, False
-    for name, table in TABLES.items():
+    for name in names:
+        split, folder = read_table(TABLES[name], data), work / f"{name}-tuned"
         try:
-            results[name] = tuned(read_table(table, data), data, work / f"{name}-tuned", minutes)
+            results[name] = tuned(split, data, folder, minutes)
         except _FAILURES as error:
             _failed(f"the tuning of {name}", error)
             failed = True
@@ -214,7 +217,7 @@ def _arguments() -> argparse.Namespace:
         help="some of " + ",".join(TABLES) + "; by default all, or none with the flags below",
     )
     parser.add_argument("--subsets", action="store_true", help="emoji by parts of its features")
-    parser.add_argument("--tune", type=float, metavar="MINUTES", help="what `braid tune` finds")
+    parser.add_argument("--tune", type=float, metavar="MINUTES", help="tune the tables instead")
     parser.add_argument(
         "--speed", type=int, nargs="?", const=ROWS, metavar="ROWS", help="a training's seconds"
     )
