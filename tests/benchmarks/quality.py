@@ -127,9 +127,9 @@ def _tuning(names: Sequence[str], data: Path, minutes: float, work: Path) -> boo
     """Tunes tables; returns whether that succeeded for all."""
     results, failed = {}, False
     for name in names:
-        split, folder = read_table(TABLES[name], data), work / f"{name}-tuned"
+        folder = work / f"{name}-tuned"
         try:
-            results[name] = tuned(split, data, folder, minutes)
+            results[name] = tuned(read_table(TABLES[name], data), data, folder, minutes)
         except _FAILURES as error:
             _failed(f"the tuning of {name}", error)
             failed = True
