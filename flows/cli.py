@@ -17,6 +17,7 @@ from flows.options import DECLARATION, SET, WORKSPACE
 if TYPE_CHECKING:
     from flows.backfill_record import Training
     from transforms.contract.pipeline import PipelineSpec
+    from transforms.contract.source import Format
     from transforms.contract.workspace import Workspace
 
 
@@ -32,16 +33,28 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--template", default="listings", show_default=True, help="What to start from.")
-def init(folder: Path, template: str) -> None:
-    """Write a commented pipeline.yaml, a small table and a page on both to start from."""
-    from flows import templates
+@click.option("--template", help="What to start from; `listings` by default.")
+@click.option("--from", "table", metavar="TABLE", help="A file, a folder or a glob of your own.")
+@click.option("--target", "targets", multiple=True, help="A column to predict; may be repeated.")
+@click.option("--format", "format_", type=click.Choice(["parquet", "csv", "jsonl", "arrow"]))
+def init(
+    folder: Path,
+    template: str | None,
+    table: str | None,
+    targets: tuple[str, ...],
+    format_: Format | None,
+) -> None:
+    """Write a commented pipeline.yaml for your table, or a template's with a table of its own.
 
-    declaration = templates.create(template, folder)
-    say(f"{declaration} and its table {folder / 'data'} are there.")
-    say(f"{folder / 'README.md'} says what they show. Next:")
-    say(f"  braid validate {declaration}")
-    say(f"  braid run {declaration}")
+    With --from, a sample of the table says what kind each column is, and each has its reason in the
+    file. --format says what the files are where their suffixes do not.
+    """
+    from flows.init_command import from_table, from_template
+
+    if table is None:
+        from_template(folder, template, given=bool(targets or format_))
+    else:
+        from_table(folder, table, targets, format_, template)
 
 
 @cli.command()
