@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.harmless import say
-from flows.options import DECLARATION, SET, WORKSPACE
+from flows.options import DECLARATION, FORMAT, SET, WORKSPACE
 
 if TYPE_CHECKING:
     from flows.backfill_record import Training
@@ -36,7 +36,7 @@ def cli() -> None:
 @click.option("--template", help="What to start from; `listings` by default.")
 @click.option("--from", "table", metavar="TABLE", help="A file, a folder or a glob of your own.")
 @click.option("--target", "targets", multiple=True, help="A column to predict; may be repeated.")
-@click.option("--format", "format_", type=click.Choice(["parquet", "csv", "jsonl", "arrow"]))
+@FORMAT
 def init(
     folder: Path,
     template: str | None,
@@ -44,17 +44,13 @@ def init(
     targets: tuple[str, ...],
     format_: Format | None,
 ) -> None:
-    """Write a commented pipeline.yaml for your table, or a template's with a table of its own.
+    """Write a commented pipeline.yaml for your own table, or for a template's.
 
-    With --from, a sample of the table says what kind each column is, and each has its reason in the
-    file. --format says what the files are where their suffixes do not.
+    --from looks at a sample of the table: every column gets a kind, or is left out, with a reason.
     """
-    from flows.init_command import from_table, from_template
+    from flows import init_command
 
-    if table is None:
-        from_template(folder, template, given=bool(targets or format_))
-    else:
-        from_table(folder, table, targets, format_, template)
+    init_command.init(folder, table=table, targets=targets, format_=format_, template=template)
 
 
 @cli.command()

@@ -14,57 +14,49 @@ _TEMPLATE = "listings"
 _DECLARATION = "pipeline.yaml"
 
 
-def from_template(folder: Path, template: str | None, *, given: bool) -> None:
-    """Writes a template's declaration, table and page, and says what comes next.
+def init(
+    folder: Path,
+    *,
+    table: str | None,
+    targets: tuple[str, ...],
+    format_: Format | None,
+    template: str | None,
+) -> None:
+    """Writes a declaration and says what comes next.
 
     Args:
-        folder: Where they go.
-        template: Its name; None is the default one.
-        given: Whether options were given that only --from has a use for.
+        folder: Where it goes.
+        table: A file, a folder or a glob to propose it for; None for a template.
+        targets: Columns of the table to predict.
+        format_: Of the table's files; None is what their suffixes say.
+        template: What to start from without a table; None is the default one.
 
     Raises:
-        DeclarationError: There is no such template, the folder is in use, or --from is missing.
+        BraidError: The table cannot be read.
+        DeclarationError: An option is wrong or missing, or something is there already.
     """
-    if given:
+    if table is None and not targets and format_ is None:
+        _from_template(folder, template or _TEMPLATE)
+        return
+    if table is None or not targets or template is not None:
+        missing = "--from" if table is None else "--target"
         raise DeclarationError(
             "braid init",
-            expected="--from TABLE beside --target and --format",
-            received="no --from",
-            action="Name your table with --from, or leave these options out.",
+            expected="--from TABLE with at least one --target COLUMN, and no --template",
+            received="--template beside them" if template is not None else f"no {missing}",
+            action="Say which table it is, and which of its columns are to be predicted.",
         )
-    declaration = templates.create(template or _TEMPLATE, folder)
+    _from_table(folder, table, targets, format_)
+
+
+def _from_template(folder: Path, template: str) -> None:
+    declaration = templates.create(template, folder)
     say(f"{declaration} and its table {folder / 'data'} are there.")
     say(f"{folder / 'README.md'} says what they show. Next:")
     _say_what_is_next(declaration)
 
 
-def from_table(
-    folder: Path,
-    table: str,
-    targets: tuple[str, ...],
-    format_: Format | None,
-    template: str | None,
-) -> None:
-    """Writes the declaration that is proposed for a table, and says what comes next.
-
-    Args:
-        folder: Where it goes.
-        table: A file, a folder or a glob.
-        targets: Columns to predict.
-        format_: Of the table's files; None is what their suffixes say.
-        template: None, as a table needs none.
-
-    Raises:
-        BraidError: The table cannot be read.
-        DeclarationError: An option is wrong or missing, or a declaration is there already.
-    """
-    if template is not None or not targets:
-        raise DeclarationError(
-            "braid init",
-            expected="--from TABLE with at least one --target COLUMN, and no --template",
-            received=f"--template {template}" if template is not None else "no --target",
-            action="Say which column of the table is to be predicted.",
-        )
+def _from_table(folder: Path, table: str, targets: tuple[str, ...], format_: Format | None) -> None:
     declaration = folder / _DECLARATION
     if declaration.exists() or (folder.exists() and not folder.is_dir()):
         raise DeclarationError(

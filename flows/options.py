@@ -19,3 +19,9 @@ SET = click.option(
     metavar="PATH=VALUE",
     help="Another value for a key of the declaration, such as training.epochs=3. May be repeated.",
 )
+FORMAT = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["parquet", "csv", "jsonl", "arrow"]),
+    help="Of the table's files; by default what their suffixes say.",
+)

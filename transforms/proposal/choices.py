@@ -92,8 +92,10 @@ def _date(column: SampledColumn) -> tuple[FeatureSpec | None, str]:
             "2026-01-31T05:00, and declare {kind: datetime}"
         )
     parts = tuple(part for part in WIDTHS if part != "time_of_day" or _has_times(column))
-    spec = Datetime(kind="datetime", parts=parts) if len(parts) < len(WIDTHS) else Datetime(
-        kind="datetime"
+    spec = (
+        Datetime(kind="datetime", parts=parts)
+        if len(parts) < len(WIDTHS)
+        else Datetime(kind="datetime")
     )
     if column.date_share < 1.0:
         spec = spec.model_copy(update={"invalid": "default"})
@@ -110,8 +112,12 @@ def _has_times(column: SampledColumn) -> bool:
 
 def _number_or_code(column: SampledColumn) -> tuple[FeatureSpec | None, str]:
     few = column.profile.distinct <= _FEW and not column.is_fractional
-    coded = column.label == "categorical" or (
-        few and column.label in ("context-specific", "not-generalizable") and column.is_named_id
+    coded = (
+        column.is_code
+        or column.label == "categorical"
+        or (
+            few and column.label in ("context-specific", "not-generalizable") and column.is_named_id
+        )
     )
     if coded and column.can_be_categorical:
         return _category(column)
@@ -154,7 +160,7 @@ def _text(column: SampledColumn) -> tuple[FeatureSpec | None, str]:
     if column.label == "list":
         return Text(kind="text"), "a list in a text, read as words"
     rare = column.distinct_share > _RARELY and column.profile.distinct > _FEW
-    if column.label == "sentence" or column.mean_words >= _CATEGORY_WORDS and rare:
+    if column.label == "sentence" or (column.mean_words >= _CATEGORY_WORDS and rare):
         return Text(kind="text"), f"text: {column.mean_words:.0f} words on average"
     if rare and column.mean_words >= 1.5:
         return Text(kind="text"), "names: most differ, and share words"
@@ -165,7 +171,7 @@ def _category(column: SampledColumn) -> tuple[FeatureSpec | None, str]:
     rows = f"{column.profile.rows:,} rows"
     values = "1 value" if column.profile.distinct == 1 else f"{column.profile.distinct:,} values"
     reason = f"category: {values} in {rows}"
-    if column.number_share == 1.0 and column.profile.distinct > _FEW:
+    if column.number_share == 1.0 and (column.is_code or column.profile.distinct > _FEW):
         reason = f"code that looks like a number: {values} in {rows}"
     if column.distinct_share > _RARELY and column.profile.distinct > _FEW:
         reason += "; those that occur once share an id"

@@ -1,4 +1,4 @@
-"""What a column is, as people would label it: nine classes, decided by a small random forest.
+"""What a column is, as people would label it: nine classes, decided by a small forest.
 
 The classes are those of Shah et al., "Towards Benchmarking Feature Type Inference for AutoML
 Platforms", 2021. `classifier.json` has the forest, which `tests/benchmarks/columns_labelled.py`
@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from transforms.proposal.measures import measures
+from transforms.proposal.measures import look, measures
 from transforms.proposal.profile import ColumnProfile
 
 ColumnClass = Literal[
@@ -30,6 +30,7 @@ ColumnClass = Literal[
     "url",
 ]
 CLASSES: tuple[ColumnClass, ...] = get_args(ColumnClass)
+_MOSTLY = 0.8  # of the samples
 FOREST = Path(__file__).with_name("classifier.json")
 
 
@@ -58,7 +59,7 @@ class Tree(BaseModel):
 
 
 class Forest(BaseModel):
-    """Trees whose answers are averaged (Breiman, "Random Forests", 2001).
+    """Trees whose answers are averaged (Geurts et al., "Extremely Randomized Trees", 2006).
 
     Attributes:
         measures: The measures by their names.
@@ -88,6 +89,11 @@ def shipped() -> Forest:
 
 
 def column_class(column: ColumnProfile, forest: Forest | None = None) -> ColumnClass:
-    """Returns the most probable class of a column, by the shipped forest unless another is given."""
+    """Returns the most probable class of a column, by the shipped forest unless another is given.
+
+    A text with brackets and separators is a list, whatever a forest says that knows few of them.
+    """
+    if look(column, "list") >= _MOSTLY:
+        return "list"
     probabilities = (forest or shipped()).probabilities(column)
     return max(CLASSES, key=probabilities.__getitem__)

@@ -59,7 +59,11 @@ def document(proposal: Proposal, table: str) -> str:
         table: The table's path as the declaration is to have it.
     """
     source = proposal.source
-    rows = f"all {proposal.rows:,} rows" if proposal.is_whole else f"a sample of {proposal.rows:,} rows"
+    rows = (
+        f"all {proposal.rows:,} rows"
+        if proposal.is_whole
+        else f"a sample of {proposal.rows:,} rows"
+    )
     lines = [
         _HEAD.format(rows=rows, path=_line(table)),
         f"name: {_yaml(pipeline_name(source.path))}",

@@ -23,14 +23,14 @@ def list_choice(column: SampledColumn) -> tuple[FeatureSpec | None, str]:
         return None, "empty"
     entry = column.type.value_type
     if is_number(entry) and not _are_codes(column.values, lengths):
-        return _series(column, lengths, channels=1)
+        return _series(lengths, channels=1)
     if is_label(entry):
         length = int(min(lengths.max(), _MOST_CATEGORIES))
         return Categorical(kind="categorical", length=length), f"lists of up to {length} categories"
     if is_list(entry) and is_number(entry.value_type):
         widths = np.unique(_lengths(pc.list_flatten(column.values)))
         if len(widths) == 1 and widths[0]:
-            return _series(column, lengths, channels=int(widths[0]))
+            return _series(lengths, channels=int(widths[0]))
         return None, "lists of lists of several lengths: a series has as many numbers in every step"
     return None, f"no kind takes the type {column.type}: convert it to numbers or text"
 
@@ -49,9 +49,7 @@ def _are_codes(lists: pa.Array, lengths: np.ndarray) -> bool:
     return bool(lengths.max() <= _MOST_CATEGORIES and different <= lengths.sum() / 2)
 
 
-def _series(
-    column: SampledColumn, lengths: np.ndarray, *, channels: int
-) -> tuple[FeatureSpec, str]:
+def _series(lengths: np.ndarray, *, channels: int) -> tuple[FeatureSpec, str]:
     longest = int(min(lengths.max(), _LONGEST))
     of_channels = {"channels": channels} if channels > 1 else {}
     steps = f"{longest} steps" + (f" of {channels} numbers" if channels > 1 else "")
@@ -60,4 +58,6 @@ def _series(
             return Numeric(kind="numeric", length=longest), f"lists of {longest} numbers"
         return Sequence(kind="sequence", length=longest, **of_channels), f"series of {steps}"
     spec = Sequence(kind="sequence", length=longest, variable=True, **of_channels)
-    return spec, f"series of up to {steps}" + ("; the rest is cut" if lengths.max() > longest else "")
+    return spec, f"series of up to {steps}" + (
+        "; the rest is cut" if lengths.max() > longest else ""
+    )

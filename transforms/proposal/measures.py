@@ -19,9 +19,15 @@ LOOKS: dict[str, re.Pattern[str]] = {
     "number": re.compile(r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?$", re.I),
     "integer": re.compile(r"^[+-]?[0-9]+$"),
     "fraction": re.compile(r"^[+-]?[0-9]*\.[0-9]+$"),
-    "grouped": re.compile(r"^[^0-9a-z]{0,3}[0-9]{1,3}(?:[, ][0-9]{3})+(?:[.,][0-9]+)?[^0-9]{0,4}$", re.I),
-    "number_inside": re.compile(r"^[^0-9]{0,4}[0-9][0-9,. ]*[^0-9]{1,8}$|^[^0-9]{1,4}[0-9][0-9,. ]*$"),
-    "url": re.compile(r"^(?:https?://|ftp://|www\.)|^[a-z0-9.-]+\.(?:com|org|net|gov|edu|io)(?:/|$)", re.I),
+    "grouped": re.compile(
+        r"^[^0-9a-z]{0,3}[0-9]{1,3}(?:[, ][0-9]{3})+(?:[.,][0-9]+)?[^0-9]{0,4}$", re.I
+    ),
+    "number_inside": re.compile(
+        r"^[^0-9]{0,4}[0-9][0-9,. ]*[^0-9]{1,8}$|^[^0-9]{1,4}[0-9][0-9,. ]*$"
+    ),
+    "url": re.compile(
+        r"^(?:https?://|ftp://|www\.)|^[a-z0-9.-]+\.(?:com|org|net|gov|edu|io)(?:/|$)", re.I
+    ),
     "date": re.compile(
         r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}(?:[ T]|$)"
         rf"|^{_MONTH}\.?[ -][0-9]|^[0-9]{{1,2}}[- ]{_MONTH}"

@@ -12,7 +12,7 @@ from transforms.path_columns import PathReader
 from transforms.proposal.choices import Choice, Read, choose_feature
 from transforms.proposal.leaks import leak
 from transforms.proposal.roles import choose_key, choose_partitions, choose_split, is_entity
-from transforms.proposal.sample import Sample, take_sample
+from transforms.proposal.sample import take_sample
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.proposal.target_choice import TargetChoice, choose_target
 
@@ -58,7 +58,9 @@ def propose(path: str, targets: Sequence[str], format_: Format | None = None) ->
             or no column is left to predict from.
     """
     sample = take_sample(path, format_)
-    columns = {n: SampledColumn(n, sample.table[n].combine_chunks()) for n in sample.table.column_names}
+    columns = {
+        n: SampledColumn(n, sample.table[n].combine_chunks()) for n in sample.table.column_names
+    }
     for name in targets:
         if name not in columns:
             raise DeclarationError(
@@ -137,6 +139,8 @@ def _reader(source: SourceSpec) -> Read:
 
 def pipeline_name(path: str) -> str:
     """Returns a pipeline's name for a table: the last part of its path that is a name."""
-    parts = [part for part in path.split("?")[0].split("/") if part and not re.search(r"[*\[]", part)]
+    parts = [
+        part for part in path.split("?")[0].split("/") if part and not re.search(r"[*\[]", part)
+    ]
     stem = parts[-1].split(".")[0] if parts else ""
     return re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_")[:64] or "table"

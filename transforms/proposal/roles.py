@@ -86,7 +86,7 @@ def choose_key(
 
 
 def _key_rank(column: SampledColumn) -> tuple[bool, bool, float]:
-    """Sorts names first, then what looks like one, then what has few words; in the table's order."""
+    """Sorts by name first, then by looks, then by words; equals stay in the table's order."""
     unlike = column.is_date or column.label in ("sentence", "numeric", "list")
     return (not column.is_named_id, unlike and not column.is_id, round(column.mean_words))
 
@@ -99,9 +99,7 @@ def _rows_with_a_key_each(sample: Sample, column: SampledColumn) -> int:
     in_sample = True
     for file in sample.files:
         for piece in pieces(sample.source.format, filesystem, file.path, file.size):
-            for batch in read_piece(
-                sample.source.format, filesystem, piece, [column.name], 65_536
-            ):
+            for batch in read_piece(sample.source.format, filesystem, piece, [column.name], 65_536):
                 if time.monotonic() > deadline:
                     return _all_differ(hashes)
                 if in_sample:  # the sample's rows would be there twice

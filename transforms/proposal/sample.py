@@ -78,7 +78,9 @@ def take_sample(path: str, format_: Format | None = None) -> Sample:
 
 
 def _listed(path: str, format_: Format | None) -> tuple[SourceSpec, tuple[SourceFile, ...]]:
-    sources = [SourceSpec(path=path, format=f, key="key") for f in ([format_] if format_ else SUFFIXES)]
+    sources = [
+        SourceSpec(path=path, format=f, key="key") for f in ([format_] if format_ else SUFFIXES)
+    ]
     counted: list[tuple[int, SourceSpec, tuple[SourceFile, ...]]] = []
     for source in sources:
         try:
@@ -141,7 +143,10 @@ class _Reader:
                 for file in files
                 for piece in pieces(self._format, self._filesystem, file.path, file.size)
             ]
-            parts = [self._piece(piece, ROWS // min(len(every), _PARTS)) for piece in _spread(every, _PARTS)]
+            parts = [
+                self._piece(piece, ROWS // min(len(every), _PARTS))
+                for piece in _spread(every, _PARTS)
+            ]
             if len(every) > _PARTS:
                 return [batch for batches, _ in parts for batch in batches], False
         return [b for batches, _ in parts for b in batches], all(whole for _, whole in parts)
@@ -188,9 +193,7 @@ class _Reader:
                 yield pa.Table.from_batches([batch]).cast(self._schema).to_batches()[0]
 
 
-def _limited(
-    batches: Iterator[pa.RecordBatch], rows: int
-) -> tuple[list[pa.RecordBatch], bool]:
+def _limited(batches: Iterator[pa.RecordBatch], rows: int) -> tuple[list[pa.RecordBatch], bool]:
     """Returns the first rows, and whether there were no more."""
     kept: list[pa.RecordBatch] = []
     count = size = 0

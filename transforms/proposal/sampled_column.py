@@ -21,6 +21,7 @@ from transforms.proposal.profile import ColumnProfile, profile, without_missing
 
 _PICTURE_FILE = re.compile(r"\.(?:jpe?g|png|gif|bmp)$", re.IGNORECASE)
 _IDS = {"id", "ids", "key", "uuid", "guid", "index", "idx", "identifier", "rowid", "pk"}
+_CODES = {"zip", "zipcode", "postal", "postcode", "plz", "fips", "phone"}
 _UNIQUE = 0.98  # of the values of an id: a table may have some rows twice
 _FEWEST = 20  # rows from which on it tells anything that every value differs
 _MOST_WORDS = 3.0  # of an id; a text that never repeats is still a text
@@ -115,6 +116,14 @@ class SampledColumn:
         return not (pat.is_floating(self.type) or pat.is_decimal(self.type)) or pat.is_null(
             self.type
         )
+
+    @cached_property
+    def is_code(self) -> bool:
+        """Whether it spells numbers that do not count anything: 00601 is no 601."""
+        if _CODES & set(name_words(self.name)):
+            return True
+        padded = pc.match_substring_regex(self.texts.drop_null(), "^0[0-9]+$")
+        return bool(is_text(self.type) and pc.any(padded).as_py())
 
     @cached_property
     def date_share(self) -> float:

@@ -45,8 +45,8 @@ def choose_target(column: SampledColumn) -> TargetChoice:
         DeclarationError: It is nothing that can be predicted from some rows.
     """
     spec, reason = _of_list(column) if column.is_list else _of_scalar(column)
-    missing = column.values.null_count / len(column.values) if column.is_list else (
-        column.missing_share
+    missing = (
+        column.values.null_count / len(column.values) if column.is_list else (column.missing_share)
     )
     if missing > _BUDGET:
         spec = spec.model_copy(update={"missing": "mask"})
