@@ -93,7 +93,8 @@ def document(proposal: Proposal, table: str) -> str:
 def _split(proposal: Proposal) -> list[str]:
     split = proposal.split
     if split == HashSplit():
-        return [f"# split: {{train: 80, validation: 10, test: 10}}   # {proposal.split_reason}"]
+        shares = "{train: 80, validation: 10, test: 10}"
+        return [f"# {proposal.split_reason}", f"# split: {shares}  # the default"]
     given = split.model_dump(exclude_defaults=True)
     if isinstance(split, HashSplit) and split.column:
         given = {"by": "hash", "column": split.column, **given}

@@ -51,13 +51,13 @@ def _are_codes(lists: pa.Array, lengths: np.ndarray) -> bool:
 
 def _series(lengths: np.ndarray, *, channels: int) -> tuple[FeatureSpec, str]:
     longest = int(min(lengths.max(), _LONGEST))
-    of_channels = {"channels": channels} if channels > 1 else {}
+    width = channels if channels > 1 else None
     steps = f"{longest} steps" + (f" of {channels} numbers" if channels > 1 else "")
     if len(np.unique(lengths)) == 1 and lengths.max() <= _LONGEST:
         if longest <= _VECTOR and channels == 1:
             return Numeric(kind="numeric", length=longest), f"lists of {longest} numbers"
-        return Sequence(kind="sequence", length=longest, **of_channels), f"series of {steps}"
-    spec = Sequence(kind="sequence", length=longest, variable=True, **of_channels)
+        return Sequence(kind="sequence", length=longest, channels=width), f"series of {steps}"
+    spec = Sequence(kind="sequence", length=longest, variable=True, channels=width)
     return spec, f"series of up to {steps}" + (
         "; the rest is cut" if lengths.max() > longest else ""
     )

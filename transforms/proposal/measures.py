@@ -126,17 +126,17 @@ def _of_samples(profile: ColumnProfile) -> dict[str, float]:
         **present,
         "present": len(values),
         "different": len(set(values)) / max(len(values), 1),
-        "length_mean": np.mean(lengths),
-        "length_std": np.std(lengths),
+        "length_mean": float(np.mean(lengths)),
+        "length_std": float(np.std(lengths)),
         "length_max": max(lengths),
         "length_min": min(lengths),
         "words_max": max(words),
-        "words_mean": np.mean(words),
-        "words_std": np.std(words),
+        "words_mean": float(np.mean(words)),
+        "words_std": float(np.std(words)),
         **{k: sum(map(test, text)) / max(len(text), 1) for k, test in _CHARACTERS.items()},
         **{k: text.count(mark) / max(len(values), 1) for k, mark in _COUNTED.items()},
-        "listed_mean": np.mean(listed),
-        "listed_std": np.std(listed),
+        "listed_mean": float(np.mean(listed)),
+        "listed_std": float(np.std(listed)),
         **_of_numbers(values),
     }
 
@@ -148,8 +148,8 @@ def _of_numbers(values: Sequence[str]) -> dict[str, float]:
         return {"rising": -1, "by_one": -1, "sample_mean": 0, "whole": -1, "sample_reach": 0}
     steps = np.diff(numbers)
     return {
-        "rising": np.mean(steps > 0),
-        "by_one": np.mean(steps == 1),
+        "rising": float(np.mean(steps > 0)),
+        "by_one": float(np.mean(steps == 1)),
         "sample_mean": _signed_log(float(np.mean(numbers))),
         "whole": float(all(number == int(number) for number in numbers)),
         "sample_reach": _signed_log(max(numbers) - min(numbers)),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from transforms.contract.errors import DeclarationError
-from transforms.contract.source import Format, HashSplit, SourceSpec, Split
+from transforms.contract.source import ColumnSplit, Format, HashSplit, SourceSpec, Split
 from transforms.path_columns import PathReader
 from transforms.proposal.choices import Choice, Read, choose_feature
 from transforms.proposal.leaks import leak
@@ -111,6 +111,8 @@ def _without_roles(
     """Returns a column's feature, unless its part is another one or it gives a target away."""
     if not column.name:
         return Choice("", None, "a column without a name")
+    if isinstance(split, ColumnSplit) and split.column == column.name:
+        return Choice(column.name, None, "it says the split")
     if isinstance(split, HashSplit) and split.column == column.name:
         return Choice(column.name, None, "an entity, of which other rows than the trained ones ask")
     choice = choose_feature(column, read)

@@ -95,7 +95,7 @@ class SampledColumn:
     def numbers(self) -> np.ndarray:
         """Its values as numbers, NaN where one is none, float64 [rows]."""
         parsed, _ = parse_numbers(self.texts)
-        numbers = parsed.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+        numbers: np.ndarray = np.array(parsed.to_numpy(zero_copy_only=False), np.float64)
         numbers[~np.isfinite(numbers)] = np.nan
         return numbers
 

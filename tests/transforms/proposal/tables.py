@@ -20,7 +20,7 @@ def write_members(folder: Path) -> Path:
     random = np.random.default_rng(0)
     age = random.integers(18, 90, ROWS)
     left = age + random.normal(0, 8, ROWS) > 55
-    words = "good bad late early paid missed called wrote often never".split()
+    words = ["good", "bad", "late", "early", "paid", "missed", "called", "wrote", "often", "never"]
     zips = [f"{number:05d}" for number in random.integers(100, 99_999, 60)]
     table = {
         "member": [f"C{index:05d}" for index in range(ROWS)],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from flows.cli import cli
 from tests.flows.test_cli import braid
 from tests.transforms.proposal.tables import (
+    png,
     write_events,
     write_items,
     write_members,
@@ -98,9 +100,22 @@ def test_an_entity_that_repeats_is_the_group_of_the_split(tmp_path):
     assert document["targets"] == {"grade": {"kind": "multiclass"}}
 
 
-def test_paths_of_pictures_are_pictures_only_where_they_can_be_read(tmp_path):
-    from tests.transforms.proposal.tables import png
+def test_a_column_that_says_the_split_is_the_split(tmp_path):
+    rows = {
+        "row": [f"r{i}" for i in range(200)],
+        "fold": ["train"] * 150 + ["test"] * 50,
+        "x": [i * 0.5 for i in range(200)],
+        "y": [0, 1] * 100,
+    }
+    pacsv.write_csv(pa.table(rows), tmp_path / "rows.csv")
+    document, _ = _init(tmp_path, tmp_path / "rows.csv", "y")
+    assert document["split"] == {
+        "by": "column", "column": "fold", "validation": {"from": "train", "percent": 15},
+    }  # fmt: skip
+    assert set(document["features"]) == {"x"}
 
+
+def test_paths_of_pictures_are_pictures_only_where_they_can_be_read(tmp_path):
     (tmp_path / "photos").mkdir()
     for index in range(40):
         (tmp_path / "photos" / f"{index}.png").write_bytes(png(index))
@@ -160,9 +175,6 @@ def test_the_command_loads_no_framework(tmp_path):
         "'--target', 'grade'], standalone_mode=False)\n"
         f"print('loaded', [name for name in {heavy} if name in sys.modules])\n"
     )
-    import subprocess
-    import sys
-
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "loaded []" in done.stdout
 
@@ -174,5 +186,4 @@ def test_what_is_proposed_runs_unedited(tmp_path):
     short = ["--set", "training.epochs=1", "--set", "training.members=1"]
     done = braid("run", declaration, *short, "--set", "gate.at_least=0.0")
     assert done.returncode in (0, 3), done.stderr  # 3: a model of one epoch may lose to a constant
-    record = json.loads(next((tmp_path / "project" / "workspace").rglob("run.json")).read_text())
-    assert record["rows"] if "rows" in record else record
+    assert list((tmp_path / "project" / "workspace").rglob("export/saved_model.pb"))
