@@ -68,13 +68,15 @@ def _chosen(column: SampledColumn, read: Read) -> tuple[FeatureSpec | None, str]
     if column.names_pictures:
         cells = column.texts.drop_null().unique().slice(0, 50).to_pylist()
         return picture_choice(read(cells), "paths")
-    if column.is_date or (column.label == "datetime" and column.number_share < 1.0):
+    if column.is_date or (column.label == "datetime" and column.number_share < 0.9):
         return _date(column)
     if column.is_id:
         return None, _id_reason(column)
     if pat.is_boolean(column.type):
         return Categorical(kind="categorical"), "yes or no"
-    if column.number_share >= 0.9:
+    if column.is_number_type and not column.number_share:
+        return None, "no number is finite"
+    if column.is_number_type or column.number_share >= 0.9:
         return _number_or_code(column)
     return _text(column)
 
@@ -121,8 +123,6 @@ def _number_or_code(column: SampledColumn) -> tuple[FeatureSpec | None, str]:
     )
     if coded and column.can_be_categorical:
         return _category(column)
-    if not column.number_share:
-        return _text(column)
     return numeric(column), _number_reason(column)
 
 

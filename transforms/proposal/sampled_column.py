@@ -24,7 +24,7 @@ _IDS = {"id", "ids", "key", "uuid", "guid", "index", "idx", "identifier", "rowid
 _CODES = {"zip", "zipcode", "postal", "postcode", "plz", "fips", "phone"}
 _UNIQUE = 0.98  # of the values of an id: a table may have some rows twice
 _FEWEST = 20  # rows from which on it tells anything that every value differs
-_MOST_WORDS = 3.0  # of an id; a text that never repeats is still a text
+_MOST_WORDS = 1.5  # of an id; names and texts that never repeat share their words
 
 
 @dataclass(frozen=True)
