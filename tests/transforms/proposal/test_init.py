@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner
 
 from flows.cli import cli
+from tests.command import BRAID
 from tests.flows.test_cli import braid
 from tests.transforms.proposal.tables import (
     png,
@@ -184,6 +185,8 @@ def test_what_is_proposed_runs_unedited(tmp_path):
     _init(tmp_path, table, "left")
     declaration = tmp_path / "project" / "pipeline.yaml"
     short = ["--set", "training.epochs=1", "--set", "training.members=1"]
-    done = braid("run", declaration, *short, "--set", "gate.at_least=0.0")
-    assert done.returncode in (0, 3), done.stderr  # 3: a model of one epoch may lose to a constant
+    done = subprocess.run(
+        [*BRAID, "run", str(declaration), *short], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 3), done.stderr  # 3: one epoch may not beat a constant
     assert list((tmp_path / "project" / "workspace").rglob("export/saved_model.pb"))
