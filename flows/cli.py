@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.harmless import say
-from flows.options import DECLARATION, FORMAT, SET, WORKSPACE
+from flows.options import DECLARATION, FORMAT, FROM, SET, TARGETS, WORKSPACE
 
 if TYPE_CHECKING:
     from flows.backfill_record import Training
@@ -34,8 +34,8 @@ def cli() -> None:
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--template", help="What to start from; `listings` by default.")
-@click.option("--from", "table", metavar="TABLE", help="A file, a folder or a glob of your own.")
-@click.option("--target", "targets", multiple=True, help="A column to predict; may be repeated.")
+@FROM
+@TARGETS
 @FORMAT
 def init(
     folder: Path,
@@ -44,10 +44,7 @@ def init(
     targets: tuple[str, ...],
     format_: Format | None,
 ) -> None:
-    """Write a commented pipeline.yaml for your own table, or for a template's.
-
-    --from looks at a sample of the table: every column gets a kind, or is left out, with a reason.
-    """
+    """Write a commented pipeline.yaml for your own table, or for a template's."""
     from flows import init_command
 
     init_command.init(folder, table=table, targets=targets, format_=format_, template=template)
