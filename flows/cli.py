@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.harmless import say
-from flows.options import DECLARATION, SET, WORKSPACE
+from flows.options import DECLARATION, FORMAT, FROM, SET, TARGETS, WORKSPACE
 
 if TYPE_CHECKING:
     from flows.backfill_record import Training
     from transforms.contract.pipeline import PipelineSpec
+    from transforms.contract.source import Format
     from transforms.contract.workspace import Workspace
 
 
@@ -32,16 +33,21 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--template", default="listings", show_default=True, help="What to start from.")
-def init(folder: Path, template: str) -> None:
-    """Write a commented pipeline.yaml, a small table and a page on both to start from."""
-    from flows import templates
+@click.option("--template", help="What to start from; `listings` by default.")
+@FROM
+@TARGETS
+@FORMAT
+def init(
+    folder: Path,
+    template: str | None,
+    table: str | None,
+    targets: tuple[str, ...],
+    format_: Format | None,
+) -> None:
+    """Write a commented pipeline.yaml for your own table, or for a template's."""
+    from flows import init_command
 
-    declaration = templates.create(template, folder)
-    say(f"{declaration} and its table {folder / 'data'} are there.")
-    say(f"{folder / 'README.md'} says what they show. Next:")
-    say(f"  braid validate {declaration}")
-    say(f"  braid run {declaration}")
+    init_command.init(folder, table=table, targets=targets, format_=format_, template=template)
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options that commands have, some of them several ones."""
 
 from __future__ import annotations
 
@@ -18,4 +18,23 @@ SET = click.option(
     multiple=True,
     metavar="PATH=VALUE",
     help="Another value for a key of the declaration, such as training.epochs=3. May be repeated.",
+)
+FROM = click.option(
+    "--from",
+    "table",
+    metavar="TABLE",
+    help="A file, a folder or a glob of your own; a sample says the kind of every column, and why.",
+)
+TARGETS = click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="COLUMN",
+    help="A column of the table to predict. May be repeated.",
+)
+FORMAT = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["parquet", "csv", "jsonl", "arrow"]),
+    help="Of the table's files; by default what their suffixes say.",
 )

@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 import pyarrow.types as pat
 
 from transforms.contract.errors import BraidError
-from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import Format
 from transforms.plain_columns import plain_batch
 
@@ -49,13 +48,12 @@ class Piece:
     bytes: int
 
 
-def read_schema(pipeline: PipelineSpec, filesystem: pafs.FileSystem, path: str) -> pa.Schema:
+def read_schema(format_: Format, filesystem: pafs.FileSystem, path: str) -> pa.Schema:
     """Returns a file's schema from its footer, its header line or its first block.
 
     Raises:
         BraidError: The file is not of the declared format.
     """
-    format_ = pipeline.source.format
     with _reading(format_, path):
         schema = _schema(format_, filesystem, path)
         _ = schema.names  # which fails if one is no UTF-8

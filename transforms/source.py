@@ -136,7 +136,7 @@ def check_schema(
     filesystem, _ = open_filesystem(pipeline.source.path)
 
     def check(file: SourceFile) -> None:
-        schema = plain_schema(read_schema(pipeline, filesystem, file.path))
+        schema = plain_schema(read_schema(pipeline.source.format, filesystem, file.path))
         _check_columns(pipeline, schema, file.path, features_only=features_only)
 
     with ThreadPoolExecutor(_FOOTER_THREADS) as threads:

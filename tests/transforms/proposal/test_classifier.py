@@ -1,0 +1,48 @@
+"""Columns are what people would call them, as far as their values and names tell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from transforms.proposal.classifier import column_class, shipped
+from transforms.proposal.profile import ColumnProfile, profile
+
+_MIXED = np.random.default_rng(0)
+_COLUMNS = {
+    "numeric": ("revenue", [f"{x:.2f}" for x in _MIXED.lognormal(8, 1, 500)]),
+    "categorical": ("country", [["Belgium", "Austria", "Portugal"][i % 3] for i in range(500)]),
+    "datetime": ("created_at", [f"{1 + i % 12}/{1 + i % 28}/2016" for i in range(500)]),
+    "embedded-number": ("price", [f"${1_000 + 7 * i:,}.50" for i in range(500)]),
+    "list": ("colors", [f"['red', {i}, 'green']" for i in range(500)]),
+    "url": ("link", [f"http://example.com/page/{i}" for i in range(500)]),
+    "sentence": (
+        "description",
+        [
+            f"This is the long comment number {i} of a customer who was not happy."
+            for i in range(99)
+        ],
+    ),
+    "not-generalizable": ("row_id", [str(i) for i in range(1, 501)]),
+}
+
+
+@pytest.mark.parametrize("label", list(_COLUMNS))
+def test_a_typical_column_has_its_class(label):
+    name, values = _COLUMNS[label]
+    assert column_class(profile(name, pa.array(values, pa.large_string()))) == label
+
+
+def test_a_profile_counts_as_the_labelled_columns_do():
+    texts = pa.array(["2", None, "4", "NA", "2", "", "9"], pa.large_string())
+    assert profile("x", texts) == ColumnProfile(
+        name="x", rows=7, missing=3, distinct=3, mean=4.25, std=pytest.approx(3.304, abs=1e-3),
+        min=2.0, max=9.0, mean_words=1.0, mean_characters=pytest.approx(1.4),
+        samples=("2", "", "4", "9", "2"),
+    )  # fmt: skip
+
+
+def test_probabilities_add_up_to_one_also_for_a_column_without_values():
+    empty = profile("x", pa.array([None, None], pa.large_string()))
+    assert sum(shipped().probabilities(empty).values()) == pytest.approx(1.0)

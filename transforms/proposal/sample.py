@@ -1,0 +1,220 @@
+"""Some rows of a table of any size, from row groups or byte ranges spread over its files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.jobs import SourceFile
+from transforms.contract.source import Format, SourceSpec
+from transforms.formats import SUFFIXES, Piece, pieces, read_piece, read_schema
+from transforms.plain_columns import plain_schema
+from transforms.source import open_filesystem, scan
+from transforms.texts import utf8_only
+
+ROWS = 20_000  # about so many make a share of 1 % known to a tenth of it
+_FILES = 32  # footers and openings cost the most where files are far away
+_PARTS = 16  # of all files together
+_BATCH_ROWS = 250
+_PART_BYTES = 8 * 1024 * 1024  # of decoded rows: 20,000 pictures would not be a sample
+_WHOLE_BYTES = 8 * 1024 * 1024  # a smaller file of lines is read from its first line to its last
+_RANGE_BYTES = 512 * 1024
+_LINES: tuple[Format, ...] = ("csv", "jsonl")
+_PACKED = ".gz"
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a table, in the order of its files.
+
+    Attributes:
+        source: Where they are from; its key is not chosen yet.
+        files: All files of the table, in their order.
+        table: The rows, with plain columns.
+        is_whole: Whether these are all rows of the table.
+    """
+
+    source: SourceSpec
+    files: tuple[SourceFile, ...]
+    table: pa.Table
+    is_whole: bool
+
+
+def take_sample(path: str, format_: Format | None = None) -> Sample:
+    """Reads about `ROWS` rows.
+
+    Args:
+        path: A file, a folder or a glob, as `source.path`.
+        format_: Of its files; by default what their suffixes say.
+
+    Raises:
+        BraidError: Nothing is there, a file cannot be read, or there are no rows.
+    """
+    source, files = _listed(path, format_)
+    filesystem, _ = open_filesystem(path)
+    chosen = _spread(files, _FILES)
+    schema = plain_schema(read_schema(source.format, filesystem, chosen[0].path))
+    _check_names(schema, chosen[0].path)
+    reader = _Reader(source.format, filesystem, schema, ROWS // min(len(chosen), _PARTS))
+    batches, is_whole = reader.read(chosen)
+    table = pa.Table.from_batches(batches, schema)
+    if not table.num_rows:
+        raise BraidError(
+            path,
+            expected="a table with rows",
+            received="none",
+            action="Give another table with --from.",
+        )
+    columns = {name: utf8_only(table[name].combine_chunks())[0] for name in table.column_names}
+    return Sample(source, files, pa.table(columns), is_whole and len(chosen) == len(files))
+
+
+def _listed(path: str, format_: Format | None) -> tuple[SourceSpec, tuple[SourceFile, ...]]:
+    sources = [
+        SourceSpec(path=path, format=f, key="key") for f in ([format_] if format_ else SUFFIXES)
+    ]
+    counted: list[tuple[int, SourceSpec, tuple[SourceFile, ...]]] = []
+    for source in sources:
+        try:
+            files = scan(source).files()
+        except BraidError:
+            if format_:
+                raise
+            continue
+        fitting = sum(file.path.endswith(SUFFIXES[source.format]) for file in files)
+        if fitting or format_:
+            counted.append((fitting, source, files))
+    if not counted:
+        suffixes = ", ".join(suffix for each in SUFFIXES.values() for suffix in each)
+        raise DeclarationError(
+            f"--from {path}",
+            expected=f"a file, a folder or a glob with files that end in one of {suffixes}",
+            received="none",
+            action="Correct the path, or say what the files are with --format.",
+        )
+    _, source, files = max(counted, key=lambda each: each[0])
+    return source, files
+
+
+def _check_names(schema: pa.Schema, path: str) -> None:
+    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if twice:
+        raise BraidError(
+            path,
+            expected="a name of its own for every column",
+            received=f"'{twice[0]}' more than once",
+            action="Rename the columns.",
+        )
+
+
+def _spread(items: Sequence[_Item], most: int) -> list[_Item]:
+    """Returns at most so many items, evenly from the first to the last."""
+    if len(items) <= most:
+        return list(items)
+    return [items[index * (len(items) - 1) // (most - 1)] for index in range(most)]
+
+
+class _Reader:
+    """Reads a limited number of rows from each of some parts of files."""
+
+    def __init__(
+        self, format_: Format, filesystem: pafs.FileSystem, schema: pa.Schema, rows: int
+    ) -> None:
+        self._format = format_
+        self._filesystem = filesystem
+        self._schema = schema
+        self._rows = rows  # of a file, where there are several
+
+    def read(self, files: Sequence[SourceFile]) -> tuple[list[pa.RecordBatch], bool]:
+        """Returns batches in the order of the files, and whether nothing of these was left out."""
+        if self._format in _LINES:
+            parts = [self._lines(file, max(self._rows, ROWS // len(files))) for file in files]
+        else:
+            every = [
+                piece
+                for file in files
+                for piece in pieces(self._format, self._filesystem, file.path, file.size)
+            ]
+            parts = [
+                self._piece(piece, ROWS // min(len(every), _PARTS))
+                for piece in _spread(every, _PARTS)
+            ]
+            if len(every) > _PARTS:
+                return [batch for batches, _ in parts for batch in batches], False
+        return [b for batches, _ in parts for b in batches], all(whole for _, whole in parts)
+
+    def _piece(self, piece: Piece, rows: int) -> tuple[list[pa.RecordBatch], bool]:
+        read = read_piece(self._format, self._filesystem, piece, self._schema.names, _BATCH_ROWS)
+        return _limited(self._fitted(read), rows)
+
+    def _lines(self, file: SourceFile, rows: int) -> tuple[list[pa.RecordBatch], bool]:
+        piece = Piece(file.path, None, None, file.size)
+        if file.size <= _WHOLE_BYTES or file.path.endswith(_PACKED):
+            read = read_piece(self._format, self._filesystem, piece, self._schema.names, 65_536)
+            return _thinned(self._fitted(read), rows, whole=file.size <= _WHOLE_BYTES)
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "lines"
+            place.write_bytes(self._ranges(file, rows))
+            cut = Piece(str(place), None, None, place.stat().st_size)
+            local = pafs.LocalFileSystem()
+            try:
+                read = read_piece(self._format, local, cut, self._schema.names, 65_536)
+                batches, _ = _thinned(self._fitted(read), rows, whole=True)
+            except BraidError:  # a range began within a text that has line breaks
+                return self._piece(piece, rows)[0], False
+        return batches, False
+
+    def _ranges(self, file: SourceFile, rows: int) -> bytes:
+        """Returns the header line and whole lines from byte ranges all over a file."""
+        count = max(2, _PARTS * rows // ROWS)
+        kept = []
+        with self._filesystem.open_input_file(file.path) as lines:
+            for start in range(0, file.size, -(-file.size // count)):
+                lines.seek(start)
+                octets = lines.read(_RANGE_BYTES)
+                first = octets.find(b"\n") + 1 if start else 0
+                kept.append(octets[first : octets.rfind(b"\n") + 1])
+        return b"".join(kept)
+
+    def _fitted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yields batches in the types of the first file."""
+        for batch in batches:
+            if batch.schema == self._schema:
+                yield batch
+            else:
+                yield pa.Table.from_batches([batch]).cast(self._schema).to_batches()[0]
+
+
+def _limited(batches: Iterator[pa.RecordBatch], rows: int) -> tuple[list[pa.RecordBatch], bool]:
+    """Returns the first rows, and whether there were no more."""
+    kept: list[pa.RecordBatch] = []
+    count = size = 0
+    for batch in batches:
+        if count >= rows or size >= _PART_BYTES:
+            return kept, False
+        kept.append(batch.slice(0, rows - count))
+        count += batch.num_rows
+        size += batch.nbytes
+    return kept, count <= rows
+
+
+def _thinned(
+    batches: Iterator[pa.RecordBatch], rows: int, *, whole: bool
+) -> tuple[list[pa.RecordBatch], bool]:
+    """Returns rows evenly spread over all batches, or, of a packed file, its first ones."""
+    if not whole:
+        return _limited(batches, rows)
+    every = list(batches)
+    if sum(batch.num_rows for batch in every) <= rows:
+        return every, True
+    table = pa.Table.from_batches(every)
+    places = [index * table.num_rows // rows for index in range(rows)]
+    return table.take(pa.array(places)).to_batches(), False
