@@ -11,7 +11,6 @@ import re
 import unicodedata
 
 import click
-import rich.markup
 
 from transforms.contract.masking import masked
 
@@ -43,6 +42,8 @@ def plain(text: str, *, lines: bool = False) -> str:
 
 def console(text: str, *, lines: bool = False) -> str:
     """Returns text for a rich console, where square brackets are markup."""
+    import rich.markup  # slow to load, and most commands print plain lines
+
     return rich.markup.escape(plain(text, lines=lines))
 
 
