@@ -66,10 +66,8 @@ class Service:
         """Returns the predictions of a request's rows.
 
         Raises:
-            RequestError: Too many rows, too many wait, or none of them can have a prediction.
+            RequestError: Too many rows wait, or none of these can have a prediction.
         """
-        if rows.count > self.limits.rows:
-            raise RequestError(413, f"at most {self.limits.rows} rows are taken in a request")
         predictions = await self.batcher.submit(served, rows)
         self.counters.rows.labels("scored").inc(len(predictions.rows))
         self.counters.rows.labels("refused").inc(rows.count - len(predictions.rows))

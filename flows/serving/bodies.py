@@ -48,23 +48,28 @@ class BodyReader:
             RequestError: It is too long, or there is no room beside the others', or it ends early.
         """
         chunks: list[bytes] = []
-        size = 0
+        held = sent = 0
+        refusal: RequestError | None = None
         try:
             async for chunk in request.stream():
-                size += len(chunk)
-                self._held += len(chunk)
-                chunks.append(chunk)
-                refusal = self._refusal(size)
+                sent += len(chunk)
+                if refusal is None:
+                    held += len(chunk)
+                    self._held += len(chunk)
+                    chunks.append(chunk)
+                    refusal = self._refusal(sent)
                 if refusal is not None:
                     chunks.clear()
-                    self._held, size = self._held - size, 0
-                    await self._drain(request)
-                    raise refusal
+                    self._held, held = self._held - held, 0
+                    if sent > _DRAINED_BODIES * self._limits.body_bytes:
+                        break
+            if refusal is not None:
+                raise refusal
             yield b"".join(chunks)
         except ClientDisconnect:
             raise RequestError(400, "the body ends early") from None
         finally:
-            self._held -= size
+            self._held -= held
 
     def _refusal(self, size: int) -> RequestError | None:
         if size > self._limits.body_bytes:
@@ -72,13 +77,6 @@ class BodyReader:
         if self._held > self._limits.held_bytes:
             return RequestError(429, "too many bodies are under way; try again in a second")
         return None
-
-    async def _drain(self, request: Request) -> None:
-        left = _DRAINED_BODIES * self._limits.body_bytes
-        async for chunk in request.stream():
-            left -= len(chunk)
-            if left < 0:
-                return
 
 
 def _parsed(body: bytes) -> Any:

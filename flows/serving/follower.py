@@ -26,6 +26,7 @@ class Follower:
         alias: Which version.
         version: Its number instead; it is served for ever.
         poll_seconds: How often the alias is looked at.
+        most_rows: Of a request.
         counters: Are told of every change.
 
     Raises:
@@ -40,12 +41,14 @@ class Follower:
         alias: str,
         version: str | None,
         poll_seconds: float,
+        most_rows: int,
         counters: Counters,
     ) -> None:
         self._registry = open_registry(pipeline, workspace)
         self._name = pipeline.registered_name()
         self._alias = alias
         self._poll_seconds = poll_seconds
+        self._most_rows = most_rows
         self._counters = counters
         self._failed: str | None = None  # is not tried again
         self._told: str | None = None
@@ -67,7 +70,7 @@ class Follower:
     def _load(self, version: str | None) -> Served:
         registered = find_version(self._registry, self._name, alias=self._alias, version=version)
         folder = self._registry.export_folder(registered)
-        served = load_served(registered.name, registered.version, folder)
+        served = load_served(registered.name, registered.version, folder, self._most_rows)
         self._counters.serve(served.name, served.version)
         return served
 

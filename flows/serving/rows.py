@@ -59,13 +59,15 @@ class RowReader:
 
     Args:
         pipeline: The declaration that the model was trained with.
+        most_rows: Of a request; more are refused before anything is made of them.
 
     Attributes:
         raws: What the model takes, by source column; of several inputs that read a column, the
             last.
     """
 
-    def __init__(self, pipeline: PipelineSpec) -> None:
+    def __init__(self, pipeline: PipelineSpec, most_rows: int) -> None:
+        self._most_rows = most_rows
         self._key = pipeline.source.key
         self._reader = row_reader(pipeline)
         self.raws: dict[str, RawColumn] = {}
@@ -80,7 +82,12 @@ class RowReader:
         self._ignored = {name for _, name in column_names(pipeline)} - set(self._columns)
 
     def of_instances(self, instances: Sequence[Any]) -> Rows:
-        """Returns rows that came one by one, each an object of its values by column."""
+        """Returns rows that came one by one, each an object of its values by column.
+
+        Raises:
+            RequestError: They are too many.
+        """
+        self._refuse_more(len(instances))
         rows = Rows(len(instances), {name: [None] * len(instances) for name in self._columns})
         rows.columns[self._key] = [_WITHOUT_KEY] * len(instances)
         for row, instance in enumerate(instances):
@@ -99,7 +106,8 @@ class RowReader:
         """Returns rows that came as columns, a value for each row.
 
         Raises:
-            RequestError: A column is none of the model's, or columns differ in their length.
+            RequestError: A column is none of the model's, columns differ in their length, or the
+                rows are too many.
         """
         for name in columns:
             if name not in self._columns and name not in self._ignored:
@@ -108,6 +116,7 @@ class RowReader:
         if len(set(lengths.values())) != 1:
             raise RequestError(400, f"columns of one length are expected, received {lengths}")
         count = next(iter(lengths.values()))
+        self._refuse_more(count)
         rows = Rows(count, {name: [None] * count for name in self._columns})
         rows.columns[self._key] = [_WITHOUT_KEY] * count
         for name, values in columns.items():
@@ -129,6 +138,10 @@ class RowReader:
                 batch.refused[start + row] = Reject("", "", column, reason, b"")
             start += part.count
         return batch
+
+    def _refuse_more(self, count: int) -> None:
+        if count > self._most_rows:
+            raise RequestError(413, f"at most {self._most_rows} rows are taken in a request")
 
     def _put(self, rows: Rows, name: str, column: _Column, row: int, value: Any) -> None:
         try:

@@ -49,17 +49,19 @@ class Served:
         version: Its number, as text.
         scorer: The loaded export.
         outputs: What it gives for a row.
+        most_rows: Of a request.
     """
 
     name: str
     version: str
     scorer: Scorer
     outputs: tuple[Output, ...]
+    most_rows: int
 
     @cached_property
     def reader(self) -> RowReader:
         """The reader of requests."""
-        return RowReader(self.scorer.pipeline)
+        return RowReader(self.scorer.pipeline, self.most_rows)
 
     @cached_property
     def inputs(self) -> tuple[Input, ...]:
@@ -105,7 +107,7 @@ class Served:
         return answers
 
 
-def load_served(name: str, version: str, folder: Path) -> Served:
+def load_served(name: str, version: str, folder: Path, most_rows: int) -> Served:
     """Loads an export and lets it answer, so that the first request need not wait.
 
     Raises:
@@ -115,7 +117,7 @@ def load_served(name: str, version: str, folder: Path) -> Served:
 
     scorer = load(folder)
     answers = [try_out(scorer, rows) for rows in _WARM_ROWS]
-    served = Served(name, version, scorer, outputs_of(answers[0]))
+    served = Served(name, version, scorer, outputs_of(answers[0]), most_rows)
     blank = served.reader.of_instances([{}])
     served.score([blank])
     return served

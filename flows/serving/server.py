@@ -64,6 +64,7 @@ def serve(
                 alias=alias,
                 version=version,
                 poll_seconds=poll_seconds,
+                most_rows=limits.rows,
                 counters=counters,
             )
         served = follower.served

@@ -27,7 +27,8 @@ READER = RowReader(
             },
             "targets": {"sold": {"kind": "binary"}},
         }
-    )
+    ),
+    most_rows=3,
 )
 
 
@@ -121,3 +122,10 @@ def test_columns_of_another_model_or_of_two_lengths_are_refused():
         READER.of_columns({"aera": [1]})
     with pytest.raises(RequestError, match="one length"):
         READER.of_columns({"area": [1], "city": ["a", "b"]})
+
+
+def test_too_many_rows_are_refused_before_they_are_looked_at():
+    with pytest.raises(RequestError, match="at most 3 rows"):
+        READER.of_instances([7] * 4)
+    with pytest.raises(RequestError, match="at most 3 rows"):
+        READER.of_columns({"area": [{}] * 4})
