@@ -241,10 +241,13 @@ def score_batch(
 
 def _not_encodable(model: Scorer, batch: RawBatch) -> dict[int, str]:
     """Returns the rows that a user's own kind costs, with the reason that training gives."""
+    marked = model.unusable(batch.columns)
+    if not marked:
+        return {}
     features, raws = model.pipeline.column_features(), model.pipeline.raw_features()
     return {
         int(row): f"{raws[name].columns[0]}: {NOT_ENCODABLE}"
-        for name, unusable in model.unusable(batch.columns).items()
+        for name, unusable in marked.items()
         if features[name].invalid == "reject"
         for row in np.flatnonzero(unusable)
     }

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -108,19 +109,19 @@ def _p50(calls: Iterator[Callable[[], object]]) -> float:
 
 
 def _signature(model: Scorer, table: Path) -> Iterator[Callable[[], object]]:
-    """Yields calls of the exported signature, with tensors that are there already."""
+    """Yields calls of the exported signature with a row's values, as the README has them."""
     import tensorflow as tf
 
     signature = model._model.signatures["serving_default"]
-    dtypes = {raw.name: raw.dtype for raw in model.manifest.serving_inputs()}
+    raws = model.manifest.serving_inputs()
+    dtypes = {r.name: tf.float32 if r.dtype == "float32" else tf.string for r in raws}
+
+    def call(row: dict[str, Any]) -> object:
+        given = {model._arguments[n]: tf.constant([row[n]], dtype) for n, dtype in dtypes.items()}
+        return {name: tensor.numpy() for name, tensor in signature(**given).items()}
+
     for row in pq.read_table(table).slice(0, SINGLE_ROWS).to_pylist():
-        tensors = {
-            model._arguments[name]: tf.constant(
-                [row[name]], tf.float32 if dtype == "float32" else tf.string
-            )
-            for name, dtype in dtypes.items()
-        }
-        yield lambda tensors=tensors: {n: t.numpy() for n, t in signature(**tensors).items()}
+        yield partial(call, row)
 
 
 def _client(
@@ -128,7 +129,7 @@ def _client(
 ) -> Iterator[Callable[[], object]]:
     path = f"/v1/models/{server.model}:predict"
     for body in bodies:
-        yield lambda body=body: send(connection, "POST", path, body)
+        yield partial(send, connection, "POST", path, body)
 
 
 def _flooded(server: Server, bodies: Sequence[bytes]) -> float:
