@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.harmless import say
-from flows.options import DECLARATION, FORMAT, FROM, SET, TARGETS, WORKSPACE
+from flows.options import (
+    DECLARATION,
+    FORMAT,
+    FROM,
+    SET,
+    TARGETS,
+    WORKSPACE,
+    open_pipeline,
+    open_workspace,
+)
+from flows.serving.command import serve
 
 if TYPE_CHECKING:
     from flows.backfill_record import Training
@@ -109,7 +119,7 @@ def status(
     from flows.progress import Reporter, console
     from flows.status import status_of, status_table
 
-    pipeline, folders = _open(declaration, workspace, overrides)
+    pipeline, folders = open_pipeline(declaration, workspace, overrides)
     if measure:
         measure_ahead(pipeline, folders, declaration, Reporter(console()))
     found = status_of(pipeline, folders)
@@ -137,7 +147,7 @@ def run(
     from flows.report import PICTURE_FILE, show
     from flows.run import EXIT_CODES
 
-    pipeline, folders = _open(declaration, workspace, overrides)
+    pipeline, folders = open_pipeline(declaration, workspace, overrides)
     screen = console()
     folder, record = launch(screen, declaration, pipeline, folders, overrides, retrain=retrain)
     show(screen, record)
@@ -173,7 +183,7 @@ def tune(
     """
     from flows.tune_command import tune_and_run
 
-    pipeline, folders = _open(declaration, workspace, overrides)
+    pipeline, folders = open_pipeline(declaration, workspace, overrides)
     order = (declaration, pipeline, folders, overrides)
     context.exit(tune_and_run(*order, trials=trials, minutes=minutes, run=not no_run, write=write))
 
@@ -221,7 +231,7 @@ def backfill(
     from flows.report import show
     from flows.run import EXIT_CODES
 
-    pipeline, folders = _open(declaration, workspace, overrides)
+    pipeline, folders = open_pipeline(declaration, workspace, overrides)
     screen = console()
     folder, record = launch_backfill(
         screen,
@@ -256,7 +266,7 @@ def deploy(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
     """
     from flows.launch import launch_deployment
 
-    pipeline, folders = _open(declaration, workspace, overrides)
+    pipeline, folders = open_pipeline(declaration, workspace, overrides)
     for line in launch_deployment(declaration, pipeline, folders, overrides):
         say(line)
 
@@ -297,7 +307,7 @@ def predict(
     from flows.predict import predict as score
     from flows.progress import Reporter, console
 
-    pipeline, folders = _open(declaration, workspace, overrides)
+    pipeline, folders = open_pipeline(declaration, workspace, overrides)
     scored, model = score(
         pipeline,
         folders,
@@ -335,7 +345,7 @@ def models(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
     from flows.progress import console
     from flows.registration import open_registry, reach_registry
 
-    pipeline, folders = _open(declaration, workspace, overrides)
+    pipeline, folders = open_pipeline(declaration, workspace, overrides)
     reach_registry(pipeline, folders)
     table = models_table(pipeline, open_registry(pipeline, folders))
     if table is None:
@@ -364,27 +374,16 @@ def check(
     context.exit(verify(folders, pipeline, repair=repair))
 
 
-def _open(
-    declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
-) -> tuple[PipelineSpec, Workspace]:
-    from transforms.contract.declaration import load
-
-    return load(declaration, overrides), _workspace(declaration, workspace)
-
-
-def _workspace(declaration: Path, workspace: Path | None) -> Workspace:
-    from transforms.contract.workspace import Workspace
-
-    return Workspace((workspace or declaration.parent / "workspace").absolute())
+cli.add_command(serve)
 
 
 def _workspace_and_pipeline(
     declaration: Path | None, workspace: Path | None
 ) -> tuple[Workspace, PipelineSpec | None]:
     if declaration is not None:
-        pipeline, folders = _open(declaration, workspace, ())
+        pipeline, folders = open_pipeline(declaration, workspace, ())
         return folders, pipeline
-    return _workspace(Path("pipeline.yaml"), workspace), None
+    return open_workspace(Path("pipeline.yaml"), workspace), None
 
 
 def main() -> None:

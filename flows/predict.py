@@ -166,7 +166,7 @@ def predict(
     name = pipeline.registered_name()
     registered = find_version(registry, name, alias=alias, version=version)
     with ExitStack() as stack:
-        stack.enter_context(_libraries_kept_quiet())
+        stack.enter_context(libraries_kept_quiet())
         with quick_start():
             from trainer.serving import load
 
@@ -218,7 +218,7 @@ def score_table(
         file = PredictionWriter(stack.enter_context(replacing(output)), output.suffix, key)
         stack.callback(file.close)
         batches = read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS, allow=allow)
-        score = partial(_score_batch, model, judge=judge, keep_invalid=keep_invalid)
+        score = partial(score_batch, model, judge=judge, keep_invalid=keep_invalid)
         for batch, predictions in _scored(score, batches):
             file.add(batch.keys, predictions)
             on_rows(file.rows)
@@ -227,7 +227,7 @@ def score_table(
     return Scored(file.rows, file.scored, dict(file.reasons.most_common()))
 
 
-def _score_batch(
+def score_batch(
     model: Scorer, batch: RawBatch, *, judge: PictureJudge, keep_invalid: bool
 ) -> Predictions:
     """Returns the predictions of the rows that training would take, and why not of the others."""
@@ -241,10 +241,13 @@ def _score_batch(
 
 def _not_encodable(model: Scorer, batch: RawBatch) -> dict[int, str]:
     """Returns the rows that a user's own kind costs, with the reason that training gives."""
+    marked = model.unusable(batch.columns)
+    if not marked:
+        return {}
     features, raws = model.pipeline.column_features(), model.pipeline.raw_features()
     return {
         int(row): f"{raws[name].columns[0]}: {NOT_ENCODABLE}"
-        for name, unusable in model.unusable(batch.columns).items()
+        for name, unusable in marked.items()
         if features[name].invalid == "reject"
         for row in np.flatnonzero(unusable)
     }
@@ -278,7 +281,7 @@ def _refuse_empty(source: Path, rows: int) -> None:
 
 
 @contextmanager
-def _libraries_kept_quiet() -> Iterator[None]:
+def libraries_kept_quiet() -> Iterator[None]:
     """Keeps TensorFlow's C++ notes off the terminal: many lines at its start, one a refused value.
 
     The error column has what they say. `BRAID_DEBUG=1` lets them through.

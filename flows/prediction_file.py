@@ -26,7 +26,7 @@ from transforms.formats import SUFFIXES
 
 _SEPARATOR = "|"  # of several labels in one field of a CSV file
 _OUTPUT_FORMATS = (".parquet", ".csv")
-_PICTURE_DIMENSIONS = 4  # rows, height, width, channels
+PICTURE_DIMENSIONS = 4  # rows, height, width, channels
 
 Columns = dict[str, np.ndarray]
 
@@ -196,7 +196,7 @@ def _table(key: str, keys: np.ndarray, predictions: Predictions, *, flat: bool) 
     return pa.table(columns)
 
 
-def _png(pixels: np.ndarray) -> bytes:
+def png(pixels: np.ndarray) -> bytes:
     """Returns a PNG of class ids as they are, or of values from 0 to 1 as 0 to 255, [H, W, C]."""
     if pixels.dtype.kind == "f":
         pixels = np.clip(np.round(pixels * 255), 0, 255).astype(np.uint8)
@@ -211,10 +211,10 @@ def _arrays(name: str, values: np.ndarray, *, flat: bool) -> Iterator[tuple[str,
         yield name, _texts(values, flat=flat)
     elif values.ndim == 1:
         yield name, pa.array(values)
-    elif values.ndim == _PICTURE_DIMENSIONS:
+    elif values.ndim == PICTURE_DIMENSIONS:
         # The probabilities of every class at every pixel are too much for a table.
         if not name.endswith(PROBABILITIES_SUFFIX):
-            yield name, pa.array([_png(pixels) for pixels in values], pa.binary())
+            yield name, pa.array([png(pixels) for pixels in values], pa.binary())
     elif flat:
         for place in np.ndindex(values.shape[1:]):
             yield "_".join([name, *map(str, place)]), pa.array(values[:, *place])

@@ -180,6 +180,18 @@ class ModelRegistry:
             return next((found for found in versions if found.version == version), None)
         return next((found for found in versions if alias in found.aliases), None)
 
+    def version_with(self, name: str, alias: str) -> str | None:
+        """Returns the number of the version with an alias, or None; reads nothing else of them.
+
+        Raises:
+            BraidError: The registry cannot be reached or refuses.
+        """
+        if name not in self.models():
+            return None
+        with self._readable():
+            version = self._client().get_registered_model(name).aliases.get(alias)
+        return None if version is None else str(version)
+
     def versions(self, name: str) -> tuple[RegisteredVersion, ...]:
         """Returns every version of a model, the newest first; none if there is no such model."""
         if name not in self.models():

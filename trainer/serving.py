@@ -149,6 +149,18 @@ def load(export_folder: str | Path) -> Scorer:
         return Scorer(pipeline, manifest, arguments, tf.saved_model.load(str(folder)))
 
 
+def try_out(scorer: Scorer, rows: int = 1) -> dict[str, np.ndarray]:
+    """Returns the predictions for rows without any value; TensorFlow sets itself up with the first.
+
+    Raises:
+        BraidError: A prediction is not a finite number.
+    """
+    nothing = {raw.name: _as_input(raw, None, rows) for raw in scorer.manifest.raw_inputs()}
+    predictions = scorer.score(nothing)
+    _refuse_non_finite(predictions, "a row without any value")
+    return predictions
+
+
 def check(job: TrainJob) -> dict[str, Any]:
     """Loads the job's export and lets it answer for a test row and for a row without any value.
 
@@ -156,8 +168,7 @@ def check(job: TrainJob) -> dict[str, Any]:
         BraidError: A prediction is not a finite number.
     """
     scorer = load(Path(job.run_folder) / EXPORT_FOLDER)
-    nothing = {raw.name: _as_input(raw, None, 1) for raw in scorer.manifest.raw_inputs()}
-    _refuse_non_finite(scorer.score(nothing), "a row without any value")
+    try_out(scorer)
     files = [file for file in shard_files(job, "test", "raw") if file.shard.rows]
     if files:
         records = tf.stack(list(_first_records(files[0])))

@@ -143,13 +143,17 @@ class BatchReader:
                 start=unit.start,
                 stop=unit.stop,
             ):
-                yield self._conform(batch, unit, piece.path)
+                yield self._conform(batch, unit.value, piece.path)
 
-    def _conform(self, batch: pa.RecordBatch, unit: WorkUnit, file: str) -> RawBatch:
+    def conform(self, batch: pa.RecordBatch) -> RawBatch:
+        """Returns rows that are in memory: the key and every column that is read, [rows] each."""
+        return self._conform(batch, None, "")
+
+    def _conform(self, batch: pa.RecordBatch, value: str | None, file: str) -> RawBatch:
         key_name, folder = self._pipeline.source.key, self._pipeline.source.partition_column
         given = {name: batch.column(name) for name in batch.schema.names}
         if folder is not None and folder not in given:
-            given[folder] = pa.repeat(pa.scalar(unit.value, pa.string()), batch.num_rows)
+            given[folder] = pa.repeat(pa.scalar(value, pa.string()), batch.num_rows)
         checked = {name: utf8_only(column) for name, column in given.items()}
         table = {name: column for name, (column, _) in checked.items()}
         not_utf8 = {name: rows.tolist() for name, (_, rows) in checked.items()}

@@ -55,6 +55,20 @@ def read_features(
         yield from _read(pipeline, scan(pipeline.source), batch_rows)
 
 
+def row_reader(pipeline: PipelineSpec) -> BatchReader:
+    """Returns the reader of rows that come one by one and not as a table.
+
+    With windows such a row is a window: it has the lists that would be cut out of a long table. No
+    file that a row names is read.
+
+    Args:
+        pipeline: The declaration that the model was trained with.
+    """
+    key = pipeline.source.key
+    source = SourceSpec(path=".", format="parquet", key=key, partition_by=_partition_key(pipeline))
+    return BatchReader(pipeline.model_copy(update={"source": source}), features_only=True)
+
+
 def _read(pipeline: PipelineSpec, found: Scan, batch_rows: int) -> Iterator[RawBatch]:
     reader = BatchReader(pipeline, features_only=True)
     filesystem, _ = open_filesystem(pipeline.source.path)

@@ -22,6 +22,7 @@ BENCHMARKS = {
     "stream": ["stream"],
     "overlap": ["overlap"],
     "predict": ["predict"],
+    "serving": ["serving"],
     "startup": ["startup"],
 }
 _PAGE = Path(__file__).parent / "RESULTS.md"

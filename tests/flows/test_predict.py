@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from flows.predict import Scored, _score_batch, _scored, score_rows
+from flows.predict import Scored, _scored, score_batch, score_rows
 from flows.prediction_file import (
     Predictions,
     PredictionWriter,
@@ -142,7 +142,7 @@ def test_rows_that_training_rejects_are_not_scored_unless_asked_for(keep_invalid
     batch = _batch([b"a", b"b", b"c", b"d"], refused=[1, 3], x=np.array([1, 2, 3, 4]))
     calls = []
     model = SimpleNamespace(score=_model(calls), pipeline=_pipeline(), unusable=lambda columns: {})
-    found = _score_batch(model, batch, judge=_judge(), keep_invalid=keep_invalid)
+    found = score_batch(model, batch, judge=_judge(), keep_invalid=keep_invalid)
     assert found.rows.tolist() == rows
     assert calls == [len(rows)]
     assert found.errors == {1: "x: missing", 3: "x: missing"}
