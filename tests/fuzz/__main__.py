@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import importlib
+import logging
+import os
 import random
 import signal
 import sys
@@ -16,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
@@ -55,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=2.0, help="for all spaces together")
     parser.add_argument("--spaces", nargs="+", choices=SPACES, default=list(SPACES))
     parser.add_argument("--seed", type=int, help="of the first examples; by default another one")
+    logging.disable(logging.WARNING)  # Beam's, of which there are some for every pipeline
     given_ = parser.parse_args(arguments)
     first = random.SystemRandom().randrange(10**6) if given_.seed is None else given_.seed
     shares = sum(SPACES[name].share for name in given_.spaces)

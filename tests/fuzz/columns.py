@@ -23,7 +23,7 @@ _FIXED: dict[pa.DataType, int] = {
     **{t: t.bit_width // 8 for t in (pa.float16(), pa.float32(), pa.float64())},
     **{t: t.bit_width // 8 for t in (pa.decimal128(38, 2), pa.decimal256(76, -3))},
     **{t: t.bit_width // 8 for t in (pa.decimal32(9, 0), pa.decimal64(18, 9), pa.date32())},
-    **{t: 8 for t in (pa.date64(), pa.time64("ns"), pa.duration("s"), pa.duration("ns"))},
+    **dict.fromkeys((pa.date64(), pa.time64("ns"), pa.duration("s"), pa.duration("ns")), 8),
     **{pa.timestamp(unit): 8 for unit in ("s", "ms", "us", "ns")},
     **{pa.timestamp("us", zone): 8 for zone in ("UTC", "Europe/Berlin", "-23:59", "No/Where")},
     pa.time32("s"): 4,
