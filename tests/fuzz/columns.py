@@ -51,9 +51,10 @@ class Column:
         return f"{self.array.type}: {shown[:2000]}"
 
 
-def columns(rows: int) -> st.SearchStrategy[Column]:
+@st.composite
+def columns(draw: st.DrawFn, rows: int) -> Column:
     """Draws a column of any type, [rows]."""
-    return arrays(rows, depth=2).map(Column)
+    return Column(draw(arrays(rows, depth=2)))
 
 
 @st.composite

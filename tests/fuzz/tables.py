@@ -106,6 +106,9 @@ _FOLDERS = [
     *("2026/13/40", "2026/02/30/09", "_hidden", ".hidden/2026/01/02"),
 ]
 
+_HIVE = [folder for folder in _FOLDERS if folder.startswith("day=")]
+_FITTING = [["x", "day=1"], _HIVE, ["2026/01/02", "2026/01/03/09"], ["x", "a b"]]
+
 
 def good_rows() -> dict[str, list[Any]]:
     """Returns rows that every kind can use."""
@@ -180,7 +183,8 @@ def tables(draw: st.DrawFn) -> Table:
     """Draws a table whose good rows are changed in one to three columns or cells."""
     format_ = draw(st.sampled_from(["parquet", "parquet", "arrow", "arrow", "csv", "jsonl"]))
     layout = draw(st.integers(0, len(_LAYOUTS) - 1))
-    places = draw(st.lists(st.sampled_from(_FOLDERS), min_size=1, max_size=2, unique=True))
+    fitting = _FITTING[layout] * 3 + _FOLDERS
+    places = draw(st.lists(st.sampled_from(fitting), min_size=1, max_size=2, unique=True))
     files = tuple(draw(_files(format_, place)) for place in places)
     whole = draw(st.integers(0, 24)) == 24
     return Table(format_, files, draw(st.integers(0, len(_SPLITS) - 1)), layout, whole)
@@ -371,7 +375,7 @@ def _write(table: Table, file: File, data: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         _WRITERS[table.format](file, path)
-    except (pa.ArrowException, OverflowError, ValueError):
+    except (pa.ArrowException, OSError, OverflowError, ValueError):
         reject()  # no writer of this format makes such a file
     if file.noise is not None:
         content, (where, noise) = bytearray(path.read_bytes()), file.noise
