@@ -7,6 +7,7 @@ fast a machine is.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import resource
@@ -14,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -39,7 +40,10 @@ _LIMIT_BYTES = 200_000  # of a file of a disk that is full
 _LINGERING = 20
 _DONE = (0, 3)
 _DAMAGED = ("cut a file", "empty a file")
-_KILLED = ("kill the flow", "kill all", *_DAMAGED)
+_SIGNALLED = {
+    **dict.fromkeys(("kill the flow", "kill all", *_DAMAGED), (-signal.SIGKILL,)),
+    "SIGTERM": (143, -signal.SIGTERM),  # the latter before the first line of ours has run
+}
 _DECLARATION = {
     "name": "flats",
     "source": {"path": "data", "key": "id", "partition_by": "day"},
@@ -106,7 +110,7 @@ def check(fault: Fault, folder: Path) -> None:
         process = _start(folder, limit=limit)
         try:
             _reach(fault, _Run(folder, process))
-            _ended(process, folder, may_be_killed=fault.kind in _KILLED)
+            _ended(process, folder, also=_SIGNALLED.get(fault.kind, ()))
         finally:
             kill_tree(process.pid)
     damaged = fault.kind in _DAMAGED
@@ -152,7 +156,9 @@ def _write_day(folder: Path, day: int, scale: float) -> None:
 @cache
 def _home() -> str:
     """Returns a folder for Prefect, which takes long to make a new one."""
-    return mkdtemp(prefix="braid-fuzz-prefect-")
+    home = mkdtemp(prefix="braid-fuzz-prefect-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return home
 
 
 def _start(
@@ -180,19 +186,19 @@ def _reach(fault: Fault, run: _Run) -> None:
         time.sleep(0.05)
 
 
-def _ended(process: subprocess.Popen[bytes], folder: Path, *, may_be_killed: bool = False) -> int:
-    """Waits for a command's end and returns its code; it said what was wrong, if something was."""
+def _ended(process: subprocess.Popen[bytes], folder: Path, *, also: Sequence[int] = ()) -> int:
+    """Waits for a command's end and returns its code; it said what was wrong, if something was.
+
+    Args:
+        process: The command.
+        folder: Where its log is.
+        also: Codes of an end that says nothing, by a signal.
+    """
     code = process.wait(_RUN_SECONDS)
     text = _log(folder)
     if "Traceback" in text:
         raise ValueError(f"a traceback\n{text}")
-    if may_be_killed and code == -signal.SIGKILL:
-        return code
-    if (
-        code not in (*_DONE, 143, -signal.SIGTERM)
-        and "Error " not in text
-        and "damaged" not in text
-    ):
+    if code not in (*_DONE, *also) and "Error " not in text and "damaged" not in text:
         raise ValueError(f"code {code}, and no sentence\n{text}")
     return code
 
