@@ -160,10 +160,17 @@ def _bounded(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+def _without_noise() -> None:
+    """Lets what libraries print of bad pictures go nowhere; Python's own errors are still shown."""
+    sys.stderr = sys.__stderr__ = os.fdopen(os.dup(2), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
+    _without_noise()
     sys.exit(main())
