@@ -360,8 +360,13 @@ def _undisturbed(rewritten: tuple[int, ...]) -> dict[str, bytes]:
 
 
 def _shards(workspace: Path) -> dict[str, bytes]:
-    folder = workspace / "shards"
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """Returns what lies in the shards' folders; a manifest names source files by their folder."""
+    folder, project = workspace / "shards", str(workspace.parent).encode()
+    return {
+        str(path.relative_to(folder)): path.read_bytes().replace(project, b"")
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def _compare(folder: Path, *, rewritten: tuple[int, ...]) -> None:

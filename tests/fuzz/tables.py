@@ -8,12 +8,9 @@ are, with Beam.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -21,15 +18,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.ipc as paipc
 import pyarrow.parquet as pq
 import tensorflow as tf
-from hypothesis import reject
 from hypothesis import strategies as st
 
-from tests.fuzz.columns import TEXTS, Column, columns
+from tests.fuzz.table_files import File, files, good_rows, write
 from tests.jobs import transform_job
-from tests.transforms.pictures import REAL
 from transforms.accumulators import Accumulated
 from transforms.analysis import analyze
 from transforms.applying import GraphApplier
@@ -40,6 +34,7 @@ from transforms.contract.pipeline import PipelineSpec
 from transforms.contract.source import SPLITS
 from transforms.contract.workspace import Workspace
 from transforms.counting import RequestCounter
+from transforms.cutting import write_windows
 from transforms.examples import ExampleEncoder
 from transforms.keys import check_unique
 from transforms.reading import BatchReader, RawBatch
@@ -51,7 +46,6 @@ from transforms.statistics import freeze
 from transforms.transform import transform
 from transforms.units import plan_units
 
-_ROWS = 12
 _BATCH_ROWS = 5
 _INDICATOR = "missing_indicator"
 _PIXELS = {"kind": "image", "height": 4, "width": 4, "max_pixels": 10_000}
@@ -96,9 +90,10 @@ _SPLITS: list[dict[str, Any]] = [
     {"by": "column", "column": "city", "train": ["a"], "validation": ["b"], "test": ["c"]},
     {"by": "column", "column": "slot", "train": ["0", "1"], "validation": {"from": "train",
      "percent": 20}, "test": ["2"]},
-    {"by": "time", "column": "seen", "validation_from": "2026-01-03", "test_from": "2026-01-04"},
-    {"by": "time", "column": "area", "validation_from": 4, "test_from": 8.5},
+    {"by": "time", "column": "seen", "validation_from": "2026-01-07", "test_from": "2026-01-10"},
+    {"by": "time", "column": "area", "validation_from": 6, "test_from": 9.5},
 ]  # fmt: skip
+_TIMES = {split["column"]: split for split in _SPLITS if split.get("by") == "time"}
 _LAYOUTS: list[Any] = [None, "day", {"path_date": "%Y/%m/%d"}, {"file": True}]
 _FOLDERS = [
     *("day=1", "day=2", "day=10", "day=2026-01-03", "day=", "day=__HIVE_DEFAULT_PARTITION__"),
@@ -110,72 +105,25 @@ _HIVE = [folder for folder in _FOLDERS if folder.startswith("day=")]
 _FITTING = [["x", "day=1"], _HIVE, ["2026/01/02", "2026/01/03/09"], ["x", "a b"]]
 
 
-def good_rows() -> dict[str, list[Any]]:
-    """Returns rows that every kind can use."""
-    n, pictures = range(_ROWS), [REAL[name] for name in ("png", "jpeg", "gif", "bmp")]
-    return {
-        "id": [f"r{i}" for i in n],
-        "city": ["aaabc"[i % 5] for i in n],
-        "slot": [i % 3 for i in n],
-        "area": [float(i) for i in n],
-        "seen": [f"2026-01-0{1 + i % 5}" for i in n],
-        "words": [f"a good flat {i}" for i in n],
-        "photo": [pictures[i % 4] for i in n],
-        "tags": [["a", "b", "c"][: i % 4] for i in n],
-        "pair": [[float(i), -1.0] for i in n],
-        "wave": [[1.0, 2.0, 3.0][: 1 + i % 3] for i in n],
-        "steps": [[[float(i), 1.0], [2.0, 3.0]] for i in n],
-        "left": [[float(i), 1.0] for i in n],
-        "right": [[float(i), 2.0] for i in n],
-        "sold": [i % 2 == 0 for i in n],
-        "group": ["xyz"[i % 3] for i in n],
-        "price": [10.0 * i + 1 for i in n],
-        "mask": [pictures[0] for _ in n],
-        "labels": [["u", "v"][: i % 3] for i in n],
-        "curve": [[float(i), 2.0] for i in n],
-    }
-
-
-@dataclass(frozen=True)
-class File:
-    """A file of a table.
-
-    Attributes:
-        place: Its path below the source's folder, without the suffix.
-        changed: Columns that are other than the good ones, [rows]; None has none.
-        rows: How many rows it has.
-        group: Rows of a row group or record batch.
-        cells: Of CSV and JSON lines, what cells hold instead, by row and column.
-        noise: What is written into the file's bytes, and where, as a fraction of its length.
-    """
-
-    place: str
-    rows: int
-    group: int
-    changed: dict[str, Column | None] = field(default_factory=dict)
-    cells: dict[tuple[int, str], Any] = field(default_factory=dict)
-    noise: tuple[float, bytes] | None = None
-
-
 @dataclass(frozen=True)
 class Table:
-    """A table and how it is declared; `whole` does both steps of a run on it."""
+    """A table and how it is declared.
+
+    Attributes:
+        format: That of its files.
+        files: They.
+        split: How its rows are split, as one of `_SPLITS`.
+        layout: How its files are partitioned, as one of `_LAYOUTS`.
+        whole: Whether both steps of a run are done with Beam.
+        steps: The column by which its rows are the steps of a long table, if they are.
+    """
 
     format: str
     files: tuple[File, ...]
     split: int
     layout: int
     whole: bool
-
-
-_VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.sampled_from([0, -1, 3, 2**63, 10**40, 1.5, 1e308, -1e-320])
-    | st.sampled_from([t.decode(errors="surrogateescape") for t in TEXTS]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner),
-    max_leaves=4,
-)
+    steps: str | None = None
 
 
 @st.composite
@@ -185,26 +133,11 @@ def tables(draw: st.DrawFn) -> Table:
     layout = draw(st.integers(0, len(_LAYOUTS) - 1))
     fitting = _FITTING[layout] * 3 + _FOLDERS
     places = draw(st.lists(st.sampled_from(fitting), min_size=1, max_size=2, unique=True))
-    files = tuple(draw(_files(format_, place)) for place in places)
+    drawn = tuple(draw(files(format_, place)) for place in places)
     whole = draw(st.integers(0, 24)) == 24
-    return Table(format_, files, draw(st.integers(0, len(_SPLITS) - 1)), layout, whole)
-
-
-@st.composite
-def _files(draw: st.DrawFn, format_: str, folder: str) -> File:
-    rows = draw(st.sampled_from([_ROWS, _ROWS, _ROWS, 1, 0]))
-    names = st.sampled_from(sorted(good_rows()))
-    chosen = draw(st.lists(names, max_size=3, unique=True))
-    place, group = f"{folder}/{draw(st.sampled_from(['a', 'b c', 'é', 'day=3']))}", 5
-    noise = None
-    if draw(st.integers(0, 9)) == 9:
-        noise = (draw(st.floats(0, 1)), draw(st.binary(min_size=1, max_size=4)))
-    if format_ in ("csv", "jsonl"):
-        keys = st.tuples(st.integers(0, max(rows - 1, 0)), names)
-        cells = draw(st.dictionaries(keys, _VALUES, max_size=4))
-        return File(place, rows, group, {}, cells, noise)
-    changed = {name: draw(st.none() | columns(rows) | columns(rows)) for name in chosen}
-    return File(place, rows, group, changed, {}, noise)
+    steps = draw(st.sampled_from([None, None, None, "seen", "area"]))
+    split = draw(st.integers(0, len(_SPLITS) - 1))
+    return Table(format_, drawn, split, layout, whole, steps)
 
 
 def document(folder: Path, table: Table | None) -> dict[str, Any]:
@@ -220,6 +153,24 @@ def document(folder: Path, table: Table | None) -> dict[str, Any]:
         "targets": _SCALAR_TARGETS if flat else _SCALAR_TARGETS | _LIST_TARGETS,
         "model": {"encoders": {"words": {"kind": "bag_of_words"}}},
         "transform": {"max_reject_fraction": 1.0, "min_shards": 1},
+    }
+
+
+def long_document(folder: Path, table: Table) -> dict[str, Any]:
+    """Returns the declaration of a table whose rows are steps of time."""
+    windows = {"time": table.steps, "entity": "city", "length": 2, "values": ["price"],
+               "keep": ["slot", "words"]}  # fmt: skip
+    source = {"path": str(folder), "key": "id", "format": table.format, "windows": windows}
+    return {
+        "name": "fuzz",
+        "source": source,
+        "split": _TIMES["area" if table.steps == "area" else "seen"],
+        "features": {
+            "price": {"kind": "sequence", "length": 2},
+            "slot": _SCALARS["slot"],
+            "words": {"kind": "text", "length": 2},
+        },
+        "targets": {"next": {"kind": "numeric", "column": "price_next_1"}},
     }
 
 
@@ -266,10 +217,16 @@ def check(table: Table, folder: Path) -> None:
     for place in (data, workspace):
         shutil.rmtree(place, ignore_errors=True)
     data.mkdir()
-    for file in table.files:
-        _write(table, file, data)
-    pipeline = parse(document(data, table))
-    for reading in (_run, _predict, *([_whole] if table.whole else [])):
+    for file in table.files[:1] if table.steps else table.files:  # two would share all times
+        write(table.format, file, data)
+    ways: list[Callable[[Table, PipelineSpec, Path], None]]
+    if table.steps is None:
+        pipeline = parse(document(data, table))
+        ways = [_run, _predict, *([_whole] if table.whole else [])]
+    else:
+        pipeline = parse(long_document(data, table))
+        ways = [_cut_windows, _predict_windows]
+    for reading in ways:
         try:
             reading(table, pipeline, workspace)
         except BraidError as error:
@@ -356,6 +313,25 @@ def _predict(table: Table, pipeline: PipelineSpec, workspace: Path) -> None:
         graph.transform_features(given)
 
 
+def _cut_windows(_table: Table, pipeline: PipelineSpec, workspace: Path) -> None:
+    partitions = scan(pipeline.source).partitions
+    check_schema(pipeline, [file for part in partitions for file in part.files])
+    path = workspace / "windows.parquet"
+    path.parent.mkdir()
+    files = tuple(file for part in partitions for file in part.files)
+    counts = write_windows(pipeline, files, path)
+    cut = pipeline.of_windows(str(path))
+    batches = _batches(BatchReader(cut), cut, scan(cut.source).partitions)
+    if sum(len(b.keys) + len(b.rejects) for b in batches) != counts.windows:
+        raise ValueError(f"{counts}, and {[len(b.keys) for b in batches]} rows")
+
+
+def _predict_windows(_table: Table, pipeline: PipelineSpec, _workspace: Path) -> None:
+    for batch in read_features(pipeline, pipeline.source.path, _BATCH_ROWS):
+        if len(batch.keys) != batch.rows:
+            raise ValueError(f"{batch.rows} windows to predict, {len(batch.keys)} keys")
+
+
 def _whole(table: Table, pipeline: PipelineSpec, workspace: Path) -> None:
     job = transform_job(pipeline, workspace)
     analyze(job.model_dump_json())
@@ -368,77 +344,3 @@ def _whole(table: Table, pipeline: PipelineSpec, workspace: Path) -> None:
         rejected = sum(count.rows for count in manifest.rejects)
         if records + rejected != manifest.rows:
             raise ValueError(f"{manifest.rows} rows: {records} records, {rejected} rejects")
-
-
-def _write(table: Table, file: File, data: Path) -> None:
-    path = data / f"{file.place}.{table.format}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        _WRITERS[table.format](file, path)
-    except (pa.ArrowException, OSError, OverflowError, ValueError):
-        reject()  # no writer of this format makes such a file
-    if file.noise is not None:
-        content, (where, noise) = bytearray(path.read_bytes()), file.noise
-        start = int(where * len(content))
-        content[start : start + len(noise)] = noise
-        path.write_bytes(content)
-
-
-def _arrow_table(file: File) -> pa.Table:
-    good: Mapping[str, Any] = {
-        name: pa.array(values[: file.rows], pa.array(values).type)
-        for name, values in good_rows().items()
-    }
-    arrays = {name: array for name, array in good.items() if file.changed.get(name, 0) is not None}
-    arrays |= {name: column.array for name, column in file.changed.items() if column is not None}
-    arrays["id"] = arrays.get("id", pa.nulls(file.rows))
-    if "id" not in file.changed:  # two files share no key
-        arrays["id"] = pa.array([f"{file.place} {row}" for row in range(file.rows)], pa.string())
-    return pa.table(arrays)
-
-
-def _write_parquet(file: File, path: Path) -> None:
-    pq.write_table(_arrow_table(file), path, row_group_size=file.group)
-
-
-def _write_arrow(file: File, path: Path) -> None:
-    table = _arrow_table(file)
-    with paipc.new_file(str(path), table.schema) as writer:
-        writer.write_table(table, max_chunksize=file.group)
-
-
-def _rows(file: File) -> list[dict[str, Any]]:
-    pictures = {"photo": "a.png", "mask": "a.png"}
-    rows = [
-        {name: values[row] for name, values in good_rows().items()}
-        | {"id": f"{file.place} {row}"}
-        | pictures
-        for row in range(file.rows)
-    ]
-    for (row, name), value in file.cells.items():
-        if row < len(rows):
-            rows[row][name] = value
-    return rows
-
-
-def _write_csv(file: File, path: Path) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, sorted(good_rows()))
-    writer.writeheader()
-    writer.writerows(_rows(file))
-    path.write_bytes(text.getvalue().encode(errors="surrogateescape"))
-    (path.parent / "a.png").write_bytes(REAL["png"])
-
-
-def _write_jsonl(file: File, path: Path) -> None:
-    lines = [json.dumps(row, ensure_ascii=False) for row in _rows(file)]
-    path.write_bytes("".join(f"{line}\n" for line in lines).encode(errors="surrogateescape"))
-    (path.parent.parent / "a.png").write_bytes(REAL["png"])
-
-
-_WRITERS: dict[str, Callable[[File, Path], None]] = {
-    "parquet": _write_parquet,
-    "arrow": _write_arrow,
-    "csv": _write_csv,
-    "jsonl": _write_jsonl,
-}
