@@ -332,8 +332,10 @@ def _predict_windows(_table: Table, pipeline: PipelineSpec, _workspace: Path) ->
             raise ValueError(f"{batch.rows} windows to predict, {len(batch.keys)} keys")
 
 
-def _whole(table: Table, pipeline: PipelineSpec, workspace: Path) -> None:
+def _whole(_table: Table, pipeline: PipelineSpec, workspace: Path) -> None:
     job = transform_job(pipeline, workspace)
+    check_schema(pipeline, [file for part in job.partitions for file in part.files])
+    check_unique(pipeline, job.partitions, Workspace(workspace))
     analyze(job.model_dump_json())
     transform(job.model_dump_json())
     for part in job.partitions:
