@@ -6,9 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo
+MINUTES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-server lint bench bench-quality format lock clean
+.PHONY: help install demo test fuzz test-server lint bench bench-quality format lock clean
 
 help: ## say what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ demo: $(STAMP) ## make a table of listings, run the pipeline on it, show the res
 # A file's tests stay in one process, as they share what is slow to make. Each process takes 2 GB.
 test: $(STAMP) ## run every test but those of servers, on up to four cores
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+fuzz: $(STAMP) ## draw declarations, tables, pictures and faults that nobody meant, for MINUTES
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 test-server: $(STAMP) ## test schedules and lost hosts on servers of their own; needs PostgreSQL
 	$(BIN)/python -m pytest -m server tests/server

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from pydantic import BaseModel
 
+from flows.memory_kills import cause_of_kill, memory_kills, remedy
 from transforms.contract.errors import BraidError, error_from_dict
 from transforms.contract.progress import EVENTS_VARIABLE
 
@@ -102,6 +103,7 @@ def run_child(
     stopping = stopping or threading.Event()
     refuse_stopped(stopping, step)
     outcome: dict[str, Any] = {}
+    kills = memory_kills()
     with _child([module, step, str(job)], log, inherit, search_path) as (process, events):
         for event in _events(events, process):
             refuse_stopped(stopping, step)
@@ -110,7 +112,7 @@ def run_child(
     if "error" in outcome:
         raise error_from_dict(outcome["error"])
     if process.returncode != 0 or "result" not in outcome:
-        raise _died(step, process.returncode, log)
+        raise _died(module, step, process.returncode, log, kills)
     result: dict[str, Any] = outcome["result"]
     return result
 
@@ -206,11 +208,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             process.stdin.close()
 
 
-def _died(step: str, code: int, log: Path) -> StepDied:
+def _died(module: str, step: str, code: int, log: Path, kills: Mapping[str, int]) -> StepDied:
+    """Returns the error that says how a process ended; `kills` are those for memory before it."""
+    advice = ""
     if code < 0:
         received = f"the process was killed by signal {-code} ({_signal_name(-code)})"
         if -code == signal.SIGKILL:
-            received += ", which is also what the system does when memory runs out"
+            received += cause_of_kill(kills, memory_kills())
+            advice = f" {remedy(module)}"
     else:
         received = f"the process ended with code {code} and no result"
     tail = _tail(log)
@@ -220,7 +225,7 @@ def _died(step: str, code: int, log: Path) -> StepDied:
         received=received,
         action=f"Its log is {log}"
         + (f"; the last lines are:\n{tail}\n" if tail else ". ")
-        + "Running the same command again resumes where it stopped.",
+        + f"Running the same command again resumes where it stopped.{advice}",
     )
 
 

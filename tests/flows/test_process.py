@@ -29,16 +29,16 @@ from transforms.contract.step import run_step
 def script(tmp_path, monkeypatch):
     """Writes a module `fakestep` that children can import, and returns how to run it."""
 
-    def run(body: str, *, inherit=(), seen=None, stopping=None):
+    def run(body: str, *, inherit=(), seen=None, stopping=None, module="fakestep"):
         steps = _PRELUDE + "def step(job):\n" + textwrap.indent(textwrap.dedent(body), "    ")
         code = steps + "\nsys.exit(run_step({'go': step}, sys.argv[1:]))\n"
-        (tmp_path / "fakestep.py").write_text(code)
+        (tmp_path / f"{module}.py").write_text(code)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         job = tmp_path / "job.json"
         job.write_text('{"answer": 42}')
         progress = seen if seen is not None else []
         return run_child(
-            "fakestep",
+            module,
             "go",
             job,
             log=tmp_path / "go.log",
@@ -78,10 +78,23 @@ def test_a_full_disk_in_the_step_says_what_to_do(script):
 def test_death_by_signal_names_signal_log_and_resumption(script, tmp_path):
     with pytest.raises(StepDied) as caught:
         script("print('last words', flush=True)\nos.kill(os.getpid(), signal.SIGKILL)")
-    assert "killed by signal 9 (SIGKILL)" in caught.value.received
+    assert "killed by signal 9 (SIGKILL); " in caught.value.received
+    assert "lack of memory" in caught.value.received
     assert str(tmp_path / "go.log") in caught.value.action
     assert "last words" in caught.value.action
     assert "resumes" in caught.value.action
+
+
+def test_a_trainer_that_was_killed_says_which_keys_save_memory(script):
+    with pytest.raises(StepDied) as caught:
+        script("os.kill(os.getpid(), signal.SIGKILL)", module="trainer")
+    assert "lower training.batch_size, training.shuffle_bytes" in caught.value.action
+
+
+def test_a_trainer_that_ended_otherwise_says_nothing_of_memory(script):
+    with pytest.raises(StepDied) as caught:
+        script("os.kill(os.getpid(), signal.SIGSEGV)", module="trainer")
+    assert "memory" not in str(caught.value)
 
 
 def test_an_unexpected_exception_shows_the_end_of_the_log(script):
