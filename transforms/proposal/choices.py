@@ -14,9 +14,9 @@ from transforms.column_types import is_datetime
 from transforms.contract.datetimes import WIDTHS, Datetime
 from transforms.contract.features import Categorical, FeatureSpec, Numeric, Text
 from transforms.proposal.lists import list_choice
+from transforms.proposal.measures import shown
 from transforms.proposal.pictures import picture_choice
 from transforms.proposal.sampled_column import SampledColumn
-from transforms.proposal.shown import shown
 
 _MISSING = 0.01  # from this share on, the model is told that a number was not there
 _FEW = 30  # different whole numbers without a meaning of their own: as many categories

@@ -10,6 +10,8 @@ import numpy as np
 
 from transforms.proposal.profile import ColumnProfile
 
+_LONGEST_SHOWN = 30  # characters of a value in a comment
+
 _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _LARGEST = 1e13  # a threshold of a tree is a number of this size at most
 _CURRENCY = "%$€£"
@@ -179,3 +181,11 @@ def name_words(name: str) -> list[str]:
 
 def _signed_log(value: float) -> float:
     return math.copysign(math.log1p(abs(value)), value) if math.isfinite(value) else 0.0
+
+
+def shown(value: object) -> str:
+    """Returns a value for a comment of a declaration: in quotes, on one line, cut where it is long."""
+    text = str(value)
+    cut = text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+    plain = "".join(character if character.isprintable() else " " for character in cut)
+    return f'"{plain}"'

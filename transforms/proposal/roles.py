@@ -26,10 +26,9 @@ from transforms.contract.source import (
 )
 from transforms.formats import pieces, read_piece
 from transforms.hashing import key_bytes, key_hashes
-from transforms.proposal.measures import name_words
+from transforms.proposal.measures import name_words, shown
 from transforms.proposal.sample import Sample
 from transforms.proposal.sampled_column import SampledColumn
-from transforms.proposal.shown import shown
 from transforms.source import open_filesystem, source_folder
 
 _HIVE = re.compile(r"^([^=/]+)=")

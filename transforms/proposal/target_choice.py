@@ -18,8 +18,8 @@ from transforms.contract.targets import (
     SequenceTarget,
     TargetSpec,
 )
+from transforms.proposal.measures import shown
 from transforms.proposal.sampled_column import SampledColumn
-from transforms.proposal.shown import shown
 from transforms.unusable import FALSE_TEXTS, TRUE_TEXTS
 
 _YES = ("yes", "y", "true", "t", "1", "positive", "pos", "spam", "bad", "good", "won", "success")
