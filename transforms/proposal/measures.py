@@ -184,7 +184,7 @@ def _signed_log(value: float) -> float:
 
 
 def shown(value: object) -> str:
-    """Returns a value for a comment of a declaration: in quotes, on one line, cut where it is long."""
+    """Returns a value in quotes on one line, cut where it is long, for a comment."""
     text = str(value)
     cut = text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
     plain = "".join(character if character.isprintable() else " " for character in cut)
