@@ -1,4 +1,4 @@
-"""The cases of `tests.conformance`: every kind, and every encoder that reads it."""
+"""The cases of `tests.support.conformance`: every kind, and every encoder that reads it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 import pyarrow as pa
 
-from tests.conformance import Case, picture
+from tests.support.conformance import Case, picture
 
 _INDICATOR = {"missing": "missing_indicator"}
 _TRANSFORMER = {"kind": "transformer", "dimension": 8, "heads": 2, "feed_forward": 8}

@@ -6,10 +6,10 @@ import os
 import sys
 from typing import Any
 
-from transforms.contract.jobs import TrainJob
-from transforms.contract.startup import quick_start
-from transforms.contract.step import run_step
-from transforms.contract.tuning import TuneJob
+from transforms.contract.process.entry import run_step
+from transforms.contract.process.startup import quick_start
+from transforms.contract.steps.jobs import TrainJob
+from transforms.contract.steps.tuning import TuneJob
 
 # Before TensorFlow is imported: its C++ notes would drown the step's log.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -17,21 +17,21 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 def _train(job: str) -> dict[str, Any]:
     with quick_start():
-        from trainer.training import train
+        from trainer.training.training import train
 
     return train(TrainJob.model_validate_json(job))
 
 
 def _tune(job: str) -> dict[str, Any]:
     with quick_start():
-        from trainer.tuning import tune
+        from trainer.tuning.trials import tune
 
     return tune(TuneJob.model_validate_json(job))
 
 
 def _evaluate(job: str) -> dict[str, Any]:
     with quick_start():
-        from trainer.evaluation import evaluate
+        from trainer.evaluation.evaluation import evaluate
 
     return evaluate(TrainJob.model_validate_json(job))
 
@@ -40,7 +40,7 @@ def _export(job: str) -> dict[str, Any]:
     # Traced beside a GPU, an LSTM becomes a cuDNN operation that no other machine can run.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     with quick_start():
-        from trainer.export import export
+        from trainer.export.export import export
 
     return export(TrainJob.model_validate_json(job))
 
@@ -49,7 +49,7 @@ def _check(job: str) -> dict[str, Any]:
     # It runs beside the evaluation, which has the GPU's memory as a whole.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     with quick_start():
-        from trainer.serving import check
+        from trainer.export.serving import check
 
     return check(TrainJob.model_validate_json(job))
 

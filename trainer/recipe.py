@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 
-from transforms.contract.features import Image, Sequence, Text
-from transforms.contract.manifest import TransformManifest
-from transforms.contract.model import TrainingSpec
-from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.columns.features import Image, Sequence, Text
+from transforms.contract.columns.targets import ImageTarget
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.training import TrainingSpec
 from transforms.contract.spec import Spec
-from transforms.contract.targets import ImageTarget
+from transforms.contract.workspace.manifest import TransformManifest
 
 _STEPS = 2_000  # at most, of a table whose epochs are short
 _STEPS_WITHOUT_CHOICE = 1_000  # where too few rows validate to say which step was the best

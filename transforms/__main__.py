@@ -10,13 +10,13 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from transforms.contract.startup import quick_start
-from transforms.contract.step import run_step
+from transforms.contract.process.entry import run_step
+from transforms.contract.process.startup import quick_start
 
 _MODULES = {
-    "analyze": "transforms.analysis",
-    "measure": "transforms.drift",
-    "transform": "transforms.transform",
+    "analyze": "transforms.analysis.freeze",
+    "measure": "transforms.analysis.measure_drift",
+    "transform": "transforms.shards.transform",
 }
 
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from flows.prediction_file import PICTURE_DIMENSIONS, Predictions, png
-from transforms.contract.manifest import PROBABILITIES_SUFFIX
+from flows.prediction.prediction_file import PICTURE_DIMENSIONS, Predictions, png
+from transforms.contract.workspace.manifest import PROBABILITIES_SUFFIX
 
 Datatype = Literal["BYTES", "FP32", "UINT8", "INT32", "INT64", "FP64"]
 _MOST_REASONS = 5

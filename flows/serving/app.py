@@ -13,8 +13,8 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from flows.harmless import plain
-from flows.prediction_file import Predictions
+from flows.console.harmless import plain
+from flows.prediction.prediction_file import Predictions
 from flows.serving import open_inference, tensorflow_serving
 from flows.serving.answers import refusal_in
 from flows.serving.batcher import Batcher

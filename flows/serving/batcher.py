@@ -14,7 +14,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from flows.prediction_file import Predictions
+from flows.prediction.prediction_file import Predictions
 from flows.serving.counters import Counters
 from flows.serving.limits import Limits, RequestError
 from flows.serving.rows import Rows

@@ -8,13 +8,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from flows.harmless import say
-from flows.registration import find_version, open_registry
+from flows.console.harmless import say
 from flows.serving.counters import Counters
 from flows.serving.served import Served, load_served
+from flows.steps.registration import find_version, open_registry
+from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
-from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.workspace import Workspace
+from transforms.contract.workspace.layout import Workspace
 
 
 class Follower:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fastapi import Response
 
-from flows.harmless import plain
+from flows.console.harmless import plain
 from flows.serving.served import Served
 
 _PAGE = Path(__file__).with_name("form.html")

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from flows.prediction_file import Predictions
+from flows.prediction.prediction_file import Predictions
 from flows.serving.answers import Output, json_column
 from flows.serving.limits import RequestError
 from flows.serving.rows import BASE64_KEY, RowReader, Rows
 from flows.serving.served import Served
-from transforms.contract.checks import ERROR_COLUMN
+from transforms.contract.declaration.rules.checks import ERROR_COLUMN
 
 PLATFORM = "tensorflow_savedmodel"
 _DATATYPES = {"BOOL", "BYTES", "FP16", "FP32", "FP64"}

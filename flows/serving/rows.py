@@ -15,12 +15,12 @@ from typing import Any
 import pyarrow as pa
 
 from flows.serving.limits import RequestError
-from transforms.column_types import column_names
-from transforms.contract.features import RawColumn
-from transforms.contract.pipeline import PipelineSpec
-from transforms.reading import RawBatch, Reject
-from transforms.scoring import row_reader
-from transforms.texts import NOT_UTF8
+from transforms.columns.schema import column_names
+from transforms.columns.texts import NOT_UTF8
+from transforms.contract.columns.features import RawColumn
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.reading.batches import RawBatch, Reject
+from transforms.reading.unlabelled import row_reader
 
 NOT_AN_OBJECT = "not_an_object"
 UNKNOWN = "not_a_column_of_the_model"

@@ -8,15 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.predict import score_batch
-from flows.prediction_file import Predictions
+from flows.prediction.predict import score_batch
+from flows.prediction.prediction_file import Predictions
 from flows.serving.answers import Datatype, Output, outputs_of, part_of
 from flows.serving.rows import RowReader, Rows
-from transforms.bad_pictures import PictureJudge
-from transforms.contract.manifest import PROBABILITIES_SUFFIX
+from transforms.contract.workspace.manifest import PROBABILITIES_SUFFIX
+from transforms.kinds.pictures.bad_pictures import PictureJudge
 
 if TYPE_CHECKING:
-    from trainer.serving import Scorer
+    from trainer.export.serving import Scorer
 
 _WARM_ROWS = (1, 8, 1)
 
@@ -113,7 +113,7 @@ def load_served(name: str, version: str, folder: Path, most_rows: int) -> Served
     Raises:
         BraidError: The folder holds no export, or the export gives no finite numbers.
     """
-    from trainer.serving import load, try_out
+    from trainer.export.serving import load, try_out
 
     scorer = load(folder)
     answers = [try_out(scorer, rows) for rows in _WARM_ROWS]

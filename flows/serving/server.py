@@ -9,17 +9,17 @@ from collections.abc import Callable
 
 import uvicorn
 
-from flows.predict import libraries_kept_quiet
+from flows.prediction.predict import libraries_kept_quiet
 from flows.serving.app import Service, make_app
 from flows.serving.batcher import Batcher
 from flows.serving.bodies import BodyReader
 from flows.serving.counters import Counters
 from flows.serving.follower import Follower
 from flows.serving.limits import Limits
+from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
-from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.startup import quick_start
-from transforms.contract.workspace import Workspace
+from transforms.contract.process.startup import quick_start
+from transforms.contract.workspace.layout import Workspace
 
 
 def serve(
@@ -57,7 +57,7 @@ def serve(
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with libraries_kept_quiet():
             with quick_start():
-                import trainer.serving  # noqa: F401 - in here, as it takes seconds
+                import trainer.export.serving  # noqa: F401 - in here, as it takes seconds
             follower = Follower(
                 pipeline,
                 workspace,

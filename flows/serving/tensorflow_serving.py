@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.prediction_file import Predictions
+from flows.prediction.prediction_file import Predictions
 from flows.serving.answers import Output, json_column
 from flows.serving.limits import RequestError
 from flows.serving.rows import BASE64_KEY, RowReader, Rows
 from flows.serving.served import Served
-from transforms.contract.checks import ERROR_COLUMN
+from transforms.contract.declaration.rules.checks import ERROR_COLUMN
 
 SIGNATURE = "serving_default"
 _DATATYPES = {

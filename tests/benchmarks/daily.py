@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.report import Report
-from tests.daily import DAYS, DailyDemo
+from tests.support.daily import DAYS, DailyDemo
 
 
 def main(repeats: int) -> None:

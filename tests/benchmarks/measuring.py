@@ -15,10 +15,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.jobs import transform_job
-from transforms.contract.declaration import load
-from transforms.contract.jobs import TransformJob
-from transforms.contract.startup import keep_freed_memory
+from tests.support.jobs import transform_job
+from transforms.contract.declaration.parsing import load
+from transforms.contract.process.startup import keep_freed_memory
+from transforms.contract.steps.jobs import TransformJob
 
 
 @dataclass(frozen=True)

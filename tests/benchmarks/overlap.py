@@ -21,13 +21,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from flows.process import run_child
+from flows.process.child import run_child
 from tests.benchmarks.mixed_table import PIPELINE, write_mixed_table
 from tests.benchmarks.report import Report
-from tests.jobs import train_job, transform_job
-from transforms.contract.declaration import load
-from transforms.contract.jobs import TrainJob, TransformJob
-from transforms.contract.workspace import exclusive_lock
+from tests.support.jobs import train_job, transform_job
+from transforms.contract.declaration.parsing import load
+from transforms.contract.steps.jobs import TrainJob, TransformJob
+from transforms.contract.workspace.locks import exclusive_lock
 
 REPEATS = 3
 PARTITIONS = 8

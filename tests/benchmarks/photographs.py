@@ -14,9 +14,9 @@ from PIL import Image as Picture
 
 from tests.benchmarks.measuring import cpu_seconds
 from tests.benchmarks.report import Report
-from transforms.contract.features import Image
-from transforms.features.image import encode
-from transforms.requests import Fitted
+from transforms.contract.columns.features import Image
+from transforms.kinds.features.image import encode
+from transforms.kinds.requests import Fitted
 
 REPEATS = 5
 _COUNT = 4

@@ -17,16 +17,16 @@ from statistics import median
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from flows.predict import score_table
-from flows.process import run_child
+from flows.prediction.predict import score_table
+from flows.process.child import run_child
 from tests.benchmarks.mixed_table import PIPELINE, write_mixed_table
 from tests.benchmarks.report import Report
 from tests.benchmarks.stream import Pass, make_shards, timed
-from tests.jobs import transform_job
-from trainer.layout import EXPORT_FOLDER
-from trainer.serving import Scorer, load
-from transforms.contract import declaration as declarations
-from transforms.contract.startup import keep_freed_memory
+from tests.support.jobs import transform_job
+from trainer.export.serving import Scorer, load
+from trainer.run_folder import EXPORT_FOLDER
+from transforms.contract.declaration import parsing as declarations
+from transforms.contract.process.startup import keep_freed_memory
 
 REPEATS = 3
 _TO_REACH = 0.8  # of the ETL's rows/s

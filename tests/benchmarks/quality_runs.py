@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from flows.record import RECORD_FILE, RunRecord, read_record
-from flows.run import EXIT_CODES
+from flows.commands.exit_codes import EXIT_CODES
+from flows.records.record import RECORD_FILE, RunRecord, read_record
 from tests.benchmarks.quality_tables import SplitTable
-from tests.command import start
+from tests.support.command import start
 
 _LAST_LINES = 15
 

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pyarrow.types as pat
 import yaml
 
-from transforms.contract.source import SPLITS, HashSplit
-from transforms.splits import assign_splits
+from transforms.columns.splits import assign_splits
+from transforms.contract.declaration.split import SPLITS, HashSplit
 
 Task = Literal["binary", "multiclass", "numeric"]
 

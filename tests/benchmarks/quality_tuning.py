@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from flows.record import read_tunings
+from flows.records.record import read_tunings
 from tests.benchmarks.quality_runs import carry_out
 from tests.benchmarks.quality_tables import SplitTable
 from tests.benchmarks.report import Report
-from transforms.contract.declaration import load
-from transforms.contract.tuning import changes_in_words, ranked, read_trials
-from transforms.contract.workspace import Workspace
+from transforms.contract.declaration.parsing import load
+from transforms.contract.steps.tuning import changes_in_words, ranked, read_trials
+from transforms.contract.workspace.layout import Workspace
 
 _ENOUGH_BETTER = 8  # of the 13 tables
 _MOST_TRIALS = 1_000  # the minutes end them

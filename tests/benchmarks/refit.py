@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.benchmarks.report import Report
-from tests.jobs import transform_job
-from transforms.analysis import analyze
-from transforms.contract.declaration import parse
+from tests.support.jobs import transform_job
+from transforms.analysis.freeze import analyze
+from transforms.contract.declaration.parsing import parse
 
 _COUNTS = (3, 365)
 _ROWS = 200  # a partition

@@ -29,16 +29,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import orjson
 import pyarrow.parquet as pq
 
-from flows.predict import score_table
+from flows.prediction.predict import score_table
 from tests.benchmarks.mixed_table import PIPELINE, write_mixed_table
 from tests.benchmarks.predict import small_model
 from tests.benchmarks.report import Report
 from tests.benchmarks.stream import Pass, timed
 from tests.flows.serving.server import Server, as_json, send, serving
-from trainer.layout import EXPORT_FOLDER
-from trainer.registry import ModelRegistry
-from trainer.serving import Scorer
-from transforms.contract.startup import keep_freed_memory
+from trainer.export.serving import Scorer
+from trainer.registry.registry import ModelRegistry
+from trainer.run_folder import EXPORT_FOLDER
+from transforms.contract.process.startup import keep_freed_memory
 
 REPEATS = 3
 CLIENTS = 32

@@ -17,13 +17,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from flows.run import EXIT_CODES
+from flows.commands.exit_codes import EXIT_CODES
 from flows.templates import create
 from tests.benchmarks.report import Report
 
 REPEATS = 3
 ROWS = 100
-_COMMAND = "from flows.cli import main; main()"
+_COMMAND = "from flows.commands.cli import main; main()"
 _EMPTY, _TENSORFLOW = "python -c pass", 'python -c "import tensorflow"'
 _HELP, _VALIDATE = "braid --help", "braid validate"
 _RUN, _AGAIN = f"braid run, {ROWS} rows, one epoch", "braid run, nothing new"

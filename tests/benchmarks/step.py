@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from tests.benchmarks.measuring import tell_cost
-from transforms.analysis import analyze
-from transforms.transform import transform
+from transforms.analysis.freeze import analyze
+from transforms.shards.transform import transform
 
 if __name__ == "__main__":
     job, name = Path(sys.argv[1]).read_text(), sys.argv[2]

@@ -25,16 +25,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
 
-from flows.process import run_child
+from flows.process.child import run_child
 from tests.benchmarks.measuring import cpu_seconds
 from tests.benchmarks.mixed_table import PIPELINE, write_mixed_table
 from tests.benchmarks.report import Report
-from tests.jobs import train_job, transform_job
-from trainer.shards import ShardFile, count_rows, shard_files
-from trainer.stream import BatchLayout, training_batches
-from transforms.contract.declaration import load
-from transforms.contract.jobs import TrainJob
-from transforms.contract.startup import keep_freed_memory
+from tests.support.jobs import train_job, transform_job
+from trainer.data.shards import ShardFile, count_rows, shard_files
+from trainer.data.stream import BatchLayout, training_batches
+from transforms.contract.declaration.parsing import load
+from transforms.contract.process.startup import keep_freed_memory
+from transforms.contract.steps.jobs import TrainJob
 
 REPEATS = 3
 _BARE, _READ = "bare tf.data", "the stream"

@@ -13,7 +13,7 @@ from tests.benchmarks.quality_baselines import baselines, constant
 from tests.benchmarks.quality_metrics import METRICS, compare, figures
 from tests.benchmarks.quality_report import verdict_sentence
 from tests.benchmarks.quality_tables import TABLES, BenchmarkTable, SplitTable
-from transforms.contract.declaration import load
+from transforms.contract.declaration.parsing import load
 
 _AUC = METRICS["binary"]["auc"]
 _MAPE = METRICS["numeric"]["mape"]

@@ -19,15 +19,15 @@ import keras
 import numpy as np
 
 from tests.benchmarks.stream import Pass, timed
-from trainer import training
-from trainer.data import TrainingData
-from trainer.epoch import EpochRunner
-from trainer.model import build_model
-from trainer.objectives import trainable
-from trainer.shards import ShardFile, count_rows, shard_files
-from trainer.stream import BatchLayout, evaluation_batches
-from transforms.contract.jobs import TrainJob
-from transforms.contract.startup import keep_freed_memory
+from trainer.data.shards import ShardFile, count_rows, shard_files
+from trainer.data.stream import BatchLayout, evaluation_batches
+from trainer.network.model import build_model
+from trainer.training import training
+from trainer.training.epoch import EpochRunner
+from trainer.training.objectives import trainable
+from trainer.training.training_data import TrainingData
+from transforms.contract.process.startup import keep_freed_memory
+from transforms.contract.steps.jobs import TrainJob
 
 
 def from_stream(job: TrainJob, share: float) -> Pass:

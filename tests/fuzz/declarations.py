@@ -10,9 +10,9 @@ import yaml
 from hypothesis import strategies as st
 
 import flows.templates
-from transforms.contract.declaration import load
+from transforms.contract.declaration.parsing import load
+from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
-from transforms.contract.pipeline import PipelineSpec
 
 _TEMPLATES = sorted(Path(flows.templates.__file__).parent.glob("*/pipeline.yaml"))
 _DOCUMENTS = [yaml.safe_load(path.read_text()) for path in _TEMPLATES]

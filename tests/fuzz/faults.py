@@ -26,10 +26,10 @@ import pyarrow.parquet as pq
 import yaml
 from hypothesis import strategies as st
 
-from tests.command import BRAID, kill_tree, processes
-from tests.jobs import transform_job
-from transforms.contract.declaration import load
-from transforms.contract.manifest import ShardManifest
+from tests.support.command import BRAID, kill_tree, processes
+from tests.support.jobs import transform_job
+from transforms.contract.declaration.parsing import load
+from transforms.contract.workspace.manifest import ShardManifest
 
 _DAYS = 3
 _ROWS_A_DAY = 20
@@ -343,8 +343,8 @@ def _is_rewritten(folder: Path) -> tuple[int, ...]:
 @cache
 def _undisturbed(rewritten: tuple[int, ...]) -> dict[str, bytes]:
     """Returns what lies in the shards' folders after both steps of the transforms, in process."""
-    from transforms.analysis import analyze  # TensorFlow takes its seconds
-    from transforms.transform import transform
+    from transforms.analysis.freeze import analyze
+    from transforms.shards.transform import transform
 
     folder = Path(mkdtemp(prefix="braid-fuzz-"))
     try:

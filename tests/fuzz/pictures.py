@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from tests.transforms.kinds.pictures.test_decoding import READ, answers, mutations
 from tests.transforms.pictures import REAL
-from tests.transforms.test_pictures import READ, answers, mutations
 
 _REASONS = {"undecodable_image", "image_too_large", "image_too_costly"}
 _GROWN_KB = 300_000  # of a batch of at most four pictures of 250,000 pixels

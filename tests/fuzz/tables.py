@@ -23,28 +23,28 @@ import tensorflow as tf
 from hypothesis import strategies as st
 
 from tests.fuzz.table_files import File, files, good_rows, write
-from tests.jobs import transform_job
-from transforms.accumulators import Accumulated
-from transforms.analysis import analyze
-from transforms.applying import GraphApplier
-from transforms.contract.declaration import parse
+from tests.support.jobs import transform_job
+from transforms.analysis.counting import RequestCounter
+from transforms.analysis.freeze import analyze
+from transforms.contract.declaration.parsing import parse
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.split import SPLITS
 from transforms.contract.errors import BraidError
-from transforms.contract.jobs import Partition
-from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.source import SPLITS
-from transforms.contract.workspace import Workspace
-from transforms.counting import RequestCounter
-from transforms.cutting import write_windows
-from transforms.examples import ExampleEncoder
-from transforms.keys import check_unique
-from transforms.reading import BatchReader, RawBatch
-from transforms.scoring import read_features
-from transforms.sensitive import shown_rejects
-from transforms.shards import write_rejects
-from transforms.source import check_schema, open_filesystem, scan
-from transforms.statistics import freeze
-from transforms.transform import transform
-from transforms.units import plan_units
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.partition import Partition
+from transforms.reading.batches import BatchReader, RawBatch
+from transforms.reading.cutting import write_windows
+from transforms.reading.keys import check_unique
+from transforms.reading.sensitive import shown_rejects
+from transforms.reading.unlabelled import read_features
+from transforms.shards.applying import GraphApplier
+from transforms.shards.examples import ExampleEncoder
+from transforms.shards.transform import transform
+from transforms.shards.writer import write_rejects
+from transforms.source.scan import check_schema, open_filesystem, scan
+from transforms.source.units import plan_units
+from transforms.statistics.accumulators import Accumulated
+from transforms.statistics.frozen import freeze
 
 _BATCH_ROWS = 5
 _INDICATOR = "missing_indicator"

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.command import BRAID, kill_tree, processes
+from tests.support.command import BRAID, kill_tree, processes
 
 _SCRIPTS = Path(sys.executable).parent
 _PROJECT = Path(__file__).parents[2]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.command import until
 from tests.server.api import Mlflow, Prefect
 from tests.server.cluster import Cluster
 from tests.server.flats import Flats
+from tests.support.command import until
 
 _WAIT_SECONDS = 600.0  # some 60 on two idle cores
 _TIMEOUT_SECONDS = 1800

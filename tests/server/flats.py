@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from trainer.checkpoint import Checkpoints, Position
+from trainer.training.checkpoint import Checkpoints, Position
 
 BATCH = 8
 EPOCHS = 3

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from tests.command import until
-from tests.data_set import data_set
 from tests.server.conftest import has_ended
 from tests.server.flats import DAYS, Flats
+from tests.support.command import until
+from tests.support.data_set import data_set
 
 
 def test_two_backfills_at_once_do_the_work_once(cluster, prefect, scheduled, flats, tmp_path):

@@ -8,10 +8,10 @@ import os
 import signal
 from collections import Counter
 
-from tests.command import until
-from tests.data_set import data_set
 from tests.server.conftest import has_ended
 from tests.server.flats import BATCH, DAYS, EPOCHS, Flats
+from tests.support.command import until
+from tests.support.data_set import data_set
 
 # What the test waits for after every loss, of 90 and 60; heartbeats come every 30 seconds.
 _WINDOWS = {"braid: lost runs": 45, "braid: restart crashed runs": 20}

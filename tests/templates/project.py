@@ -16,16 +16,16 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from flows import templates
-from transforms.contract.declaration import load
-from transforms.contract.manifest import TransformManifest
-from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.source import SPLITS
-from transforms.contract.workspace import Workspace
-from transforms.hashing import key_bytes
-from transforms.source import scan
-from transforms.splits import assign_splits
+from transforms.columns.hashing import key_bytes
+from transforms.columns.splits import assign_splits
+from transforms.contract.declaration.parsing import load
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.split import SPLITS
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.manifest import TransformManifest
+from transforms.source.scan import scan
 
-_BRAID = [sys.executable, "-c", "from flows.cli import main; main()"]
+_BRAID = [sys.executable, "-c", "from flows.commands.cli import main; main()"]
 _READ = {"parquet": pq.read_table, "csv": pacsv.read_csv}
 
 

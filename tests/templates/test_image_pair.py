@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.templates.project import Project, as_printed, best_threshold, majority
-from trainer.augment import Augmenter
+from trainer.data.augment import Augmenter
 
 _BOTH = pytest.mark.parametrize("declaration", ["pipeline.yaml", "attention.yaml"])
 

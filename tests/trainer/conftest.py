@@ -10,7 +10,7 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tests.trainer.world import World, make_world
-from transforms.contract.jobs import TrainJob
+from transforms.contract.steps.jobs import TrainJob
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ def trainer_world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="session")
 def trainer_run(trainer_world: World) -> Finished:
-    from trainer.evaluation import evaluate
-    from trainer.export import export
-    from trainer.serving import check
-    from trainer.training import train
+    from trainer.evaluation.evaluation import evaluate
+    from trainer.export.export import export
+    from trainer.export.serving import check
+    from trainer.training.training import train
 
     job = trainer_world.job("whole")
     steps = {"train": train, "export": export, "evaluate": evaluate, "check": check}

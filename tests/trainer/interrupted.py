@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from trainer.checkpoint import Checkpoints
-from trainer.epoch import EpochRunner
-from trainer.training import train
-from transforms.contract.jobs import TrainJob
+from trainer.training.checkpoint import Checkpoints
+from trainer.training.epoch import EpochRunner
+from trainer.training.training import train
+from transforms.contract.steps.jobs import TrainJob
 
 
 def train_until(job: TrainJob, *, epoch: int, step: int) -> None:

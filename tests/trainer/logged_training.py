@@ -10,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from trainer import epoch
-from trainer.training import train
-from transforms.contract.jobs import TrainJob
+from trainer.training import epoch
+from trainer.training.training import train
+from transforms.contract.steps.jobs import TrainJob
 
 _SECONDS = 0.02  # so that a batch outlasts the look at the checkpoint of the one before
 

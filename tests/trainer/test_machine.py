@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.attempt import new_attempt
+from flows.process.attempt import new_attempt
 from tests.trainer.machine import closure, declared, make_environment
 from tests.trainer.world import pipeline_of, training_with
 
@@ -17,17 +17,17 @@ ETL = ("apache_beam", "tensorflow_transform", "tfx_bsl", "pyarrow", "matplotlib"
 # What a worker of the `gpu` pool does, but for the worker.
 HANDED_OVER = """
 import sys
-from flows.engine import configure
+from flows.orchestration.prefect_settings import configure
 
 configure()
-from flows.gpu import run_trainer_step
+from flows.orchestration.trainer_flow import run_trainer_step
 
 run_trainer_step.fn(*sys.argv[1:])
 """
 REGISTER = """
 import sys
 from pathlib import Path
-from trainer.registry import ModelRegistry
+from trainer.registry.registry import ModelRegistry
 
 registry = ModelRegistry(Path(sys.argv[1]))
 metrics = {"test_loss": 0.5}

@@ -8,10 +8,10 @@ import pytest
 
 from tests.trainer.world import manifest_of, pipeline_of
 from trainer.recipe import Recipe, recipe_of
-from transforms.contract.declaration import parse
-from transforms.contract.manifest import StoredFeature, TransformManifest
-from transforms.contract.model import TrainingSpec
-from transforms.contract.pipeline import PipelineSpec
+from transforms.contract.declaration.parsing import parse
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.training import TrainingSpec
+from transforms.contract.workspace.manifest import StoredFeature, TransformManifest
 
 PHOTO = {"kind": "image", "height": 8, "width": 8}
 

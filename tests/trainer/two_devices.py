@@ -8,8 +8,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from trainer.training import train
-from transforms.contract.jobs import TrainJob
+from trainer.training.training import train
+from transforms.contract.steps.jobs import TrainJob
 
 DEVICES = ("CPU:0", "CPU:1")
 

@@ -14,10 +14,12 @@ import tensorflow as tf
 from PIL import Image
 
 from trainer.recipe import Recipe
-from transforms.contract.declaration import parse
+from transforms.contract.declaration.parsing import parse
+from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.fingerprint import checksum
-from transforms.contract.jobs import PartitionRef, TrainJob
-from transforms.contract.manifest import (
+from transforms.contract.steps.jobs import PartitionRef, TrainJob
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.manifest import (
     RAW_TARGET_PREFIX,
     Shard,
     ShardManifest,
@@ -25,8 +27,6 @@ from transforms.contract.manifest import (
     TargetStatistics,
     TransformManifest,
 )
-from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.workspace import Workspace
 
 COLORS = ("red", "green", "blue")
 WORDS = ("good", "bad", "fine")

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.jobs import transform_job
-from transforms.contract.declaration import parse
-from transforms.contract.jobs import TransformJob
-from transforms.contract.pipeline import PipelineSpec
+from tests.support.jobs import transform_job
+from transforms.contract.declaration.parsing import parse
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.steps.jobs import TransformJob
 
 
 def picture(color: tuple[int, int, int], kind: str = "PNG") -> bytes:
@@ -194,7 +194,7 @@ def analyzed(
     tmp_path_factory: pytest.TempPathFactory, declaration: dict[str, Any], rows: dict[str, Any]
 ) -> Table:
     """Returns a table of some rows, with its transform frozen."""
-    from transforms.analysis import analyze
+    from transforms.analysis.freeze import analyze
 
     root = tmp_path_factory.mktemp(declaration["name"])
     write_rows(rows, root / "data" / "rows.parquet")
@@ -211,7 +211,7 @@ def frozen_transform(table: Table) -> Callable[..., dict[str, np.ndarray]]:
     """
     import tensorflow as tf
 
-    from transforms.graph import raw_columns
+    from transforms.graph.graph import raw_columns
 
     job = table.job()
     graph = tf.saved_model.load(str(job.folders().transform(job.transform) / "graph"))

@@ -1,7 +1,7 @@
 """Secrets as `***`: those that the form of a URI tells of, and those that are known by their value.
 
-`transforms.contract.secrets` makes values known. Errors, logs, records and all that is shown go
-through `masked`.
+`transforms.contract.declaration.secrets` makes values known. Errors, logs, records and
+all that is shown go through `masked`.
 """
 
 from __future__ import annotations

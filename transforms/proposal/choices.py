@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from transforms.column_types import is_datetime
-from transforms.contract.datetimes import WIDTHS, Datetime
-from transforms.contract.features import Categorical, FeatureSpec, Numeric, Text
+from transforms.columns.schema import is_datetime
+from transforms.contract.columns.datetimes import WIDTHS, Datetime
+from transforms.contract.columns.features import Categorical, FeatureSpec, Numeric, Text
 from transforms.proposal.lists import list_choice
 from transforms.proposal.measures import shown
 from transforms.proposal.pictures import picture_choice

@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from transforms.contract.declaration import parse
-from transforms.contract.features import FeatureSpec
-from transforms.contract.pipeline import PipelineSpec
-from transforms.contract.source import HashSplit
-from transforms.contract.targets import TargetSpec
-from transforms.contract.yaml_text import read_yaml
+from transforms.contract.columns.features import FeatureSpec
+from transforms.contract.columns.targets import TargetSpec
+from transforms.contract.declaration.parsing import parse
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.split import HashSplit
+from transforms.contract.declaration.yaml_text import read_yaml
 from transforms.proposal.proposal import Proposal, pipeline_name
 
 _HEAD = """\

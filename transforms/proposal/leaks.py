@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.contract.targets import NumericTarget
+from transforms.contract.columns.targets import NumericTarget
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.proposal.target_choice import TargetChoice
 

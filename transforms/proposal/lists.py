@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from transforms.column_types import is_label, is_list, is_number
-from transforms.contract.features import Categorical, FeatureSpec, Numeric, Sequence
+from transforms.columns.schema import is_label, is_list, is_number
+from transforms.contract.columns.features import Categorical, FeatureSpec, Numeric, Sequence
 from transforms.proposal.sampled_column import SampledColumn
 
 _VECTOR = 4  # numbers in a list that are as many columns; more are a series

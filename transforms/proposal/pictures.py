@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image as Pillow
 
-from transforms.contract.features import FeatureSpec, Image
+from transforms.contract.columns.features import FeatureSpec, Image
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM")
 _LOOKED_AT = 50

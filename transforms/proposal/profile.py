@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from transforms.columns import parse_numbers
-from transforms.contract.numbers import MISSING_NUMBERS
+from transforms.columns.conform import parse_numbers
+from transforms.contract.columns.numbers import MISSING_NUMBERS
 
 SAMPLES = 5
 _ABSENT = "nan"  # as which a missing sample counts, in words and characters

@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from transforms.contract.declaration.source import Format, SourceSpec
+from transforms.contract.declaration.split import ColumnSplit, HashSplit, Split
 from transforms.contract.errors import DeclarationError
-from transforms.contract.source import ColumnSplit, Format, HashSplit, SourceSpec, Split
-from transforms.path_columns import PathReader
 from transforms.proposal.choices import Choice, Read, choose_feature
 from transforms.proposal.leaks import leak
 from transforms.proposal.roles import choose_key, choose_partitions, choose_split, is_entity
 from transforms.proposal.sample import take_sample
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.proposal.target_choice import TargetChoice, choose_target
+from transforms.reading.path_columns import PathReader
 
 
 @dataclass(frozen=True)

@@ -12,24 +12,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from transforms.column_types import is_datetime, is_text
-from transforms.contract.errors import DeclarationError
-from transforms.contract.source import (
+from transforms.columns.hashing import key_bytes, key_hashes
+from transforms.columns.schema import is_datetime, is_text
+from transforms.contract.declaration.source import PathPartitions
+from transforms.contract.declaration.split import (
     SPLITS,
     ColumnSplit,
     HashSplit,
-    PathPartitions,
     Split,
     SplitName,
     TimeSplit,
     TrainShare,
 )
-from transforms.formats import pieces, read_piece
-from transforms.hashing import key_bytes, key_hashes
+from transforms.contract.errors import DeclarationError
 from transforms.proposal.measures import name_words, shown
 from transforms.proposal.sample import Sample
 from transforms.proposal.sampled_column import SampledColumn
-from transforms.source import open_filesystem, source_folder
+from transforms.source.formats import pieces, read_piece
+from transforms.source.scan import open_filesystem, source_folder
 
 _HIVE = re.compile(r"^([^=/]+)=")
 _PATH_DATES = (

@@ -11,13 +11,13 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from transforms.columns.plain_columns import plain_schema
+from transforms.columns.texts import utf8_only
+from transforms.contract.declaration.source import Format, SourceSpec
 from transforms.contract.errors import BraidError, DeclarationError
-from transforms.contract.jobs import SourceFile
-from transforms.contract.source import Format, SourceSpec
-from transforms.formats import SUFFIXES, Piece, pieces, read_piece, read_schema
-from transforms.plain_columns import plain_schema
-from transforms.source import open_filesystem, scan
-from transforms.texts import utf8_only
+from transforms.contract.workspace.partition import SourceFile
+from transforms.source.formats import SUFFIXES, Piece, pieces, read_piece, read_schema
+from transforms.source.scan import open_filesystem, scan
 
 ROWS = 20_000  # about so many make a share of 1 % known to a tenth of it
 _FILES = 32  # footers and openings cost the most where files are far away

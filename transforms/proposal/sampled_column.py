@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from transforms.column_types import is_bytes, is_datetime, is_list, is_number, is_scalar, is_text
-from transforms.columns import iso_texts, parse_numbers
-from transforms.contract.datetimes import DATETIME_PATTERN
-from transforms.hashing import as_text
+from transforms.columns.conform import iso_texts, parse_numbers
+from transforms.columns.hashing import as_text
+from transforms.columns.schema import is_bytes, is_datetime, is_list, is_number, is_scalar, is_text
+from transforms.contract.columns.datetimes import DATETIME_PATTERN
 from transforms.proposal.classifier import ColumnClass, column_class
 from transforms.proposal.measures import name_words
 from transforms.proposal.profile import ColumnProfile, profile, without_missing

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from transforms.column_types import is_label, is_number
-from transforms.contract.errors import DeclarationError
-from transforms.contract.targets import (
+from transforms.columns.schema import is_label, is_number
+from transforms.columns.unusable import FALSE_TEXTS, TRUE_TEXTS
+from transforms.contract.columns.targets import (
     Binary,
     Multiclass,
     Multilabel,
@@ -18,9 +18,9 @@ from transforms.contract.targets import (
     SequenceTarget,
     TargetSpec,
 )
+from transforms.contract.errors import DeclarationError
 from transforms.proposal.measures import shown
 from transforms.proposal.sampled_column import SampledColumn
-from transforms.unusable import FALSE_TEXTS, TRUE_TEXTS
 
 _YES = ("yes", "y", "true", "t", "1", "positive", "pos", "spam", "bad", "good", "won", "success")
 _FEW_NUMBERS = 10  # different whole numbers: more are a quantity

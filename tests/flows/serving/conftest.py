@@ -11,8 +11,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tests.flows.serving.server import serving
 from tests.trainer.world import DECLARATION, make_world, pipeline_of, training_with
-from trainer.layout import EXPORT_FOLDER
-from trainer.registry import ModelRegistry
+from trainer.registry.registry import ModelRegistry
+from trainer.run_folder import EXPORT_FOLDER
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Project:
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny pipeline of the trainer's tests, with two models that differ."""
-    from trainer.export import export
-    from trainer.training import train
+    from trainer.export.export import export
+    from trainer.training.training import train
 
     folder = tmp_path_factory.mktemp("serving")
     declaration = folder / "pipeline.yaml"

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.command import start, until
+from tests.support.command import start, until
 
 Row = Mapping[str, Any]
 

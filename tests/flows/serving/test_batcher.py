@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from flows.prediction_file import Predictions
+from flows.prediction.prediction_file import Predictions
 from flows.serving.batcher import Batcher
 from flows.serving.counters import Counters
 from flows.serving.limits import Limits, RequestError

@@ -5,7 +5,7 @@ import pytest
 
 from flows.serving.limits import RequestError
 from flows.serving.rows import RowReader
-from transforms.contract.declaration import parse
+from transforms.contract.declaration.parsing import parse
 
 READER = RowReader(
     parse(

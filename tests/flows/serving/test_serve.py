@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.command import BRAID, until
 from tests.flows.serving.server import as_json, as_tensors, by_output, close, send, serving
+from tests.support.command import BRAID, until
 from tests.trainer.world import raw_rows
 
 ROWS = 40

@@ -12,8 +12,8 @@ import pytest
 
 from flows import templates
 from flows.templates.listings.table import write_table
-from tests.command import BRAID
 from tests.flows.serving.server import as_json, as_tensors, by_output, close, serving
+from tests.support.command import BRAID
 
 QUICK = ("training.epochs=1", "training.members=1", "training.refit=null")
 ROWS = 120

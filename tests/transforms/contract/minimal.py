@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from transforms.contract.declaration import load
+from transforms.contract.declaration.parsing import load
 from transforms.contract.errors import DeclarationError
 
 MINIMAL = """

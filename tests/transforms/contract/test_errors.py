@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import flows
+from transforms.beam import error_in, marked_errors
 from transforms.contract.errors import BraidError, error_from_dict, storage_error
-from transforms.running import error_in, marked_errors
 
 
 def _kinds() -> list[type[BraidError]]:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests import stand_ins
+from tests.support import stand_ins
 from transforms.contract.servers import problem_of
 
 

@@ -7,8 +7,8 @@ from datetime import date, datetime, time
 import pyarrow as pa
 import pytest
 
+from transforms.contract.columns.features import Categorical, Numeric, Text
 from transforms.contract.errors import DeclarationError
-from transforms.contract.features import Categorical, Numeric, Text
 from transforms.proposal.choices import choose_feature
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.proposal.target_choice import choose_target

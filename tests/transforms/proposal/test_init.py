@@ -12,9 +12,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from flows.cli import cli
-from tests.command import BRAID
-from tests.flows.test_cli import braid
+from flows.commands.cli import cli
+from tests.flows.commands.test_cli import braid
+from tests.support.command import BRAID
 from tests.transforms.proposal.tables import (
     png,
     write_events,
@@ -171,7 +171,7 @@ def test_the_command_loads_no_framework(tmp_path):
     heavy = ("tensorflow", "apache_beam", "sklearn", "prefect", "keras")
     code = (
         "import sys\n"
-        "from flows.cli import cli\n"
+        "from flows.commands.cli import cli\n"
         f"cli(['init', {str(tmp_path / 'p')!r}, '--from', {str(write_visits(tmp_path))!r}, "
         "'--target', 'grade'], standalone_mode=False)\n"
         f"print('loaded', [name for name in {heavy} if name in sys.modules])\n"

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from tests.user_kinds.angle.declaration import Declaration
-from transforms.requests import Fitted, Learnt, Request
+from transforms.kinds.requests import Fitted, Learnt, Request
 
 
 def requests(name: str, spec: Declaration, raw: tf.Tensor) -> tuple[Request, ...]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from transforms.contract.features import FeatureSpec, Layout, RawColumn
+from transforms.contract.columns.features import FeatureSpec, Layout, RawColumn
 
 
 class Declaration(FeatureSpec):

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from tests.user_kinds.logarithm.declaration import Declaration
-from transforms.requests import Fitted, Learnt, MomentsRequest, Request
+from transforms.kinds.requests import Fitted, Learnt, MomentsRequest, Request
 
 
 def requests(name: str, spec: Declaration, raw: tf.Tensor) -> tuple[Request, ...]:

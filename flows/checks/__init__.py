@@ -1,0 +1,1 @@
+"""Checks of a workspace: which of its files are damaged."""

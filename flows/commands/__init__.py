@@ -1,0 +1,1 @@
+"""Commands: what each `braid ...` does and prints."""

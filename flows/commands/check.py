@@ -1,0 +1,116 @@
+"""What `braid check` does and prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from flows.checks.check_data import check_data
+from flows.checks.check_models import check_registry, check_runs
+from flows.checks.defects import Defect
+from flows.console.harmless import say
+from flows.steps.registration import open_registry
+from trainer.registry.registry import ModelRegistry
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.errors import BraidError
+from transforms.contract.workspace.files import remove
+from transforms.contract.workspace.layout import LockKind, Workspace
+from transforms.contract.workspace.locks import exclusive_lock
+
+WHOLE, DAMAGED = 0, 1  # exit codes
+_DATABASE = "registry.db"
+_LOCKED: tuple[LockKind, ...] = ("run", "transform", "windows")
+
+
+def check(workspace: Workspace, pipeline: PipelineSpec | None, *, repair: bool) -> int:
+    """Verifies a whole workspace, and tells of everything that is not as it was written.
+
+    Args:
+        workspace: Where everything lies.
+        pipeline: The declaration whose registry is looked at; None looks at the workspace's own.
+        repair: Whether what a run makes again is removed.
+
+    Returns:
+        0 if everything is whole, or is so after the repair; 1 if not.
+
+    Raises:
+        BraidError: There is no such workspace, a run works there while it is to be repaired, or
+            the registry cannot be reached.
+    """
+    if not workspace.root.is_dir():
+        raise BraidError(
+            str(workspace.root),
+            expected="a workspace",
+            received="no such folder",
+            action="Give the declaration whose workspace it is, or --workspace.",
+        )
+    counted: Counter[str] = Counter()
+    with ExitStack() as stack:
+        if repair:
+            _keep_others_out(workspace, stack)
+        defects = list(_damages(workspace, pipeline, counted))
+        removed = _remove(defects) if repair else []
+    for defect in defects:
+        _show(workspace, defect, removed)
+    seen = ", ".join(_number(name, number) for name, number in counted.items()) or "nothing"
+    left = [defect for defect in defects if defect not in removed]
+    say(f"Looked at {seen} in {workspace.root}.")
+    if not defects:
+        say("All of it is whole.")
+    elif not left:
+        say(f"{len(defects)} damaged, and removed: the next run makes it again.")
+    else:
+        say(f"{len(left)} damaged." + _advice(left, repair=repair))
+    return DAMAGED if left else WHOLE
+
+
+def _damages(
+    workspace: Workspace, pipeline: PipelineSpec | None, counted: Counter[str]
+) -> Iterator[Defect]:
+    yield from check_data(workspace, counted)
+    yield from check_runs(workspace, counted)
+    uri = None if pipeline is None else pipeline.registry.uri
+    yield from check_registry(
+        workspace,
+        ModelRegistry(workspace.root) if pipeline is None else open_registry(pipeline, workspace),
+        counted,
+        database=workspace.root / _DATABASE if uri is None else None,
+        names=None if pipeline is None else [pipeline.registered_name()],
+    )
+
+
+def _keep_others_out(workspace: Workspace, stack: ExitStack) -> None:
+    """Holds every lock that a run or a backfill works under."""
+    for kind in _LOCKED:
+        for path in sorted(workspace.lock(kind, "any").parent.glob("*.lock")):
+            holder = f"{kind} {path.stem}, while the workspace is repaired"
+            stack.enter_context(exclusive_lock(path, holder=holder))
+
+
+def _remove(defects: Sequence[Defect]) -> list[Defect]:
+    """Removes what a run makes again, and returns whose that was."""
+    removed = [defect for defect in defects if defect.removes]
+    for defect in removed:
+        for path in defect.removes:
+            remove(path)
+    return removed
+
+
+def _show(workspace: Workspace, defect: Defect, removed: Sequence[Defect]) -> None:
+    say(f"{_below(workspace, defect.path)}: {defect.what}")
+    say(f"  {'removed' if defect in removed else defect.action}")
+
+
+def _number(name: str, number: int) -> str:
+    return f"{number:,} {name}" + ("" if number == 1 else "s")
+
+
+def _below(workspace: Workspace, path: Path) -> Path:
+    return path.relative_to(workspace.root) if path.is_relative_to(workspace.root) else path
+
+
+def _advice(left: Sequence[Defect], *, repair: bool) -> str:
+    remade = 0 if repair else sum(bool(defect.removes) for defect in left)
+    return f" Of these a run makes {remade} again once --repair has removed it." if remade else ""

@@ -1,0 +1,92 @@
+"""The command `braid serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
+from flows.console.harmless import say
+
+_MEGABYTE = 1 << 20
+_HELD_BODIES = 8
+
+
+@click.command()
+@DECLARATION
+@WORKSPACE
+@SET
+@click.option("--alias", default="champion", show_default=True, help="Which registered model.")
+@click.option("--version", help="A version instead of an alias; it stays.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 for all networks.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option(
+    "--poll",
+    type=click.FloatRange(0.1),
+    default=5.0,
+    show_default=True,
+    help="Seconds between looks at the alias.",
+)
+@click.option(
+    "--max-megabytes",
+    type=click.FloatRange(0.01),
+    default=16.0,
+    show_default=True,
+    help="Of a request's body.",
+)
+@click.option(
+    "--max-rows",
+    type=click.IntRange(1),
+    default=1024,
+    show_default=True,
+    help="Of a request; four times as many may wait for the model.",
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(0.1),
+    default=30.0,
+    show_default=True,
+    help="From a request to its answer.",
+)
+def serve(
+    declaration: Path,
+    workspace: Path | None,
+    overrides: tuple[str, ...],
+    alias: str,
+    version: str | None,
+    host: str,
+    port: int,
+    poll: float,
+    max_megabytes: float,
+    max_rows: int,
+    max_seconds: float,
+) -> None:
+    """Answer over HTTP with the registered champion, and follow the alias when it moves.
+
+    TensorFlow Serving's REST API under /v1, the Open Inference Protocol under /v2, a form for
+    people at /, and /healthz, /readyz, /metrics. Ctrl-C and SIGTERM let what has begun end.
+    """
+    from flows.serving.limits import Limits
+    from flows.serving.server import serve as run
+
+    pipeline, folders = open_pipeline(declaration, workspace, overrides)
+    body_bytes = int(max_megabytes * _MEGABYTE)
+    limits = Limits(
+        body_bytes=body_bytes,
+        held_bytes=_HELD_BODIES * body_bytes,
+        rows=max_rows,
+        queued_rows=4 * max_rows,
+        seconds=max_seconds,
+    )
+    run(
+        pipeline,
+        folders,
+        host=host,
+        port=port,
+        alias=alias,
+        version=version,
+        poll_seconds=poll,
+        limits=limits,
+        on_ready=lambda model, address: say(f"{model} answers at {address}"),
+    )

@@ -1,0 +1,1 @@
+"""The console: progress, failures and harmless text for a person."""

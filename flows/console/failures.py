@@ -1,0 +1,94 @@
+"""What the command line says when something is wrong: one readable message, no traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from transforms.contract.errors import BraidError, storage_error
+
+INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+TERMINATED = 143  # and for one that SIGTERM ended
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does: in order, and to be resumed."""
+
+
+def end_in_order_on_sigterm() -> None:
+    """Lets SIGTERM raise `Terminated` in this process's main thread."""
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut the ending short
+    raise Terminated
+
+
+@contextmanager
+def readable_failures(command: str) -> Iterator[None]:
+    """Ends the process with the right code and one message if the block fails.
+
+    With `BRAID_DEBUG=1` every error keeps its traceback. A bug always does.
+    """
+    debug = bool(os.environ.get("BRAID_DEBUG"))
+    try:
+        yield
+    except BraidError as error:
+        if debug:
+            raise
+        _show(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os._exit(1)  # whoever read our output went away, as `| head` does
+    except OSError as error:
+        if debug:
+            raise
+        _show(storage_error(error, command))
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BaseException as error:
+        code = _stop_code(error)
+        if debug or code is None:
+            raise
+        click.echo("Stopped. Running the same command again resumes.", err=True)
+        sys.exit(code)
+
+
+def _stop_code(error: BaseException) -> int | None:
+    """Returns the exit code if a signal is what this error comes from, or what came before it."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    # By its name: importing Prefect to tell how a command ended would take seconds.
+    if any(isinstance(e, Terminated) or type(e).__name__ == "TerminationSignal" for e in chain):
+        return TERMINATED
+    if any(isinstance(e, (KeyboardInterrupt, click.Abort)) for e in chain):
+        return INTERRUPTED
+    return None
+
+
+def _show(error: BraidError) -> None:
+    from rich.console import Console  # here, as most commands end well
+
+    from flows.console.harmless import console as harmless
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+    console.print(f"[bold red]Error[/bold red] {harmless(error.place, lines=True)}")
+    for label, text in (
+        ("expected", error.expected),
+        ("received", error.received.rstrip()),
+        ("to do", error.action),
+    ):
+        console.print(f"  [dim]{label:<9}[/dim] {harmless(text, lines=True)}")

@@ -1,0 +1,1 @@
+"""Orchestration: Prefect's flows, servers and deployments, and nothing else of Prefect."""

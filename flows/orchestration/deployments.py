@@ -1,0 +1,141 @@
+"""Puts a pipeline on a Prefect server: what `infra/prefect.yaml` says, filled in.
+
+Import this after `flows.orchestration.prefect_settings.configure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyOptions
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.templating import apply_values
+from prefect.workers.process import ProcessWorker
+
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.schedule import ScheduleSpec
+from transforms.contract.errors import BraidError
+from transforms.contract.workspace.layout import Workspace
+
+DEPLOYMENTS_FILE = "prefect.yaml"
+
+
+def deploy(
+    declaration: Path, pipeline: PipelineSpec, workspace: Workspace, overrides: Sequence[str]
+) -> list[str]:
+    """Makes pools, deployments and automations, or brings those that are there up to date.
+
+    The same again changes nothing. A schedule that the declaration no longer has is removed.
+
+    Args:
+        declaration: The path of the pipeline.yaml, the same on every machine of the pools.
+        pipeline: The declaration.
+        workspace: Where everything lies, the same on every machine of the pools.
+        overrides: "training.epochs=3" and the like.
+
+    Returns:
+        What is there now, a line for each.
+
+    Raises:
+        BraidError: The server refuses something.
+    """
+    document = filled_in(declaration, pipeline, workspace, overrides)
+    with get_client(sync_client=True) as client:
+        lines = [_pool(client, pool) for pool in document["pools"]]
+        lines += [_deployment(client, deployment) for deployment in document["deployments"]]
+        lines += [_automation(client, automation) for automation in document["automations"]]
+    return lines
+
+
+def filled_in(
+    declaration: Path, pipeline: PipelineSpec, workspace: Workspace, overrides: Sequence[str]
+) -> dict[str, Any]:
+    """Returns what `infra/prefect.yaml` says of a pipeline."""
+    text = (files("infra") / DEPLOYMENTS_FILE).read_text(encoding="utf-8")
+    schedule = pipeline.schedule
+    values = {
+        "name": pipeline.name,
+        "declaration": str(declaration.absolute()),
+        "workspace": str(workspace.root),
+        "overrides": list(overrides),
+        "schedules": [] if schedule is None else [_cron(schedule)],
+    }
+    document: dict[str, Any] = apply_values(yaml.safe_load(text), values)
+    return document
+
+
+def _cron(schedule: ScheduleSpec) -> dict[str, Any]:
+    return {"cron": schedule.cron, "timezone": schedule.timezone}
+
+
+def _pool(client: SyncPrefectClient, pool: dict[str, Any]) -> str:
+    line = f"pool {pool['name']}"
+    try:
+        found = client.read_work_pool(pool["name"])
+    except ObjectNotFound:
+        template = ProcessWorker.get_default_base_job_template()
+        client.create_work_pool(WorkPoolCreate(**pool, base_job_template=template))
+        return line
+    if found.type != pool["type"]:
+        raise BraidError(
+            f"the work pool '{pool['name']}'",
+            expected=f"the type {pool['type']}",
+            received=f"the type {found.type}",
+            action="Rename or remove that pool: its workers cannot run these flows.",
+        )
+    return line
+
+
+def _deployment(client: SyncPrefectClient, wanted: dict[str, Any]) -> str:
+    flow: Flow[..., Any] = load_flow_from_entrypoint(wanted["entrypoint"])
+    limit, pool = wanted["concurrency_limit"], wanted["work_pool"]
+    schedules = [
+        DeploymentScheduleCreate(schedule=CronSchedule(**schedule), active=True)
+        for schedule in wanted.get("schedules", [])
+    ]
+    # The server takes it for an update if it has one of this name, and replaces the schedules.
+    client.create_deployment(
+        flow_id=client.create_flow_from_name(flow.name),
+        name=wanted["name"],
+        description=wanted["description"],
+        tags=wanted["tags"],
+        entrypoint=wanted["entrypoint"],  # a module: the code is installed where a worker is
+        pull_steps=[],
+        parameters=wanted.get("parameters", {}),
+        parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
+        enforce_parameter_schema=True,
+        schedules=schedules,
+        concurrency_limit=limit["limit"],
+        concurrency_options=ConcurrencyOptions(collision_strategy=limit["collision_strategy"]),
+        work_pool_name=pool["name"],
+        job_variables=pool["job_variables"],
+    )
+    when = ", ".join(f"{s['cron']} {s['timezone']}" for s in wanted.get("schedules", []))
+    line = f"deployment {flow.name}/{wanted['name']} on the pool {pool['name']}"
+    return f"{line}, at {when}" if when else line
+
+
+def _automation(client: SyncPrefectClient, raw: dict[str, Any]) -> str:
+    wanted = AutomationCore.model_validate(raw)
+    found = client.read_automations_by_name(wanted.name)
+    if not found:
+        client.create_automation(wanted)
+    # An update would forget the runs that it watches at the moment.
+    elif _says(found[0]) != _says(wanted):
+        client.update_automation(found[0].id, wanted)
+    return f"automation {wanted.name}"
+
+
+def _says(automation: AutomationCore) -> dict[str, Any]:
+    names = set(AutomationCore.model_fields)
+    return automation.model_dump(include=names)

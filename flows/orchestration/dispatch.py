@@ -1,0 +1,215 @@
+"""Hands the trainer's steps over to the `gpu` pool of a Prefect server and waits for them.
+
+Import this after `flows.orchestration.prefect_settings.configure`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelling
+
+from flows.console.progress import Reporter
+from flows.process.attempt import (
+    Attempt,
+    Outcome,
+    attempts,
+    new_attempt,
+    remove_leftovers_of_the_dead,
+)
+from flows.process.child import Progress, StepDied, StepStopped, refuse_stopped
+from transforms.contract.errors import BraidError, error_from_dict
+from transforms.contract.steps.jobs import TrainJob
+
+TRAINING_FLOW = "braid-train"
+GPU_POOL = "gpu"
+MOST_ATTEMPTS = 3  # that die, before the run fails
+_POLL_SECONDS = 2.0
+_PATIENCE_SECONDS = 60.0  # without a worker, until a person is told
+# The client of a network file system may remember for so long that a file was not there.
+_OUTCOME_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class GpuPool:
+    """Runs steps as flow runs of the pipeline's training deployment.
+
+    Every attempt has a key of its own. This process may die and its successor wait for the same
+    attempt, which the folder tells it of; an attempt that dies is followed by another.
+
+    Attributes:
+        pipeline: The pipeline's name, which is the deployment's too.
+        run_folder: The folder of the run.
+        title: What the run works on, for the names of flow runs.
+        search_path: Where the user's own functions are imported from.
+        reporter: Who is told about attempts.
+    """
+
+    pipeline: str
+    run_folder: Path
+    title: str
+    search_path: Path | None
+    reporter: Reporter
+
+    def __call__(
+        self,
+        step: str,
+        job: TrainJob,
+        on_progress: Callable[[Progress], None],
+        stopping: threading.Event,
+    ) -> dict[str, Any]:
+        """Runs a step to its end and returns its result.
+
+        Args:
+            step: The step's name.
+            job: Its job.
+            on_progress: Called whenever it is further.
+            stopping: Set by another thread, it ends the step.
+
+        Raises:
+            BraidError: The step failed, was cancelled, or is not deployed.
+            StepDied: Attempt after attempt died.
+            StepStopped: `stopping` was set.
+        """
+        for number, attempt in enumerate(self._attempts(step, job), start=1):
+            try:
+                return self._run(step, attempt, on_progress, stopping)
+            except StepDied as error:
+                if number == MOST_ATTEMPTS:
+                    raise
+                self.reporter.note(
+                    f"  {step}: attempt {number} of {MOST_ATTEMPTS} died: {error.received}"
+                )
+                remove_leftovers_of_the_dead(self.run_folder)
+        raise ValueError("there is an attempt for every number")
+
+    def _attempts(self, step: str, job: TrainJob) -> Iterator[Attempt]:
+        for found in list(attempts(self.run_folder, step)):
+            if found.is_for(job):
+                self.reporter.note(f"  {step}: goes on with the attempt of the run's earlier flow")
+                yield found
+            else:
+                found.give_up()
+        while True:
+            yield new_attempt(self.run_folder, step, job)
+
+    def _run(
+        self,
+        step: str,
+        attempt: Attempt,
+        on_progress: Callable[[Progress], None],
+        stopping: threading.Event,
+    ) -> dict[str, Any]:
+        def look(progress: Progress | None) -> None:
+            refuse_stopped(stopping, step)
+            if progress is not None:
+                on_progress(progress)
+
+        with get_client(sync_client=True) as client:
+            flow_run = self._start(step, attempt)
+            try:
+                state = self._wait(client, step, attempt, flow_run.id, look)
+                return _result(step, state, _outcome(attempt, state))
+            except BaseException as error:
+                # A stop, Ctrl-C, a cancelled run, a server that is gone
+                if isinstance(error, StepStopped) or not isinstance(error, BraidError):
+                    with contextlib.suppress(Exception):
+                        client.set_flow_run_state(flow_run.id, Cancelling())
+                raise
+            finally:
+                attempt.give_up()
+
+    def _start(self, step: str, attempt: Attempt) -> FlowRun:
+        name = f"{TRAINING_FLOW}/{self.pipeline}"
+        try:
+            made = run_deployment(
+                name,
+                parameters={
+                    "step": step,
+                    "attempt": str(attempt.folder),
+                    "search_path": None if self.search_path is None else str(self.search_path),
+                },
+                flow_run_name=f"{step}: {self.title}",
+                idempotency_key=f"{self.run_folder.name} {attempt.folder.name}",
+                timeout=0,
+                as_subflow=True,
+            )
+            return cast("FlowRun", made)  # a coroutine only where an event loop runs
+        except ObjectNotFound:
+            attempt.give_up()
+            raise BraidError(
+                "training.dispatch",
+                expected=f"the deployment '{name}' on the server",
+                received="none of that name",
+                action="Run `braid deploy` with this declaration, or train with "
+                "--set training.dispatch=local.",
+            ) from None
+
+    def _wait(
+        self,
+        client: SyncPrefectClient,
+        step: str,
+        attempt: Attempt,
+        flow_run: UUID,
+        look: Callable[[Progress | None], None],
+    ) -> State[Any]:
+        started, told = time.monotonic(), False
+        while True:
+            state = client.read_flow_run(flow_run).state
+            if state is not None and state.is_final():
+                return state
+            look(attempt.progress())
+            waited = time.monotonic() - started > _PATIENCE_SECONDS
+            if waited and not told and state is not None and state.is_scheduled():
+                told = True
+                self.reporter.note(f"  {step}: waits for a worker of the pool '{GPU_POOL}'")
+            time.sleep(_POLL_SECONDS)
+
+
+def _outcome(attempt: Attempt, state: State[Any]) -> Outcome | None:
+    until = time.monotonic() + _OUTCOME_SECONDS
+    while (outcome := attempt.outcome()) is None and state.is_completed():
+        if time.monotonic() > until:
+            break
+        time.sleep(_POLL_SECONDS)
+    return outcome
+
+
+def _result(step: str, state: State[Any], outcome: Outcome | None) -> dict[str, Any]:
+    if outcome is not None and outcome.result is not None:
+        return outcome.result
+    if outcome is not None and outcome.error is not None:
+        error = outcome.error
+        if outcome.died:
+            raise _died(step, error["received"], error["action"])
+        raise error_from_dict(error)
+    told = (state.message or "").rstrip(".")
+    if state.is_crashed():
+        raise _died(
+            step,
+            f"a crash of its flow run: {told or 'it was lost'}",
+            "Look after the workers of the pool; the same command again resumes.",
+        )
+    raise BraidError(
+        step,
+        expected=f"the flow run on the pool '{GPU_POOL}' to end with a result",
+        received=f"the state {state.name}" + (f": {told}" if told else ""),
+        action="Its logs on the server say more. The same command again resumes.",
+    )
+
+
+def _died(step: str, received: str, action: str) -> StepDied:
+    return StepDied(
+        step, expected="the step to end with a result", received=received, action=action
+    )

@@ -1,0 +1,1 @@
+"""Prediction: raw rows scored with a registered model, into a file."""

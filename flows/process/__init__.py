@@ -1,0 +1,1 @@
+"""Processes of heavy steps, here and on another machine."""

@@ -1,0 +1,125 @@
+"""What a trainer's step is handed over with, to a process of another machine, and comes back with.
+
+An attempt is a folder of the run's own, in the workspace that both machines see. Each file in it
+is renamed into place, whole. An attempt whose folder is gone has been given up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from flows.process.child import Progress
+from transforms.contract.errors import BraidError
+from transforms.contract.steps.jobs import TrainJob
+from transforms.contract.workspace.documents import read_json
+from transforms.contract.workspace.files import remove_temporaries, write_atomic
+from transforms.contract.workspace.locks import exclusive_lock
+
+ATTEMPTS_FOLDER = "dispatched"
+# Held while a step of the run works in its folder; the system releases it when its holders die.
+LOCK_FILE = "trainer.lock"
+
+_JOB_FILE = "job.json"
+_PROGRESS_FILE = "progress.json"
+_OUTCOME_FILE = "outcome.json"
+
+
+class Outcome(BaseModel):
+    """How an attempt ended: with a result, or with an error for the user.
+
+    Attributes:
+        result: What the step returns.
+        error: `BraidError.to_dict` of what went wrong.
+        died: Whether the step's process died, so that another attempt may do better.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    died: bool = False
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at one step of a run."""
+
+    folder: Path
+
+    @property
+    def run_folder(self) -> Path:
+        """The folder of the run."""
+        return self.folder.parent.parent
+
+    @property
+    def job_file(self) -> Path:
+        """The file with the step's job, which makes the attempt one."""
+        return self.folder / _JOB_FILE
+
+    def is_given_up(self) -> bool:
+        """Returns whether nobody waits for it any more."""
+        return not self.job_file.exists()
+
+    def give_up(self) -> None:
+        """Tells its process, if there still is one, that nobody waits for it."""
+        self.job_file.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)  # that process may be writing there
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()  # there may be attempts at other steps
+
+    def is_for(self, job: TrainJob) -> bool:
+        """Returns whether it is an attempt at this very job."""
+        return self.job_file.exists() and self.job_file.read_text(encoding="utf-8") == _text(job)
+
+    def put_progress(self, progress: Progress) -> None:
+        """Tells how far the step is."""
+        write_atomic(self.folder / _PROGRESS_FILE, progress.model_dump_json())
+
+    def progress(self) -> Progress | None:
+        """Returns how far the step is, if it has told."""
+        path = self.folder / _PROGRESS_FILE
+        return read_json(path, Progress) if path.exists() else None
+
+    def put_outcome(self, outcome: Outcome) -> None:
+        """Tells how the step ended."""
+        write_atomic(self.folder / _OUTCOME_FILE, outcome.model_dump_json())
+
+    def outcome(self) -> Outcome | None:
+        """Returns how the step ended, if it has."""
+        path = self.folder / _OUTCOME_FILE
+        return read_json(path, Outcome) if path.exists() else None
+
+
+def new_attempt(run_folder: Path, step: str, job: TrainJob) -> Attempt:
+    """Returns a new attempt, under a name that no other has."""
+    attempt = Attempt(run_folder / ATTEMPTS_FOLDER / f"{step}-{uuid.uuid4().hex[:8]}")
+    write_atomic(attempt.job_file, _text(job))
+    return attempt
+
+
+def attempts(run_folder: Path, step: str = "*") -> Iterator[Attempt]:
+    """Yields the attempts at a step, or at any, whose folders are there."""
+    for folder in sorted((run_folder / ATTEMPTS_FOLDER).glob(f"{step}-*")):
+        yield Attempt(folder)
+
+
+def remove_leftovers_of_the_dead(run_folder: Path) -> None:
+    """Removes what killed processes left under temporary names, unless an attempt still works."""
+    lock = run_folder / LOCK_FILE
+    if not lock.exists():  # no step of this run was ever handed over
+        remove_temporaries(run_folder)
+        return
+    with contextlib.suppress(BraidError), exclusive_lock(lock, holder=str(run_folder)):
+        remove_temporaries(run_folder)
+
+
+def _text(job: TrainJob) -> str:
+    return job.model_dump_json(indent=2)

@@ -1,0 +1,1 @@
+"""Records: what runs and backfills leave behind, and which run this is."""

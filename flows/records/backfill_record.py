@@ -1,0 +1,124 @@
+"""What a backfill leaves behind: `backfill.json` in a folder of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from transforms.contract.workspace.documents import BRING_BACK, read_json
+from transforms.contract.workspace.files import write_atomic
+from transforms.contract.workspace.layout import Workspace
+
+RECORD_FILE = "backfill.json"
+
+Training = Literal["once", "each", "none"]
+PartitionStatus = Literal["pending", "done", "skipped", "failed"]
+
+
+class _Record(BaseModel):
+    # A record of an older or newer version is still listed by `braid runs`.
+    model_config = ConfigDict(extra="ignore")
+
+
+class PartitionRecord(_Record):
+    """What became of one partition.
+
+    Attributes:
+        fingerprint: The fingerprint of its source files.
+        rows: Rows that its source has, unusable ones included.
+        rejected: Rows of them that could not be used.
+        seconds: How long it took; None if nothing was done.
+        note: Why it was skipped.
+        error: What failed it, as `BraidError.to_dict` gives it.
+    """
+
+    name: str
+    fingerprint: str
+    status: PartitionStatus = "pending"
+    rows: int | None = None
+    rejected: int | None = None
+    seconds: float | None = None
+    note: str = ""
+    error: dict[str, Any] | None = None
+
+
+class BackfillRecord(_Record):
+    """One backfill: which partitions, what became of each, and which runs trained on them.
+
+    Attributes:
+        status: "done" if no partition failed and the training ended, whatever the gate decided.
+        pid: The number of the process that works or worked on it.
+        host: The machine of that process; "" in records of older versions.
+        transform: The fingerprint of the one transform of all partitions, once it is known.
+        runs: The ids of the training runs, in order.
+        trained: How the last of them ended.
+        error: What ended the backfill before its end.
+    """
+
+    backfill_id: str
+    pipeline: str
+    status: Literal["running", "done", "failed"] = "running"
+    pid: int
+    host: str = ""
+    started: datetime
+    ended: datetime | None = None
+    workers: int
+    train: Training
+    transform: str | None = None
+    partitions: list[PartitionRecord]
+    runs: list[str] = []
+    trained: Literal["promoted", "refused"] | None = None
+    error: dict[str, Any] | None = None
+
+    def partition(self, name: str) -> PartitionRecord:
+        """Returns the record of a partition."""
+        return next(part for part in self.partitions if part.name == name)
+
+    def put(self, changed: PartitionRecord) -> None:
+        """Puts a partition's record in the place of its earlier one."""
+        self.partitions = [
+            changed if part.name == changed.name else part for part in self.partitions
+        ]
+
+    def failed(self) -> list[PartitionRecord]:
+        """Returns the partitions that failed."""
+        return [part for part in self.partitions if part.status == "failed"]
+
+    def counts(self) -> str:
+        """Returns "15 done, 1 failed" and the like."""
+        found = Counter(part.status for part in self.partitions)
+        named: tuple[PartitionStatus, ...] = ("done", "skipped", "failed", "pending")
+        return ", ".join(f"{found[name]} {name}" for name in named if found[name])
+
+    def seconds(self) -> float:
+        """Returns how long the backfill took, or 0 if it has not ended."""
+        return 0.0 if self.ended is None else (self.ended - self.started).total_seconds()
+
+
+def write_backfill(folder: Path, record: BackfillRecord) -> None:
+    """Writes a backfill's record, whole or not at all."""
+    write_atomic(folder / RECORD_FILE, record.model_dump_json(indent=2) + "\n")
+
+
+def read_backfill(folder: Path) -> BackfillRecord | None:
+    """Returns a backfill's record, or None if there is none.
+
+    Raises:
+        DamagedFile: It is not as it was written.
+    """
+    try:
+        return read_json(folder / RECORD_FILE, BackfillRecord, action=BRING_BACK)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def read_backfills(workspace: Workspace, pipeline: str) -> list[tuple[Path, BackfillRecord]]:
+    """Returns a pipeline's backfills with their folders, the oldest first."""
+    parent = workspace.backfills(pipeline)
+    folders = sorted(parent.iterdir()) if parent.is_dir() else []
+    found = [(folder, read_backfill(folder)) for folder in folders]
+    return [(folder, record) for folder, record in found if record is not None]

@@ -1,0 +1,222 @@
+"""What a run leaves behind for people and for the next run: `run.json` in the run's folder."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from transforms.contract.steps.baselines import Baselines
+from transforms.contract.steps.tuning import Tuning
+from transforms.contract.workspace.documents import BRING_BACK, read_json
+from transforms.contract.workspace.drift import JudgedDrift
+from transforms.contract.workspace.files import write_atomic
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.manifest import RejectCount, ReplacedCount
+
+RECORD_FILE = "run.json"
+FINISHED = ("promoted", "refused")
+
+Status = Literal["running", "promoted", "refused", "failed", "abandoned"]
+
+
+class _Record(BaseModel):
+    # A record of an older or newer version is still listed by `braid runs`.
+    model_config = ConfigDict(extra="ignore", protected_namespaces=())
+
+
+class StepRecord(_Record):
+    """One step of a run.
+
+    Attributes:
+        name: The step's name.
+        seconds: How long it took; None for a step that had nothing to do.
+        rows: Rows that it worked on, if rows are what it works on.
+        rows_per_second: As the step itself measured it, or rows by seconds.
+        note: Why it had nothing to do, or what it did.
+        beside: Those of the seconds in which another step was under way too.
+    """
+
+    name: str
+    seconds: float | None = None
+    rows: int | None = None
+    rows_per_second: float | None = None
+    note: str = ""
+    beside: float = 0.0
+
+
+class ModelVersion(_Record):
+    """A registered model.
+
+    Attributes:
+        name: Of the registered model.
+        version: Its number, as text.
+        registry: Where, if not in the workspace's own registry.
+    """
+
+    name: str
+    version: str
+    registry: str | None = None
+
+
+class GateRecord(_Record):
+    """What the gate decided and why."""
+
+    passed: bool
+    reasons: tuple[str, ...] = ()
+
+
+class RunRecord(_Record):
+    """One run: what it worked on, what came out, and how it ended.
+
+    Attributes:
+        identity: The fingerprint of all that shapes the model: declaration, transform, rows.
+        judgement: The fingerprint of gate, registry and budget of rejected rows: they change no
+            model, but its fate.
+        pid: The number of the process that works or worked on it.
+        host: The machine of that process; "" in records of older versions.
+        partitions: The fingerprint of every partition's source files, by the partition's name.
+        past_partitions: Those, with their fingerprints, that the source had when the run was begun
+            or resumed before, and no longer has.
+        drift: How far new partitions are from those that the newest transform was frozen on, where
+            that decided on a refit.
+        rows: Usable rows per split, of the partitions that train.
+        source_rows: Rows that these have in the source, unusable ones included.
+        baselines: The metrics of answers that cost next to nothing, on the model's rows.
+        champion_problem: Why the champion could not be scored, if there is one.
+        compared_with: The version of the champion that was scored beside the new model.
+        warm_start: The version that the training was to begin with, whatever the champion is since.
+        training: What the training step told: epochs, seconds, parameters and the like.
+        warnings: What analysis, training and evaluation found odd, as sentences.
+        parity: How far predictions from shards and from the exported model are apart.
+    """
+
+    run_id: str
+    pipeline: str
+    status: Status = "running"
+    pid: int
+    host: str = ""
+    started: datetime
+    ended: datetime | None = None
+    braid_version: str
+    identity: str
+    judgement: str
+    transform: str
+    data_fingerprint: str
+    training_fingerprint: str
+    partitions: dict[str, str]
+    past_partitions: list[tuple[str, str]] = []
+    drift: JudgedDrift | None = None
+    rows: dict[str, int] = {}
+    source_rows: int = 0
+    rejects: list[RejectCount] = []
+    replaced: list[ReplacedCount] = []
+    steps: list[StepRecord] = []
+    warm_start: str | None = None
+    training: dict[str, Any] = {}
+    tuning: Tuning | None = None
+    metrics: dict[str, float] = {}
+    baselines: Baselines = Baselines()
+    champion_metrics: dict[str, float] | None = None
+    champion_problem: str | None = None
+    compared_with: str | None = None
+    parity: float | None = None
+    warnings: list[str] = []
+    gate: GateRecord | None = None
+    model: ModelVersion | None = None
+    error: dict[str, Any] | None = None
+
+    def step(self, name: str) -> StepRecord | None:
+        """Returns a step's record, or None if it has not ended yet."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    def put_step(self, step: StepRecord) -> None:
+        """Adds a step's record in the place of an earlier one of the same name."""
+        self.steps = [s for s in self.steps if s.name != step.name] + [step]
+
+    def found(self, partitions: dict[str, str]) -> None:
+        """Notes what the source has now, and what it had when an earlier attempt looked."""
+        past = {*self.past_partitions, *self.partitions.items()}
+        self.past_partitions = sorted(past - set(partitions.items()))
+        self.partitions = partitions
+
+    def forget_steps(self, *names: str) -> None:
+        """Removes steps that have to be done again."""
+        self.steps = [step for step in self.steps if step.name not in names]
+
+    def rejected(self) -> int:
+        """Returns the number of rejected rows."""
+        return sum(reject.rows for reject in self.rejects)
+
+    def seconds(self) -> float:
+        """Returns how long the steps took, without the time between the attempts of a run."""
+        return sum((step.seconds or 0.0) - step.beside for step in self.steps)
+
+
+def now() -> datetime:
+    """Returns the present time in UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def braid_version() -> str:
+    """Returns the installed version of this software."""
+    return version("braid")
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Writes a run's record, whole or not at all."""
+    write_atomic(folder / RECORD_FILE, record.model_dump_json(indent=2) + "\n")
+
+
+def read_record(folder: Path) -> RunRecord | None:
+    """Returns a run's record, or None if there is none.
+
+    Raises:
+        DamagedFile: It is not as it was written.
+    """
+    try:
+        return read_json(folder / RECORD_FILE, RunRecord, action=BRING_BACK)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def read_records(workspace: Workspace, pipeline: str) -> list[tuple[Path, RunRecord]]:
+    """Returns a pipeline's runs with their folders, the oldest first."""
+    return _read_all(workspace.runs(pipeline))
+
+
+def read_tunings(workspace: Workspace, pipeline: str) -> list[tuple[Path, RunRecord]]:
+    """Returns a pipeline's tunings with their folders, the oldest first.
+
+    Each has the record of the steps up to its shards.
+    """
+    return sorted(_read_all(workspace.tunings(pipeline)), key=lambda found: found[1].started)
+
+
+def _read_all(parent: Path) -> list[tuple[Path, RunRecord]]:
+    folders = sorted(parent.iterdir()) if parent.is_dir() else []
+    found = [(folder, read_record(folder)) for folder in folders]
+    return [(folder, record) for folder, record in found if record is not None]
+
+
+def pipelines(workspace: Workspace) -> list[str]:
+    """Returns the names of the pipelines that ran in a workspace, or were backfilled or tuned."""
+    kinds = (workspace.runs, workspace.backfills, workspace.tunings)
+    parents = [folder_of("any").parent for folder_of in kinds]
+    folders = [path for parent in parents if parent.is_dir() for path in parent.iterdir()]
+    return sorted({path.name for path in folders if path.is_dir()})
+
+
+def own_process() -> int:
+    """Returns the number of this process, for the record of a run that it works on."""
+    return os.getpid()
+
+
+def own_host() -> str:
+    """Returns the name of this machine, without which a process's number says nothing."""
+    return socket.gethostname()

@@ -1,0 +1,268 @@
+"""Which run this is: a new one, one to resume, or one that is finished already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from flows.process.attempt import attempts, remove_leftovers_of_the_dead
+from flows.records.record import (
+    FINISHED,
+    RunRecord,
+    braid_version,
+    now,
+    own_host,
+    own_process,
+    read_records,
+    write_record,
+)
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.secrets import expand
+from transforms.contract.fingerprint import fingerprint
+from transforms.contract.masking import without_passwords
+from transforms.contract.workspace.files import remove, remove_temporaries
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.locks import is_held
+from transforms.contract.workspace.partition import Partition
+from transforms.source.partitions import choose
+
+# What a run that will not be resumed gives back: checkpoints are its bulk.
+CHECKPOINT_FOLDER = "training"
+_JUDGING_STEPS = ("register", "gate")
+# What stops a run from outside, by the name of what it raises here or in Prefect.
+STOPS = {"KeyboardInterrupt": "Ctrl-C", "Terminated": "SIGTERM", "TerminationSignal": "SIGTERM"}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes two runs the same.
+
+    Attributes:
+        run: All that shapes the model: declaration, transform, and rows.
+        judgement: Gate, registry and the budget of rejected rows, which decide on a model that is
+            already there.
+    """
+
+    run: str
+    judgement: str
+
+
+@dataclass
+class OpenedRun:
+    """A run to work on.
+
+    Attributes:
+        folder: The run's folder.
+        record: What is known of it so far; its steps are those that are done.
+        resumed: Why it is not new, or None.
+    """
+
+    folder: Path
+    record: RunRecord
+    resumed: str | None = None
+
+
+def identity_of(
+    pipeline: PipelineSpec, transform: str, partitions: Sequence[Partition]
+) -> Identity:
+    """Returns what makes a run of this declaration on these rows the same as another.
+
+    Of the source's partitions those count that train: a run is no other for the rest.
+
+    Raises:
+        BraidError: `training.partitions` chooses none of them.
+    """
+    chosen = choose(partitions, pipeline.training)
+    run = fingerprint(
+        {
+            "training": pipeline.training_fingerprint(),
+            "transform": transform,
+            "partitions": [[part.name, part.fingerprint] for part in chosen],
+        }
+    )
+    judgement = fingerprint(
+        {
+            "gate": [gate.model_dump(mode="json") for gate in pipeline.gates()],
+            "registry": _registry(pipeline),
+            "max_reject_fraction": pipeline.transform.max_reject_fraction,
+        }
+    )
+    return Identity(run, judgement)
+
+
+def _registry(pipeline: PipelineSpec) -> dict[str, str | None]:
+    # Another value of a variable is another registry, and another password is none.
+    uri = pipeline.registry.uri
+    address = None if uri is None else without_passwords(expand(uri))
+    return pipeline.registry.model_dump(mode="json") | {"uri": address}
+
+
+def finished_run(
+    workspace: Workspace, pipeline: PipelineSpec, identity: Identity
+) -> tuple[Path, RunRecord] | None:
+    """Returns the newest finished run of this identity and judgement: nothing is new since it."""
+    for folder, record in reversed(read_records(workspace, pipeline.name)):
+        if record.status not in FINISHED:
+            if _is_same(record, identity) and record.status != "abandoned":
+                return None  # a forced run that was interrupted comes first
+            continue
+        if _is_same(record, identity) and record.judgement == identity.judgement:
+            return folder, record
+    return None
+
+
+def up_to_date_run(
+    workspace: Workspace, pipeline: PipelineSpec, transform: str, partitions: Sequence[Partition]
+) -> tuple[Path, RunRecord] | None:
+    """Returns the finished run that leaves a run over these partitions nothing to do, if any."""
+    if pending_partitions(workspace, transform, partitions):
+        return None  # also one that does not train: its shards are there when it is to
+    return finished_run(workspace, pipeline, identity_of(pipeline, transform, partitions))
+
+
+def pending_partitions(
+    workspace: Workspace, transform: str, partitions: Sequence[Partition]
+) -> list[Partition]:
+    """Returns the partitions that have no committed shards for a transform."""
+    return [
+        part
+        for part in partitions
+        if not workspace.is_committed(transform, part.name, part.fingerprint)
+    ]
+
+
+def open_run(
+    workspace: Workspace,
+    pipeline: PipelineSpec,
+    identity: Identity,
+    *,
+    transform: str,
+    partitions: Sequence[Partition],
+    retrain: bool = False,
+) -> OpenedRun:
+    """Opens the run to work on, and lets go of unfinished ones that nobody will resume.
+
+    The caller holds the pipeline's lock, so a run that is recorded as running was killed.
+    """
+    records = read_records(workspace, pipeline.name)
+    for folder, record in records:
+        if record.status not in (*FINISHED, "abandoned") and not _is_same(record, identity):
+            _abandon(folder, record)
+    opened = run_to_resume(records, identity, retrain=retrain)
+    if opened is None:
+        opened = _new_run(workspace, pipeline, identity, transform)
+    # Those that do not train may be others than when a resumed run began.
+    opened.record.found({part.name: part.fingerprint for part in partitions})
+    _prepare(opened, identity)
+    return opened
+
+
+def run_to_resume(
+    records: Sequence[tuple[Path, RunRecord]], identity: Identity, *, retrain: bool = False
+) -> OpenedRun | None:
+    """Returns the run that a run of this identity would go on with, and why; None for a new one."""
+    same = [(folder, record) for folder, record in records if _is_same(record, identity)]
+    for folder, record in reversed(same):
+        if record.status not in (*FINISHED, "abandoned"):
+            why = "was killed" if record.status == "running" else _how_it_failed(record)
+            return OpenedRun(folder, record, f"it {why} before its end")
+    for folder, record in reversed(same):
+        if record.status in FINISHED and not retrain:
+            judged = record.judgement != identity.judgement
+            why = "how it is judged changed, and nothing else"
+            return OpenedRun(folder, record, why if judged else "what it trained on is the same")
+    return None
+
+
+def _how_it_failed(record: RunRecord) -> str:
+    stop = STOPS.get((record.error or {}).get("type", ""))
+    return f"was stopped by {stop}" if stop else "failed"
+
+
+def _is_same(record: RunRecord, identity: Identity) -> bool:
+    return record.identity == identity.run
+
+
+def _prepare(opened: OpenedRun, identity: Identity) -> None:
+    record = opened.record
+    record.status, record.error, record.ended = "running", None, None
+    record.pid, record.host = own_process(), own_host()
+    if record.judgement != identity.judgement:
+        record.judgement, record.gate = identity.judgement, None
+        record.forget_steps(*_JUDGING_STEPS)
+    opened.folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers_of_the_dead(opened.folder)
+    write_record(opened.folder, record)
+
+
+def _abandon(folder: Path, record: RunRecord) -> None:
+    record.status, record.ended = "abandoned", record.ended or now()
+    write_record(folder, record)
+    for attempt in attempts(folder):
+        attempt.give_up()
+    remove(folder / CHECKPOINT_FOLDER)
+    remove_temporaries(folder)
+
+
+def _new_run(
+    workspace: Workspace,
+    pipeline: PipelineSpec,
+    identity: Identity,
+    transform: str,
+) -> OpenedRun:
+    started = now()
+    run_id = _free_name(workspace, pipeline.name, f"{started:%Y%m%dT%H%M%SZ}-{identity.run[:6]}")
+    record = RunRecord(
+        run_id=run_id,
+        pipeline=pipeline.name,
+        pid=own_process(),
+        host=own_host(),
+        started=started,
+        braid_version=braid_version(),
+        identity=identity.run,
+        judgement=identity.judgement,
+        transform=transform,
+        data_fingerprint=pipeline.data_fingerprint(),
+        training_fingerprint=pipeline.training_fingerprint(),
+        partitions={},
+    )
+    return OpenedRun(workspace.run(pipeline.name, run_id), record)
+
+
+def _free_name(workspace: Workspace, pipeline: str, name: str) -> str:
+    """Returns the name, or one that sorts after it: two short runs may start in one second."""
+    taken, number = name, 1
+    while workspace.run(pipeline, taken).exists():
+        number += 1
+        taken = f"{name}-{number}"
+    return taken
+
+
+class Recorded(Protocol):
+    """A run or a backfill, as far as it tells who works on it."""
+
+    pipeline: str
+    pid: int
+    host: str
+
+
+def is_going_on(workspace: Workspace, record: Recorded) -> bool:
+    """Returns whether a run or a backfill that is recorded as running still does."""
+    path = workspace.lock("run", record.pipeline)
+    # The lock is tried only if the process seems to be there, as the number may be another's by
+    # now: trying a free lock could refuse a run that starts at the same moment. Of a process on
+    # another machine only the lock can tell.
+    return (record.host != own_host() or _is_alive(record.pid)) and is_held(path)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

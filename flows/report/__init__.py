@@ -1,0 +1,1 @@
+"""Reports: summaries, pictures and tables of what runs left behind."""

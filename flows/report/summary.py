@@ -1,0 +1,201 @@
+"""A run's summary: tables on a terminal, `summary.md` and `report.png` in the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.console import harmless
+from flows.records.record import RunRecord
+from transforms.contract.declaration.split import SPLITS
+from transforms.contract.steps.tuning import Tuning, changes_in_words
+from transforms.contract.workspace.files import replacing, write_atomic
+
+SUMMARY_FILE = "summary.md"
+PICTURE_FILE = "report.png"
+_MOST_TRIALS = 10  # run.json has them all
+
+_OUTCOMES = {
+    "promoted": "the new model is the champion",
+    "refused": "the gate refused the new model; the champion stays",
+    "failed": "the run failed",
+    "running": "the run is going on, or was killed",
+    "abandoned": "the run was killed or failed, and newer rows or another declaration came after",
+}
+_STYLES = {"promoted": "bold green", "refused": "bold yellow", "failed": "bold red"}
+
+Rows = Sequence[tuple[str, ...]]
+
+
+def write_report(folder: Path, record: RunRecord) -> None:
+    """Writes the summary and its picture into the run's folder."""
+    # Here, as Matplotlib takes longer to load than all else that shows an old run's summary.
+    from flows.report.pictures import draw_report
+
+    with replacing(folder / PICTURE_FILE) as temporary:
+        draw_report(folder, record, temporary)
+    write_atomic(folder / SUMMARY_FILE, markdown(record))
+
+
+def outcome(record: RunRecord) -> str:
+    """Returns how a run ended, in words."""
+    return _OUTCOMES[record.status]
+
+
+def show(console: Console, record: RunRecord) -> None:
+    """Prints a run's summary."""
+    console.print()
+    style = _STYLES.get(record.status, "bold")
+    console.print(f"[{style}]{record.pipeline}: {outcome(record)}[/{style}]", highlight=False)
+    for title, head, rows in _sections(record):
+        show_table(console, title, head, rows)
+    console.print()
+    for line in _gate_lines(record):
+        console.print(harmless.console(line), highlight=False)
+
+
+def show_table(console: Console, title: str, head: tuple[str, ...], rows: Rows) -> None:
+    """Prints a table of a summary under its title."""
+    table = Table(box=None, header_style="dim")
+    for index, name in enumerate(head):
+        numeric = index > 0 and all(_is_figure(row[index]) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(harmless.console(cell) for cell in row))
+    console.print()
+    console.print(f" [bold]{title}[/bold]")
+    console.print(table)
+
+
+def markdown(record: RunRecord) -> str:
+    """Returns a run's summary as Markdown, with the picture beside it."""
+    parts = [
+        f"# {record.pipeline}: {outcome(record)}",
+        f"Run `{record.run_id}`, started {record.started:%Y-%m-%d %H:%M:%S} UTC"
+        f", {record.seconds():.0f} s of work",
+        *map(harmless.markdown, _gate_lines(record)),
+        f"![Report]({PICTURE_FILE})",
+    ]
+    for title, head, rows in _sections(record):
+        lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+        lines += ["| " + " | ".join(map(harmless.markdown, row)) + " |" for row in rows]
+        parts.append(f"## {title}\n\n" + "\n".join(lines))
+    parts.append(
+        f"Fingerprints: declaration of the data `{record.data_fingerprint}`, transform "
+        f"`{record.transform}`, training `{record.training_fingerprint}`."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def metric_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
+    """Returns head and rows of the metrics per target and split.
+
+    Beside them stand those of the baselines and of the champion on the test rows.
+    """
+    others = record.baselines.scored()
+    if record.champion_metrics:
+        others["champion"] = record.champion_metrics
+    head = ("metric", *SPLITS[1:], *(f"{name}, test" for name in others))
+    names: dict[str, dict[str, float]] = {}
+    for name, value in record.metrics.items():
+        split, _, metric = name.partition("_")
+        names.setdefault(metric, {})[split] = value
+    rows = []
+    for metric, values in names.items():
+        row = (metric, *(_figure(values.get(split)) for split in SPLITS[1:]))
+        row += tuple(_figure(values.get(f"test_{metric}")) for values in others.values())
+        rows.append(row)
+    return head, rows
+
+
+def _sections(record: RunRecord) -> Iterable[tuple[str, tuple[str, ...], Rows]]:
+    """Yields (title, head, rows) of every table that has rows."""
+    if record.steps:
+        yield "Steps", ("step", "seconds", "rows", "rows/s", "note"), _step_rows(record)
+    if record.drift is not None:
+        title = f"Drift of {record.drift.rows:,} new training rows"
+        yield (
+            title,
+            ("feature", "distance", "threshold", "measured", "by chance"),
+            [
+                (name, *(f"{v:.3f}" for v in (d.distance, d.threshold, d.measured, d.chance)))
+                for name, d in record.drift.ranked()
+            ],
+        )
+    if record.rows:
+        rejected = f"{record.rejected():,}"
+        splits = tuple(f"{record.rows.get(split, 0):,}" for split in SPLITS)
+        cells = (f"{record.source_rows:,}", *splits, rejected)
+        yield "Rows", ("in the table", *SPLITS, "rejected"), [cells]
+    if record.rejects:
+        rejects = [
+            (r.column, r.reason, f"{r.rows:,}", r.example_key, _short_path(r.example_file))
+            for r in record.rejects
+        ]
+        head = ("column", "reason", "rows", "for example", "in")
+        yield "Rejected rows (kept, with their values)", head, rejects
+    if record.replaced:
+        replaced = [(r.column, r.reason, f"{r.rows:,}") for r in record.replaced]
+        yield "Values replaced by their default", ("column", "reason", "rows"), replaced
+    if record.tuning is not None:
+        yield trial_table(record.tuning)
+    if record.metrics:
+        yield "Metrics", *metric_table(record)
+
+
+def trial_table(tuning: Tuning) -> tuple[str, tuple[str, ...], Rows]:
+    """Returns title, head and rows of the best trials."""
+    rows = [
+        (
+            str(trial.number),
+            _figure(trial.loss),
+            f"{trial.seconds:.1f}",
+            changes_in_words(trial.changes) or "none: the declaration",
+        )
+        for trial in tuning.ranked()[:_MOST_TRIALS]
+    ]
+    title = f"Trials: the best of {len(tuning.trials)}, {tuning.pruned()} of which stopped early"
+    return title, ("trial", "validation loss", "seconds", "changes"), rows
+
+
+def _step_rows(record: RunRecord) -> Rows:
+    return [
+        (
+            step.name,
+            "-" if step.seconds is None else f"{step.seconds:.1f}",
+            "-" if step.rows is None else f"{step.rows:,}",
+            "-" if step.rows_per_second is None else f"{step.rows_per_second:,.0f}",
+            step.note,
+        )
+        for step in record.steps
+    ]
+
+
+def _gate_lines(record: RunRecord) -> Sequence[str]:
+    lines = []
+    if record.gate is not None:
+        verdict = "passed" if record.gate.passed else "refused"
+        lines.append(f"Gate {verdict}: " + " ".join(record.gate.reasons))
+    if record.model is not None:
+        alias = "champion" if record.status == "promoted" else "challenger"
+        lines.append(f"Model {record.model.name} version {record.model.version}, alias {alias}")
+    lines += [f"Note: {warning}" for warning in record.warnings]
+    return lines
+
+
+def _short_path(path: str) -> str:
+    """Returns the last two parts of a path, which tell files of one table apart."""
+    return "/".join(path.rsplit("/", 2)[-2:])
+
+
+def _is_figure(text: str) -> bool:
+    return text == "-" or text.replace(",", "").replace(".", "").lstrip("-").isdigit()
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4f}"

@@ -1,0 +1,1 @@
+"""Retention: what no run needs any more, and the lock under which it goes."""

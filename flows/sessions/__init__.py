@@ -1,0 +1,1 @@
+"""Sessions: what the steps of one run or backfill share."""

@@ -1,0 +1,1 @@
+"""Steps of a run and of a backfill, as plain functions."""

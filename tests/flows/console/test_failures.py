@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import click
+import pytest
+
+from flows.console.failures import Terminated, readable_failures
+from transforms.contract.errors import BraidError, DeclarationError
+
+
+class TerminationSignal(BaseException):
+    pass
+
+
+def _code(error: BaseException) -> int:
+    with pytest.raises(SystemExit) as caught, readable_failures("braid"):
+        raise error
+    return int(caught.value.code)
+
+
+def _after(first: BaseException) -> BaseException:
+    """Returns the lost connection that follows a signal which ended Prefect's server too."""
+    try:
+        try:
+            raise first
+        except BaseException:
+            raise ConnectionError("connection refused")  # noqa: B904 - as a library would
+    except ConnectionError as second:
+        wrapped = RuntimeError("no state")
+        wrapped.__cause__ = second
+        return wrapped
+
+
+@pytest.mark.parametrize(("kind", "code"), [(BraidError, 1), (DeclarationError, 2)])
+def test_an_error_is_one_message_with_all_its_parts(capsys, kind, code):
+    error = kind("features.x", expected="[a] list", received="b", action="Do c.")
+    assert _code(error) == code
+    shown = capsys.readouterr().err
+    for part in ("features.x", "[a] list", "received  b", "Do c."):
+        assert part in shown
+
+
+def test_a_file_error_says_what_to_do(capsys):
+    assert _code(OSError(28, "No space left on device", "/data/x")) == 1
+    assert "Free some space" in capsys.readouterr().err
+
+
+def test_a_wrong_command_keeps_clicks_code():
+    assert _code(click.UsageError("no such option")) == 2
+
+
+@pytest.mark.parametrize(
+    ("signal", "code"),
+    [(KeyboardInterrupt(), 130), (Terminated(), 143), (TerminationSignal(), 143)],
+)
+def test_a_signal_is_one_line_whatever_follows_from_it(capsys, signal, code):
+    assert _code(signal) == code
+    assert _code(_after(signal)) == code
+    assert capsys.readouterr().err == "Stopped. Running the same command again resumes.\n" * 2
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError), readable_failures("braid"):
+        raise ZeroDivisionError
+
+
+def test_debug_keeps_every_traceback(monkeypatch):
+    monkeypatch.setenv("BRAID_DEBUG", "1")
+    with pytest.raises(BraidError), readable_failures("braid"):
+        raise BraidError("x", expected="a", received="b", action="c")

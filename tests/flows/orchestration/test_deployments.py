@@ -1,0 +1,127 @@
+"""`braid deploy` against Prefect's own server, for the time of these tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.commands.launch import launch_deployment
+from flows.orchestration.deployments import deploy, filled_in
+from transforms.contract.declaration.parsing import load
+from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.workspace.layout import Workspace
+
+DECLARATION = """
+name: flats
+source: {path: data, key: id}
+features: {area: {kind: numeric}}
+targets: {sold: {kind: binary}}
+schedule: {cron: "0 3 * * *", timezone: Europe/Berlin}
+"""
+
+
+@pytest.fixture(scope="module")
+def server():
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture
+def declaration(tmp_path) -> Path:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(DECLARATION)
+    return path
+
+
+def _deploy(declaration: Path, *overrides: str) -> list[str]:
+    workspace = Workspace(declaration.parent / "workspace")
+    return deploy(declaration, load(declaration, overrides), workspace, overrides)
+
+
+def _deployed() -> dict[str, dict]:
+    """Returns what the server knows of every deployment, apart from times and versions."""
+    with get_client(sync_client=True) as client:
+        flows = {flow.id: flow.name for flow in client.read_flows()}
+        return {
+            f"{flows[found.flow_id]}/{found.name}": {
+                "id": found.id,
+                "entrypoint": found.entrypoint,
+                "pool": found.work_pool_name,
+                "crons": [(s.schedule.cron, s.schedule.timezone) for s in found.schedules],
+                "parameters": found.parameters,
+                "limit": found.global_concurrency_limit.limit,
+                "when full": found.concurrency_options.collision_strategy,
+                "environment": found.job_variables["env"],
+            }
+            for found in client.read_deployments()
+        }
+
+
+def test_pools_deployments_and_automations_are_there_and_the_same_again_changes_nothing(
+    server, declaration
+):
+    lines = _deploy(declaration)
+    first = _deployed()
+    assert {name: found["pool"] for name, found in first.items()} == {
+        "braid/flats": "cpu",
+        "braid-backfill/flats": "cpu",
+        "braid-train/flats": "gpu",
+    }
+    pipeline = first["braid/flats"]
+    assert pipeline["crons"] == [("0 3 * * *", "Europe/Berlin")]
+    assert pipeline["parameters"] == {
+        "declaration": str(declaration),
+        "workspace": str(declaration.parent / "workspace"),
+        "overrides": [],
+    }
+    assert {(found["limit"], str(found["when full"].value)) for found in first.values()} == {
+        (1, "ENQUEUE")
+    }
+    assert "deployment braid/flats on the pool cpu, at 0 3 * * * Europe/Berlin" in lines
+
+    with get_client(sync_client=True) as client:
+        watching = client.read_automations()
+        assert _deploy(declaration) == lines
+        assert _deployed() == first
+        assert client.read_automations() == watching
+        assert sorted(a.name for a in watching) == [
+            "braid: lost runs",
+            "braid: restart crashed runs",
+        ]
+
+
+def test_a_schedule_that_is_no_longer_declared_is_removed(server, declaration):
+    _deploy(declaration)
+    _deploy(declaration, "schedule=null")
+    found = _deployed()["braid/flats"]
+    assert found["crons"] == []
+    assert found["parameters"]["overrides"] == ["schedule=null"]
+
+
+def test_a_pool_of_another_type_is_refused(server, declaration):
+    with get_client(sync_client=True) as client:
+        for pool in client.read_work_pools():
+            client.delete_work_pool(pool.name)
+        client.create_work_pool(WorkPoolCreate(name="gpu", type="docker"))
+        with pytest.raises(BraidError, match="'gpu': expected the type process, received the type"):
+            _deploy(declaration)
+        client.delete_work_pool("gpu")
+
+
+def test_what_the_worker_decides_is_in_no_deployment(declaration):
+    document = filled_in(declaration, load(declaration), Workspace(Path("/w")), ())
+    for deployment in document["deployments"]:
+        environment = deployment["work_pool"]["job_variables"]["env"]
+        assert "CUDA_VISIBLE_DEVICES" not in environment
+        assert int(environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) * 3 == 90
+    assert document["automations"][0]["trigger"]["within"] == 90
+
+
+def test_without_a_server_the_command_says_how_to_name_one(declaration, monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with pytest.raises(DeclarationError, match="PREFECT_API_URL, received none"):
+        launch_deployment(declaration, load(declaration), Workspace(Path("/w")), ())

@@ -1,0 +1,220 @@
+"""The waiting side of a step on the `gpu` pool; the server is a table of states."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+import uuid
+from types import SimpleNamespace
+
+import pytest
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled, Completed, Crashed, Failed, Running
+from rich.console import Console
+
+from flows.commands.launch import launch
+from flows.console.progress import Reporter
+from flows.orchestration import dispatch
+from flows.orchestration.dispatch import MOST_ATTEMPTS, GpuPool
+from flows.process.attempt import Outcome, attempts, new_attempt
+from flows.process.child import Progress, StepDied, StepStopped
+from tests.flows.orchestration.test_trainer_flow import Job
+from transforms.contract.declaration.parsing import parse
+from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.workspace.layout import Workspace
+
+JOB = Job('{"epochs": 3}')
+
+
+class Server:
+    """Hands every new key to `work`, which plays the worker, and tells the state that it gave."""
+
+    def __init__(self, work) -> None:
+        self.work = work
+        self.keys: list[str] = []
+        self.names: list[str] = []
+        self.cancelled: list[uuid.UUID] = []
+        self._states: dict[uuid.UUID, list] = {}
+        self._runs: dict[str, uuid.UUID] = {}
+
+    def run_deployment(self, name, *, parameters, idempotency_key, flow_run_name, **_):
+        self.names.append(f"{name}: {flow_run_name}")
+        if idempotency_key not in self._runs:
+            self.keys.append(idempotency_key)
+            (attempt,) = attempts(self.folder, parameters["step"])
+            assert str(attempt.folder) == parameters["attempt"]
+            flow_run = self._runs[idempotency_key] = uuid.uuid4()
+            self._states[flow_run] = list(self.work(attempt))
+        return SimpleNamespace(id=self._runs[idempotency_key])
+
+    def read_flow_run(self, flow_run):
+        states = self._states[flow_run]
+        return SimpleNamespace(state=states.pop(0) if len(states) > 1 else states[0])
+
+    def set_flow_run_state(self, flow_run, state):
+        assert state.is_cancelling()
+        self.cancelled.append(flow_run)
+
+
+@pytest.fixture
+def pool(tmp_path, monkeypatch):
+    """Returns how to run a step on a pool whose worker does some work."""
+    monkeypatch.setattr(dispatch, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(dispatch, "_OUTCOME_SECONDS", 0.05)
+    output = io.StringIO()
+    folder = tmp_path / "runs" / "flats" / "r1"
+    made = GpuPool("flats", folder, "flats, day=1", None, Reporter(Console(file=output, width=200)))
+
+    def run(work, on_progress=lambda _: None, stopping=None):
+        server = Server(work)
+        server.folder = folder
+        monkeypatch.setattr(dispatch, "run_deployment", server.run_deployment)
+        monkeypatch.setattr(dispatch, "get_client", lambda **_: contextlib.nullcontext(server))
+        run.server = server
+        return made("train", JOB, on_progress, stopping or threading.Event())
+
+    run.folder, run.output = folder, output
+    return run
+
+
+def _ended(attempt, outcome: Outcome):
+    attempt.put_outcome(outcome)
+    return [Running(), Completed()]
+
+
+def test_result_and_progress_come_back_and_nothing_is_left(pool):
+    def work(attempt):
+        attempt.put_progress(Progress(done=1, total=2, unit="steps"))
+        return _ended(attempt, Outcome(result={"epochs": 3}))
+
+    seen = []
+    assert pool(work, seen.append) == {"epochs": 3}
+    assert seen == [Progress(done=1, total=2, unit="steps")]
+    assert pool.server.names == ["braid-train/flats: train: flats, day=1"]
+    assert list(attempts(pool.folder)) == []
+
+
+def test_a_crash_is_followed_by_another_attempt_with_another_key(pool):
+    def work(attempt):
+        if len(pool.server.keys) == 1:
+            return [Running(), Crashed(message="the host is lost")]
+        return _ended(attempt, Outcome(result={}))
+
+    assert pool(work) == {}
+    assert len(set(pool.server.keys)) == 2
+    assert "attempt 1 of 3 died: a crash of its flow run: the host is lost" in (
+        pool.output.getvalue()
+    )
+
+
+def test_a_killed_trainer_is_followed_by_another_attempt_but_not_for_ever(pool):
+    died = StepDied("train", expected="a", received="killed by signal 9", action="See the log.")
+
+    def work(attempt):
+        attempt.put_outcome(Outcome(error=died.to_dict(), died=True))
+        return [Failed(message="StepDied")]
+
+    with pytest.raises(StepDied, match="killed by signal 9"):
+        pool(work)
+    assert len(pool.server.keys) == MOST_ATTEMPTS
+
+
+def test_an_error_for_the_user_comes_back_as_it_is_and_is_not_tried_again(pool):
+    error = DeclarationError("model.builder", expected="a", received="b", action="Do c.")
+
+    def work(attempt):
+        attempt.put_outcome(Outcome(error=error.to_dict()))
+        return [Failed(message="DeclarationError")]
+
+    with pytest.raises(DeclarationError, match=r"model\.builder: expected a, received b\. Do c\."):
+        pool(work)
+    assert len(pool.server.keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "received"),
+    [
+        (Failed(message="No module named 'flows'."), "the state Failed: No module named 'flows'"),
+        (Cancelled(), "the state Cancelled"),
+        (Completed(), "the state Completed"),
+    ],
+)
+def test_an_end_without_an_outcome_says_how_the_flow_run_ended(pool, state, received):
+    with pytest.raises(BraidError) as caught:
+        pool(lambda _: [state])
+    assert caught.value.received == received
+    assert len(pool.server.keys) == 1
+
+
+def test_a_flow_that_starts_again_goes_on_with_the_attempt_under_way(pool):
+    under_way = new_attempt(pool.folder, "train", JOB)
+
+    def work(attempt):
+        assert attempt == under_way
+        return _ended(attempt, Outcome(result={"epochs": 3}))
+
+    assert pool(work) == {"epochs": 3}
+    assert pool.server.keys == [f"r1 {under_way.folder.name}"]
+
+
+def test_an_attempt_at_another_job_is_given_up(pool):
+    old = new_attempt(pool.folder, "train", Job('{"epochs": 2}'))
+    assert pool(lambda attempt: _ended(attempt, Outcome(result={}))) == {}
+    assert old.is_given_up()
+    assert old.folder.name not in pool.server.keys[0]
+
+
+def test_an_interrupt_ends_the_step_on_the_pool(pool):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    def work(attempt):
+        attempt.put_progress(Progress(done=1, total=2, unit="steps"))
+        return [Running()]
+
+    with pytest.raises(KeyboardInterrupt):
+        pool(work, interrupt)
+    assert len(pool.server.cancelled) == 1
+    assert list(attempts(pool.folder)) == []
+
+
+def test_a_stop_ends_the_step_on_the_pool(pool):
+    stopping = threading.Event()
+
+    def work(attempt):
+        attempt.put_progress(Progress(done=1, total=2, unit="steps"))
+        return [Running()]
+
+    with pytest.raises(StepStopped):
+        pool(work, lambda _: stopping.set(), stopping)
+    assert len(pool.server.cancelled) == 1
+    assert list(attempts(pool.folder)) == []
+
+
+def test_what_is_not_deployed_says_how_to_deploy_it(pool, monkeypatch):
+    def work(_):
+        raise ObjectNotFound(ValueError())
+
+    with pytest.raises(BraidError, match="Run `braid deploy`"):
+        pool(work)
+    assert list(attempts(pool.folder)) == []
+
+
+def test_without_a_server_a_training_elsewhere_is_refused_before_anything_runs(
+    tmp_path, monkeypatch
+):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    pipeline = parse(
+        {
+            "name": "flats",
+            "source": {"path": str(tmp_path), "key": "id"},
+            "features": {"area": {"kind": "numeric"}},
+            "targets": {"sold": {"kind": "binary"}},
+            "training": {"dispatch": "deployment"},
+        }
+    )
+    workspace = Workspace(tmp_path / "workspace")
+    with pytest.raises(DeclarationError, match=r"training\.dispatch: deployment.*PREFECT_API_URL"):
+        launch(Console(), tmp_path / "pipeline.yaml", pipeline, workspace, (), retrain=False)
+    assert not workspace.root.exists()

@@ -1,0 +1,125 @@
+"""The flow of a training machine, as a function; a tiny function is in the trainer's place."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from flows.orchestration import trainer_flow
+from flows.process.attempt import (
+    LOCK_FILE,
+    Attempt,
+    Outcome,
+    attempts,
+    new_attempt,
+    remove_leftovers_of_the_dead,
+)
+from flows.process.child import Progress, StepDied
+from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.workspace.locks import exclusive_lock
+
+
+class Job:
+    """What stands for a `TrainJob`: an attempt only writes and compares its text."""
+
+    def __init__(self, text: str = "{}") -> None:
+        self._text = text
+
+    def model_dump_json(self, **_) -> str:
+        return self._text
+
+
+@pytest.fixture
+def attempt(tmp_path) -> Attempt:
+    return new_attempt(tmp_path, "train", Job())
+
+
+@pytest.fixture
+def trainer(monkeypatch):
+    """Puts a function in the place of the trainer's process."""
+
+    def put(function):
+        monkeypatch.setattr(trainer_flow, "run_child", function)
+
+    return put
+
+
+def _run(attempt: Attempt) -> None:
+    trainer_flow.run_trainer_step.fn("train", str(attempt.folder))
+
+
+def test_the_result_and_the_progress_lie_in_the_attempts_folder(attempt, trainer):
+    def step(module, name, job, *, on_progress, log, **_):
+        assert (module, name, job) == ("trainer", "train", attempt.job_file)
+        assert log == attempt.run_folder / "logs" / "train.log"
+        on_progress(Progress(done=3, total=9, unit="steps", numbers={"loss": 0.5}))
+        return {"epochs": 2}
+
+    trainer(step)
+    _run(attempt)
+    assert attempt.outcome() == Outcome(result={"epochs": 2})
+    assert attempt.progress() == Progress(done=3, total=9, unit="steps", numbers={"loss": 0.5})
+
+
+@pytest.mark.parametrize(("kind", "died"), [(DeclarationError, False), (StepDied, True)])
+def test_an_error_is_told_to_whoever_waits_and_to_the_server(attempt, trainer, kind, died):
+    error = kind("training", expected="a", received="b", action="Do c.")
+
+    def step(*_, **__):
+        raise error
+
+    trainer(step)
+    with pytest.raises(kind):
+        _run(attempt)
+    assert attempt.outcome() == Outcome(error=error.to_dict(), died=died)
+
+
+def test_an_attempt_that_is_given_up_stops_at_its_next_word_and_leaves_nothing(attempt, trainer):
+    said = []
+
+    def step(*_, on_progress, **__):
+        on_progress(Progress(done=1, total=9, unit="steps"))
+        attempt.give_up()
+        time.sleep(trainer_flow._PROGRESS_SECONDS)
+        on_progress(Progress(done=2, total=9, unit="steps"))
+        said.append("went on")
+
+    trainer(step)
+    with pytest.raises(BraidError, match="the job of this attempt, received no such file"):
+        _run(attempt)
+    assert said == []
+    assert list(attempts(attempt.run_folder)) == []
+
+
+def test_a_folder_that_is_not_there_says_that_the_workspace_has_to_be_shared(tmp_path):
+    with pytest.raises(BraidError, match="mount the workspace at the same path"):
+        _run(Attempt(tmp_path / "dispatched" / "train-1"))
+
+
+def test_a_second_attempt_at_a_run_waits_for_the_first(attempt, trainer):
+    trainer(lambda *_, **__: {})
+    thread = threading.Thread(target=_run, args=[attempt])
+    with exclusive_lock(attempt.run_folder / LOCK_FILE, holder="the first"):
+        thread.start()
+        time.sleep(1)
+        assert attempt.outcome() is None
+    thread.join(10)
+    assert attempt.outcome() == Outcome(result={})
+
+
+def test_what_an_attempt_under_way_writes_is_not_taken_for_a_dead_ones(attempt, trainer):
+    half_written = attempt.run_folder / "training" / ".tmp-12345678-epoch-0001.npz"
+
+    def step(*_, **__):
+        half_written.parent.mkdir()
+        half_written.touch()
+        remove_leftovers_of_the_dead(attempt.run_folder)
+        assert half_written.exists()
+        return {}
+
+    trainer(step)
+    _run(attempt)
+    remove_leftovers_of_the_dead(attempt.run_folder)
+    assert not half_written.exists()

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from flows.records.record import GateRecord, ModelVersion, RunRecord
+from flows.report.listing import models_table, runs_table
+from trainer.registry.registry import RegisteredVersion
+from transforms.contract.declaration.parsing import parse
+from transforms.contract.workspace.layout import Workspace
+
+MARKUP = "[/x] [bold]b"
+
+
+def _shown(table) -> str:
+    output = io.StringIO()
+    Console(file=output, width=200).print(table)
+    return output.getvalue()
+
+
+def _record(**changes) -> RunRecord:
+    values = {
+        "run_id": "r1",
+        "pipeline": "flats",
+        "status": "failed",
+        "pid": 1,
+        "started": datetime(2026, 1, 1, tzinfo=UTC),
+        "braid_version": "0.1.0",
+        "identity": "i",
+        "judgement": "j",
+        "transform": "t",
+        "data_fingerprint": "d",
+        "training_fingerprint": "f",
+        "partitions": {},
+    }
+    return RunRecord.model_validate(values | changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"error": {"type": "BraidError", "place": "column 'a'", "received": MARKUP}},
+        {"gate": GateRecord(passed=False, reasons=(MARKUP,))},
+        {"model": ModelVersion(name=MARKUP, version="1")},
+    ],
+)
+def test_what_a_user_wrote_is_not_taken_for_markup(tmp_path, changes):
+    assert MARKUP in _shown(runs_table(Workspace(tmp_path), [_record(**changes)]))
+
+
+def test_a_registered_alias_is_not_taken_for_markup():
+    class Registry:
+        def versions(self, name):
+            return [RegisteredVersion(name, "1", MARKUP, "", 0, aliases=(MARKUP,))]
+
+    pipeline = parse(
+        {
+            "name": "flats",
+            "source": {"path": "/data", "key": "id"},
+            "features": {"area": {"kind": "numeric"}},
+            "targets": {"sold": {"kind": "binary"}},
+        }
+    )
+    assert _shown(models_table(pipeline, Registry())).count(MARKUP) == 2

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from flows.records.record import ModelVersion
+from flows.steps import registration
+from flows.steps.registration import (
+    find_version,
+    open_registry,
+    reach_registry,
+    refuse_lost_version,
+    register_run,
+)
+from tests.support.sessions import session_of
+from transforms.contract.declaration.parsing import parse
+from transforms.contract.errors import BraidError
+from transforms.contract.fingerprint import fingerprint
+from transforms.contract.steps.baselines import Baselines
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.partition import Partition
+
+
+def test_a_version_tells_what_it_saw_in_source_order_and_its_whole_declaration(
+    tmp_path, monkeypatch
+):
+    labels = {f"label {n}": 1.0 for n in range(1000)}
+    pipeline = parse(
+        {
+            "name": "flats",
+            "source": {"path": "/data", "key": "id", "partition_by": "day"},
+            "training": {"partitions": {"last": 3}},
+            "features": {"area": {"kind": "numeric"}},
+            "targets": {"group": {"kind": "multiclass", "class_weights": labels}},
+        }
+    )
+    partitions = tuple(
+        Partition(name=f"day={n}", value=str(n), fingerprint="f", files=()) for n in (8, 9, 10, 11)
+    )
+    given = {}
+
+    def register(_name, _export, **arguments):
+        given.update(arguments)
+        return "1"
+
+    registry = SimpleNamespace(register=register)
+    monkeypatch.setattr(registration, "open_registry", lambda *_: registry)
+    session = session_of(pipeline, Workspace(tmp_path), partitions)
+    session.record.metrics = {"test_loss": 0.5}
+    session.record.baselines = Baselines(constant={"test_loss": 0.75})
+    assert register_run(session) == "1"
+    assert given["tags"]["braid.first_partition"] == "day=9"
+    assert given["tags"]["braid.last_partition"] == "day=11"
+    assert given["tags"]["braid.partitions"] == "3"
+    seen = [["day=9", "f"], ["day=10", "f"], ["day=11", "f"]]
+    assert given["tags"]["braid.partitions_fingerprint"] == fingerprint(seen)
+    assert given["metrics"] == {"test_loss": 0.5, "baseline.constant.test_loss": 0.75}
+    whole = json.loads(given["texts"]["declaration.json"])
+    assert len(whole["targets"]["group"]["class_weights"]) == 1000
+
+
+def _registered(tmp_path):
+    pipeline = parse(
+        {
+            "name": "flats",
+            "source": {"path": "/data", "key": "id"},
+            "features": {"area": {"kind": "numeric"}},
+            "targets": {"sold": {"kind": "binary"}},
+        }
+    )
+    session = session_of(pipeline, Workspace(tmp_path))
+    (session.export_folder / "variables").mkdir(parents=True)
+    version = register_run(session)
+    session.record.model = ModelVersion(name="flats", version=version)
+    session.save()
+    return session
+
+
+def test_a_registry_that_is_gone_is_told_before_any_work(tmp_path):
+    session = _registered(tmp_path)
+    here = (session.pipeline, session.workspace)
+    reach_registry(*here)
+    (tmp_path / "registry.db").rename(tmp_path / "elsewhere.db")
+    with pytest.raises(BraidError, match=r"received no .*registry\.db\. Bring that back") as told:
+        reach_registry(*here)
+    assert session.record.run_id in told.value.place
+    with pytest.raises(BraidError, match=r"received no .*registry\.db"):
+        find_version(open_registry(*here), "flats", alias="champion", version=None)
+    reach_registry(*here, may_begin=True)
+
+
+def test_a_model_that_is_gone_from_the_registry_makes_no_finished_run(tmp_path):
+    session = _registered(tmp_path)
+    refuse_lost_version(session.pipeline, session.workspace, session.record)
+    shutil.rmtree(tmp_path / "registry")
+    with pytest.raises(BraidError, match=r"received no .*/registry/.*/export"):
+        refuse_lost_version(session.pipeline, session.workspace, session.record)
+
+
+def test_a_fresh_workspace_has_no_registry_to_miss(tmp_path):
+    pipeline = _registered(tmp_path / "other").pipeline
+    reach_registry(pipeline, Workspace(tmp_path / "fresh"))
+    assert not (tmp_path / "fresh").exists()

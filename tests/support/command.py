@@ -1,0 +1,67 @@
+"""The public command, started from the sources as a process that a test may kill."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+BRAID = [sys.executable, "-c", "from flows.commands.cli import main; main()"]
+
+
+def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """Starts `braid ARGUMENTS`; what it prints is in the log."""
+    with log.open("wb") as file:
+        return subprocess.Popen([*BRAID, *arguments], stdout=file, stderr=subprocess.STDOUT)
+
+
+def until(
+    reached: Callable[[], object],
+    *,
+    seconds: float = 120.0,
+    step: float = 0.01,
+    told: Callable[[], str] = str,
+) -> None:
+    """Waits for something that has to come within some seconds; `told` says why it did not."""
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s\n{told()}"
+        time.sleep(step)
+
+
+def kill_tree(pid: int) -> None:
+    """Kills a process and its descendants at once, as when a machine is lost."""
+    parents = {child: _parent(child) for child in processes()}
+    doomed = {pid}
+    while more := {child for child, parent in parents.items() if parent in doomed} - doomed:
+        doomed |= more
+    for each in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+
+
+def processes_with(*words: str) -> list[int]:
+    """Returns the processes whose command line has all these words."""
+    wanted, found = {word.encode() for word in words}, []
+    for pid in processes():
+        with contextlib.suppress(OSError):
+            if wanted <= set(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")):
+                found.append(pid)
+    return found
+
+
+def processes() -> Iterator[int]:
+    return (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[1])

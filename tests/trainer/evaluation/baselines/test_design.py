@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from trainer.evaluation.baselines.design import (
+    MOST_COLUMNS,
+    DesignMatrix,
+    compact,
+    compact_width,
+    fair_shares,
+)
+from transforms.contract.workspace.manifest import StoredFeature
+
+
+def feature(kind, dtype="float32", shape=(), cardinality=None, name="x"):
+    return StoredFeature(
+        name=name, role="feature", kind=kind, dtype=dtype, shape=shape, cardinality=cardinality
+    )
+
+
+def columns(stored, values):
+    rows = {stored.name: compact(stored, np.asarray(values))}
+    return DesignMatrix([stored], rows).of(rows)
+
+
+def test_numbers_are_standardized_and_a_constant_one_is_zero():
+    found = columns(feature("numeric", shape=(2,)), [[1.0, 7.0], [3.0, 7.0]])
+    assert found.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+
+
+def test_a_category_has_a_column_for_each_id_and_a_list_leaves_its_padding_out():
+    assert columns(feature("categorical", "int64", cardinality=3), [0, 2]).tolist() == [
+        [1, 0, 0],
+        [0, 0, 1],
+    ]
+    tags = feature("categorical", "int64", (3,), cardinality=3)
+    assert columns(tags, [[1, 2, 0], [2, 2, 2]]).tolist() == [[0, 1, 1], [0, 0, 3]]
+
+
+def test_every_place_of_bucketed_numbers_has_buckets_of_its_own():
+    found = columns(feature("numeric", "int64", (2,), cardinality=2), [[0, 1], [1, 1]])
+    assert found.tolist() == [[1, 0, 0, 1], [0, 1, 0, 1]]
+
+
+def test_ids_beyond_the_room_share_the_last_column():
+    many = feature("categorical", "int64", cardinality=5000)
+    found = columns(many, [0, 1, 998, 4000, 4999])
+    assert found.shape == (5, 1000)
+    assert found.argmax(axis=1).tolist() == [0, 1, 998, 999, 999]
+
+
+def test_a_frequent_term_counts_for_less_and_a_text_has_length_one():
+    text = feature("text", "int64", (3,), cardinality=5)
+    found = columns(text, [[2, 3, 0], [2, 4, 4], [2, 0, 0], [0, 0, 0]])
+    assert np.linalg.norm(found, axis=1) == pytest.approx([1, 1, 1, 0])
+    frequent, rare = np.log(5 / 4) + 1, np.log(5 / 2) + 1
+    assert found[0, 3] / found[0, 2] == pytest.approx(rare / frequent)
+    assert found[1, 4] / found[1, 2] == pytest.approx(2 * rare / frequent)
+
+
+def test_padding_of_a_series_is_its_mean_and_a_long_series_is_averaged():
+    series = feature("sequence", shape=(4, 1))
+    nan = float("nan")
+    assert compact(series, np.array([[[1.0], [2.0], [nan], [nan]]])).tolist() == [[1, 2, 0, 0]]
+    long = compact(feature("sequence", shape=(1024, 1)), np.arange(1024.0).reshape(1, 1024, 1))
+    assert long.shape == (1, 512)
+    assert long[0, :3].tolist() == [0.5, 2.5, 4.5]
+
+
+def test_a_picture_is_a_small_gray_one():
+    pixels = np.zeros((1, 16, 16, 3), np.uint8)
+    pixels[0, :2, :2] = 255
+    found = compact(feature("image", "uint8", (16, 16, 3)), pixels)
+    assert found.shape == (1, 64)
+    assert found[0, :2] == pytest.approx([1.0, 0.0], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        feature("numeric"),
+        feature("categorical", "int64", (3,), cardinality=4),
+        feature("sequence", shape=(4, 2)),
+        feature("sequence", shape=(1024, 2)),
+        feature("sequence", shape=(2, 600)),
+        feature("image", "uint8", (16, 16, 3)),
+    ],
+)
+def test_the_width_of_what_is_kept_is_known_ahead(stored):
+    values = np.zeros((2, *stored.shape), stored.dtype)
+    assert compact(stored, values).shape == (2, compact_width(stored))
+
+
+def test_room_is_shared_fairly():
+    assert fair_shares([1, 100, 100], 21) == [1, 10, 10]
+    assert fair_shares([5, 5], 20) == [5, 5]
+    wide = feature("numeric", shape=(3000,), name="wide")
+    narrow = feature("numeric", name="narrow")
+    rows = {"wide": np.zeros((2, 3000), np.float32), "narrow": np.ones((2, 1), np.float32)}
+    assert DesignMatrix([wide, narrow], rows).of(rows).shape == (2, MOST_COLUMNS)

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from trainer.registry.registry import ModelRegistry
+from transforms.contract.errors import BraidError
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="module")
+def registry(workspace):
+    return ModelRegistry(workspace)
+
+
+@pytest.fixture(scope="module")
+def export(workspace):
+    folder = workspace / "run" / "export"
+    (folder / "variables").mkdir(parents=True)
+    (folder / "saved_model.pb").write_text("graph")
+    (folder / "variables" / "data").write_text("weights")
+    return folder
+
+
+def test_looking_at_a_fresh_workspace_finds_and_creates_nothing(tmp_path):
+    registry = ModelRegistry(tmp_path)
+    assert registry.models() == ()
+    assert registry.versions("m") == ()
+    assert registry.champion("m") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_version_has_the_export_its_metrics_and_its_tags(registry, export):
+    version = registry.register(
+        "first",
+        export,
+        run_id="r1",
+        metrics={"test_loss": 0.5, "test_auc": float("nan")},
+        parameters={"epochs": 3},
+        tags={"transform": "f00d"},
+    )
+    (found,) = registry.versions("first")
+    assert (found.version, version) == ("1", "1")
+    assert found.run_id == "r1"
+    assert found.aliases == ("challenger",)
+    assert found.metrics == {"test_loss": 0.5}
+    assert found.tags["transform"] == "f00d"
+    folder = registry.export_folder(found)
+    assert (folder / "variables" / "data").read_text() == "weights"
+    assert folder != export
+
+
+def test_a_run_is_registered_once(registry, export):
+    arguments = {"run_id": "same", "metrics": {"test_loss": 0.5}, "parameters": {"epochs": 3}}
+    first = registry.register("once", export, **arguments)
+    assert registry.register("once", export, **arguments) == first
+    assert len(registry.versions("once")) == 1
+
+
+@pytest.mark.parametrize(
+    "fails_at", ["log_artifacts", "set_terminated", "create_model_version",
+                 "set_registered_model_alias"]
+)  # fmt: skip
+def test_a_crash_at_any_point_leaves_one_version_after_the_next_try(
+    registry, export, monkeypatch, fails_at
+):
+    name = f"crash_{fails_at}"
+
+    def crash(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    registry.models()
+    with monkeypatch.context() as patch:
+        patch.setattr(registry._client(), fails_at, crash)
+        with pytest.raises(KeyboardInterrupt):
+            registry.register(name, export, run_id="r", metrics={})
+    registry.register(name, export, run_id="r", metrics={})
+
+    (version,) = registry.versions(name)
+    assert version.version == "1"
+    assert version.aliases == ("challenger",)
+    assert (registry.export_folder(version) / "saved_model.pb").exists()
+
+
+def test_a_declaration_that_changed_after_a_crash_is_registered(registry, export, monkeypatch):
+    def crash(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    registry.models()
+    with monkeypatch.context() as patch:
+        patch.setattr(registry._client(), "log_artifacts", crash)
+        with pytest.raises(KeyboardInterrupt):
+            registry.register("changed", export, run_id="r", metrics={}, parameters={"gate": 1})
+    registry.register(
+        "changed", export, run_id="r", metrics={}, parameters={"gate": 2, "registry": "new"}
+    )
+    assert [v.version for v in registry.versions("changed")] == ["1"]
+
+
+def test_texts_lie_whole_beside_the_export(registry, export):
+    text = "x" * 10_000
+    registry.register(
+        "texts", export, run_id="r", metrics={}, parameters={"d": text}, texts={"d.json": text}
+    )
+    (version,) = registry.versions("texts")
+    folder = registry.export_folder(version)
+    assert (folder.parent / "d.json").read_text() == text
+    assert not (folder / "d.json").exists()
+
+
+def test_the_champion_is_whichever_was_promoted_last(registry, export):
+    for run in ("a", "b"):
+        registry.register("contest", export, run_id=run, metrics={})
+    assert registry.champion("contest") is None
+    registry.promote("contest", "1")
+    assert registry.champion("contest").run_id == "a"
+    registry.promote("contest", "2")
+    assert registry.champion("contest").run_id == "b"
+    assert registry.find("contest", version="1").aliases == ()
+    assert registry.find("contest", alias="champion", version="1").run_id == "a"
+    assert registry.find("contest", version="9") is None
+    assert [v.version for v in registry.versions("contest")] == ["2", "1"]
+
+
+def test_an_unknown_version_is_refused(registry, export):
+    registry.register("refusing", export, run_id="r", metrics={})
+    with pytest.raises(BraidError, match=r"registry\.db"):
+        registry.promote("refusing", "7")
+
+
+def test_a_lost_export_is_named(registry, export):
+    registry.register("lost", export, run_id="r", metrics={})
+    (version,) = registry.versions("lost")
+    folder = registry.export_folder(version)
+    folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(BraidError, match="version 1 of lost: expected its export in"):
+        registry.export_folder(version)
+
+
+def test_two_processes_may_use_a_fresh_registry_at_once(tmp_path, export):
+    code = (
+        "import sys; from pathlib import Path; from trainer.registry.registry import ModelRegistry;"
+        f"ModelRegistry(Path({str(tmp_path)!r})).register("
+        f"'m', Path({str(export)!r}), run_id=sys.argv[1], metrics={{}})"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, run]) for run in ("x", "y")]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert {v.run_id for v in ModelRegistry(tmp_path).versions("m")} == {"x", "y"}
+
+
+@pytest.mark.parametrize("move", [shutil.move, shutil.copytree])
+def test_a_workspace_that_was_moved_or_copied_has_its_models_with_it(tmp_path, export, move):
+    before, after = tmp_path / "before", tmp_path / "where it is now"
+    ModelRegistry(before).register("m", export, run_id="r1", metrics={})
+    move(before, after)
+    originals = sorted(before.rglob("*")) if before.exists() else []
+
+    registry = ModelRegistry(after)
+    assert registry.missing_part_of("m", "1") is None
+    folder = registry.export_folder(registry.find("m", version="1"))
+    assert folder.is_relative_to(after)
+    assert (folder / "saved_model.pb").read_text() == "graph"
+    registry.register("m", export, run_id="r2", metrics={})
+    registry.register("other", export, run_id="r3", metrics={})
+    for name, version in (("m", "2"), ("other", "1")):
+        second = registry.export_folder(registry.find(name, version=version))
+        assert second.is_relative_to(after)
+        assert second.exists()
+    assert (sorted(before.rglob("*")) if before.exists() else []) == originals
+
+
+def test_no_address_of_a_workspace_stays_behind_when_it_is_moved(tmp_path, export):
+    """Also not in a column that a later MLflow may have."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    ModelRegistry(before).register("m", export, run_id="r", metrics={"a": 1.0}, tags={"t": "x"})
+    before.rename(after)
+    ModelRegistry(after).models()
+    with closing(sqlite3.connect(after / "registry.db")) as database:
+        dump = "\n".join(database.iterdump())
+    assert str(after / "registry") in dump
+    assert str(before / "registry") not in dump
+
+
+@pytest.mark.parametrize("lost", ["registry.db", "registry"])
+def test_what_is_missing_of_a_version_is_named(tmp_path, export, lost):
+    registry = ModelRegistry(tmp_path)
+    registry.register("m", export, run_id="r", metrics={})
+    assert registry.missing_part_of("m", "1") is None
+    assert registry.missing_part_of("m", "2") == f"no version 2 of m in {tmp_path / 'registry.db'}"
+    (tmp_path / lost).rename(tmp_path / "elsewhere")
+    assert str(tmp_path / lost) in registry.missing_part_of("m", "1")
+
+
+def test_a_database_that_is_none_is_named(tmp_path):
+    (tmp_path / "registry.db").write_text("no database, and longer than its header" * 10)
+    with pytest.raises(BraidError, match=r"registry\.db: expected the database"):
+        ModelRegistry(tmp_path).missing_part_of("m", "1")

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = """
+import sys
+from transforms.contract.errors import BraidError
+from transforms.contract.process.events import report
+from transforms.contract.process.entry import run_step
+
+def good(job):
+    report(1, 2, unit="rows", loss=0.5)
+    return {"job": job}
+
+def bad(job):
+    raise BraidError("a.csv", expected="a table", received="nothing", action="Mend it.")
+
+def missing(job):
+    open("/nowhere/at/all")
+
+def full(job):
+    raise RuntimeError("ResourceExhaustedError: /w/x.tfrecord; No space left on device")
+
+def bug(job):
+    raise ZeroDivisionError
+
+def waits(job):
+    import time
+    time.sleep(60)
+
+sys.exit(run_step(globals(), sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> list[str]:
+    (tmp_path / "job.json").write_text("the job")
+    return [sys.executable, "-c", PROGRAM]
+
+
+def run(program: list[str], step: str, tmp_path: Path) -> tuple[int, list[dict[str, Any]], str]:
+    process = subprocess.Popen(
+        [*program, step, str(tmp_path / "job.json")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"BRAID_EVENTS_FD": "1"},
+        text=True,
+    )
+    if process.stdout is None or process.stderr is None:
+        raise RuntimeError
+    events = [json.loads(line) for line in process.stdout]
+    errors = process.stderr.read()
+    return process.wait(), events, errors
+
+
+def test_result_and_progress_reach_the_flow(program: list[str], tmp_path: Path) -> None:
+    code, events, _ = run(program, "good", tmp_path)
+    assert code == 0
+    assert events == [
+        {"event": "progress", "done": 1, "total": 2, "unit": "rows", "numbers": {"loss": 0.5}},
+        {"event": "result", "result": {"job": "the job"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("step", "place", "received"),
+    [
+        ("bad", "a.csv", "nothing"),
+        ("missing", "/nowhere/at/all", "No such file or directory"),
+        ("full", "step 'full'", "No space left on device"),
+    ],
+)
+def test_what_a_user_can_mend_is_told_without_a_traceback(
+    program: list[str], tmp_path: Path, step: str, place: str, received: str
+) -> None:
+    code, events, errors = run(program, step, tmp_path)
+    assert code == 1
+    assert (events[-1]["error"]["place"], events[-1]["error"]["received"]) == (place, received)
+    assert errors == ""
+
+
+def test_bug_keeps_its_traceback(program: list[str], tmp_path: Path) -> None:
+    code, events, errors = run(program, "bug", tmp_path)
+    assert (code, events) == (1, [])
+    assert "ZeroDivisionError" in errors
+
+
+def test_step_ends_when_its_flow_is_gone(program: list[str], tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*program, "waits", str(tmp_path / "job.json")], stdin=subprocess.PIPE
+    )
+    if process.stdin is None:
+        raise RuntimeError
+    process.stdin.close()
+    assert process.wait(20) == 70

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import errno
+
+import apache_beam as beam
+import pytest
+
+from transforms.beam import marked_errors, run_pipeline
+from transforms.contract.declaration.transform import BeamSpec
+from transforms.contract.errors import BraidError
+
+
+def fail_with(error: Exception) -> None:
+    def fail(_: int) -> None:
+        with marked_errors("transform"):
+            raise error
+
+    run_pipeline(BeamSpec(), lambda p: p | beam.Create([1]) | beam.Map(fail))
+
+
+def test_users_error_crosses_beam_whole() -> None:
+    error = BraidError("a.parquet", expected="a {file}", received='"none"', action="Mend it.")
+    with pytest.raises(BraidError) as caught:
+        fail_with(error)
+    assert caught.value.to_dict() == error.to_dict()
+
+
+def test_full_disk_becomes_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(BraidError, match="No space left on device"):
+        fail_with(OSError(errno.ENOSPC, "No space left on device", "/w/train.tfrecord"))
+
+
+def test_bug_keeps_its_traceback() -> None:
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        run_pipeline(BeamSpec(), lambda p: p | beam.Create([0]) | beam.Map(lambda x: 1 / x))

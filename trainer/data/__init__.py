@@ -1,0 +1,1 @@
+"""Data: from shards to the batches that a training takes."""

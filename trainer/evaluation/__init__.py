@@ -1,0 +1,1 @@
+"""Evaluation: metrics, figures, baselines, and the champion on the same rows."""

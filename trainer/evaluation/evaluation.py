@@ -1,0 +1,164 @@
+"""How good the model is on rows it has not seen, beside the baselines and the champion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.data.seam import check_seam
+from trainer.data.shards import ShardFile, count_rows, shard_files, verify
+from trainer.data.stream import BatchLayout, evaluation_batches, readable_errors
+from trainer.evaluation.baselines.fitting import fit_baselines
+from trainer.evaluation.baselines.scoring import BaselineScores
+from trainer.evaluation.champion import NotComparableError, score_champion
+from trainer.evaluation.dependence import check_dependence
+from trainer.evaluation.figures import Figures
+from trainer.evaluation.intervals import few_rows
+from trainer.evaluation.metrics import SplitScores
+from trainer.evaluation.parity import largest_difference
+from trainer.export.calibration import kept_factors
+from trainer.export.serving import load
+from trainer.export.trained import Predict, predictor
+from trainer.run_folder import CHOSEN_FILE, EXPORT_FOLDER, MODEL_FILE
+from transforms.contract.process.events import report
+from transforms.contract.steps.jobs import TrainJob
+from transforms.contract.workspace.documents import BRING_BACK, read_object
+from transforms.contract.workspace.files import write_atomic
+
+EVALUATION_FILE = "evaluation.json"
+_MOST_ROWS = 256  # a small training batch would only slow the evaluation down
+
+
+def evaluate(job: TrainJob) -> dict[str, Any]:
+    """Measures the trained model and commits `evaluation.json`.
+
+    Returns:
+        `metrics`; those of the `baselines`, as `Baselines` has them; the `champion_metrics` or
+        None; why there is a champion that could not be scored as `champion_problem`, or None; the
+        largest difference between export and shards as `parity` (None without test rows); the
+        number of `rows`; the data of the `figures`; and `warnings` as sentences.
+
+    Raises:
+        BraidError: A shard is damaged, or the export answers otherwise than the model.
+    """
+    path = Path(job.run_folder) / EVALUATION_FILE
+    if path.exists():
+        known = read_object(path, "champion", action=BRING_BACK)
+        # An older version scored no baselines.
+        if known["champion"] == job.champion and "baselines" in known:
+            return known
+    # TensorFloat-32 would make export and model differ by a thousandth on a GPU.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    result = _Evaluation(job).run()
+    write_atomic(path, json.dumps(result, indent=1))
+    return result
+
+
+class _Evaluation:
+    def __init__(self, job: TrainJob) -> None:
+        self._job = job
+        self._pipeline = job.pipeline
+        self._manifest = job.manifest()
+        check_seam(self._pipeline, self._manifest)
+        self._files = {split: shard_files(job, split) for split in ("validation", "test")}
+        self._raw = shard_files(job, "test", "raw")
+        verify((*self._files["validation"], *self._files["test"], *self._raw))
+        self._warnings = [
+            f"There are no {split} rows, so there are no {split} metrics."
+            for split, files in self._files.items()
+            if count_rows(files) == 0
+        ]
+        self._batch = self._manifest.batch_rows(_MOST_ROWS)
+        self._rows = sum(count_rows(files) for files in self._files.values())
+        self._done = 0
+
+    def run(self) -> dict[str, Any]:
+        predict = self._predictor(MODEL_FILE)
+        # A model that was trained on the validation rows too says nothing about them.
+        chosen = (Path(self._job.run_folder) / CHOSEN_FILE).exists()
+        validating = self._predictor(CHOSEN_FILE) if chosen else predict
+        figures = Figures(self._pipeline, self._manifest)
+        baselines = self._baselines()
+        metrics: dict[str, float] = {}
+        for split, files in self._files.items():
+            if count_rows(files):
+                answering = validating if split == "validation" else predict
+                metrics |= self._split(split, files, answering, figures, baselines)
+        self._warnings += baselines.warnings(metrics)
+        sentence = few_rows(self._pipeline, metrics, count_rows(self._files["validation"]))
+        self._warnings += [sentence] if sentence else []
+        export = load(Path(self._job.run_folder) / EXPORT_FOLDER)
+        check_dependence(self._manifest, export, self._raw)
+        return {
+            "metrics": metrics,
+            "baselines": baselines.results().scored(),
+            **self._champion(),
+            "parity": largest_difference(
+                self._pipeline, self._manifest, predict, export, self._files["test"], self._raw
+            ),
+            "rows": self._rows,
+            "champion": self._job.champion,
+            "figures": figures.results(),
+            "warnings": self._warnings,
+        }
+
+    def _predictor(self, file: str) -> Predict:
+        folder = Path(self._job.run_folder)
+        factors = kept_factors(self._pipeline, folder)
+        return predictor(self._pipeline, self._manifest, folder, file, factors)
+
+    def _baselines(self) -> BaselineScores:
+        training, validation = shard_files(self._job, "train"), self._files["validation"]
+        fitted = fit_baselines(self._pipeline, self._manifest, training, validation)
+        return BaselineScores(self._pipeline, self._manifest, fitted)
+
+    def _split(
+        self,
+        split: str,
+        files: Sequence[ShardFile],
+        predict: Predict,
+        figures: Figures,
+        baselines: BaselineScores,
+    ) -> dict[str, float]:
+        scores = SplitScores(self._pipeline, self._manifest, frozenset(self._pipeline.targets))
+        layout = BatchLayout.for_evaluation(self._pipeline, self._manifest)
+        with readable_errors(files):
+            for inputs, targets, weights in evaluation_batches(files, layout, self._batch):
+                predictions = predict(inputs)
+                truths = {name: _unshaped(truth.numpy()) for name, truth in targets.items()}
+                rows = {name: weight.numpy() for name, weight in weights.items()}
+                scores.update(predictions, truths, rows)
+                baselines.update(split, inputs, predictions, truths, rows)
+                if split == "test":
+                    figures.update(predictions, truths, rows, inputs)
+                self._done += len(next(iter(truths.values())))
+                report(self._done, self._rows, unit="rows")
+        results = scores.results(split)
+        self._warnings += [
+            f"{name} is not defined on these rows."
+            for name in self._pipeline.metric_names()
+            if name.startswith(f"{split}_") and name not in results
+        ]
+        return results
+
+    def _champion(self) -> dict[str, Any]:
+        """Returns the champion's metrics, or why there is one that could not be scored."""
+        metrics, problem = None, None
+        if self._job.champion is not None:
+            try:
+                metrics = score_champion(
+                    self._job.champion, self._pipeline, self._manifest, self._raw, self._batch
+                )
+            except NotComparableError as error:
+                problem = str(error)
+        return {"champion_metrics": metrics, "champion_problem": problem}
+
+
+def _unshaped(truth: np.ndarray) -> np.ndarray:
+    """Returns a target as the shards have it: the stream makes one value a row [B, 1]."""
+    return truth[:, 0] if truth.shape[1:] == (1,) else truth

@@ -1,0 +1,1 @@
+"""The export: a trained model as one SavedModel, and scoring with it."""

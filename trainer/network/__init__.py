@@ -1,0 +1,1 @@
+"""The network: branches, their join, and heads, with losses and scores."""

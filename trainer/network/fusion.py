@@ -1,0 +1,155 @@
+"""The join of the branches: one function per fusion, picked by one table.
+
+B batch, N branches, D width of a branch, W width that all are projected to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from transforms.contract.network.fusions import (
+    AddFusion,
+    AttentionFusion,
+    ConcatenateFusion,
+    FusionSpec,
+    GatedFusion,
+)
+
+Branches = Sequence[keras.KerasTensor]
+
+
+@keras.saving.register_keras_serializable(package="braid")
+class ModalityDropout(keras.layers.Layer):  # type: ignore[misc]
+    """Zeroes branches of a row at random in training, and never all of them.
+
+    Where chance would take all, one that chance picks stays. What stays is scaled up by how often
+    it does, so that a branch's expectation is the same with and without.
+    """
+
+    def __init__(self, rate: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.rate = rate
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, branches_BD: Any, training: bool = False) -> Any:
+        """Returns the branches, a list of [B, D]."""
+        if not training:
+            return list(branches_BD)
+        count = len(branches_BD)
+        # One draw serves both: a uniform number decides who goes, the largest who stays at least.
+        drawn_BN = keras.random.uniform(
+            (keras.ops.shape(branches_BD[0])[0], count), dtype="float32", seed=self.seed_generator
+        )
+        kept_BN = keras.ops.logical_or(
+            drawn_BN >= self.rate,
+            keras.ops.equal(keras.ops.argmax(drawn_BN, axis=1)[:, None], keras.ops.arange(count)),
+        )
+        often = 1 - self.rate + self.rate**count / count
+        scale_BN = keras.ops.cast(kept_BN, "float32") / often
+        return [
+            x_BD * keras.ops.cast(scale_BN[:, index, None], x_BD.dtype)
+            for index, x_BD in enumerate(branches_BD)
+        ]
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what makes the layer again."""
+        return {**super().get_config(), "rate": self.rate}
+
+
+@dataclass(frozen=True)
+class Fused:
+    """The branches joined. B batch, D width.
+
+    Attributes:
+        deep: [B, D], after the dense layers.
+        wide: [B, D], what the heads of vectors see: that, and what was joined, if so declared.
+    """
+
+    deep: keras.KerasTensor
+    wide: keras.KerasTensor
+
+
+def fuse(spec: FusionSpec, branches_BD: Branches) -> Fused:
+    """Returns the branches joined, through dense layers with dropout."""
+    layers = keras.layers
+    branches_BD = list(branches_BD)
+    if spec.modality_dropout and len(branches_BD) > 1:
+        branches_BD = ModalityDropout(spec.modality_dropout, name="fusion.modality_dropout")(
+            branches_BD
+        )
+    x_BD = joined_BD = FUSIONS[type(spec)](spec, branches_BD)
+    for index, width in enumerate(spec.hidden):
+        x_BD = layers.Dense(width, activation="relu", name=f"fusion.dense_{index}")(x_BD)
+        if spec.dropout:
+            x_BD = layers.Dropout(spec.dropout, name=f"fusion.dropout_{index}")(x_BD)
+    if not (spec.wide and spec.hidden):
+        return Fused(x_BD, x_BD)
+    return Fused(x_BD, layers.Concatenate(name="fusion.wide")([x_BD, joined_BD]))
+
+
+def concatenate(spec: ConcatenateFusion, branches_BD: Branches) -> keras.KerasTensor:
+    """Returns the branches side by side."""
+    del spec  # it has no settings of its own
+    if len(branches_BD) == 1:
+        return branches_BD[0]
+    return keras.layers.Concatenate(name="fusion.concatenate")(list(branches_BD))
+
+
+def add(spec: AddFusion, branches_BD: Branches) -> keras.KerasTensor:
+    """Returns the sum of the branches' projections, [B, W]."""
+    return _sum(_projected(spec.width, branches_BD))
+
+
+def gated(spec: GatedFusion, branches_BD: Branches) -> keras.KerasTensor:
+    """Returns the sum of the branches' projections, each times its gate, [B, W]."""
+    layers = keras.layers
+    all_BD = branches_BD[0]
+    if len(branches_BD) > 1:
+        all_BD = layers.Concatenate(name="fusion.all")(list(branches_BD))
+    gated_BW = []
+    for index, x_BW in enumerate(_projected(spec.width, branches_BD, activation="tanh")):
+        gate_BW = layers.Dense(spec.width, "sigmoid", name=f"fusion.gate_{index}")(all_BD)
+        gated_BW.append(layers.Multiply(name=f"fusion.gated_{index}")([x_BW, gate_BW]))
+    return _sum(gated_BW)
+
+
+def attention(spec: AttentionFusion, branches_BD: Branches) -> keras.KerasTensor:
+    """Returns the mean of the branches after they have attended to one another, [B, W]."""
+    layers = keras.layers
+    tokens_BNW = [
+        layers.Reshape((1, spec.width), name=f"fusion.token_{index}")(x_BW)
+        for index, x_BW in enumerate(_projected(spec.width, branches_BD))
+    ]
+    x_BNW = tokens_BNW[0]
+    if len(tokens_BNW) > 1:
+        x_BNW = layers.Concatenate(axis=1, name="fusion.tokens")(tokens_BNW)
+    heads = layers.MultiHeadAttention(spec.heads, spec.width // spec.heads, name="fusion.attention")
+    normal_BNW = layers.LayerNormalization(name="fusion.norm")(x_BNW)
+    x_BNW = layers.Add(name="fusion.attended")([x_BNW, heads(normal_BNW, normal_BNW)])
+    return layers.GlobalAveragePooling1D(name="fusion.mean")(x_BNW)
+
+
+def _projected(width: int, branches_BD: Branches, activation: str | None = None) -> Branches:
+    """Returns a learnt projection of every branch, [B, W] each."""
+    return [
+        keras.layers.Dense(width, activation, name=f"fusion.project_{index}")(x_BD)
+        for index, x_BD in enumerate(branches_BD)
+    ]
+
+
+def _sum(branches_BW: Branches) -> keras.KerasTensor:
+    if len(branches_BW) == 1:
+        return branches_BW[0]
+    return keras.layers.Add(name="fusion.sum")(list(branches_BW))
+
+
+FUSIONS: dict[type[FusionSpec], Callable[[Any, Branches], keras.KerasTensor]] = {
+    ConcatenateFusion: concatenate,
+    AddFusion: add,
+    GatedFusion: gated,
+    AttentionFusion: attention,
+}

@@ -1,0 +1,369 @@
+"""Registered model versions, in MLflow: on SQLite in the workspace, or wherever `uri` points."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trainer.registry.own_database import OwnDatabase, local_path
+from transforms.contract.errors import BraidError
+from transforms.contract.masking import masked
+from transforms.contract.servers import problem_of
+from transforms.contract.workspace.files import replacing
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.locks import waiting_lock
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+RUN_TAG = "braid.run"
+_ARTIFACT = "export"
+_PARAMETER_LENGTH = 6000  # MLflow refuses longer ones
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # Instead of 7 times 2 minutes. A server that is down at the start is told within seconds; this
+    # is for one that is lost later, and an upload may have to wait for the server's own storage.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "PGCONNECT_TIMEOUT": "10",  # libpq waits for ever
+}
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of a registered model.
+
+    Attributes:
+        name: The registered model's name.
+        version: Its number, as text.
+        run_id: The run that made it.
+        source: Where its export lies, as a URI; `ModelRegistry.export_folder` gives a folder.
+        created_ms: When it was registered, in milliseconds since 1970.
+        aliases: Such as "champion".
+        metrics: By metric name.
+        tags: Fingerprints and partitions of the run.
+    """
+
+    name: str
+    version: str
+    run_id: str
+    source: str
+    created_ms: int
+    aliases: tuple[str, ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class ModelRegistry:
+    """The registered models of a workspace.
+
+    Args:
+        workspace: The workspace's folder. Without a `uri` it holds the database `registry.db`,
+            and in any case, short of an MLflow server, the exports in `registry/`.
+        uri: An MLflow tracking URI.
+    """
+
+    def __init__(self, workspace: Path, uri: str | None = None) -> None:
+        self._workspace = workspace.absolute()
+        self._artifacts = self._workspace / "registry"
+        self._own = None if uri else OwnDatabase(self._workspace / "registry.db", self._artifacts)
+        self._uri = uri or f"sqlite:///{self._workspace / 'registry.db'}"
+        self._connected: Any = None
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people: its URI without the password, or the database's file."""
+        return str(self._own.path) if self._own else masked(self._uri)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is the workspace's own and not there (yet)."""
+        return self._own is not None and not self._own.path.exists()
+
+    def missing_part_of(self, name: str, version: str) -> str | None:
+        """Returns what of a registered version is not there, in words, or None if all is.
+
+        Raises:
+            BraidError: The registry cannot be reached or refuses.
+        """
+        if self.is_missing:
+            return f"no {self.address}"
+        if self._own is None:
+            registered = self.find(name, version=version) is not None
+            return None if registered else f"no version {version} of {name} in {self.address}"
+        folder = self._own.export_of(name, version)
+        if folder is None:
+            return f"no version {version} of {name} in {self.address}"
+        return None if folder.exists() else f"no {folder}"
+
+    def register(
+        self,
+        name: str,
+        export: Path,
+        *,
+        run_id: str,
+        metrics: Mapping[str, float],
+        parameters: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        texts: Mapping[str, str] | None = None,
+    ) -> str:
+        """Copies an export into the registry as a new version with the alias `challenger`.
+
+        A run has one version: registering it again, also after a crash, gives that version.
+
+        Args:
+            name: The registered model's name.
+            export: The export's folder.
+            run_id: The run that made it.
+            metrics: Its evaluation.
+            parameters: What to show of the declaration; long values are cut.
+            tags: Fingerprints and partitions.
+            texts: Files to keep beside the export, by name.
+
+        Returns:
+            The version.
+
+        Raises:
+            BraidError: The registry cannot be reached or refuses.
+        """
+        with self._readable(), self._alone():
+            client = self._client()
+            if name not in [model.name for model in _all(client.search_registered_models)]:
+                client.create_registered_model(name)
+            found = self._version_of_run(name, run_id)
+            if found is None:
+                run = self._mlflow_run(name, run_id, metrics, parameters or {}, tags or {})
+                for file, text in (texts or {}).items():
+                    client.log_text(run, text, file)
+                client.log_artifacts(run, str(export), _ARTIFACT)
+                client.set_terminated(run)
+                # Last: a version whose files are not all there must not be found.
+                found = client.create_model_version(
+                    name,
+                    f"{client.get_run(run).info.artifact_uri}/{_ARTIFACT}",
+                    run_id=run,
+                    tags={**(tags or {}), RUN_TAG: run_id},
+                )
+            client.set_registered_model_alias(name, CHALLENGER, str(found.version))
+            return str(found.version)
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        """Gives an alias to a version; whichever had it before loses it.
+
+        Raises:
+            BraidError: There is no such version.
+        """
+        with self._readable(), self._alone():
+            self._client().set_registered_model_alias(name, alias, version)
+
+    def promote(self, name: str, version: str) -> None:
+        """Makes a version the champion."""
+        self.set_alias(name, CHAMPION, version)
+
+    def champion(self, name: str) -> RegisteredVersion | None:
+        """Returns the present champion, if there is one."""
+        return self.find(name, alias=CHAMPION)
+
+    def find(
+        self, name: str, *, alias: str | None = None, version: str | None = None
+    ) -> RegisteredVersion | None:
+        """Returns the version of a number, or else with an alias; None if there is none."""
+        versions = self.versions(name)
+        if version is not None:
+            return next((found for found in versions if found.version == version), None)
+        return next((found for found in versions if alias in found.aliases), None)
+
+    def version_with(self, name: str, alias: str) -> str | None:
+        """Returns the number of the version with an alias, or None; reads nothing else of them.
+
+        Raises:
+            BraidError: The registry cannot be reached or refuses.
+        """
+        if name not in self.models():
+            return None
+        with self._readable():
+            version = self._client().get_registered_model(name).aliases.get(alias)
+        return None if version is None else str(version)
+
+    def versions(self, name: str) -> tuple[RegisteredVersion, ...]:
+        """Returns every version of a model, the newest first; none if there is no such model."""
+        if name not in self.models():
+            return ()
+        with self._readable():
+            client = self._client()
+            # A search gives versions without their aliases.
+            aliases = client.get_registered_model(name).aliases
+            found = _all(client.search_model_versions, filter_string=_equals("name", name))
+            versions = [self._describe(version, aliases) for version in found]
+        return tuple(sorted(versions, key=lambda version: -int(version.version)))
+
+    def models(self) -> tuple[str, ...]:
+        """Returns the name of every registered model."""
+        if self.is_missing:
+            return ()  # looking does not create the database
+        with self._readable():
+            return tuple(sorted(m.name for m in _all(self._client().search_registered_models)))
+
+    def export_folder(self, version: RegisteredVersion) -> Path:
+        """Returns a local folder with a version's export; one on a server is downloaded once.
+
+        Raises:
+            BraidError: The export is not there any more.
+        """
+        folder = local_path(version.source)
+        if folder is None:
+            folder = self._artifacts / "downloads" / version.name / version.version
+            if not folder.exists():
+                self._download(version, folder)
+        if not folder.exists():
+            raise BraidError(
+                f"version {version.version} of {version.name}",
+                expected=f"its export in {folder}",
+                received="no such folder",
+                action="Bring it back, or give the alias to another version.",
+            )
+        return folder
+
+    def _download(self, version: RegisteredVersion, folder: Path) -> None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            self._readable(),
+            replacing(folder) as temporary,
+            tempfile.TemporaryDirectory(dir=folder.parent) as scratch,
+        ):
+            from mlflow.artifacts import download_artifacts
+
+            found = download_artifacts(
+                artifact_uri=version.source, dst_path=scratch, tracking_uri=self._uri
+            )
+            Path(found).rename(temporary)
+
+    def _version_of_run(self, name: str, run_id: str) -> Any:
+        found = _all(self._client().search_model_versions, filter_string=_equals("name", name))
+        return next((version for version in found if version.tags.get(RUN_TAG) == run_id), None)
+
+    def _mlflow_run(
+        self,
+        name: str,
+        run_id: str,
+        metrics: Mapping[str, float],
+        parameters: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> str:
+        """Returns the MLflow run of a run of ours, as a crashed attempt left it or new."""
+        from mlflow.entities import Metric, Param
+
+        client = self._client()
+        experiment = client.get_experiment_by_name(name)
+        # A server knows by itself where artifacts go.
+        on_server = self._uri.startswith(("http://", "https://"))
+        location = None if on_server else self._artifacts.as_uri()
+        experiment_id = (
+            experiment.experiment_id
+            if experiment is not None
+            else client.create_experiment(name, artifact_location=location)
+        )
+        known = client.search_runs([experiment_id], _equals(f"tags.`{RUN_TAG}`", run_id))
+        logged: Mapping[str, str] = {}
+        if known:
+            run: str = known[0].info.run_id
+            logged = known[0].data.params
+        else:
+            run = client.create_run(
+                experiment_id, tags={**tags, RUN_TAG: run_id}, run_name=run_id
+            ).info.run_id
+        now = int(time.time() * 1000)
+        client.log_batch(
+            run,
+            metrics=[Metric(k, v, now, 0) for k, v in metrics.items() if math.isfinite(v)],
+            # MLflow refuses another value for a parameter that a crashed attempt has logged.
+            params=[
+                Param(k, str(v)[:_PARAMETER_LENGTH])
+                for k, v in parameters.items()
+                if k not in logged
+            ],
+        )
+        return run
+
+    def _describe(self, version: Any, aliases: Mapping[str, Any]) -> RegisteredVersion:
+        number = str(version.version)
+        return RegisteredVersion(
+            name=version.name,
+            version=number,
+            run_id=version.tags.get(RUN_TAG, ""),
+            source=version.source,
+            created_ms=version.creation_timestamp,
+            aliases=tuple(sorted(a for a, other in aliases.items() if str(other) == number)),
+            metrics=dict(self._client().get_run(version.run_id).data.metrics),
+            tags=dict(version.tags),
+        )
+
+    def _client(self) -> Any:
+        """Connects on the first use: importing MLflow takes two seconds."""
+        if self._connected is None:
+            problem = problem_of(self._uri)
+            if problem is not None:
+                raise self._unreachable(problem)
+            for name, value in _SETTINGS.items():
+                os.environ.setdefault(name, value)
+            from mlflow.tracking import MlflowClient
+
+            for noisy in ("mlflow.store.db.utils", "alembic"):
+                logging.getLogger(noisy).setLevel(logging.WARNING)
+            # Two processes on a fresh database would both create its tables.
+            with self._alone("connecting"):
+                if self._own is not None:
+                    self._own.readdress()
+                self._connected = MlflowClient(self._uri, self._uri)
+                self._connected.search_registered_models(max_results=1)
+                self._connected.search_experiments(max_results=1)
+        return self._connected
+
+    def _alone(self, what: str = "writing") -> AbstractContextManager[int]:
+        """Waits for the other processes of this workspace that do the same."""
+        path = Workspace(self._workspace).lock("registry", what)
+        return waiting_lock(path, holder=f"the registry of {self._workspace}")
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except ImportError as error:
+            raise self._unreachable(f"no driver for it: {error}") from error
+        except Exception as error:
+            if not type(error).__module__.startswith(("mlflow.", "sqlalchemy.")):
+                raise
+            raise self._unreachable(str(error).splitlines()[0]) from error
+
+    def _unreachable(self, received: str) -> BraidError:
+        return BraidError(
+            f"the registry at {self.address}",
+            expected="an MLflow registry that answers",
+            received=received,
+            action="Look at registry.uri in the declaration, and whether the server runs.",
+        )
+
+
+def _all(search: Any, **arguments: Any) -> list[Any]:
+    """Returns every page of a search."""
+    found, token = [], None
+    while True:
+        page = search(**arguments, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _equals(field_name: str, value: str) -> str:
+    escaped = value.replace("'", "''")
+    return f"{field_name} = '{escaped}'"

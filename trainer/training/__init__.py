@@ -1,0 +1,1 @@
+"""Training: epochs, checkpoints, objectives and warm starts."""

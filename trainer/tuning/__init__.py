@@ -1,0 +1,1 @@
+"""Tuning: trials of other settings, and the search among them."""

@@ -1,0 +1,154 @@
+"""Every partition's statistics, a file each, so that only partitions without one are read."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+
+from transforms.analysis.counting import RequestCounter
+from transforms.beam import COUNTER, known_rows, marked_errors, run_pipeline, workers
+from transforms.contract.declaration.split import SPLITS
+from transforms.contract.steps.jobs import TransformJob
+from transforms.contract.workspace.files import TEMPORARY
+from transforms.contract.workspace.partition import Partition
+from transforms.graph.graph import raw_columns
+from transforms.reading.batches import BatchReader
+from transforms.source.changes import refuse_changed, unchanged
+from transforms.source.scan import open_filesystem
+from transforms.source.units import WorkUnit, plan_units, read_files
+from transforms.statistics.accumulators import Accumulated, merged
+
+_BATCH_VALUES = 1 << 20  # numbers and short texts: some 10 MB; amortizes calls
+_MAX_BATCH_ROWS = 16_384
+_UNITS_PER_WORKER = 2
+
+
+@dataclass(frozen=True)
+class PartitionsRead:
+    """What had to be read.
+
+    Attributes:
+        partitions: Those that had no statistics.
+        rows: Their training rows.
+    """
+
+    partitions: int
+    rows: int
+
+
+def count_partitions(job: TransformJob) -> PartitionsRead:
+    """Reads the job's partitions that have no statistics yet, and writes them."""
+    todo = [part for part in job.partitions if not _path(job, part).exists()]
+    units = _units(job, todo)
+    paths = {part.name: _path(job, part) for part in todo}
+
+    def build(p: beam.Pipeline) -> None:
+        _ = (
+            p
+            | "Units" >> beam.Create(units)
+            | "SpreadUnits" >> beam.Reshuffle()
+            | "CountTrainingRows" >> beam.ParDo(_CountTrainingRows(job))
+            | "MergePartitions" >> beam.GroupByKey()
+            | "WriteStatistics" >> beam.Map(_write, job, paths)
+        )
+
+    with COUNTER.reporting(known_rows(units)):
+        if units:
+            run_pipeline(job.pipeline.beam, build)
+    for partition in todo:  # without a row there is no unit to write it
+        if not paths[partition.name].exists():
+            _refuse_changed(job, [partition])
+            Accumulated().write(paths[partition.name])
+    return PartitionsRead(len(todo), sum(Accumulated.read(path).rows for path in paths.values()))
+
+
+def statistics_of(job: TransformJob) -> Accumulated:
+    """Returns what the training rows of all the job's partitions add up to."""
+    return merged(Accumulated.read(_path(job, part)) for part in job.partitions)
+
+
+def _path(job: TransformJob, partition: Partition) -> Path:
+    declaration = job.pipeline.data_fingerprint()
+    return job.folders().statistics(declaration, partition.name, partition.fingerprint)
+
+
+def _write(counted: tuple[str, Iterable[str]], job: TransformJob, paths: dict[str, Path]) -> None:
+    partition, parts = counted
+    if paths[partition].exists():
+        return  # a runner may give a partition twice, and the units' files are gone then
+    with marked_errors("analyze"):
+        _refuse_changed(job, (part for part in job.partitions if part.name == partition))
+        found = [Path(part) for part in sorted(parts)]  # the same order, so the same rounding
+        if len(found) == 1:
+            found[0].replace(paths[partition])
+            return
+        merged(map(Accumulated.read, found)).write(paths[partition])
+        for path in found:
+            path.unlink()
+
+
+def _refuse_changed(job: TransformJob, partitions: Iterable[Partition]) -> None:
+    files = (file for partition in partitions for file in partition.files)
+    refuse_changed(job.table().source.path, files)
+
+
+def _units(job: TransformJob, partitions: list[Partition]) -> list[WorkUnit]:
+    source = job.table().source
+    filesystem, _ = open_filesystem(source.path)
+    wanted = -(-_UNITS_PER_WORKER * workers(job.pipeline.beam) // max(len(partitions), 1))
+    return [
+        unit
+        for partition in partitions
+        for unit in plan_units(
+            partition, format_=source.format, filesystem=filesystem, at_least=wanted
+        )
+    ]
+
+
+class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
+    """Reads a unit's training rows and writes what they add up to.
+
+    It gives the file under its partition's name: Beam would pickle and compress millions of terms.
+    """
+
+    def __init__(self, job: TransformJob) -> None:
+        self._job = job
+        self._paths = {part.name: _path(job, part) for part in job.partitions}
+        self._source = job.table().source.path
+
+    def setup(self) -> None:
+        """Opens the source once a worker."""
+        self._counter = RequestCounter.shared(self._job.pipeline)
+        self._reader = BatchReader(self._job.table(), self._counter.columns)
+        raws = raw_columns(self._job.pipeline, with_targets=True)
+        row_values = sum(math.prod(raws[name].shape) for name in self._counter.columns)
+        self._batch_rows = max(1, min(_BATCH_VALUES // max(row_values, 1), _MAX_BATCH_ROWS))
+
+    def process(self, unit: WorkUnit) -> Iterator[tuple[str, str]]:
+        """Yields the file of the unit's statistics."""
+        whole = self._paths[unit.partition]
+        if whole.exists():
+            return  # another attempt, or another run, has counted the whole partition
+        total = Accumulated()
+        with marked_errors("analyze"):
+            with unchanged(self._source, read_files(self._job.partitions, unit)):
+                self._add_rows(unit, total)
+            # No other attempt at the unit has this name, and names sort by the unit's number.
+            name = f"{TEMPORARY}{unit.index:05d}-{uuid.uuid4().hex[:8]}.arrow"
+            path = whole.with_name(name)
+            total.write(path)
+        yield unit.partition, str(path)
+
+    def _add_rows(self, unit: WorkUnit, total: Accumulated) -> None:
+        for batch in self._reader.read(unit, self._batch_rows):
+            total.rejects.update(f"{r.column}: {r.reason}" for r in batch.rejects)
+            rows = batch.splits == SPLITS.index("train")
+            COUNTER.add(batch.rows)
+            if rows.any():
+                total.rows += int(rows.sum())
+                self._counter.add(batch.select(rows), total)

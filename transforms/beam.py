@@ -1,0 +1,140 @@
+"""Running a Beam pipeline: the runner, the progress while it runs, and errors that survive it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from transforms.contract.declaration.secrets import expand_options
+from transforms.contract.declaration.transform import BeamSpec
+from transforms.contract.errors import BraidError, error_from_dict, storage_error
+from transforms.contract.process import events
+
+Counters = dict[tuple[str, str], int]
+
+_REPORT_SECONDS = 0.5
+_MARK = "BRAID_ERROR"
+_MARKED = re.compile(f"{_MARK}([A-Za-z0-9+/=]+){_MARK}")  # whatever the error's texts have in them
+
+
+def workers(spec: BeamSpec) -> int:
+    """Returns how many workers the in-process runner has, and a hint for any other."""
+    return int(expand_options(spec.options).get("direct_num_workers", 0)) or os.cpu_count() or 1
+
+
+def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> Counters:
+    """Builds a pipeline, runs it and waits for its end.
+
+    "DirectRunner" is the in-process `FnApiRunner`; by its name Beam would choose Prism, which it
+    downloads.
+
+    Returns:
+        What the pipeline's steps counted with Beam's own counters, by (namespace, name).
+
+    Raises:
+        BraidError: A step of the pipeline raised it.
+    """
+    options = {"direct_num_workers": workers(spec), "direct_running_mode": "multi_threading"}
+    local = spec.runner == "DirectRunner"
+    declared = expand_options(spec.options)
+    options = options | declared if local else declared
+    runner = FnApiRunner() if local else spec.runner
+    try:
+        with beam.Pipeline(runner=runner, options=PipelineOptions.from_dictionary(options)) as p:
+            build(p)
+        counted = p.result.metrics().query()["counters"]
+        return {(c.key.metric.namespace, c.key.metric.name): c.committed for c in counted}
+    except Exception as error:
+        known = error_in(str(error))
+        if known is None:
+            raise
+        raise known from None
+
+
+@contextmanager
+def marked_errors(place: str) -> Iterator[None]:
+    """Lets a user's error cross Beam, which passes on only the text of what a step raises."""
+    try:
+        yield
+    except BraidError as error:
+        raise RuntimeError(_marked(error)) from error
+    except OSError as error:
+        raise RuntimeError(_marked(storage_error(error, place))) from error
+
+
+def error_in(text: str) -> BraidError | None:
+    """Returns the user's error that Beam tells about in a text, if it is one."""
+    found = _MARKED.search(text)
+    return None if found is None else error_from_dict(json.loads(base64.b64decode(found.group(1))))
+
+
+def _marked(error: BraidError) -> str:
+    fields = base64.b64encode(json.dumps(error.to_dict()).encode()).decode()
+    return f"{error} {_MARK}{fields}{_MARK}"
+
+
+@contextmanager
+def repeated(function: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Calls a function again and again, in a thread of its own, while the block runs."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(seconds):
+            function()
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+class RowCounter:
+    """Counts rows that workers of this process are done with, and tells the flow twice a second.
+
+    Workers of other machines count in their own processes; their rows are told when they are
+    committed.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._done = 0
+
+    def add(self, rows: int) -> None:
+        """Counts rows that are done."""
+        with self._lock:
+            self._done += rows
+
+    @contextmanager
+    def reporting(self, total: int) -> Iterator[None]:
+        """Tells the flow about the rows that are done while the block runs."""
+        self._done = 0
+
+        def report() -> None:
+            events.report(self._done, total, unit="rows")
+
+        try:
+            with repeated(report, _REPORT_SECONDS):
+                yield
+        finally:
+            report()
+
+
+COUNTER = RowCounter()
+
+
+def known_rows(units: Any) -> int:
+    """Returns the rows of units whose number is known before reading."""
+    return sum(unit.rows() or 0 for unit in units)

@@ -1,0 +1,1 @@
+"""Columns of a source: their Arrow types made one, and rules on their values."""

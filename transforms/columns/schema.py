@@ -1,0 +1,191 @@
+"""Which source columns a pipeline reads, and of what Arrow types they may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.types as pat
+
+from transforms.contract.columns.features import Categorical, Numeric, Sequence
+from transforms.contract.columns.targets import NumericTarget, SequenceTarget
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.errors import BraidError
+
+TypeTest = Callable[[pa.DataType], Any]
+
+_NO_CSV = "CSV has no lists; Parquet and JSON lines do"
+
+
+def column_names(
+    pipeline: PipelineSpec, *, features_only: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Yields (place in the declaration, column) for every column that the pipeline reads.
+
+    Args:
+        pipeline: The declaration.
+        features_only: Whether targets and the split are left out.
+    """
+    yield "source.key", pipeline.source.key
+    for name, raw in pipeline.raw_features().items():
+        for column in raw.columns:
+            yield f"features.{name}", column
+    if features_only:
+        return
+    if pipeline.split.column is not None:
+        yield "split.column", pipeline.split.column
+    for name, raw in pipeline.raw_targets().items():
+        for column in raw.columns:
+            yield f"targets.{name}", column
+
+
+def is_text(type_: pa.DataType) -> Any:
+    """Returns whether a column holds text, of any of Arrow's text types."""
+    return pat.is_string(type_) or pat.is_large_string(type_) or pat.is_string_view(type_)
+
+
+def is_bytes(type_: pa.DataType) -> Any:
+    """Returns whether a column holds bytes, of any of Arrow's types for them."""
+    return (
+        pat.is_binary(type_)
+        or pat.is_large_binary(type_)
+        or pat.is_fixed_size_binary(type_)
+        or pat.is_binary_view(type_)
+    )
+
+
+def is_number(type_: pa.DataType) -> Any:
+    """Returns whether a column holds numbers, of any of Arrow's types for them."""
+    return pat.is_integer(type_) or pat.is_floating(type_) or pat.is_decimal(type_)
+
+
+def is_label(type_: pa.DataType) -> Any:
+    """Returns whether a column holds labels: texts, whole numbers, yes or no."""
+    if pat.is_dictionary(type_):
+        return is_label(type_.value_type)
+    return is_text(type_) or pat.is_integer(type_) or pat.is_boolean(type_)
+
+
+def is_scalar(type_: pa.DataType) -> Any:
+    """Returns whether a column holds what a text can spell: texts, numbers, yes or no, times."""
+    if pat.is_dictionary(type_):
+        return is_scalar(type_.value_type)
+    is_time = pat.is_temporal(type_) and not pat.is_interval(type_)  # which Arrow cannot spell
+    return is_label(type_) or is_number(type_) or is_time
+
+
+def is_datetime(type_: pa.DataType) -> Any:
+    """Returns whether a column holds dates, with or without a time, of any of Arrow's types."""
+    return pat.is_timestamp(type_) or pat.is_date(type_)
+
+
+def is_list(type_: pa.DataType) -> Any:
+    """Returns whether a column holds lists, of any of Arrow's list types."""
+    return pat.is_list(type_) or pat.is_large_list(type_) or pat.is_fixed_size_list(type_)
+
+
+def _is_label_list(type_: pa.DataType) -> Any:
+    return is_list(type_) and (is_label(type_.value_type) or pat.is_null(type_.value_type))
+
+
+def _is_id(type_: pa.DataType) -> Any:
+    return is_label(type_) and not pat.is_boolean(type_)
+
+
+def _is_id_list(type_: pa.DataType) -> Any:
+    return _is_label_list(type_) and not pat.is_boolean(type_.value_type)
+
+
+def _accepts_number(type_: pa.DataType) -> Any:
+    return is_number(type_) or pat.is_boolean(type_) or is_text(type_) or pat.is_null(type_)
+
+
+def _accepts_numbers(type_: pa.DataType) -> Any:
+    return is_list(type_) and (is_number(type_.value_type) or pat.is_null(type_.value_type))
+
+
+def _accepts_datetime(type_: pa.DataType) -> Any:
+    if pat.is_dictionary(type_):
+        return _accepts_datetime(type_.value_type)
+    return is_datetime(type_) or is_text(type_)
+
+
+# kind -> (what it accepts, in words; the test). A column of nulls has no type to object to.
+_ACCEPTED: dict[str, tuple[str, TypeTest]] = {
+    "categorical": (
+        "a string, integer or boolean column (a column of lists needs `length`)",
+        is_label,
+    ),
+    "text": ("a string column", is_text),
+    "datetime": ("a timestamp or date column, or text that spells dates", _accepts_datetime),
+    "image": ("a column of bytes or of file paths", lambda t: is_bytes(t) or is_text(t)),
+    "numeric": ("a number column, or text that spells numbers", _accepts_number),
+    "binary": (
+        "a boolean, number or string column",
+        lambda t: is_label(t) or pat.is_floating(t),
+    ),
+    "multiclass": ("a string, integer or boolean column", is_label),
+    "multilabel": (
+        f"a column of lists of strings, integers or booleans ({_NO_CSV})",
+        _is_label_list,
+    ),
+}
+
+
+# The same for a kind of the user's own, by what its graph takes.
+_ACCEPTED_AS = {
+    "string": _ACCEPTED["categorical"],
+    "bytes": _ACCEPTED["image"],
+    "float32": _ACCEPTED["numeric"],
+}
+
+
+def check_column(place: str, spec: Any, type_: pa.DataType) -> None:
+    """Refuses a column of a type that the kind cannot take.
+
+    Raises:
+        BraidError: With the types that it can take.
+    """
+    accepted, test = _ACCEPTED.get(spec.kind) or _ACCEPTED_AS[spec.raw("").dtype]
+    if isinstance(spec, Categorical):
+        accepted, test = _accepted_categories(spec)
+    elif isinstance(spec, Sequence):
+        accepted, test = _accepted_series(spec.width, one_each=spec.columns is not None)
+    elif isinstance(spec, SequenceTarget):
+        accepted, test = _accepted_series(spec.channels, one_each=False)
+    elif isinstance(spec, Numeric | NumericTarget) and spec.length is not None:
+        accepted, test = f"a column of lists of {spec.length} numbers", _accepts_numbers
+    if not test(type_) and not pat.is_null(type_):
+        raise BraidError(
+            place,
+            expected=f"{accepted}, for kind '{spec.kind}'",
+            received=f"type {type_}",
+            action="Declare another kind or column, or convert the column.",
+        )
+
+
+def _accepted_categories(spec: Categorical) -> tuple[str, TypeTest]:
+    if spec.encoding == "identity":
+        what = "integers, or texts that spell them"
+        if spec.length is not None:
+            return f"a column of lists of {what} ({_NO_CSV})", _is_id_list
+        return f"a column of {what} (a column of lists needs `length`)", _is_id
+    if spec.length is not None:
+        return f"a column of lists of strings, integers or booleans ({_NO_CSV})", _is_label_list
+    return _ACCEPTED[spec.kind]
+
+
+def _accepted_series(channels: int, *, one_each: bool) -> tuple[str, TypeTest]:
+    """A column has the numbers of one channel, or steps that are lists of numbers."""
+    of_a_channel = one_each or channels == 1
+    entries = "numbers" if of_a_channel else f"steps, each a list of {channels} numbers"
+
+    def test(type_: pa.DataType) -> Any:
+        if not is_list(type_):
+            return False
+        if of_a_channel and _accepts_numbers(type_):
+            return True
+        return not one_each and _accepts_numbers(type_.value_type)
+
+    return f"a column of lists of {entries} ({_NO_CSV})", test

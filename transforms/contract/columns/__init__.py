@@ -1,0 +1,1 @@
+"""Columns as a user declares them: features and targets of every kind."""

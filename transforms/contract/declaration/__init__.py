@@ -1,0 +1,1 @@
+"""The declaration: one YAML document as one typed value."""

@@ -1,0 +1,1 @@
+"""Rules that join several places of a declaration."""

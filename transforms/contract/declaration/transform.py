@@ -1,0 +1,64 @@
+"""How rows become shards, as a user declares it: refits, drift, sizes, and the Beam runner."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from transforms.contract.spec import Bytes, Count, Named, Spec
+
+Threshold = Annotated[float, Field(gt=0, le=1)]
+
+
+class DriftSpec(Spec):
+    """Which distance of the new rows is a reason to refit.
+
+    Attributes:
+        threshold: The largest distance of any feature or target, from 0 to 1, that is none. A
+            number whose mean moves by a quarter of its standard deviation is 0.1 from where it was.
+        features: Another threshold for some features or targets.
+    """
+
+    threshold: Threshold = 0.1
+    features: dict[str, Threshold] = {}
+
+
+class TransformSpec(Spec):
+    """How rows become shards.
+
+    Attributes:
+        refit: What new rows do to vocabularies and scales. "always" computes them anew from all
+            training rows, which transforms every partition anew. "never" keeps the newest transform
+            of the same features, targets and split, so that only new partitions are transformed.
+            "when_drifted" does so too unless the rows that it was not frozen on differ by too much.
+        drift: How much is too much.
+        vocabulary: What a refit does to ids. "refit" gives them anew, by falling frequency. With
+            "stable" known terms keep theirs and new ones come after them; those that are no longer
+            among the most frequent keep a slot too, so that a vocabulary may outgrow its size.
+        shard_bytes: A shard is closed once it has this size. 128 MiB keeps the number of files
+            small and is read in a second.
+        min_shards: At least so many training shards in the whole data set, so that parallel
+            readers have something to interleave.
+        max_reject_fraction: More rejected rows than this, as a share of a run's rows, fail it.
+    """
+
+    refit: Literal["always", "never", "when_drifted"] = "always"
+    drift: DriftSpec = DriftSpec()
+    vocabulary: Literal["refit", "stable"] = "refit"
+    shard_bytes: Bytes = 128 * 1024 * 1024
+    min_shards: Count = 8
+    max_reject_fraction: Annotated[float, Field(ge=0, le=1)] = 0.05
+
+
+class BeamSpec(Spec):
+    """Which Beam runner does the work.
+
+    Attributes:
+        runner: "DirectRunner" is Beam's in-process runner on all cores of this machine; any other
+            name is passed to Beam.
+        options: Beam's pipeline options, by their names (`flink_master`, `project`, ...).
+    """
+
+    runner: Named = "DirectRunner"
+    options: dict[str, Any] = {}

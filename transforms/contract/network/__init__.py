@@ -1,0 +1,1 @@
+"""The network as a user declares it: encoders, join and decoders."""

@@ -1,0 +1,1 @@
+"""Processes of steps: how they start, report, and end with their parent."""

@@ -1,0 +1,1 @@
+"""Steps: what they are handed over with, and what they leave behind."""

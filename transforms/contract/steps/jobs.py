@@ -1,0 +1,108 @@
+"""What the flow hands to a step that runs in a process of its own: locations, never data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.spec import Spec
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.manifest import ShardManifest, TransformManifest
+from transforms.contract.workspace.partition import Partition
+
+
+class TransformJob(Spec):
+    """Analysis or transform of some partitions, or how far they are from a transform's.
+
+    Attributes:
+        transform: The transform's fingerprint.
+        partitions: What to analyze, to transform, or to measure.
+        base: The transform whose ids an analysis keeps.
+    """
+
+    pipeline: PipelineSpec
+    workspace: str
+    transform: str
+    partitions: tuple[Partition, ...]
+    base: str | None = None
+
+    def folders(self) -> Workspace:
+        """Returns the workspace."""
+        return Workspace(Path(self.workspace))
+
+    def table(self) -> PipelineSpec:
+        """Returns the declaration as it reads the partitions' files."""
+        return declaration_of_table(self.pipeline, self.partitions)
+
+
+def declaration_of_table(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> PipelineSpec:
+    """Returns the declaration as it reads partitions; windows are cut by then, into one file."""
+    if pipeline.source.windows is None:
+        return pipeline
+    return pipeline.of_windows(partitions[0].files[0].path)
+
+
+class PartitionRef(Spec):
+    """A partition of shards."""
+
+    name: str
+    fingerprint: str
+
+
+class WarmStart(Spec):
+    """The registered model whose weights a training begins with.
+
+    Attributes:
+        version: Its version.
+        folder: The folder of its export.
+    """
+
+    version: str
+    folder: str
+
+
+class TrainJob(Spec):
+    """Training, evaluation and export of one run, on committed shards.
+
+    Attributes:
+        pipeline: The declaration with what its model uses: `PipelineSpec.modelled`.
+        transform: The transform's fingerprint.
+        partitions: The partitions that the data set consists of, in the order of the source. Where
+            `training.start` is "streaming", a training may begin before they are committed.
+        run_folder: Where checkpoints, the model, its evaluation and its export go.
+        champion: The folder of the present champion's export, to be scored on the same test rows.
+        warm_start: What the training begins with; None begins at random.
+    """
+
+    pipeline: PipelineSpec
+    workspace: str
+    transform: str
+    partitions: tuple[PartitionRef, ...]
+    run_folder: str
+    champion: str | None = None
+    warm_start: WarmStart | None = None
+
+    def folders(self) -> Workspace:
+        """Returns the workspace."""
+        return Workspace(Path(self.workspace))
+
+    def manifest(self) -> TransformManifest:
+        """Returns the manifest of the job's transform, as the job's model sees it."""
+        manifest = self.folders().read_transform(self.transform)
+        if manifest is None:
+            raise FileNotFoundError(self.folders().transform(self.transform))
+        return manifest.of_model(self.pipeline.features, self.pipeline.targets)
+
+    def shard_folder(self, part: PartitionRef) -> tuple[Path, ShardManifest]:
+        """Returns a partition's folder with its manifest."""
+        workspace = self.folders()
+        folder = workspace.shards(self.transform, part.name, part.fingerprint)
+        manifest = workspace.read_shards(self.transform, part.name, part.fingerprint)
+        if manifest is None:
+            raise FileNotFoundError(folder)
+        return folder, manifest
+
+    def shard_folders(self) -> tuple[tuple[Path, ShardManifest], ...]:
+        """Returns every partition's folder with its manifest."""
+        return tuple(self.shard_folder(part) for part in self.partitions)

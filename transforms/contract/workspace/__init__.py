@@ -1,0 +1,1 @@
+"""The workspace: what lies where, in which form, and under which lock."""

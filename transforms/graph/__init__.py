@@ -1,0 +1,1 @@
+"""The transform graph: traced from the declaration, saved as a SavedModel."""

@@ -1,0 +1,1 @@
+"""Pictures: from encoded bytes to pixels, or a reason why not."""

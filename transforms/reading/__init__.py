@@ -1,0 +1,1 @@
+"""Rows: from units of work to batches that the transform graph takes."""

@@ -1,0 +1,252 @@
+"""From a unit of work to batches that the transform graph takes, with every unusable row named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from transforms.columns.conform import Conformed, conform, iso_texts
+from transforms.columns.hashing import key_bytes
+from transforms.columns.schema import column_names, is_datetime, is_text
+from transforms.columns.splits import assign_splits
+from transforms.columns.texts import NOT_UTF8, bytes_of, utf8_only
+from transforms.columns.unusable import mark_unusable
+from transforms.contract.columns.features import FeatureSpec, RawColumn
+from transforms.contract.columns.targets import TargetSpec
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.reading.path_columns import PathReader
+from transforms.source.formats import read_piece
+from transforms.source.scan import open_filesystem
+from transforms.source.units import WorkUnit
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that cannot be used."""
+
+    key: str
+    file: str
+    column: str
+    reason: str
+    value: bytes
+
+
+@dataclass
+class RawBatch:
+    """Some rows as the graph takes them; rejected rows are no longer among them.
+
+    Attributes:
+        keys: The rows' keys as UTF-8 bytes objects, [rows].
+        splits: Index into `SPLITS`, int8 [rows].
+        columns: float32 or bytes objects, [rows] or [rows, *shape], by the graph's input.
+        paths: Of the inputs that were read from files, the cells that name these, [rows].
+        rows: The number of source rows, rejected ones included.
+        file: The file that the rows come from.
+        rejects: Rows that were left out.
+        refused: Of rows to be predicted, those that would have been left out, by their place among
+            the rows; they are still there.
+        replaced: How many values were replaced by a default, by (column, reason).
+    """
+
+    keys: np.ndarray
+    splits: np.ndarray
+    columns: dict[str, np.ndarray]
+    rows: int
+    file: str
+    rejects: list[Reject] = field(default_factory=list)
+    refused: dict[int, Reject] = field(default_factory=dict)
+    replaced: Counter[tuple[str, str]] = field(default_factory=Counter)
+    paths: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def cell(self, name: str, row: int) -> bytes:
+        """Returns what a row's reject keeps of an input: a file's path, not what is in it."""
+        value = self.paths.get(name, self.columns[name])[row]
+        if isinstance(value, np.ndarray):
+            return b", ".join(filter(None, value))
+        return value if isinstance(value, bytes) else str(value or "").encode()
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Drops the rows that a mask, bool [rows], leaves out."""
+        self.columns = self.select(rows)
+        self.keys, self.splits = self.keys[rows], self.splits[rows]
+        self.paths = {name: cells[rows] for name, cells in self.paths.items()}
+
+    def select(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the columns of some rows, by a mask or by their numbers."""
+        return {name: values[rows] for name, values in self.columns.items()}
+
+
+class BatchReader:
+    """Reads units of work of one pipeline.
+
+    Args:
+        pipeline: The declaration.
+        columns: The source columns that the graph will be given; None gives it all.
+        features_only: Rows to be predicted: no targets and no splits are read, and a row that the
+            policies reject is `refused` and stays, with a missing value for the unusable one.
+    """
+
+    def __init__(
+        self,
+        pipeline: PipelineSpec,
+        columns: set[str] | None = None,
+        *,
+        features_only: bool = False,
+    ) -> None:
+        self._pipeline = pipeline
+        self._features_only = features_only
+        self._filesystem, _ = open_filesystem(pipeline.source.path)
+        self._files = PathReader(pipeline.source)
+        specs = pipeline.column_features()
+        self._specs: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
+            (name, specs[name], raw) for name, raw in pipeline.raw_features().items()
+        ]
+        if not features_only:
+            self._specs += [
+                (name, pipeline.targets[name], raw) for name, raw in pipeline.raw_targets().items()
+            ]
+        if columns is not None:
+            self._specs = [item for item in self._specs if item[2].name in columns]
+        self._columns = self._columns_to_read()
+        by_dtype: dict[str, set[str]] = {}
+        for _, _, raw in self._specs:
+            by_dtype.setdefault(raw.dtype, set()).update(raw.columns)
+        # As a category a whole number is spelt without a fraction.
+        self._numbers = by_dtype.get("float32", set()) - by_dtype.get("string", set())
+
+    def _columns_to_read(self) -> list[str]:
+        names = {column for _, _, raw in self._specs for column in raw.columns}
+        names.add(self._pipeline.source.key)
+        if not self._features_only:
+            names |= {c for place, c in column_names(self._pipeline) if place == "split.column"}
+        return sorted(names - {self._pipeline.source.partition_column})
+
+    def read(self, unit: WorkUnit, batch_rows: int) -> Iterator[RawBatch]:
+        """Yields a unit's rows, `batch_rows` source rows at a time, in a fixed order.
+
+        Raises:
+            BraidError: A file cannot be read as the declared format.
+        """
+        source = self._pipeline.source
+        for piece in unit.pieces:
+            for batch in read_piece(
+                source.format,
+                self._filesystem,
+                piece,
+                self._columns,
+                batch_rows,
+                numbers=self._numbers,
+                start=unit.start,
+                stop=unit.stop,
+            ):
+                yield self._conform(batch, unit.value, piece.path)
+
+    def conform(self, batch: pa.RecordBatch) -> RawBatch:
+        """Returns rows that are in memory: the key and every column that is read, [rows] each."""
+        return self._conform(batch, None, "")
+
+    def _conform(self, batch: pa.RecordBatch, value: str | None, file: str) -> RawBatch:
+        key_name, folder = self._pipeline.source.key, self._pipeline.source.partition_column
+        given = {name: batch.column(name) for name in batch.schema.names}
+        if folder is not None and folder not in given:
+            given[folder] = pa.repeat(pa.scalar(value, pa.string()), batch.num_rows)
+        checked = {name: utf8_only(column) for name, column in given.items()}
+        table = {name: column for name, (column, _) in checked.items()}
+        not_utf8 = {name: rows.tolist() for name, (_, rows) in checked.items()}
+        keys = key_bytes(table[key_name])
+        rejected: dict[int, Reject] = {}
+        result = RawBatch(keys, np.zeros(0), {}, batch.num_rows, file)
+
+        def reject(row: int, column: str, reason: str) -> None:
+            if row not in rejected:
+                cell = given[column].slice(row, 1)
+                value = bytes_of(cell) if row in not_utf8[column] else _value(cell)
+                rejected[row] = Reject(keys[row].decode(), file, column, reason, value)
+
+        split_column = None if self._features_only else self._pipeline.split.column
+        for name in filter(None, (key_name, split_column)):
+            for row in not_utf8[name]:
+                reject(row, name, NOT_UTF8)
+        for row in np.flatnonzero(keys == b"").tolist():
+            reject(row, key_name, "missing")
+        if not self._features_only:
+            result.splits, problems = assign_splits(self._pipeline.split, keys, table)
+            for row, (column, reason) in problems.items():
+                reject(row, column, reason)
+        for _, spec, raw in self._specs:
+            conformed = self._column(spec, raw, [table[name] for name in raw.columns], result)
+            for row in [row for name in raw.columns for row in not_utf8[name]]:
+                conformed.missing[row] = False
+                conformed.invalid[row] = NOT_UTF8
+            for row, reason in self._settle(spec, raw, conformed, result).items():
+                reject(row, raw.columns[0], reason)
+            result.columns[raw.name] = conformed.values
+        if self._features_only:
+            result.refused = rejected
+        else:
+            _drop(result, rejected)
+        return result
+
+    def _column(
+        self,
+        spec: FeatureSpec | TargetSpec,
+        raw: RawColumn,
+        columns: list[pa.Array],
+        result: RawBatch,
+    ) -> Conformed:
+        unreadable: dict[int, str] = {}
+        if raw.dtype == "bytes" and is_text(columns[0].type):
+            paths = columns[0].to_pylist()
+            result.paths[raw.name] = np.array(paths, object)
+            columns[0], unreadable = self._files.read(paths)
+        conformed = conform(raw, *columns)
+        conformed.missing[list(unreadable)] = False
+        conformed.invalid |= unreadable
+        mark_unusable(spec, columns[0], conformed)
+        return conformed
+
+    def _settle(
+        self,
+        spec: FeatureSpec | TargetSpec,
+        raw: RawColumn,
+        conformed: Conformed,
+        result: RawBatch,
+    ) -> dict[int, str]:
+        """Applies the missing and the invalid policy; returns the rows to reject."""
+        rejects: dict[int, str] = {}
+        missing = np.flatnonzero(conformed.missing).tolist()
+        if spec.missing == "reject":
+            rejects = dict.fromkeys(missing, "missing")
+        elif missing:
+            result.replaced[raw.name, "missing"] += len(missing)
+        if spec.invalid == "reject":
+            rejects |= conformed.invalid
+        else:
+            result.replaced.update((raw.name, reason) for reason in conformed.invalid.values())
+        # The graph itself takes a text that is no value of a feature for a missing one, here as
+        # in serving; another feature that reads the column may have a use for it.
+        if isinstance(spec, TargetSpec) or raw.dtype != "string":
+            blank: bytes | float = np.nan if raw.dtype == "float32" else b""
+            conformed.values[list(conformed.invalid)] = blank
+        return rejects
+
+
+def _drop(batch: RawBatch, rejected: dict[int, Reject]) -> None:
+    if not rejected:
+        return
+    keep = np.ones(len(batch.keys), bool)
+    keep[list(rejected)] = False
+    batch.keep(keep)
+    batch.rejects = [rejected[row] for row in sorted(rejected)]
+
+
+def _value(cell: pa.Array) -> bytes:
+    """Returns what a row has of a source column, [1], for its reject."""
+    if is_datetime(cell.type):  # Python has neither nanoseconds nor years beyond 9999
+        cell = iso_texts(cell)
+    value = cell[0].as_py()
+    return value if isinstance(value, bytes) else str(value).encode(errors="replace")

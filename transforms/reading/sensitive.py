@@ -1,0 +1,29 @@
+"""Values that nobody is to read, taken out of what is kept beside the shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.reading.batches import Reject
+
+HIDDEN = "(sensitive)"
+
+
+def shown_value(pipeline: PipelineSpec, column: str, value: object) -> str:
+    """Returns a value of a source column as an error may show it."""
+    return HIDDEN if column in pipeline.sensitive_columns() else str(value)
+
+
+def shown_rejects(pipeline: PipelineSpec, rejects: Iterable[Reject]) -> list[Reject]:
+    """Returns rejects without the values of sensitive columns, and without sensitive keys."""
+    hidden, key = pipeline.sensitive_columns(), pipeline.source.key
+    return [
+        replace(
+            reject,
+            key=HIDDEN if key in hidden else reject.key,
+            value=HIDDEN.encode() if reject.column in hidden else reject.value,
+        )
+        for reject in rejects
+    ]

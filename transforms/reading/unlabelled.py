@@ -1,0 +1,114 @@
+"""Reading rows that a model is to score: the features of a table that has no labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.source import Format, SourceSpec, WindowsSpec
+from transforms.contract.errors import BraidError
+from transforms.reading.batches import BatchReader, RawBatch
+from transforms.reading.cutting import write_windows
+from transforms.source.formats import SUFFIXES
+from transforms.source.scan import Scan, check_schema, open_filesystem, scan
+from transforms.source.units import plan_units
+
+
+def read_features(
+    pipeline: PipelineSpec, path: str, batch_rows: int, *, allow: tuple[str, ...] = ()
+) -> Iterator[RawBatch]:
+    """Yields the rows of a table in its order; none is rejected.
+
+    A value that cannot be used counts as missing, and is in the batch's `replaced`. With windows
+    the table is a long one, and a row is what ends at any of its steps: a series gives one for
+    each step that has enough steps behind it, and what comes next need not be known.
+
+    Args:
+        pipeline: The declaration that the model was trained with.
+        path: A file, a folder or a glob, of any format that a source can have.
+        batch_rows: Rows to yield at a time.
+        allow: The folders and URLs that cells with paths may name, beside the table's own folder.
+
+    Raises:
+        BraidError: The path cannot be read, lacks the key or a feature's column, or has no window.
+    """
+    source = SourceSpec(
+        path=path,
+        format=_format_of(path, pipeline),
+        key=pipeline.source.key,
+        partition_by=_partition_key(pipeline),
+        windows=_windows_of_features(pipeline),
+        allow=allow,
+    )
+    pipeline = pipeline.model_copy(update={"source": source})
+    found = scan(source)
+    check_schema(pipeline, found.files(), features_only=True)
+    if source.windows is None:
+        yield from _read(pipeline, found, batch_rows)
+        return
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / "windows.parquet"
+        write_windows(pipeline, found.files(), table, labelled=False)
+        pipeline = pipeline.of_windows(str(table))
+        yield from _read(pipeline, scan(pipeline.source), batch_rows)
+
+
+def row_reader(pipeline: PipelineSpec) -> BatchReader:
+    """Returns the reader of rows that come one by one and not as a table.
+
+    With windows such a row is a window: it has the lists that would be cut out of a long table. No
+    file that a row names is read.
+
+    Args:
+        pipeline: The declaration that the model was trained with.
+    """
+    key = pipeline.source.key
+    source = SourceSpec(path=".", format="parquet", key=key, partition_by=_partition_key(pipeline))
+    return BatchReader(pipeline.model_copy(update={"source": source}), features_only=True)
+
+
+def _read(pipeline: PipelineSpec, found: Scan, batch_rows: int) -> Iterator[RawBatch]:
+    reader = BatchReader(pipeline, features_only=True)
+    filesystem, _ = open_filesystem(pipeline.source.path)
+    for partition in found.partitions:
+        for unit in plan_units(
+            partition, format_=pipeline.source.format, filesystem=filesystem, at_least=1
+        ):
+            yield from reader.read(unit, batch_rows)
+
+
+def _windows_of_features(pipeline: PipelineSpec) -> WindowsSpec | None:
+    """Returns the windows without the columns that only targets read."""
+    windows = pipeline.source.windows
+    if windows is None:
+        return None
+    read = {column for raw in pipeline.raw_features().values() for column in raw.columns}
+    values = tuple(name for name in windows.values if name in read)
+    keep = tuple(name for name in windows.keep if name in read)
+    return windows.model_copy(update={"values": values, "keep": keep})
+
+
+def _partition_key(pipeline: PipelineSpec) -> str | None:
+    """Returns the partition key if a feature reads it; otherwise folders may have any name."""
+    key = pipeline.source.partition_column
+    read = {column for raw in pipeline.raw_features().values() for column in raw.columns}
+    return key if key in read else None
+
+
+def _format_of(path: str, pipeline: PipelineSpec) -> Format:
+    """Returns the format by the path's suffix; a folder has the declared source's format."""
+    for name, suffixes in SUFFIXES.items():
+        if path.endswith(suffixes):
+            return name
+    last = path.rsplit("/", 1)[-1]
+    if "." in last:
+        known = ", ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+        raise BraidError(
+            path,
+            expected=f"a folder, or a file ending in one of {known}",
+            received=last,
+            action="Convert the table, or rename the file.",
+        )
+    return pipeline.source.format

@@ -1,0 +1,1 @@
+"""Shards: rows through the frozen graph into committed files."""

@@ -1,0 +1,1 @@
+"""Sources: their files, partitions, formats and units of work."""

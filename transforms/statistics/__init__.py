@@ -1,0 +1,1 @@
+"""Statistics of the training rows: counted, merged, frozen and compared."""
