@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,6 +18,8 @@ from transforms.contract.errors import BraidError, storage_error
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 TERMINATED = 143  # and for one that SIGTERM ended
 
+_sigterm = threading.Event()  # was received: C code may swallow what its handler raises
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a command as Ctrl-C does: in order, and to be resumed."""
@@ -28,6 +31,7 @@ def end_in_order_on_sigterm() -> None:
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    _sigterm.set()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut the ending short
     raise Terminated
 
@@ -44,6 +48,8 @@ def readable_failures(command: str) -> Iterator[None]:
     except BraidError as error:
         if debug:
             raise
+        if _sigterm.is_set():
+            _stopped(TERMINATED)
         _show(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
@@ -51,6 +57,8 @@ def readable_failures(command: str) -> Iterator[None]:
     except OSError as error:
         if debug:
             raise
+        if _sigterm.is_set():
+            _stopped(TERMINATED)
         _show(storage_error(error, command))
         sys.exit(1)
     except click.ClickException as error:
@@ -60,12 +68,18 @@ def readable_failures(command: str) -> Iterator[None]:
         code = _stop_code(error)
         if debug or code is None:
             raise
-        click.echo("Stopped. Running the same command again resumes.", err=True)
-        sys.exit(code)
+        _stopped(code)
+
+
+def _stopped(code: int) -> NoReturn:
+    click.echo("Stopped. Running the same command again resumes.", err=True)
+    sys.exit(code)
 
 
 def _stop_code(error: BaseException) -> int | None:
     """Returns the exit code if a signal is what this error comes from, or what came before it."""
+    if _sigterm.is_set() and not isinstance(error, SystemExit):
+        return TERMINATED
     chain: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None:

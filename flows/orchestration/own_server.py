@@ -10,6 +10,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 import time
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
@@ -27,6 +28,7 @@ _SETTINGS = {
     "PREFECT__SERVER_FINAL": "1",
 }
 _LOOK_SECONDS = 0.1
+_KEEP_SECONDS = 1.0
 _ANSWER_SECONDS = 5.0
 _PORT_IS_TAKEN = 3  # uvicorn's exit code
 
@@ -67,6 +69,20 @@ class OwnServer(SubprocessASGIServer):
                 raise _not_started(f"no answer within {seconds} seconds")
             time.sleep(_LOOK_SECONDS)
             code = self.server_process.poll() if self.server_process else None
+        threading.Thread(target=self._keep_up, daemon=True).start()
+
+    def stop(self) -> None:
+        """Ends the server, for good."""
+        self.running = False
+        super().stop()
+
+    def _keep_up(self) -> None:
+        """Starts a server anew that was killed: its clients would wait for it for minutes."""
+        while self.running:
+            time.sleep(_KEEP_SECONDS)
+            process = self.server_process
+            if process is not None and process.poll() is not None and self.running:
+                self.server_process = self._run_uvicorn_command()
 
     def _run_uvicorn_command(self) -> subprocess.Popen[Any]:
         server = ["uvicorn", "--factory", "prefect.server.api.server:create_app"]

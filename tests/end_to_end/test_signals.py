@@ -42,7 +42,7 @@ def project(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def _processes(project: Path, *words: str) -> list[int]:
+def processes_of(project: Path, *words: str) -> list[int]:
     """Returns the processes of this project whose command line has these words."""
     home = f"PREFECT_HOME={project / 'prefect'}".encode()
     result = []
@@ -59,11 +59,11 @@ def _processes(project: Path, *words: str) -> list[int]:
 
 
 def _server(project: Path) -> list[int]:
-    return _processes(project, "prefect.server.api.server:create_app")
+    return processes_of(project, "prefect.server.api.server:create_app")
 
 
 def _analysis(project: Path) -> list[int]:
-    return _processes(project, "transforms", "analyze")
+    return processes_of(project, "transforms", "analyze")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_stop_leaves_no_process(project, reached, number, code):
     until(lambda: reached(project), told=log.read_text)
     command.send_signal(number)
     assert command.wait(60) == code, log.read_text()
-    until(lambda: not _processes(project), seconds=20, told=lambda: str(_processes(project)))
+    until(lambda: not processes_of(project), seconds=20, told=lambda: str(processes_of(project)))
     assert "Traceback" not in log.read_text()
     assert "resumes" in log.read_text() or number == signal.SIGKILL
 

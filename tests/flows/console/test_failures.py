@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import signal
+import threading
+
 import click
 import pytest
 
+from flows.console import failures
 from flows.console.failures import Terminated, readable_failures
 from transforms.contract.errors import BraidError, DeclarationError
 
@@ -49,13 +53,30 @@ def test_a_wrong_command_keeps_clicks_code():
 
 
 @pytest.mark.parametrize(
-    ("signal", "code"),
+    ("stop", "code"),
     [(KeyboardInterrupt(), 130), (Terminated(), 143), (TerminationSignal(), 143)],
 )
-def test_a_signal_is_one_line_whatever_follows_from_it(capsys, signal, code):
-    assert _code(signal) == code
-    assert _code(_after(signal)) == code
+def test_a_signal_is_one_line_whatever_follows_from_it(capsys, stop, code):
+    assert _code(stop) == code
+    assert _code(_after(stop)) == code
     assert capsys.readouterr().err == "Stopped. Running the same command again resumes.\n" * 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [BraidError("x", expected="a", received="b", action="c"), OSError(5, "no"), TypeError("no")],
+)
+def test_sigterm_is_one_line_though_a_library_swallowed_it(capsys, monkeypatch, error):
+    monkeypatch.setattr(failures, "_sigterm", threading.Event())
+    before = signal.getsignal(signal.SIGTERM)
+    failures.end_in_order_on_sigterm()
+    try:
+        with pytest.raises(Terminated):
+            signal.raise_signal(signal.SIGTERM)
+        assert _code(error) == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err == "Stopped. Running the same command again resumes.\n"
 
 
 def test_a_bug_keeps_its_traceback():

@@ -1,15 +1,17 @@
-"""Prefect's own server that cannot start, through the public command: one sentence."""
+"""Prefect's own server that cannot start or is killed, through the public command."""
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.test_signals import write_project
-from tests.support.command import BRAID
+from tests.end_to_end.test_signals import processes_of, write_project
+from tests.support.command import BRAID, start, until
 
 
 def _no_space() -> None:
@@ -43,3 +45,14 @@ def test_a_server_that_cannot_start_is_one_sentence(tmp_path, monkeypatch, prepa
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     assert str(tmp_path / "prefect") in done.stderr
+
+
+def test_a_server_that_is_killed_is_started_anew_and_the_run_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    log = tmp_path / "log"
+    command = start(["run", str(write_project(tmp_path))], log)
+    until(lambda: processes_of(tmp_path, "transforms", "analyze"), told=log.read_text)
+    for server in processes_of(tmp_path, "prefect.server.api.server:create_app"):
+        os.kill(server, signal.SIGKILL)
+    assert command.wait(400) == 0, log.read_text()
+    until(lambda: not processes_of(tmp_path), seconds=20)
