@@ -2,7 +2,7 @@
 
 Pydantic says where by a path of keys and of the branches of unions that it has taken. Which of the
 two a part of that path is, and which keys there are, is read from pydantic's own schema of the
-declaration: https://docs.pydantic.dev/latest/internals/architecture/.
+models, so that nothing has to be listed here: https://docs.pydantic.dev/latest/internals/architecture/.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def _problem(item: Any, walk: _Walk) -> Problem:
         return Problem(_dotted(*path), expected, repr(context["tag"]))
     reason = context.get("error")
     if isinstance(reason, RuleBroken):
-        return Problem(_dotted(*path, reason.place), reason.expected, reason.received)
+        place = _dotted(*path, *([reason.place] if reason.place else []))
+        return Problem(place, reason.expected, reason.received)
     if reason is not None:  # of a kind of the user's own: nobody knows how its sentence goes
         expected = f"another value ({reason})" if str(reason) else "another value"
         return Problem(_dotted(*path), expected, received)
@@ -83,7 +84,7 @@ def _problem(item: Any, walk: _Walk) -> Problem:
 
 
 def _dotted(*path: int | str) -> str:
-    return ".".join(str(part) for part in path if part != "") or "document"
+    return ".".join(str(part) for part in path) or "document"
 
 
 def _short(value: Any) -> str:
@@ -120,12 +121,12 @@ class _Walk:
 
     def tag_key(self, schema: _Schema) -> str:
         """Returns the key that chooses among the branches of a union."""
-        named = schema["discriminator"]
+        named = schema.get("discriminator")
         if isinstance(named, str):
             return named
         keys = (
             key
-            for tag, branch in schema["choices"].items()
+            for tag, branch in schema.get("choices", {}).items()
             for key, value in self._fields(self._plain(branch))
             if tag in self._plain(value).get("expected", ())
         )
@@ -141,9 +142,10 @@ class _Walk:
         part, rest = loc[0], loc[1:]
         if schema["type"] == "tagged-union":
             return self._from(path, self._branch(path, schema, part), rest)
-        if schema["type"] == "union":  # the part is pydantic's name of a type
-            choices = (c[0] if isinstance(c, tuple) else c for c in schema["choices"])
-            ways = [self._from(path, choice, rest) for choice in choices]
+        if schema["type"] == "union":  # the part is pydantic's name of a type, such as a model's
+            choices = [c[0] if isinstance(c, tuple) else c for c in schema["choices"]]
+            models = [c for c in choices if self._plain(c).get("model_name") == part]
+            ways = [self._from(path, choice, rest) for choice in models or choices]
             return next((way for way in ways if way[1] is not _ANYTHING), ways[0])
         if tuple(rest) == ("[key]",) and schema["type"] == "dict":  # the key itself is wrong
             return (*path, part), _ANYTHING
