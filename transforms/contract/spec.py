@@ -1,4 +1,4 @@
-"""The base of every declared value: frozen, strict, and without unknown keys."""
+"""The base of every declared value, without unknown keys, and what a broken rule raises."""
 
 from __future__ import annotations
 
