@@ -1,4 +1,4 @@
-"""The base of every declared value: frozen, strict, and without unknown keys."""
+"""The base of every declared value, without unknown keys, and what a broken rule raises."""
 
 from __future__ import annotations
 
@@ -23,11 +23,32 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class RuleBroken(ValueError):  # noqa: N818 - it names what happened
+    """A value that a rule of the declaration refuses.
+
+    Validators raise it, and pydantic carries it to where the declaration is read.
+
+    Args:
+        place: The keys from the validated value to what is to be corrected, with dots between them;
+            by default the value itself. A rule of the whole declaration has to name its place.
+        expected: What would have been right there.
+        received: What is there instead.
+    """
+
+    def __init__(self, place: str = "", *, expected: str, received: str) -> None:
+        self.place = place
+        self.expected = expected
+        self.received = received
+        super().__init__(f"{place + ': ' if place else ''}expected {expected}, received {received}")
+
+
 def refuse_uneven_heads(width: int, heads: int, name: str) -> None:
     """Refuses a width that the heads of an attention cannot share.
 
     Raises:
-        ValueError: The width is no multiple of the number of heads.
+        RuleBroken: The width is no multiple of the number of heads.
     """
     if width % heads:
-        raise ValueError(f"{name} to be a multiple of heads, received {width} for {heads} heads")
+        raise RuleBroken(
+            expected=f"{name} to be a multiple of heads", received=f"{width} for {heads} heads"
+        )

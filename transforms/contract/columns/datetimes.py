@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from transforms.contract.columns.features import FeatureSpec, Layout, RawColumn
+from transforms.contract.spec import RuleBroken
 
 _YEAR = "(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})"
 _DAY = (
@@ -57,7 +58,7 @@ class Datetime(FeatureSpec):
     @model_validator(mode="after")
     def _parts_differ(self) -> Self:
         if len(set(self.parts)) < len(self.parts):
-            raise ValueError(f"parts that differ, received {', '.join(self.parts)}")
+            raise RuleBroken(expected="parts that differ", received=", ".join(self.parts))
         return self
 
     def raw(self, column: str) -> RawColumn:

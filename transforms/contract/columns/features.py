@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, FiniteFloat, PositiveFloat, model_validator
 
 from transforms.contract.columns.numbers import LARGEST_FLOAT32
-from transforms.contract.spec import Bytes, Count, Named, Sensitive, Spec, Width
+from transforms.contract.spec import Bytes, Count, Named, RuleBroken, Sensitive, Spec, Width
 
 Policy = Literal["reject", "default", "missing_indicator"]
 MAX_PIXELS = 50_000_000  # an 8-bit RGB picture of this size takes 150 MB decoded
@@ -121,19 +121,21 @@ class Categorical(FeatureSpec):
     def _encoding_has_its_keys(self) -> Self:
         if self.encoding == "vocabulary":
             if self.buckets is not None:
-                raise ValueError(
-                    f"buckets only with encoding hash or identity, received buckets {self.buckets} "
-                    "with encoding vocabulary"
+                raise RuleBroken(
+                    expected="buckets only with encoding hash or identity",
+                    received=f"buckets {self.buckets} with encoding vocabulary",
                 )
             return self
         if self.buckets is None:
-            raise ValueError(f"buckets, as encoding {self.encoding} needs them, received none")
+            raise RuleBroken(
+                expected=f"buckets, as encoding {self.encoding} needs them", received="none"
+            )
         for key in ("vocabulary_size", "minimum_count", "oov_buckets"):
             # By its value: a declaration that was written out and read again has every key.
             if getattr(self, key) != Categorical.model_fields[key].default:
-                raise ValueError(
-                    f"{key} only with encoding vocabulary, received {key} {getattr(self, key)} "
-                    f"with encoding {self.encoding}"
+                raise RuleBroken(
+                    expected=f"{key} only with encoding vocabulary",
+                    received=f"{key} {getattr(self, key)} with encoding {self.encoding}",
                 )
         return self
 
@@ -142,9 +144,9 @@ class Categorical(FeatureSpec):
         if self.encoding != "identity" or self.default is None or self.buckets is None:
             return self
         if not re.fullmatch(ID_PATTERN, self.default) or int(self.default) >= self.buckets:
-            raise ValueError(
-                f"a default that is a whole number from 0 to {self.buckets - 1}, "
-                f"received {self.default!r}"
+            raise RuleBroken(
+                expected=f"a default that is a whole number from 0 to {self.buckets - 1}",
+                received=repr(self.default),
             )
         return self
 
@@ -188,18 +190,19 @@ class Numeric(FeatureSpec):
     @model_validator(mode="after")
     def _default_is_a_float32(self) -> Self:
         if self.default is not None and abs(self.default) > LARGEST_FLOAT32:
-            raise ValueError(
-                f"a default between -{LARGEST_FLOAT32:.2g} and {LARGEST_FLOAT32:.2g}, as numbers "
-                f"are float32, received {self.default}"
+            raise RuleBroken(
+                expected=f"a default between -{LARGEST_FLOAT32:.2g} and {LARGEST_FLOAT32:.2g}, as "
+                "numbers are float32",
+                received=str(self.default),
             )
         return self
 
     @model_validator(mode="after")
     def _only_deviations_are_clipped(self) -> Self:
         if self.clip is not None and self.scale not in ("z_score", "log"):
-            raise ValueError(
-                f"clip only with scale z_score or log, received clip {self.clip} "
-                f"with scale {self.scale}"
+            raise RuleBroken(
+                expected="clip only with scale z_score or log",
+                received=f"clip {self.clip} with scale {self.scale}",
             )
         return self
 
@@ -274,13 +277,19 @@ class Image(FeatureSpec):
     @model_validator(mode="after")
     def _jpeg_has_no_alpha(self) -> Self:
         if self.storage == "jpeg" and self.channels == 4:
-            raise ValueError("storage 'png' or 'raw' for 4 channels, as JPEG stores no alpha")
+            raise RuleBroken(
+                expected="storage 'png' or 'raw' for 4 channels, as JPEG stores no alpha",
+                received="storage 'jpeg'",
+            )
         return self
 
     @model_validator(mode="after")
     def _background_replaces_alpha(self) -> Self:
         if self.background is not None and self.channels == 4:
-            raise ValueError("no background for 4 channels, as these keep the transparency")
+            raise RuleBroken(
+                expected="no background for 4 channels, as these keep the transparency",
+                received=f"background {list(self.background)}",
+            )
         return self
 
     def raw(self, column: str) -> RawColumn:
@@ -322,13 +331,16 @@ class Sequence(FeatureSpec):
         if self.columns is None:
             return self
         if self.column is not None:
-            raise ValueError(f"either column or columns, received both, {self.column!r} as column")
+            raise RuleBroken(
+                expected="either column or columns", received=f"both, {self.column!r} as column"
+            )
         if self.channels not in (None, len(self.columns)):
-            raise ValueError(
-                f"as many channels as columns, received {self.channels} for {len(self.columns)}"
+            raise RuleBroken(
+                expected="as many channels as columns",
+                received=f"{self.channels} for {len(self.columns)}",
             )
         if len(set(self.columns)) < len(self.columns):
-            raise ValueError(f"columns that differ, received {', '.join(self.columns)}")
+            raise RuleBroken(expected="columns that differ", received=", ".join(self.columns))
         return self
 
     @property

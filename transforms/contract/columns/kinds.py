@@ -77,11 +77,12 @@ def user_code(features: Mapping[str, Any], *parts: str) -> dict[str, dict[str, s
     }
 
 
-def _declared(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    del handler  # the base class knows none of the kind's own settings
-    if isinstance(value, FeatureSpec):
-        return value
-    kind = value["kind"]
+def declaration_of(kind: str) -> type[FeatureSpec]:
+    """Returns the class that declares a user's kind.
+
+    Raises:
+        DeclarationError: It cannot be imported, or declares no feature.
+    """
     declaration = getattr(user_module(kind, "declaration"), "Declaration", None)
     if not (isinstance(declaration, type) and issubclass(declaration, FeatureSpec)):
         raise DeclarationError(
@@ -90,7 +91,14 @@ def _declared(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
             received=repr(declaration),
             action="Write one, as the README's section on kinds shows.",
         )
-    return declaration.model_validate_json(json.dumps(value))
+    return declaration
+
+
+def _declared(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    del handler  # the base class knows none of the kind's own settings
+    if isinstance(value, FeatureSpec):
+        return value
+    return declaration_of(value["kind"]).model_validate_json(json.dumps(value))
 
 
 def _feature_kind(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeFloat, model_validator
 
 from transforms.contract.columns.features import MAX_PIXELS, Layout, RawColumn
-from transforms.contract.spec import Bytes, Count, Named, Sensitive, Spec, Width
+from transforms.contract.spec import Bytes, Count, Named, RuleBroken, Sensitive, Spec, Width
 
 TargetPolicy = Literal["reject", "mask"]
 # What a number goes through before it is learnt.
@@ -285,7 +285,9 @@ class ContinuousImage(ImageTarget):
     @model_validator(mode="after")
     def _alpha_is_one_channel(self) -> Self:
         if self.source_channel == "alpha" and self.channels != 1:
-            raise ValueError(f"1 channel, as alpha has no more, received {self.channels}")
+            raise RuleBroken(
+                expected="1 channel, as alpha has no more", received=str(self.channels)
+            )
         return self
 
     @property

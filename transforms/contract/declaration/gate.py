@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from transforms.contract.spec import Named, Spec
+from transforms.contract.spec import Named, RuleBroken, Spec
 
 
 class GateSpec(Spec):
@@ -33,7 +33,7 @@ class GateSpec(Spec):
     def _something_passes(self) -> Self:
         least, most = self.at_least, self.at_most
         if least is not None and most is not None and least > most:
-            raise ValueError(f"at_least up to at_most, received {least:g} and {most:g}")
+            raise RuleBroken(expected="at_least up to at_most", received=f"{least:g} and {most:g}")
         return self
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from transforms.contract.columns.kinds import USER_KIND
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.problems import problems_of
 from transforms.contract.declaration.rules.checks import FITTING_PIPELINE
 from transforms.contract.declaration.secrets import hide_all, resolve
 from transforms.contract.declaration.text_defaults import with_text_defaults
@@ -122,16 +121,22 @@ def parse(document: dict[str, Any], place: str = "declaration") -> PipelineSpec:
             received=str(error),
             action="Correct the YAML.",
         ) from None
+    resolved = resolve(json.loads(text), place)
     try:
-        return FITTING_PIPELINE.validate_json(json.dumps(resolve(json.loads(text), place)))
+        return FITTING_PIPELINE.validate_json(json.dumps(resolved))
     except ValidationError as error:
-        problems = _problems(error, document)
+        problems = problems_of(error, resolved)
     if len(problems) == 1:
-        where, expected, received = problems[0]
+        problem = problems[0]
         raise DeclarationError(
-            f"{place}: {where}", expected=expected, received=received, action=_ACTION
+            f"{place}: {problem.place}",
+            expected=problem.expected,
+            received=problem.received,
+            action=_ACTION,
         )
-    lines = "".join(f"\n  {w}: expected {e}, received {r}" for w, e, r in problems)
+    lines = "".join(
+        f"\n  {p.place}: expected {p.expected}, received {p.received}" for p in problems
+    )
     raise DeclarationError(
         place,
         expected="a valid declaration",
@@ -192,132 +197,3 @@ def _with_absolute_weights(spec: PipelineSpec, folder: Path) -> PipelineSpec:
     }
     model = spec.model.model_copy(update={"encoders": encoders})
     return spec.model_copy(update={"model": model})
-
-
-def _problems(error: ValidationError, document: Any) -> list[tuple[str, str, str]]:
-    """Returns (path, expected, received) for every error; alternatives of one place are joined."""
-    merged: dict[str, tuple[list[str], str]] = {}
-    for item in error.errors(include_url=False):
-        loc, parents = _document_path(item["loc"], document)
-        expected, received = _explain(item, loc, parents)
-        where = ".".join(str(part) for part in loc) or "document"
-        if expected.startswith("@"):  # a rule that joins several places names the one to correct
-            where, _, expected = expected.removeprefix("@").partition(" ")
-        merged.setdefault(where, ([], received))[0].append(expected)
-    return [(where, " or ".join(e), received) for where, (e, received) in merged.items()]
-
-
-def _document_path(loc: Sequence[int | str], document: Any) -> tuple[list[int | str], list[str]]:
-    """Drops the union tags that pydantic puts between the keys of the document.
-
-    Returns the path in the document, and pydantic's whole path as text, tags included.
-    """
-    path: list[int | str] = []
-    place = document
-    tagged = False
-    for index, part in enumerate(loc):
-        if not tagged and isinstance(place, dict) and part == place.get("by"):
-            tagged = True  # {by: column, column: fold}: pydantic has the tag before any key
-            continue
-        inside = isinstance(place, dict) and part in place
-        inside = inside or (isinstance(place, list) and isinstance(part, int) and part < len(place))
-        if inside:
-            path.append(part)
-            place = place[part]
-            tagged = False
-        elif index == len(loc) - 1 and isinstance(place, dict):
-            if not tagged and _is_tag(part, place):
-                continue
-            path.append(part)  # a key that is missing
-    return path, [str(part) for part in loc]
-
-
-def _is_tag(part: int | str, place: dict[str, Any]) -> bool:
-    return part in (
-        place.get("kind"),
-        place.get("content"),
-        place.get("by", "hash"),
-        "one",
-        "many",
-        "single",
-        "several",
-        "hive",
-        "every",
-        "some",
-        "in_path",
-        "share",
-        "[key]",
-        USER_KIND,
-    )
-
-
-def _explain(item: Any, path: list[int | str], loc: list[str]) -> tuple[str, str]:
-    kind, context, value = item["type"], item.get("ctx", {}), item.get("input")
-    if kind == "extra_forbidden":
-        known = _keys_at(loc[:-1])
-        close = difflib.get_close_matches(str(path[-1]), known, n=1)
-        hint = f" (did you mean '{close[0]}'?)" if close else ""
-        keys = f"one of the keys {', '.join(known)}" if known else "a key that the kind declares"
-        return f"{keys}{hint}", f"the unknown key '{path[-1]}'"
-    if kind == "missing":
-        return "a value, as this key is required", "nothing"
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        tag = context.get("discriminator", "'kind'").strip("'")
-        tag = "by" if tag == "_split_kind()" else "kind" if tag.endswith("_kind()") else tag
-        received = repr(context["tag"]) if "tag" in context else "none"
-        choices = context.get("expected_tags")
-        return f"{tag} to be one of {choices}" if choices else f"a '{tag}'", received
-    if kind == "value_error":
-        rule, separator, received = str(context["error"]).partition(", received ")
-        return rule, received if separator else _short(value)
-    message = item["msg"].removeprefix("Input should be ")
-    return message[0].lower() + message[1:], _short(value)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _keys_at(loc: list[str]) -> list[str]:
-    """Returns the keys that the declaration may have at a place, read from its JSON Schema."""
-    schema = PipelineSpec.model_json_schema()
-    nodes = [schema]
-    for part in loc:
-        nodes = [child for node in nodes for child in _children(node, part, schema)]
-    # What may be left out is "this or null" in the schema.
-    nodes = [option for node in nodes for option in node.get("anyOf", [node])]
-    keys = [key for node in nodes for key in _resolve(node, schema).get("properties", {})]
-    return sorted(set(keys))
-
-
-def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-    return node
-
-
-def _children(node: dict[str, Any], part: str, schema: dict[str, Any]) -> list[dict[str, Any]]:
-    node = _resolve(node, schema)
-    if node.get("properties", {}).get("by", {}).get("const") == part:
-        return [node]
-    if part in node.get("properties", {}):
-        return [node["properties"][part]]
-    if node.get("properties", {}).get("kind", {}).get("const") == part:
-        return [node]
-    for union in ("oneOf", "anyOf"):
-        if union in node:
-            mapping = node.get("discriminator", {}).get("mapping", {})
-            if part in mapping:
-                found = mapping[part]  # itself a union where a kind has several contents
-                return [{"$ref": found} if isinstance(found, str) else found]
-            return [c for child in node[union] for c in _children(child, part, schema)]
-    if isinstance(node.get("additionalProperties"), dict):
-        return [node["additionalProperties"]]
-    if "patternProperties" in node:
-        return list(node["patternProperties"].values())
-    if part.isdigit() and "items" in node:
-        return [node["items"]]
-    if part in ("single", "several"):  # one of these has `columns`, and by that alone is known
-        return [node] if ("columns" in node.get("properties", {})) == (part == "several") else []
-    return [node] if part in ("one", "many", "in_path", "some", "share") else []

@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator
 
-from transforms.contract.spec import Spec
+from transforms.contract.spec import RuleBroken, Spec
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
@@ -30,14 +30,15 @@ def _cron(text: str) -> str:
     fields = text.split()
     if len(fields) != len(_FIELDS):
         names = ", ".join(name for name, *_ in _FIELDS)
-        raise ValueError(f"five fields: {names}, received {text!r}")
+        raise RuleBroken(expected=f"five fields: {names}", received=repr(text))
     for field, (name, low, high, words) in zip(fields, _FIELDS, strict=True):
         values = {word: low + index for index, word in enumerate(words)}
         if not all(_is_part(part, low, high, values) for part in field.split(",")):
-            raise ValueError(
-                f"the {name} to be *, a value from {low} to {high}, a range such as "
-                f"{low}-{high}, or a list of these, each with a step such as */2 if you like, "
-                f"received {field!r}"
+            raise RuleBroken(
+                expected=f"the {name} to be *, a value from {low} to {high}, a range such as "
+                f"{low}-{high}, or a list of these, each with a step such as */2 if "
+                "you like",
+                received=repr(field),
             )
     _refuse_never(fields)
     return text
@@ -50,7 +51,7 @@ def _refuse_never(fields: list[str]) -> None:
         return
     days, months = (_values(text, index) for text, index in ((day, 2), (month, 3)))
     if min(days) > max(calendar.monthrange(_LEAP_YEAR, m)[1] for m in months):
-        raise ValueError(f"a day that a month has, received day {day} of month {month}")
+        raise RuleBroken(expected="a day that a month has", received=f"day {day} of month {month}")
 
 
 def _values(field: str, index: int) -> set[int]:
@@ -61,7 +62,7 @@ def _values(field: str, index: int) -> set[int]:
     for part in field.split(","):
         match = _PART.fullmatch(part)
         if match is None:
-            raise ValueError(f"a part of a cron string, received {part!r}")
+            raise RuleBroken(expected="a part of a cron string", received=repr(part))
         ends = [match["first"] or str(low), match["last"] or match["first"] or str(high)]
         first, last = (names[e] if (e := end.lower()) in names else int(e) for end in ends)
         if match["first"] and match["step"] and not match["last"]:
@@ -84,7 +85,7 @@ def _is_part(part: str, low: int, high: int, names: dict[str, int]) -> bool:
 def _timezone(name: str) -> str:
     known = available_timezones()
     if known and name not in known:
-        raise ValueError(f"a time zone such as UTC or Europe/Berlin, received {name!r}")
+        raise RuleBroken(expected="a time zone such as UTC or Europe/Berlin", received=repr(name))
     return name
 
 

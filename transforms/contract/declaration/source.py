@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from transforms.contract.spec import Count, Named, Sensitive, Spec
+from transforms.contract.spec import Count, Named, RuleBroken, Sensitive, Spec
 
 Format = Literal["parquet", "csv", "jsonl", "arrow"]
 WINDOW_SPLIT_COLUMN = "split"  # of a table of windows
@@ -83,7 +83,7 @@ class PathPartitions(Spec):
     def _one_way(self) -> Self:
         if (self.path_date is None) == (self.file is None):
             given = self.model_dump(exclude_none=True) or "neither"
-            raise ValueError(f"either path_date or file: true, received {given}")
+            raise RuleBroken(expected="either path_date or file: true", received=str(given))
         if self.path_date is not None:
             _check_date_pattern(self.path_date)
         return self
@@ -109,9 +109,10 @@ def _check_date_pattern(pattern: str) -> None:
     """Refuses a pattern that does not say what it takes to order dates, or says it twice."""
     named = re.findall("%.?", pattern)
     if not named or sorted(named) != sorted(list(_DATE_PARTS)[: len(named)]):
-        raise ValueError(
-            "path_date to have %Y, then as many of %m, %d, %H and %M as are wanted, each once, "
-            f"received {pattern!r}"
+        raise RuleBroken(
+            expected="path_date to have %Y, then as many of %m, %d, %H and %M as are wanted, each "
+            "once",
+            received=repr(pattern),
         )
 
 

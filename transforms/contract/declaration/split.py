@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
-from transforms.contract.spec import Named, Spec
+from transforms.contract.spec import Named, RuleBroken, Spec
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -34,9 +34,11 @@ class HashSplit(Spec):
     def _percentages_add_up(self) -> Self:
         total = self.train + self.validation + self.test
         if total != 100:
-            raise ValueError(f"percentages that add up to 100, received a total of {total}")
+            raise RuleBroken(
+                expected="percentages that add up to 100", received=f"a total of {total}"
+            )
         if self.train == 0:
-            raise ValueError("at least 1 percent of training rows")
+            raise RuleBroken(expected="at least 1 percent of training rows", received="train 0")
         return self
 
 
@@ -86,10 +88,14 @@ class ColumnSplit(Spec):
         values = [value for rows in self.values() for value in dict.fromkeys(rows)]
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
-            raise ValueError(f"values that belong to one split each, received {twice[0]!r} twice")
+            raise RuleBroken(
+                expected="values that belong to one split each", received=f"{twice[0]!r} twice"
+            )
         _, validation, test = self.percentages()
         if validation + test == 100:
-            raise ValueError("a share of the training rows that stays, received 100 percent taken")
+            raise RuleBroken(
+                expected="a share of the training rows that stays", received="100 percent taken"
+            )
         return self
 
     def values(self) -> tuple[tuple[str, ...], ...]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Discriminator, Field, PositiveFloat, Tag, model_validator
 
-from transforms.contract.spec import Bytes, Count, DropoutRate, Spec, Width
+from transforms.contract.spec import Bytes, Count, DropoutRate, RuleBroken, Spec, Width
 
 Auto = Literal["auto"]  # follows from the data
 
@@ -70,7 +70,9 @@ class PartitionChoice(Spec):
         ranged = self.from_ is not None or self.to is not None
         if ranged == (self.last is not None):
             given = self.model_dump(exclude_none=True) or "none of them"
-            raise ValueError(f"either last, or from and to or one of these, received {given}")
+            raise RuleBroken(
+                expected="either last, or from and to or one of these", received=str(given)
+            )
         return self
 
     def first(self) -> str | None:
@@ -173,7 +175,8 @@ class TrainingSpec(Spec):
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         if self.steps is not None and self.epochs != "auto":
-            raise ValueError(
-                f"either epochs or steps, received epochs {self.epochs} and steps {self.steps}"
+            raise RuleBroken(
+                expected="either epochs or steps",
+                received=f"epochs {self.epochs} and steps {self.steps}",
             )
         return self

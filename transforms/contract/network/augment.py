@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from transforms.contract.spec import Spec
+from transforms.contract.spec import RuleBroken, Spec
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -53,7 +53,9 @@ class Augmentation(Geometry):
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if not (self.moves_pixels or self.brightness or self.contrast):
-            raise ValueError("at least one change, such as flip: horizontal, received none")
+            raise RuleBroken(
+                expected="at least one change, such as flip: horizontal", received="none"
+            )
         return self
 
 
@@ -69,7 +71,9 @@ class AlignedGeometry(Geometry):
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if not self.moves_pixels:
-            raise ValueError("at least one change, such as flip: horizontal, received none")
+            raise RuleBroken(
+                expected="at least one change, such as flip: horizontal", received="none"
+            )
         return self
 
 

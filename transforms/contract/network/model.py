@@ -10,7 +10,7 @@ from transforms.contract.network.augment import Augment
 from transforms.contract.network.decoders import UpsamplingDecoder
 from transforms.contract.network.encoders import CustomEncoder, Encoder, ImportPath
 from transforms.contract.network.fusions import ConcatenateFusion, Fusion
-from transforms.contract.spec import Spec
+from transforms.contract.spec import RuleBroken, Spec
 
 
 class ModelSpec(Spec):
@@ -42,8 +42,10 @@ class ModelSpec(Spec):
     @model_validator(mode="after")
     def _builder_stands_alone(self) -> Self:
         if self.builder is not None and (self.encoders or self.decoders):
-            raise ValueError(
-                "either a builder or encoders and decoders, as a builder makes the whole network"
+            raise RuleBroken(
+                expected="either a builder or encoders and decoders, as a builder makes the whole "
+                "network",
+                received="a builder and one of these",
             )
         return self
 

@@ -58,7 +58,10 @@ def test_a_users_kind_crosses_processes_and_shapes_the_data() -> None:
     ("feature", "words"),
     [
         ({"kind": ANGLE, "unit": "turns"}, "features.wind.unit: expected 'degrees' or 'radians'"),
-        ({"kind": ANGLE, "unt": "turns"}, "a key that the kind declares, received the unknown key"),
+        (
+            {"kind": ANGLE, "unt": "turns"},
+            r"sensitive, unit \(did you mean 'unit'\?\), received",
+        ),
         ({"kind": "nowhere.angle"}, "kind nowhere.angle: expected an importable module"),
         ({"kind": "tests.user_kinds"}, "No module named 'tests.user_kinds.declaration'"),
         ({"kind": "angel"}, "features.wind: expected kind to be one of 'categorical', .*'angel'"),

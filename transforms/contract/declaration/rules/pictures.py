@@ -7,6 +7,7 @@ from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.network.augment import AlignedGeometry
 from transforms.contract.network.encoders import BackboneEncoder, CnnEncoder
+from transforms.contract.spec import RuleBroken
 
 SMALLEST_BACKBONE_SIDE = 32  # pixels; these networks halve a picture five times
 
@@ -15,7 +16,7 @@ def check_augmentations(pipeline: PipelineSpec) -> None:
     """Refuses changes of what is no picture, of unlike sizes, or of one picture twice.
 
     Raises:
-        ValueError: With the place in the document.
+        RuleBroken: With the place in the document.
     """
     used, moved = pipeline.modelled(), set[str]()
     for name, spec in pipeline.model.augment.items():
@@ -24,21 +25,28 @@ def check_augmentations(pipeline: PipelineSpec) -> None:
         found = [_picture(used, column) for column in columns]
         images = [image for image in found if image is not None]
         if several and len(images) < len(columns):
-            raise ValueError(
-                f"@model.augment.{name}.columns image features and targets, received {columns}"
+            raise RuleBroken(
+                f"model.augment.{name}.columns",
+                expected="image features and targets",
+                received=str(columns),
             )
         if not several and not isinstance(used.features.get(name), Image):
-            raise ValueError(f"@model.augment.{name} an image feature, received {name!r}")
+            raise RuleBroken(
+                f"model.augment.{name}", expected="an image feature", received=repr(name)
+            )
         sizes = {(image.height, image.width) for image in images}
         if len(sizes) > 1:
-            raise ValueError(
-                f"@model.augment.{name}.columns pictures of one size, received {sorted(sizes)}"
+            raise RuleBroken(
+                f"model.augment.{name}.columns",
+                expected="pictures of one size",
+                received=str(sorted(sizes)),
             )
         twice = moved.intersection(columns) if spec.moves_pixels else set()
         if twice or len(set(columns)) < len(columns):
-            raise ValueError(
-                f"@model.augment.{name} one geometry for each picture, "
-                f"received several for {columns}"
+            raise RuleBroken(
+                f"model.augment.{name}",
+                expected="one geometry for each picture",
+                received=f"several for {columns}",
             )
         moved.update(columns if spec.moves_pixels else ())
 
@@ -47,14 +55,16 @@ def check_decoders(pipeline: PipelineSpec) -> None:
     """Refuses a decoder of what is no picture, or with other doublings than its maps.
 
     Raises:
-        ValueError: With the place in the document.
+        RuleBroken: With the place in the document.
     """
     used = pipeline.modelled()
     for name, decoder in pipeline.model.decoders.items():
         target = used.targets.get(name)
         if not isinstance(target, ImageTarget):
-            raise ValueError(
-                f"@model.decoders.{name} the name of an image target, received {name!r}"
+            raise RuleBroken(
+                f"model.decoders.{name}",
+                expected="the name of an image target",
+                received=repr(name),
             )
         poolings = [
             len(encoder.filters)
@@ -62,9 +72,10 @@ def check_decoders(pipeline: PipelineSpec) -> None:
             if isinstance(encoder, CnnEncoder)
         ]
         if poolings and decoder.filters and len(decoder.filters) != max(poolings):
-            raise ValueError(
-                f"@model.decoders.{name}.filters {max(poolings)} entries, as many as the "
-                f"encoders have, received {len(decoder.filters)}"
+            raise RuleBroken(
+                f"model.decoders.{name}.filters",
+                expected=f"{max(poolings)} entries, as many as the encoders have",
+                received=str(len(decoder.filters)),
             )
 
 
@@ -72,17 +83,18 @@ def check_backbones(pipeline: PipelineSpec) -> None:
     """Refuses a picture that is too small for its encoder.
 
     Raises:
-        ValueError: With the place in the document.
+        RuleBroken: With the place in the document.
     """
     for name, encoder in pipeline.model.encoders.items():
         feature = pipeline.features[name]
         if not isinstance(encoder, BackboneEncoder) or not isinstance(feature, Image):
             continue
         if min(feature.height, feature.width) < SMALLEST_BACKBONE_SIDE:
-            raise ValueError(
-                f"@features.{name} at least {SMALLEST_BACKBONE_SIDE}x"
-                f"{SMALLEST_BACKBONE_SIDE} pixels for the encoder {encoder.kind}, "
-                f"received {feature.height}x{feature.width}"
+            raise RuleBroken(
+                f"features.{name}",
+                expected=f"at least {SMALLEST_BACKBONE_SIDE}x{SMALLEST_BACKBONE_SIDE} pixels for "
+                f"the encoder {encoder.kind}",
+                received=f"{feature.height}x{feature.width}",
             )
 
 
