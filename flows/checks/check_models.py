@@ -75,7 +75,7 @@ def check_runs(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]:
 
 def _files_of_run(folder: Path, record: RunRecord | None) -> Iterator[Defect]:
     ended = record is not None and record.status in FINISHED
-    goes_on = record is not None and not ended and record.status != "abandoned"
+    goes_on = record is not None and record.may_be_resumed()
     evaluation = folder / EVALUATION_FILE
     for path in (folder / name for name in _OF_A_FINISHED_RUN):
         if ended and not path.exists():
