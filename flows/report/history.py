@@ -27,12 +27,17 @@ def show_history(console: Console, history: History) -> None:
 
 
 def history_table(history: History) -> Table:
-    """Returns registrations and changes of the champion in the order of their times."""
+    """Returns registrations and changes of the champion in the order of their times.
+
+    What the gate said of a version is told whole where it was registered, and again only if it has
+    judged it anew since.
+    """
     table = Table(box=None)
     for name in ("when (UTC)", "version", "what", "by", "why", "gate"):
         table.add_column(name, justify="right" if name == "version" else "left", overflow="fold")
     rows = [_registered(each) for each in history.registrations]
-    rows += [_changed(each) for each in history.changes]
+    said = {each.version: each.gate for each in history.registrations}
+    rows += [_changed(each, said.get(each.version)) for each in history.changes]
     for at, *cells in sorted(rows, key=lambda row: row[0]):
         table.add_row(f"{at:%Y-%m-%d %H:%M:%S}", *map(harmless.console, cells))
     return table
@@ -60,8 +65,9 @@ def _registered(each: Registration) -> Row:
     return each.at, each.version, "registered", each.by, why, each.gate
 
 
-def _changed(each: ChampionChange) -> Row:
+def _changed(each: ChampionChange, said: str | None) -> Row:
     what = _WORDS[each.what]
     if each.state == "cut short":
         what += ", cut short: the alias did not move"
-    return each.at, each.version, what, each.by, each.reason, each.gate
+    gate = each.gate.partition(":")[0] if each.gate == said else each.gate
+    return each.at, each.version, what, each.by, each.reason, gate

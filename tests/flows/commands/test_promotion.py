@@ -107,7 +107,7 @@ def test_a_champions_life_is_told_by_its_commands(project, braid):
         ["2", "registered", "run tiny/b"],
         ["3", "registered", "run tiny/c", gate],
         ["1", "promoted by hand", this_person()],
-        ["3", "promoted by hand", this_person(), "the season [b]opens[/b]", gate],
+        ["3", "promoted by hand", this_person(), "the season [b]opens[/b]", "refused"],
         ["1", "rolled back to", this_person(), "too many complaints"],
     ]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", line[0]) for line in lines[1:-1])
