@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from transforms.contract.errors import BraidError
 from transforms.contract.masking import masked
@@ -56,7 +56,7 @@ class ChampionChange(BaseModel):
     """One change of the champion.
 
     Attributes:
-        at: When, in UTC.
+        at: When it was begun, or once it is done when the alias moved, in UTC.
         what: What made it that, as `Cause` has it.
         version: The champion since.
         before: The champion until then, if there was one.
@@ -68,7 +68,7 @@ class ChampionChange(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    at: datetime
+    at: AwareDatetime
     what: What
     version: str
     before: str | None
@@ -221,9 +221,10 @@ def move_champion(client: Any, name: str, version: str, cause: Cause) -> Champio
         gate=gate,
     )
     key = f"{_PREFIX}{change.at:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"
-    done = change.model_copy(update={"state": "done"})
     _note(client, name, key, change)
     client.set_registered_model_alias(name, CHAMPION, version)
+    # Now, as another workspace may have moved the alias since this was begun.
+    done = change.model_copy(update={"state": "done", "at": datetime.now(UTC)})
     _note(client, name, key, done)
     for oldest in list(noted)[: max(0, len(noted) + 1 - _MOST_CHANGES)]:
         client.delete_registered_model_tag(name, oldest)
@@ -242,7 +243,7 @@ def _noted(tags: Mapping[str, str]) -> tuple[dict[str, ChampionChange], tuple[st
             noted[key] = ChampionChange.model_validate_json(tags[key])
         except ValidationError:
             unreadable.append(key)
-    return noted, tuple(unreadable)
+    return dict(sorted(noted.items(), key=lambda item: item[1].at)), tuple(unreadable)
 
 
 def _settled(change: ChampionChange, champion: str | None) -> ChampionChange:

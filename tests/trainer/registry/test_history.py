@@ -156,6 +156,29 @@ def test_two_promotions_at_once_leave_one_champion_and_both_entries(registry, tm
     assert registry.history("m").champion == third.version
 
 
+def test_two_workspaces_on_one_server_have_the_champion_that_came_last(tmp_path, monkeypatch):
+    """Their locks do not know of each other: one promotes within the promotion of the other."""
+    (tmp_path / "export").mkdir()
+    uri = f"sqlite:///{tmp_path / 'server.db'}"
+    one, two = (ModelRegistry(tmp_path / name, uri) for name in ("one", "two"))
+    for run in "abc":
+        one.register("m", tmp_path / "export", run_id=run, metrics={})
+    one.promote("m", "1")
+    move = one._client().set_registered_model_alias
+
+    def late(*arguments):
+        two.promote("m", "3")
+        move(*arguments)
+
+    monkeypatch.setattr(one._client(), "set_registered_model_alias", late)
+    one.promote("m", "2")
+    assert _told(two) == [
+        ("hand", "1", None, "done"), ("hand", "3", "1", "done"), ("hand", "2", "1", "done")
+    ]  # fmt: skip
+    assert two.history("m").champion == "2"
+    assert two.history("m").tells_of_champion()
+
+
 def test_the_history_keeps_the_newest_changes_and_cuts_long_reasons(registry, monkeypatch):
     monkeypatch.setattr(module, "_MOST_CHANGES", 3)
     for version in ("1", "2", "3", "4", "1"):
