@@ -75,7 +75,7 @@ def check_runs(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]:
 
 def _files_of_run(folder: Path, record: RunRecord | None) -> Iterator[Defect]:
     ended = record is not None and record.status in FINISHED
-    goes_on = record is not None and not ended and record.status != "abandoned"
+    goes_on = record is not None and record.may_be_resumed()
     evaluation = folder / EVALUATION_FILE
     for path in (folder / name for name in _OF_A_FINISHED_RUN):
         if ended and not path.exists():
@@ -145,7 +145,7 @@ def check_registry(
         for version in registry.versions(name):
             counted["registered version"] += 1
             if urlparse(version.source).scheme in ("", "file"):  # another has a server
-                yield from _export_of(workspace, registry, version)
+                yield from check_version(workspace, registry, version)
 
 
 def _registered(workspace: Workspace, names: Iterable[str]) -> Iterator[RunRecord]:
@@ -158,9 +158,16 @@ def _registered(workspace: Workspace, names: Iterable[str]) -> Iterator[RunRecor
                 yield record
 
 
-def _export_of(
+def check_version(
     workspace: Workspace, registry: ModelRegistry, version: RegisteredVersion
 ) -> Iterator[Defect]:
+    """Yields what is wrong with a version's export, by itself and beside the run's.
+
+    Args:
+        workspace: Where the run is that made it, if it is there still.
+        registry: Where it is registered.
+        version: The version.
+    """
     try:
         folder = registry.export_folder(version)
     except BraidError as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flows.commands.champion_commands import history, promote, rollback
 from flows.commands.options import (
     DECLARATION,
     FORMAT,
@@ -374,7 +375,8 @@ def check(
     context.exit(verify(folders, pipeline, repair=repair))
 
 
-cli.add_command(serve)
+for command in (serve, promote, rollback, history):
+    cli.add_command(command)
 
 
 def _workspace_and_pipeline(

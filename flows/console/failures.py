@@ -17,6 +17,7 @@ from transforms.contract.errors import BraidError, storage_error
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 TERMINATED = 143  # and for one that SIGTERM ended
+_STOPS = {INTERRUPTED: "Ctrl-C", TERMINATED: "SIGTERM"}
 
 _sigterm = threading.Event()  # was received: C code may swallow what its handler raises
 
@@ -74,6 +75,12 @@ def readable_failures(command: str) -> Iterator[None]:
 def _stopped(code: int) -> NoReturn:
     click.echo("Stopped. Running the same command again resumes.", err=True)
     sys.exit(code)
+
+
+def stop_of(error: BaseException) -> str | None:
+    """Returns which signal an error comes from, by the name that people know, or None."""
+    code = _stop_code(error)
+    return None if code is None else _STOPS[code]
 
 
 def _stop_code(error: BaseException) -> int | None:

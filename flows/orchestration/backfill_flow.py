@@ -15,6 +15,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.console.failures import stop_of
 from flows.console.progress import Reporter, console
 from flows.orchestration.restarts import pipeline_lock, refuse_endless_restarts
 from flows.orchestration.run_flow import (
@@ -206,12 +207,13 @@ def _train(backfill: Backfill, order: RunOrder, everything: tuple[Partition, ...
 def _end(backfill: Backfill, error: BaseException | None = None) -> None:
     record = backfill.record
     record.status, record.ended = "done", now()
-    if isinstance(error, BraidError):
+    stop = None if error is None else stop_of(error)
+    if isinstance(error, BraidError) and stop is None:
         record.error = error.to_dict()
     elif error is not None:
-        record.error = {"type": type(error).__name__, "received": masked(str(error))}
+        record.error = {"type": type(error).__name__, "received": stop or masked(str(error))}
     if error is not None or record.failed():
-        record.status = "failed"
+        record.status = "stopped" if stop else "failed"
     try:
         backfill.save()
     except OSError as second:

@@ -19,6 +19,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 
+from flows.console.failures import stop_of
 from flows.console.harmless import plain
 from flows.console.progress import Reporter, console
 from flows.orchestration.dispatch import GpuPool
@@ -28,7 +29,6 @@ from flows.process.child import StepDied
 from flows.records.record import StepRecord, now, write_record
 from flows.records.run_identity import (
     CHECKPOINT_FOLDER,
-    STOPS,
     OpenedRun,
     identity_of,
     open_run,
@@ -272,12 +272,12 @@ def _steps_on_model(session: Session) -> None:
 
 def _record_failure(session: Session, error: BaseException) -> None:
     record = session.record
-    record.status, record.ended = "failed", now()
-    if isinstance(error, BraidError):
+    stop = stop_of(error)
+    record.status, record.ended = "stopped" if stop else "failed", now()
+    if isinstance(error, BraidError) and stop is None:
         record.error = error.to_dict()
     else:
-        name = type(error).__name__
-        record.error = {"type": name, "received": STOPS.get(name) or masked(str(error))}
+        record.error = {"type": type(error).__name__, "received": stop or masked(str(error))}
     try:
         write_record(session.folder, record)
     except OSError as second:

@@ -50,7 +50,8 @@ class BackfillRecord(_Record):
     """One backfill: which partitions, what became of each, and which runs trained on them.
 
     Attributes:
-        status: "done" if no partition failed and the training ended, whatever the gate decided.
+        status: "done" if no partition failed and the training ended, whatever the gate decided;
+            "stopped" by Ctrl-C or SIGTERM.
         pid: The number of the process that works or worked on it.
         host: The machine of that process; "" in records of older versions.
         transform: The fingerprint of the one transform of all partitions, once it is known.
@@ -61,7 +62,7 @@ class BackfillRecord(_Record):
 
     backfill_id: str
     pipeline: str
-    status: Literal["running", "done", "failed"] = "running"
+    status: Literal["running", "done", "failed", "stopped"] = "running"
     pid: int
     host: str = ""
     started: datetime

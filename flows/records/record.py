@@ -7,9 +7,9 @@ import socket
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from transforms.contract.steps.baselines import Baselines
 from transforms.contract.steps.tuning import Tuning
@@ -22,7 +22,7 @@ from transforms.contract.workspace.manifest import RejectCount, ReplacedCount
 RECORD_FILE = "run.json"
 FINISHED = ("promoted", "refused")
 
-Status = Literal["running", "promoted", "refused", "failed", "abandoned"]
+Status = Literal["running", "promoted", "refused", "failed", "stopped", "killed"]
 
 
 class _Record(BaseModel):
@@ -75,6 +75,9 @@ class RunRecord(_Record):
     """One run: what it worked on, what came out, and how it ended.
 
     Attributes:
+        status: "running" stays of a process that was killed, until a later run finds it so.
+        abandoned: Whether no run will go on with it, as rows or declaration are others since; how
+            it ended stays.
         identity: The fingerprint of all that shapes the model: declaration, transform, rows.
         judgement: The fingerprint of gate, registry and budget of rejected rows: they change no
             model, but its fate.
@@ -99,6 +102,7 @@ class RunRecord(_Record):
     run_id: str
     pipeline: str
     status: Status = "running"
+    abandoned: bool = False
     pid: int
     host: str = ""
     started: datetime
@@ -130,6 +134,23 @@ class RunRecord(_Record):
     gate: GateRecord | None = None
     model: ModelVersion | None = None
     error: dict[str, Any] | None = None
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _status_of_older_versions(cls, status: Any) -> Any:
+        return "killed" if status == "abandoned" else status
+
+    @model_validator(mode="after")
+    def _end_of_older_versions(self) -> Self:
+        if self.status == "killed":
+            # Only a run that nobody goes on with is recorded so, and none with an error now.
+            self.abandoned = True
+            self.status = "failed" if self.error else "killed"
+        return self
+
+    def may_be_resumed(self) -> bool:
+        """Returns whether it has not ended, or not well, and a run may go on with it."""
+        return self.status not in FINISHED and not self.abandoned
 
     def step(self, name: str) -> StepRecord | None:
         """Returns a step's record, or None if it has not ended yet."""

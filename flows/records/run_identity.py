@@ -32,8 +32,6 @@ from transforms.source.partitions import choose
 # What a run that will not be resumed gives back: checkpoints are its bulk.
 CHECKPOINT_FOLDER = "training"
 _JUDGING_STEPS = ("register", "gate")
-# What stops a run from outside, by the name of what it raises here or in Prefect.
-STOPS = {"KeyboardInterrupt": "Ctrl-C", "Terminated": "SIGTERM", "TerminationSignal": "SIGTERM"}
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def finished_run(
     """Returns the newest finished run of this identity and judgement: nothing is new since it."""
     for folder, record in reversed(read_records(workspace, pipeline.name)):
         if record.status not in FINISHED:
-            if _is_same(record, identity) and record.status != "abandoned":
+            if _is_same(record, identity) and record.may_be_resumed():
                 return None  # a forced run that was interrupted comes first
             continue
         if _is_same(record, identity) and record.judgement == identity.judgement:
@@ -149,7 +147,7 @@ def open_run(
     """
     records = read_records(workspace, pipeline.name)
     for folder, record in records:
-        if record.status not in (*FINISHED, "abandoned") and not _is_same(record, identity):
+        if record.may_be_resumed() and not _is_same(record, identity):
             _abandon(folder, record)
     opened = run_to_resume(records, identity, retrain=retrain)
     if opened is None:
@@ -166,8 +164,8 @@ def run_to_resume(
     """Returns the run that a run of this identity would go on with, and why; None for a new one."""
     same = [(folder, record) for folder, record in records if _is_same(record, identity)]
     for folder, record in reversed(same):
-        if record.status not in (*FINISHED, "abandoned"):
-            why = "was killed" if record.status == "running" else _how_it_failed(record)
+        if record.may_be_resumed():
+            why = _how_it_ended(record)
             return OpenedRun(folder, record, f"it {why} before its end")
     for folder, record in reversed(same):
         if record.status in FINISHED and not retrain:
@@ -177,9 +175,10 @@ def run_to_resume(
     return None
 
 
-def _how_it_failed(record: RunRecord) -> str:
-    stop = STOPS.get((record.error or {}).get("type", ""))
-    return f"was stopped by {stop}" if stop else "failed"
+def _how_it_ended(record: RunRecord) -> str:
+    if record.status == "stopped":
+        return f"was stopped by {(record.error or {}).get('received', 'a signal')}"
+    return "failed" if record.status == "failed" else "was killed"
 
 
 def _is_same(record: RunRecord, identity: Identity) -> bool:
@@ -199,7 +198,8 @@ def _prepare(opened: OpenedRun, identity: Identity) -> None:
 
 
 def _abandon(folder: Path, record: RunRecord) -> None:
-    record.status, record.ended = "abandoned", record.ended or now()
+    record.status = "killed" if record.status == "running" else record.status
+    record.abandoned, record.ended = True, record.ended or now()
     write_record(folder, record)
     for attempt in attempts(folder):
         attempt.give_up()

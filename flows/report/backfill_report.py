@@ -16,6 +16,7 @@ _STYLES = {
     "done": "green",
     "skipped": "dim",
     "failed": "red",
+    "stopped": "yellow",
     "killed": "red",
     "running": "cyan",
     "pending": "dim",

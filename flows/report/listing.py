@@ -24,9 +24,9 @@ _STYLES = {
     "promoted": "green",
     "refused": "yellow",
     "failed": "red",
+    "stopped": "yellow",
     "killed": "red",
     "running": "cyan",
-    "abandoned": "dim",
 }
 
 
@@ -106,6 +106,8 @@ def run_status(workspace: Workspace, record: RunRecord) -> str:
 
 
 def _outcome(record: RunRecord) -> str:
+    if record.error is not None and record.status == "stopped":
+        return f"by {record.error['received']}"
     if record.error is not None:
         place = record.error.get("place", record.error["type"])
         return f"{place}: {record.error['received']}".splitlines()[0]

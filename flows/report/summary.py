@@ -23,7 +23,8 @@ _OUTCOMES = {
     "refused": "the gate refused the new model; the champion stays",
     "failed": "the run failed",
     "running": "the run is going on, or was killed",
-    "abandoned": "the run was killed or failed, and newer rows or another declaration came after",
+    "stopped": "the run was stopped",
+    "killed": "the run was killed, and newer rows or another declaration came after",
 }
 _STYLES = {"promoted": "bold green", "refused": "bold yellow", "failed": "bold red"}
 

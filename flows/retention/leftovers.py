@@ -70,7 +70,7 @@ def remove_superseded(
     kept = {(part.name, part.fingerprint) for part in partitions}
     for other in pipelines(workspace):
         records = [record for _, record in read_records(workspace, other)]
-        newest = [r for r in records if r.status != "abandoned"][-1:] if other != pipeline else []
+        newest = [r for r in records if not r.abandoned][-1:] if other != pipeline else []
         kept |= {item for r in newest if r.transform == transform for item in r.partitions.items()}
     own = [*read_records(workspace, pipeline), *read_tunings(workspace, pipeline)]
     past = partitions_of_runs([record for _, record in own], transform)

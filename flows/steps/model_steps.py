@@ -10,6 +10,7 @@ from flows.records.record import GateRecord, ModelVersion, StepRecord
 from flows.sessions.session import Session, Stopwatch
 from flows.steps.registration import open_registry, register_run
 from trainer.registry.gate import decide
+from trainer.registry.history import Cause
 from trainer.registry.registry import RegisteredVersion
 from transforms.contract.steps.baselines import Baselines
 from transforms.contract.steps.jobs import WarmStart
@@ -148,7 +149,7 @@ def register(session: Session) -> None:
 
 
 def gate(session: Session) -> bool:
-    """Decides whether the model may become the champion; records why."""
+    """Decides whether the model may become the champion; records why, beside the version too."""
     watch = Stopwatch()
     record = session.record
     decision = decide(
@@ -160,8 +161,12 @@ def gate(session: Session) -> bool:
     )
     record.gate = GateRecord(passed=decision.passed, reasons=tuple(decision.reasons))
     verdict = "passed" if decision.passed else "refused"
+    sentence = f"{verdict}: {' '.join(decision.reasons)}"
+    if record.model is not None:
+        registry = open_registry(session.pipeline, session.workspace)
+        registry.note_gate(record.model.name, record.model.version, sentence)
     step = StepRecord(name="gate", seconds=round(watch.seconds(), 3), note=verdict)
-    session.finish(step, f"{verdict}: {' '.join(decision.reasons)}")
+    session.finish(step, sentence)
     return record.gate.passed
 
 
@@ -171,7 +176,9 @@ def promote(session: Session) -> None:
     model = session.record.model
     if model is None:
         raise ValueError("a model is registered before it is promoted")
-    open_registry(session.pipeline, session.workspace).promote(model.name, model.version)
+    open_registry(session.pipeline, session.workspace).promote(
+        model.name, model.version, Cause("gate", reason=f"run {session.record.run_id}")
+    )
     _finish(session, "promote", watch, f"version {model.version} is the champion")
 
 

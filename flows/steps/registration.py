@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.records.record import RunRecord, read_records
 from flows.sessions.session import Session
+from trainer.registry.history import BY_TAG, this_person
 from trainer.registry.registry import ModelRegistry, RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.secrets import expand
@@ -126,6 +127,7 @@ def _parameters(pipeline: PipelineSpec) -> dict[str, Any]:
 def _tags(record: RunRecord, partitions: Sequence[Partition]) -> dict[str, str]:
     return {
         "braid.version": record.braid_version,
+        BY_TAG: this_person(),
         "braid.pipeline": record.pipeline,
         "braid.transform": record.transform,
         "braid.data_fingerprint": record.data_fingerprint,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -87,13 +88,22 @@ def test_a_stop_leaves_no_process(project, reached, number, code):
     assert "resumes" in log.read_text() or number == signal.SIGKILL
 
 
-def test_a_run_that_sigterm_stopped_says_so_when_it_is_resumed(project):
+@pytest.mark.parametrize(
+    ("number", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "Ctrl-C")]
+)
+def test_a_run_that_a_signal_stopped_says_so_until_it_is_resumed(project, number, name):
     log = project / "log"
     command = start(["run", str(project / "pipeline.yaml")], log)
     until(lambda: _analysis(project), told=log.read_text)
-    command.terminate()
+    command.send_signal(number)
     command.wait(60)
+    (record,) = (project / "workspace" / "runs" / "flats").glob("*/run.json")
+    told = json.loads(record.read_text())
+    assert (told["status"], told["error"]["received"]) == ("stopped", name)
+    listed = project / "listed"
+    assert start(["runs", str(project / "pipeline.yaml")], listed).wait(60) == 0
+    assert "stopped" in listed.read_text()
     again = start(["run", str(project / "pipeline.yaml")], log)
-    until(lambda: "it was stopped by SIGTERM before its end" in log.read_text(), told=log.read_text)
+    until(lambda: f"it was stopped by {name} before its end" in log.read_text(), told=log.read_text)
     again.terminate()
     assert again.wait(60) == 143

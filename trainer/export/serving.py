@@ -24,6 +24,7 @@ from transforms.contract.workspace.documents import reading
 from transforms.contract.workspace.manifest import UNUSABLE_SUFFIX, TransformManifest
 
 _MOST_ROWS = 256  # at a time
+_LONGEST_REFUSAL = 300  # characters of what TensorFlow says
 _ANOTHER_VERSION = "Bring the export back from a copy, or use another version of the model."
 
 
@@ -153,10 +154,18 @@ def try_out(scorer: Scorer, rows: int = 1) -> dict[str, np.ndarray]:
     """Returns the predictions for rows without any value; TensorFlow sets itself up with the first.
 
     Raises:
-        BraidError: A prediction is not a finite number.
+        BraidError: It does not answer, or a prediction is not a finite number.
     """
     nothing = {raw.name: _as_input(raw, None, rows) for raw in scorer.manifest.raw_inputs()}
-    predictions = scorer.score(nothing)
+    try:
+        predictions = scorer.score(nothing)
+    except tf.errors.OpError as error:
+        raise BraidError(
+            "the export",
+            expected="an answer for a row without any value",
+            received=" ".join(error.message.split())[:_LONGEST_REFUSAL],
+            action=_ANOTHER_VERSION,
+        ) from None
     _refuse_non_finite(predictions, "a row without any value")
     return predictions
 

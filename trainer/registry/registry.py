@@ -13,6 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainer.registry.history import (
+    BY_HAND,
+    CHAMPION,
+    GATE_TAG,
+    Cause,
+    ChampionChange,
+    History,
+    gate_sentence,
+    move_champion,
+    read_history,
+)
 from trainer.registry.own_database import OwnDatabase, local_path
 from transforms.contract.errors import BraidError
 from transforms.contract.masking import masked
@@ -21,7 +32,6 @@ from transforms.contract.workspace.files import replacing
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import waiting_lock
 
-CHAMPION = "champion"
 CHALLENGER = "challenger"
 RUN_TAG = "braid.run"
 _ARTIFACT = "export"
@@ -156,18 +166,36 @@ class ModelRegistry:
             client.set_registered_model_alias(name, CHALLENGER, str(found.version))
             return str(found.version)
 
-    def set_alias(self, name: str, alias: str, version: str) -> None:
-        """Gives an alias to a version; whichever had it before loses it.
+    def promote(self, name: str, version: str, cause: Cause = BY_HAND) -> ChampionChange | None:
+        """Makes a version the champion, and notes in the registry who did it, when and why.
+
+        Returns:
+            What was noted, or None if it is the champion already.
+
+        Raises:
+            BraidError: There is no such version, or another champion than the cause speaks of.
+        """
+        with self._readable(), self._alone():
+            return move_champion(self._client(), name, version, cause)
+
+    def note_gate(self, name: str, version: str, sentence: str) -> None:
+        """Keeps beside a version what the gate said of it; long sentences are cut.
 
         Raises:
             BraidError: There is no such version.
         """
-        with self._readable(), self._alone():
-            self._client().set_registered_model_alias(name, alias, version)
+        with self._readable():
+            client = self._client()
+            client.set_model_version_tag(name, version, GATE_TAG, gate_sentence(sentence))
 
-    def promote(self, name: str, version: str) -> None:
-        """Makes a version the champion."""
-        self.set_alias(name, CHAMPION, version)
+    def history(self, name: str) -> History:
+        """Returns how versions were registered and which was the champion when, and why."""
+        if name not in self.models():
+            return History()
+        with self._readable():
+            client = self._client()
+            versions = _all(client.search_model_versions, filter_string=_equals("name", name))
+            return read_history(client, name, versions, RUN_TAG)
 
     def champion(self, name: str) -> RegisteredVersion | None:
         """Returns the present champion, if there is one."""

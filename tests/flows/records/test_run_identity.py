@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -155,9 +156,31 @@ def test_an_unfinished_run_of_other_rows_is_abandoned_and_gives_its_checkpoints_
     (first.folder / ".tmp-1234-run.json").write_text("half")
     second = _open(workspace, OTHER)
     assert second.folder != first.folder
-    assert read_record(first.folder).status == "abandoned"
+    assert read_record(first.folder).status == "killed"
+    assert read_record(first.folder).abandoned
     assert [path.name for path in first.folder.iterdir()] == ["run.json"]
     assert _open(workspace).folder not in (first.folder, second.folder), "it stays abandoned"
+
+
+@pytest.mark.parametrize("status", ["failed", "stopped"])
+def test_how_a_run_ended_stays_whatever_comes_after(workspace, status):
+    first = _open(workspace)
+    _end(first, status)
+    _open(workspace, OTHER)
+    record = read_record(first.folder)
+    assert (record.status, record.abandoned) == (status, True)
+    assert _open(workspace).folder != first.folder, "it is not gone on with"
+
+
+@pytest.mark.parametrize(("error", "status"), [(None, "killed"), ({"type": "E"}, "failed")])
+def test_an_abandoned_run_of_an_older_version_is_read_as_what_it_was(workspace, error, status):
+    run = _open(workspace)
+    document = run.record.model_dump(mode="json", exclude={"abandoned"})
+    (run.folder / "run.json").write_text(
+        json.dumps(document | {"status": "abandoned", "error": error})
+    )
+    record = read_record(run.folder)
+    assert (record.status, record.abandoned) == (status, True)
 
 
 def test_what_an_abandoned_run_handed_over_is_given_up(workspace):

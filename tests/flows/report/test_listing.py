@@ -51,6 +51,14 @@ def test_what_a_user_wrote_is_not_taken_for_markup(tmp_path, changes):
     assert MARKUP in _shown(runs_table(Workspace(tmp_path), [_record(**changes)]))
 
 
+def test_a_run_that_was_stopped_did_not_fail(tmp_path):
+    error = {"type": "KeyboardInterrupt", "received": "Ctrl-C"}
+    shown = _shown(runs_table(Workspace(tmp_path), [_record(status="stopped", error=error)]))
+    assert "stopped" in shown
+    assert "by Ctrl-C" in shown
+    assert "failed" not in shown
+
+
 def test_a_registered_alias_is_not_taken_for_markup():
     class Registry:
         def versions(self, name):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from flows.records.record import ModelVersion
-from flows.steps import registration
+from flows.steps import model_steps, registration
 from flows.steps.registration import (
     find_version,
     open_registry,
@@ -16,6 +16,7 @@ from flows.steps.registration import (
     register_run,
 )
 from tests.support.sessions import session_of
+from trainer.registry.history import this_person
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import fingerprint
@@ -104,3 +105,20 @@ def test_a_fresh_workspace_has_no_registry_to_miss(tmp_path):
     pipeline = _registered(tmp_path / "other").pipeline
     reach_registry(pipeline, Workspace(tmp_path / "fresh"))
     assert not (tmp_path / "fresh").exists()
+
+
+def test_a_runs_promotion_is_told_by_the_history_as_one_by_hand_is(tmp_path):
+    session = _registered(tmp_path)
+    session.record.metrics = {"test_sold_auc": 0.9, "test_loss": 0.4}
+    session.record.baselines = Baselines(constant={"test_sold_auc": 0.5, "test_loss": 0.7})
+    assert model_steps.gate(session)
+    for _ in range(2):  # as when the run was killed before it could note that
+        model_steps.promote(session)
+    history = open_registry(session.pipeline, session.workspace).history("flats")
+    (registration,), (change,) = history.registrations, history.changes
+    assert registration.gate == change.gate
+    assert change.gate.startswith("passed: test_")
+    assert (change.what, change.version, change.before) == ("gate", "1", None)
+    assert change.reason == f"run {session.record.run_id}"
+    assert registration.run_id == f"flats/{session.record.run_id}"
+    assert registration.by == change.by == this_person()

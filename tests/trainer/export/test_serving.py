@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.trainer.world import raw_rows
-from trainer.export.serving import _as_input, check, load
+from trainer.export.serving import _as_input, check, load, try_out
 from transforms.contract.columns.features import RawColumn
 from transforms.contract.errors import BraidError
 
@@ -124,6 +126,15 @@ def test_columns_that_do_not_fit_are_refused(scorer, columns, words):
 def test_a_folder_without_an_export_is_refused(tmp_path):
     with pytest.raises(BraidError, match=r"no braid.json in it"):
         load(tmp_path)
+
+
+def test_an_export_that_raises_instead_of_answering_is_refused(scorer):
+    def refuse(**_columns):
+        raise tf.errors.FailedPreconditionError(None, None, "Table not\ninitialized.")
+
+    broken = replace(scorer, _model=SimpleNamespace(signatures={"serving_default": refuse}))
+    with pytest.raises(BraidError, match=r"the export: .* received Table not initialized\."):
+        try_out(broken)
 
 
 def test_the_check_passes_for_a_whole_export(trainer_run):
