@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,18 +47,19 @@ def count_partitions(job: TransformJob) -> PartitionsRead:
     todo = [part for part in job.partitions if not _path(job, part).exists()]
     units = _units(job, todo)
     paths = {part.name: _path(job, part) for part in todo}
+    call = uuid.uuid4().hex[:8]
 
     def build(p: beam.Pipeline) -> None:
         _ = (
             p
             | "Units" >> beam.Create(units)
             | "SpreadUnits" >> beam.Reshuffle()
-            | "CountTrainingRows" >> beam.ParDo(_CountTrainingRows(job))
+            | "CountTrainingRows" >> beam.ParDo(_CountTrainingRows(job, call))
             | "MergePartitions" >> beam.GroupByKey()
             | "WriteStatistics" >> beam.Map(_write, job, paths)
         )
 
-    with COUNTER.reporting(known_rows(units)):
+    with COUNTER.reporting(known_rows(units)), _parts_removed(paths.values(), call):
         if units:
             run_pipeline(job.pipeline.beam, build)
     for partition in todo:  # without a row there is no unit to write it
@@ -75,6 +77,20 @@ def statistics_of(job: TransformJob) -> Accumulated:
 def _path(job: TransformJob, partition: Partition) -> Path:
     declaration = job.pipeline.data_fingerprint()
     return job.folders().statistics(declaration, partition.name, partition.fingerprint)
+
+
+@contextmanager
+def _parts_removed(paths: Iterable[Path], call: str) -> Iterator[None]:
+    """Removes what units of this call wrote that became no part of a whole, however it ends.
+
+    Calls of other runs may count into the same folder, so that theirs stay.
+    """
+    try:
+        yield
+    finally:
+        for folder in {path.parent for path in paths}:
+            for part in folder.glob(f"{TEMPORARY}*-{call}-*"):
+                part.unlink(missing_ok=True)
 
 
 def _write(counted: tuple[str, Iterable[str]], job: TransformJob, paths: dict[str, Path]) -> None:
@@ -114,10 +130,14 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
     """Reads a unit's training rows and writes what they add up to.
 
     It gives the file under its partition's name: Beam would pickle and compress millions of terms.
+
+    Args:
+        job: What to count.
+        call: What the names of all files of one call have in common.
     """
 
-    def __init__(self, job: TransformJob) -> None:
-        self._job = job
+    def __init__(self, job: TransformJob, call: str) -> None:
+        self._job, self._call = job, call
         self._paths = {part.name: _path(job, part) for part in job.partitions}
         self._source = job.table().source.path
 
@@ -139,7 +159,8 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
             with unchanged(self._source, read_files(self._job.partitions, unit)):
                 self._add_rows(unit, total)
             # No other attempt at the unit has this name, and names sort by the unit's number.
-            name = f"{TEMPORARY}{unit.index:05d}-{uuid.uuid4().hex[:8]}.arrow"
+            attempt = uuid.uuid4().hex[:8]
+            name = f"{TEMPORARY}{unit.index:05d}-{self._call}-{attempt}.arrow"
             path = whole.with_name(name)
             total.write(path)
         yield unit.partition, str(path)

@@ -33,13 +33,13 @@ def test_two_attempts_at_one_unit_write_files_of_their_own(tmp_path: Path) -> No
     (partition,) = job.partitions
     whole = _path(job, partition)
     (unit,) = _units(job, [partition])[:1]
-    first, second = _CountTrainingRows(job), _CountTrainingRows(job)
+    first, second = _CountTrainingRows(job, "a"), _CountTrainingRows(job, "a")
     for attempt in (first, second):
         attempt.setup()
     ((name, of_first),) = first.process(unit)
     ((_, of_second),) = second.process(unit)
     assert of_first != of_second
-    _write((name, [of_first]), {name: whole})
+    _write((name, [of_first]), job, {name: whole})
     assert Accumulated.read(whole).rows == Accumulated.read(Path(of_second)).rows > 0
     assert list(first.process(unit)) == [], "what is counted is not counted again"
 
