@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from transforms.contract.declaration.source import SourceSpec
 from transforms.reading import path_columns
 from transforms.reading.path_columns import PathReader
+from transforms.source import scan
 
 NOT_ALLOWED = "path_not_in_source.allow"
 
@@ -152,6 +153,7 @@ def test_of_a_url_only_what_lies_below_an_allowed_one_is_opened_and_by_its_file_
         return pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem()), inner
 
     monkeypatch.setattr(path_columns, "open_filesystem", opened)
+    monkeypatch.setattr(scan, "open_filesystem", opened)
     if expected is not None:
         (tmp_path / expected).parent.mkdir(parents=True)
         (tmp_path / expected).write_bytes(b"object")
