@@ -17,7 +17,13 @@ BRAID = [sys.executable, "-c", "from flows.commands.cli import main; main()"]
 def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
     """Starts `braid ARGUMENTS`; what it prints is in the log."""
     with log.open("wb") as file:
-        return subprocess.Popen([*BRAID, *arguments], stdout=file, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            [*BRAID, *arguments],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            # A shell's background command has Ctrl-C ignored, and gives that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
 
 
 def until(
