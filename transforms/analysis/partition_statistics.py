@@ -152,8 +152,10 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
     def process(self, unit: WorkUnit) -> Iterator[tuple[str, str]]:
         """Yields the file of the unit's statistics."""
         whole = self._paths[unit.partition]
-        if whole.exists():
-            return  # another attempt, or another run, has counted the whole partition
+        if not whole.exists():  # else another attempt, or another run, has counted all of it
+            yield unit.partition, str(self._counted(unit, whole))
+
+    def _counted(self, unit: WorkUnit, whole: Path) -> Path:
         total = Accumulated()
         with marked_errors("analyze"):
             with unchanged(self._source, read_files(self._job.partitions, unit)):
@@ -163,7 +165,7 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
             name = f"{TEMPORARY}{unit.index:05d}-{self._call}-{attempt}.arrow"
             path = whole.with_name(name)
             total.write(path)
-        yield unit.partition, str(path)
+        return path
 
     def _add_rows(self, unit: WorkUnit, total: Accumulated) -> None:
         for batch in self._reader.read(unit, self._batch_rows):

@@ -66,8 +66,8 @@ class RawBatch:
         """Returns what a row's reject keeps of an input: a file's path, not what is in it."""
         value = self.paths.get(name, self.columns[name])[row]
         if isinstance(value, np.ndarray):
-            return b", ".join(filter(None, value))
-        return value if isinstance(value, bytes) else str(value or "").encode()
+            return b", ".join(filter(None, map(_shown, value.ravel())))
+        return _shown(value)
 
     def keep(self, rows: np.ndarray) -> None:
         """Drops the rows that a mask, bool [rows], leaves out."""
@@ -242,6 +242,12 @@ def _drop(batch: RawBatch, rejected: dict[int, Reject]) -> None:
     keep[list(rejected)] = False
     batch.keep(keep)
     batch.rejects = [rejected[row] for row in sorted(rejected)]
+
+
+def _shown(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return b"" if value is None else str(value).encode()
 
 
 def _value(cell: pa.Array) -> bytes:
