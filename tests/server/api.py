@@ -55,6 +55,7 @@ class Mlflow:
     """The MLflow server's REST API."""
 
     def __init__(self, url: str) -> None:
+        self.address = url
         self._url = f"{url}/api/2.0/mlflow"
 
     def champion(self, name: str) -> dict[str, Any]:

@@ -29,7 +29,8 @@ def test_the_version_is_the_champion_in_the_mlflow_server(mlflow, scheduled, fla
     assert [champion["version"]] == [version["version"] for version in mlflow.versions("flats")]
     record = flats.record()
     assert record["status"] == "promoted"
-    assert record["model"] == {"name": "flats", "version": champion["version"]}
+    model = {"name": "flats", "version": champion["version"], "registry": mlflow.address}
+    assert record["model"] == model
     tags = {tag["key"]: tag["value"] for tag in champion["tags"]}
     assert tags["braid.run"] == f"flats/{record['run_id']}"
     metrics = mlflow.metrics(champion["run_id"])
