@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 
 import uvicorn
 
@@ -69,20 +70,28 @@ def serve(
             )
         served = follower.served
         address = f"http://{_in_url(host)}:{listener.getsockname()[1]}"
+        ready = partial(on_ready, f"{served.name} version {served.version}", address)
+        asyncio.run(_answer(listener, follower, limits, counters, ready))
 
-        async def run() -> None:
-            batcher = Batcher(limits, counters)
-            app = make_app(Service(limits, counters, follower, batcher, BodyReader(limits)))
-            server = _Server(uvicorn.Config(app, log_config=None, access_log=False))
-            server.on_ready = lambda: on_ready(f"{served.name} version {served.version}", address)
-            follower.start()
-            try:
-                await server.serve(sockets=[listener])
-            finally:  # every request that was taken has its answer
-                batcher.close()
-                follower.close()
 
-        asyncio.run(run())
+async def _answer(
+    listener: socket.socket,
+    follower: Follower,
+    limits: Limits,
+    counters: Counters,
+    on_ready: Callable[[], None],
+) -> None:
+    """Answers requests until a signal ends it."""
+    batcher = Batcher(limits, counters)
+    app = make_app(Service(limits, counters, follower, batcher, BodyReader(limits)))
+    server = _Server(uvicorn.Config(app, log_config=None, access_log=False))
+    server.on_ready = on_ready
+    follower.start()
+    try:
+        await server.serve(sockets=[listener])
+    finally:  # every request that was taken has its answer
+        batcher.close()
+        follower.close()
 
 
 class _Server(uvicorn.Server):

@@ -203,13 +203,7 @@ def move_champion(client: Any, name: str, version: str, cause: Cause) -> Champio
             _note(client, name, key, _settled(earlier, champion))
     if champion == version:
         return None
-    if cause.instead_of not in (None, champion):
-        raise BraidError(
-            f"model '{name}'",
-            expected=f"version {cause.instead_of} as the champion, as it was a moment ago",
-            received=f"version {champion}",
-            action="Somebody else has just moved it. Look at `braid history`, and decide again.",
-        )
+    _refuse_moved(name, cause, champion)
     gate = client.get_model_version(name, version).tags.get(GATE_TAG, "")
     change = ChampionChange(
         at=datetime.now(UTC),
@@ -229,6 +223,16 @@ def move_champion(client: Any, name: str, version: str, cause: Cause) -> Champio
     for oldest in list(noted)[: max(0, len(noted) + 1 - _MOST_CHANGES)]:
         client.delete_registered_model_tag(name, oldest)
     return done
+
+
+def _refuse_moved(name: str, cause: Cause, champion: str | None) -> None:
+    if cause.instead_of not in (None, champion):
+        raise BraidError(
+            f"model '{name}'",
+            expected=f"version {cause.instead_of} as the champion, as it was a moment ago",
+            received=f"version {champion}",
+            action="Somebody else has just moved it. Look at `braid history`, and decide again.",
+        )
 
 
 def _note(client: Any, name: str, key: str, change: ChampionChange) -> None:

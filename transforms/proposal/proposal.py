@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from transforms.contract.declaration.source import Format, SourceSpec
@@ -62,14 +62,7 @@ def propose(path: str, targets: Sequence[str], format_: Format | None = None) ->
     columns = {
         n: SampledColumn(n, sample.table[n].combine_chunks()) for n in sample.table.column_names
     }
-    for name in targets:
-        if name not in columns:
-            raise DeclarationError(
-                f"--target {name}",
-                expected=f"one of the columns {', '.join(columns)}",
-                received=repr(name),
-                action="Name a column of the table.",
-            )
+    _refuse_unknown(targets, columns)
     chosen = tuple(choose_target(columns[name]) for name in dict.fromkeys(targets))
     key, key_reason = choose_key(sample, list(columns.values()), targets)
     partition_by, partitions_reason = choose_partitions(sample)
@@ -100,6 +93,17 @@ def propose(path: str, targets: Sequence[str], format_: Format | None = None) ->
         sample.table.num_rows,
         sample.is_whole,
     )
+
+
+def _refuse_unknown(targets: Sequence[str], columns: Collection[str]) -> None:
+    for name in targets:
+        if name not in columns:
+            raise DeclarationError(
+                f"--target {name}",
+                expected=f"one of the columns {', '.join(columns)}",
+                received=repr(name),
+                action="Name a column of the table.",
+            )
 
 
 def _without_roles(
