@@ -12,7 +12,7 @@ import pyarrow.ipc as paipc
 import pyarrow.parquet as pq
 import pytest
 
-from tests.transforms.reading.test_batches import pipeline, read
+from tests.transforms.reading.tables import pipeline, read
 from transforms.columns.texts import bytes_of, utf8_only
 from transforms.contract.errors import BraidError
 from transforms.reading.batches import RawBatch

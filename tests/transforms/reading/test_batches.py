@@ -13,71 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.conftest import picture, write_rows
-from transforms.contract.declaration.parsing import parse
-from transforms.contract.declaration.pipeline import PipelineSpec
+from tests.transforms.reading.tables import ROWS, pipeline, read, write
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.partition import Partition, SourceFile
-from transforms.reading.batches import BatchReader, RawBatch
-from transforms.reading.unlabelled import read_features
 from transforms.source import formats
 from transforms.source.scan import check_schema, open_filesystem, scan
 from transforms.source.units import plan_units
-
-ROWS: dict[str, list[Any]] = {
-    "id": ["a", "b", "c"],
-    "zip": ["01234", "NA", None],
-    "area": [1.5, None, 3.5],
-    "sold": [True, False, True],
-    "unused": [1, 2, 3],
-}
-
-
-def pipeline(path: Path, **declaration: Any) -> PipelineSpec:
-    source = {"path": str(path), "key": "id"} | declaration.pop("source", {})
-    features = {"zip": {"kind": "categorical"}, "area": {"kind": "numeric"}}
-    document = {
-        "name": "p",
-        "source": source,
-        "features": features,
-        "targets": {"sold": {"kind": "binary"}},
-    }
-    return parse(document | declaration)
-
-
-def read(declared: PipelineSpec, batch_rows: int = 100, at_least: int = 1) -> list[RawBatch]:
-    filesystem, _ = open_filesystem(declared.source.path)
-    reader = BatchReader(declared)
-    return [
-        batch
-        for partition in scan(declared.source).partitions
-        for unit in plan_units(
-            partition, format_=declared.source.format, filesystem=filesystem, at_least=at_least
-        )
-        for batch in reader.read(unit, batch_rows)
-    ]
-
-
-def write(rows: dict[str, list[Any]], folder: Path, format_: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if format_ == "parquet":
-        write_rows(rows, folder / "a.parquet")
-    elif format_ == "arrow":
-        table = pa.table(rows)
-        with paipc.new_file(folder / "a.arrow", table.schema) as writer:
-            writer.write_table(table, max_chunksize=2)
-    elif format_ == "jsonl":
-        lines = [
-            json.dumps(dict(zip(rows, row, strict=True)))
-            for row in zip(*rows.values(), strict=True)
-        ]
-        (folder / "a.jsonl").write_text("\n".join(lines))
-    else:
-        lines = [",".join(rows)]
-        lines += [
-            ",".join("" if v is None else str(v) for v in r)
-            for r in zip(*rows.values(), strict=True)
-        ]
-        (folder / "a.csv").write_text("\n".join(lines) + "\n")
 
 
 @pytest.mark.parametrize("format_", ["parquet", "csv", "jsonl", "arrow"])
@@ -201,19 +142,6 @@ def test_a_reject_for_a_path_has_the_path_and_never_the_file(tmp_path: Path) -> 
     (batch,) = read(pipeline(tmp_path / "table", features=features, source=source))
     assert batch.columns["photo"].tolist() == [b"secret", b"secret"]
     assert [batch.cell("photo", row) for row in (0, 1)] == [b"../secret.txt", secret.encode()]
-
-
-def test_paths_of_rows_to_predict_start_from_their_own_folder(tmp_path: Path) -> None:
-    for folder in ("here", "there", "allowed"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "a.png").write_bytes(folder.encode())
-    paths = ["a.png", "../allowed/a.png", "../there/a.png"]
-    write({"id": ["a", "b", "c"], "photo": paths}, tmp_path / "here", "parquet")
-    features = {"photo": {"kind": "image", "height": 8, "width": 8}}
-    declared = pipeline(tmp_path / "there", features=features)
-    allow = (str(tmp_path / "allowed"),)
-    (batch,) = read_features(declared, str(tmp_path / "here"), 100, allow=allow)
-    assert batch.columns["photo"].tolist() == [b"here", b"allowed", b""]
 
 
 def test_partition_key_is_a_column_like_any_other(tmp_path: Path) -> None:
@@ -341,32 +269,6 @@ def test_one_big_row_group_is_shared_by_several_workers(tmp_path: Path) -> None:
     assert [unit.rows() for unit in units] == [2_000] * 4
 
 
-def test_rows_to_predict_need_no_labels_and_those_that_training_rejects_are_named(
-    tmp_path: Path,
-) -> None:
-    table = {"id": ["x", None, "y", "z"], "zip": ["1"] * 4, "area": ["3", "4", "far", None]}
-    write(table, tmp_path, "csv")
-    features = {"zip": {"kind": "categorical"}, "area": {"kind": "numeric", "missing": "reject"}}
-    declared = pipeline(tmp_path / "elsewhere", features=features)
-    (batch,) = read_features(declared, str(tmp_path / "a.csv"), 100)
-    assert batch.keys.tolist() == [b"x", b"", b"y", b"z"]
-    np.testing.assert_array_equal(batch.columns["area"], [3, 4, np.nan, np.nan])
-    assert batch.rejects == []
-    assert {row: (r.column, r.reason, r.value) for row, r in batch.refused.items()} == {
-        1: ("id", "missing", b"None"),
-        2: ("area", "not_a_number", b"far"),
-        3: ("area", "missing", b"None"),
-    }
-
-
-def test_rows_to_predict_need_no_group(tmp_path: Path) -> None:
-    write({"id": ["x"], "zip": ["1"], "area": [3.0]}, tmp_path, "parquet")
-    declared = pipeline(tmp_path / "elsewhere", split={"by": "hash", "column": "customer"})
-    (batch,) = read_features(declared, str(tmp_path / "a.parquet"), 100)
-    assert batch.keys.tolist() == [b"x"]
-    assert batch.rejects == []
-
-
 @pytest.mark.parametrize("format_", ["parquet", "csv", "jsonl", "arrow"])
 @pytest.mark.parametrize("batch_rows", [1, 3, 100])
 def test_a_groups_rows_are_in_one_split_in_every_format(
@@ -423,22 +325,6 @@ def test_categories_of_string_views_name_splits_and_groups(tmp_path: Path) -> No
         (batch,) = read(declared)
         assert batch.keys.tolist() == keys
         assert [(r.key, r.reason, r.value) for r in batch.rejects] == rejects
-
-
-def test_rows_to_predict_are_the_windows_of_a_long_table(tmp_path: Path) -> None:
-    rows = {"day": [3, 1, 2, 1, 2], "shop": ["a", "a", "a", "b", "b"], "sales": [3, 1, 2, 7, 8]}
-    write(rows, tmp_path, "csv")
-    windows = {"time": "day", "entity": "shop", "length": 2, "horizon": 5}
-    declared = pipeline(
-        tmp_path / "elsewhere",
-        source={"format": "csv", "windows": windows | {"values": ["sales", "visitors"]}},
-        split={"by": "time", "column": "day", "validation_from": 10, "test_from": 20},
-        features={"sales": {"kind": "sequence", "length": 2}},
-        targets={"later": {"kind": "numeric", "column": "visitors_next_5"}},
-    )
-    (batch,) = read_features(declared, str(tmp_path / "a.csv"), 100)
-    assert batch.keys.tolist() == [b"a/2", b"a/3", b"b/2"]
-    assert batch.columns["sales"][..., 0].tolist() == [[1, 2], [2, 3], [7, 8]]
 
 
 @pytest.mark.parametrize("format_", ["parquet", "jsonl", "arrow"])
