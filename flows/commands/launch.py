@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,9 @@ def launch(
                 highlight=False,
             )
             return finished
-    configure()
-    workspace.root.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        with console.status("starting Prefect"), without_garbage_collection():
-            stack.enter_context(temporary_server(workspace, pipeline.name))
-            from flows.orchestration.run_flow import refresh_model
-        folder = _carry_out(refresh_model, declaration, workspace, overrides, retrain=retrain)
+    with _started(console, workspace, pipeline.name, "run_flow") as run_flow:
+        flow = run_flow.refresh_model
+        folder = _carry_out(flow, declaration, workspace, overrides, retrain=retrain)
     record = read_record(folder)
     if record is None:
         raise _lost(folder)
@@ -93,15 +90,10 @@ def launch_backfill(
         _check_dispatch(pipeline)
         reach_registry(pipeline, workspace)
     partitions_between(pipeline, first, last)
-    configure()
-    workspace.root.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        with console.status("starting Prefect"), without_garbage_collection():
-            stack.enter_context(temporary_server(workspace, pipeline.name))
-            from flows.orchestration.backfill_flow import PartitionsFailed, backfill_partitions
+    with _started(console, workspace, pipeline.name, "backfill_flow") as backfill_flow:
         try:
             folder = _carry_out(
-                backfill_partitions,
+                backfill_flow.backfill_partitions,
                 declaration,
                 workspace,
                 overrides,
@@ -110,7 +102,7 @@ def launch_backfill(
                 workers=workers,
                 train=train,
             )
-        except PartitionsFailed as failed:
+        except backfill_flow.PartitionsFailed as failed:
             folder = failed.folder
     record = read_backfill(folder)
     if record is None:
@@ -163,6 +155,18 @@ def require_server(place: str) -> None:
 def _check_dispatch(pipeline: PipelineSpec) -> None:
     if pipeline.training.dispatch == "deployment":
         require_server("training.dispatch: deployment")
+
+
+@contextmanager
+def _started(console: Console, workspace: Workspace, pipeline: str, module: str) -> Iterator[Any]:
+    """Gives a module of flows, with a server of its own if the user has none."""
+    configure()
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        with console.status("starting Prefect"), without_garbage_collection():
+            stack.enter_context(temporary_server(workspace, pipeline))
+            flows = import_module(f"flows.orchestration.{module}")
+        yield flows
 
 
 def _carry_out(

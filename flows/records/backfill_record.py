@@ -7,10 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from transforms.contract.workspace.documents import BRING_BACK, read_json
-from transforms.contract.workspace.files import write_atomic
+from flows.records.kept import KeptRecord, read_all, read_kept, write_kept
 from transforms.contract.workspace.layout import Workspace
 
 RECORD_FILE = "backfill.json"
@@ -19,12 +16,7 @@ Training = Literal["once", "each", "none"]
 PartitionStatus = Literal["pending", "done", "skipped", "failed"]
 
 
-class _Record(BaseModel):
-    # A record of an older or newer version is still listed by `braid runs`.
-    model_config = ConfigDict(extra="ignore")
-
-
-class PartitionRecord(_Record):
+class PartitionRecord(KeptRecord):
     """What became of one partition.
 
     Attributes:
@@ -46,7 +38,7 @@ class PartitionRecord(_Record):
     error: dict[str, Any] | None = None
 
 
-class BackfillRecord(_Record):
+class BackfillRecord(KeptRecord):
     """One backfill: which partitions, what became of each, and which runs trained on them.
 
     Attributes:
@@ -102,7 +94,7 @@ class BackfillRecord(_Record):
 
 def write_backfill(folder: Path, record: BackfillRecord) -> None:
     """Writes a backfill's record, whole or not at all."""
-    write_atomic(folder / RECORD_FILE, record.model_dump_json(indent=2) + "\n")
+    write_kept(folder / RECORD_FILE, record)
 
 
 def read_backfill(folder: Path) -> BackfillRecord | None:
@@ -111,15 +103,9 @@ def read_backfill(folder: Path) -> BackfillRecord | None:
     Raises:
         DamagedFile: It is not as it was written.
     """
-    try:
-        return read_json(folder / RECORD_FILE, BackfillRecord, action=BRING_BACK)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    return read_kept(folder / RECORD_FILE, BackfillRecord)
 
 
 def read_backfills(workspace: Workspace, pipeline: str) -> list[tuple[Path, BackfillRecord]]:
     """Returns a pipeline's backfills with their folders, the oldest first."""
-    parent = workspace.backfills(pipeline)
-    folders = sorted(parent.iterdir()) if parent.is_dir() else []
-    found = [(folder, read_backfill(folder)) for folder in folders]
-    return [(folder, record) for folder, record in found if record is not None]
+    return read_all(workspace.backfills(pipeline), RECORD_FILE, BackfillRecord)

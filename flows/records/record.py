@@ -9,13 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
+from flows.records.kept import KeptRecord, read_all, read_kept, write_kept
 from transforms.contract.steps.baselines import Baselines
 from transforms.contract.steps.tuning import Tuning
-from transforms.contract.workspace.documents import BRING_BACK, read_json
 from transforms.contract.workspace.drift import JudgedDrift
-from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import RejectCount, ReplacedCount
 
@@ -25,12 +24,7 @@ FINISHED = ("promoted", "refused")
 Status = Literal["running", "promoted", "refused", "failed", "stopped", "killed"]
 
 
-class _Record(BaseModel):
-    # A record of an older or newer version is still listed by `braid runs`.
-    model_config = ConfigDict(extra="ignore", protected_namespaces=())
-
-
-class StepRecord(_Record):
+class StepRecord(KeptRecord):
     """One step of a run.
 
     Attributes:
@@ -50,7 +44,7 @@ class StepRecord(_Record):
     beside: float = 0.0
 
 
-class ModelVersion(_Record):
+class ModelVersion(KeptRecord):
     """A registered model.
 
     Attributes:
@@ -64,14 +58,14 @@ class ModelVersion(_Record):
     registry: str | None = None
 
 
-class GateRecord(_Record):
+class GateRecord(KeptRecord):
     """What the gate decided and why."""
 
     passed: bool
     reasons: tuple[str, ...] = ()
 
 
-class RunRecord(_Record):
+class RunRecord(KeptRecord):
     """One run: what it worked on, what came out, and how it ended.
 
     Attributes:
@@ -191,7 +185,7 @@ def braid_version() -> str:
 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Writes a run's record, whole or not at all."""
-    write_atomic(folder / RECORD_FILE, record.model_dump_json(indent=2) + "\n")
+    write_kept(folder / RECORD_FILE, record)
 
 
 def read_record(folder: Path) -> RunRecord | None:
@@ -200,15 +194,12 @@ def read_record(folder: Path) -> RunRecord | None:
     Raises:
         DamagedFile: It is not as it was written.
     """
-    try:
-        return read_json(folder / RECORD_FILE, RunRecord, action=BRING_BACK)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    return read_kept(folder / RECORD_FILE, RunRecord)
 
 
 def read_records(workspace: Workspace, pipeline: str) -> list[tuple[Path, RunRecord]]:
     """Returns a pipeline's runs with their folders, the oldest first."""
-    return _read_all(workspace.runs(pipeline))
+    return read_all(workspace.runs(pipeline), RECORD_FILE, RunRecord)
 
 
 def read_tunings(workspace: Workspace, pipeline: str) -> list[tuple[Path, RunRecord]]:
@@ -216,13 +207,8 @@ def read_tunings(workspace: Workspace, pipeline: str) -> list[tuple[Path, RunRec
 
     Each has the record of the steps up to its shards.
     """
-    return sorted(_read_all(workspace.tunings(pipeline)), key=lambda found: found[1].started)
-
-
-def _read_all(parent: Path) -> list[tuple[Path, RunRecord]]:
-    folders = sorted(parent.iterdir()) if parent.is_dir() else []
-    found = [(folder, read_record(folder)) for folder in folders]
-    return [(folder, record) for folder, record in found if record is not None]
+    tunings = read_all(workspace.tunings(pipeline), RECORD_FILE, RunRecord)
+    return sorted(tunings, key=lambda tuning: tuning[1].started)
 
 
 def pipelines(workspace: Workspace) -> list[str]:

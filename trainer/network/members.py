@@ -12,42 +12,11 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from transforms.contract.network.encoders import (
-    BackboneEncoder,
-    CnnEncoder,
-    Conv1dEncoder,
-    CustomEncoder,
-    GruEncoder,
-    LstmEncoder,
-    OwnEncoder,
-    SignalEncoder,
-    TransformerEncoder,
-)
-from transforms.contract.spec import Spec
-
 _MEMBER = "member_"  # a member's layer in the network, followed by its number
 _TRUNK = "trunk"  # the layer of what the members share
 _ENCODED = ".encoded"  # follows the name of a feature that the trunk reads: its vector
 
-# Encoders that take most of a step; nobody knows of a user's own.
-_SHARED = (
-    BackboneEncoder,
-    CnnEncoder,
-    Conv1dEncoder,
-    CustomEncoder,
-    GruEncoder,
-    LstmEncoder,
-    OwnEncoder,
-    SignalEncoder,
-    TransformerEncoder,
-)
-
 Tensors = Mapping[str, Any]
-
-
-def is_shared(encoder: Spec) -> bool:
-    """Returns whether all members see a feature through one encoder."""
-    return isinstance(encoder, _SHARED)
 
 
 def trunk_of(inputs: Tensors, vectors_BD: Tensors) -> keras.Model:

@@ -13,9 +13,10 @@ from trainer.network.encoders import encode_features
 from trainer.network.encoders.encoded import Encoded
 from trainer.network.fusion import fuse
 from trainer.network.heads import head_of
-from trainer.network.members import average, is_shared, trunk_of, trunk_vectors
+from trainer.network.members import average, trunk_of, trunk_vectors
 from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.network.encoders import SharedByMembers
 from transforms.contract.workspace.manifest import MISSING_SUFFIX, StoredFeature, TransformManifest
 
 _POLICIES = {None: "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
@@ -66,7 +67,7 @@ def _with_shared_trunk(
 ) -> keras.Model:
     """Returns members that share the encoders that take long; the others are each one's own."""
     features = _features(manifest)
-    shared = [s for s in features if is_shared(pipeline.encoder_of(s.name))]
+    shared = [s for s in features if isinstance(pipeline.encoder_of(s.name), SharedByMembers)]
     trunk = None
     if shared:
         inputs = build_inputs(shared)

@@ -12,6 +12,13 @@ from transforms.contract.spec import Count, DropoutRate, Spec, Width, refuse_une
 ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
 
+class SharedByMembers(Spec):
+    """An encoder that takes most of a step, so that all members see its feature through one.
+
+    One of the user's own is such an encoder, as nobody knows what it takes.
+    """
+
+
 class EmbeddingEncoder(Spec):
     """A learnt vector per id; the vectors of a row's terms or categories are averaged.
 
@@ -74,7 +81,7 @@ class BagOfWordsEncoder(Spec):
     dropout: DropoutRate = 0.5
 
 
-class LstmEncoder(Spec):
+class LstmEncoder(SharedByMembers):
     """Words or the steps of a sequence, read in order by an LSTM that skips the padding.
 
     Attributes:
@@ -90,7 +97,7 @@ class LstmEncoder(Spec):
     bidirectional: bool = False
 
 
-class GruEncoder(Spec):
+class GruEncoder(SharedByMembers):
     """As `lstm`, by a GRU: a quarter fewer weights.
 
     Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
@@ -103,7 +110,7 @@ class GruEncoder(Spec):
     bidirectional: bool = False
 
 
-class Conv1dEncoder(Spec):
+class Conv1dEncoder(SharedByMembers):
     """Filters over `kernel_size` words or steps, each one's strongest answer.
 
     Kim, "Convolutional Neural Networks for Sentence Classification", 2014.
@@ -121,7 +128,7 @@ class Conv1dEncoder(Spec):
     kernel_size: Count = 3
 
 
-class TransformerEncoder(Spec):
+class TransformerEncoder(SharedByMembers):
     """A vector per word or step and per place, layers of self-attention, the mean over the words.
 
     Vaswani et al., "Attention Is All You Need", 2017; with the normalization before each sublayer
@@ -149,7 +156,7 @@ class TransformerEncoder(Spec):
         return self
 
 
-class SignalEncoder(Spec):
+class SignalEncoder(SharedByMembers):
     """A series seen in three ways: by fixed random kernels, by learnt ones, and step by step.
 
     Random kernels need no training, so that some tens of rows are enough: of each, how often and
@@ -174,7 +181,7 @@ class SignalEncoder(Spec):
     dropout: DropoutRate = 0.5
 
 
-class CnnEncoder(Spec):
+class CnnEncoder(SharedByMembers):
     """A block of 3x3 convolution, 2x2 pooling and normalization per entry of `filters`.
 
     Attributes:
@@ -189,7 +196,7 @@ class CnnEncoder(Spec):
     dropout: DropoutRate = 0.2
 
 
-class BackboneEncoder(Spec):
+class BackboneEncoder(SharedByMembers):
     """A network of `keras.applications` without its top, the mean over the picture, a dense layer.
 
     A picture with other than 3 channels goes through a learnt 1x1 convolution to 3 first.
@@ -222,7 +229,7 @@ class MobilenetEncoder(BackboneEncoder):
     alpha: PositiveFloat = 1.0
 
 
-class CustomEncoder(Spec):
+class CustomEncoder(SharedByMembers):
     """Your own function, for any kind of feature.
 
     Attributes:
@@ -249,7 +256,7 @@ class SharedEncoder(Spec):
     with_: Annotated[str, Field(alias="with")]
 
 
-class OwnEncoder(Spec):
+class OwnEncoder(SharedByMembers):
     """The encoder that comes with a feature kind of your own."""
 
     kind: Literal["own"] = "own"
