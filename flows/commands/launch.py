@@ -119,7 +119,7 @@ def launch_deployment(
     """Puts the pipeline on the user's server and returns what is there then, a line for each.
 
     Raises:
-        BraidError: There is no server, or it does not answer.
+        BraidError: There is no server, or it does not answer or refuses something.
     """
     require_server("braid deploy")
     if hide_secrets(overrides) != overrides:
@@ -133,7 +133,8 @@ def launch_deployment(
     configure()
     from flows.orchestration.deployments import deploy
 
-    return deploy(declaration, pipeline, workspace, overrides)
+    with _server_in_words("The same command brings up to date what is there by then."):
+        return deploy(declaration, pipeline, workspace, overrides)
 
 
 def require_server(place: str) -> None:
@@ -181,13 +182,28 @@ def _carry_out(
     Raises:
         BraidError: The flow's own, or Prefect's server was lost or refuses the flow.
     """
-    try:
+    with _server_in_words("The same command resumes."):
         folder = flow(
             declaration=str(declaration.absolute()),
             workspace=str(workspace.root),
             overrides=hide_secrets(overrides),
             **parameters,
         )
+    return Path(folder)
+
+
+@contextmanager
+def _server_in_words(then: str) -> Iterator[None]:
+    """Turns what Prefect's client raises into one sentence.
+
+    Args:
+        then: What the user does after looking after the server.
+
+    Raises:
+        BraidError: The server was lost, or refuses something.
+    """
+    try:
+        yield
     except Exception as error:
         # By its name: Prefect passes on what its client raises.
         if not type(error).__module__.startswith(("httpx", "httpcore", "prefect.exceptions")):
@@ -196,9 +212,8 @@ def _carry_out(
             f"Prefect's server, {os.environ.get('PREFECT_API_URL', 'that of this run')}",
             expected="an answer",
             received=(str(error).splitlines() or [type(error).__name__])[0],
-            action="Look after the server. The same command resumes.",
+            action=f"Look after the server. {then}",
         ) from error
-    return Path(folder)
 
 
 def _lost(folder: Path) -> BraidError:

@@ -6,6 +6,7 @@ Import this after `flows.orchestration.prefect_settings.configure`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCre
 from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.events.schemas.automations import AutomationCore
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.templating import apply_values
@@ -79,21 +80,19 @@ def _cron(schedule: ScheduleSpec) -> dict[str, Any]:
 
 
 def _pool(client: SyncPrefectClient, pool: dict[str, Any]) -> str:
-    line = f"pool {pool['name']}"
-    try:
-        found = client.read_work_pool(pool["name"])
-    except ObjectNotFound:
-        template = ProcessWorker.get_default_base_job_template()
+    # Created before it is read: a worker that starts at this moment creates it too.
+    template = ProcessWorker.get_default_base_job_template()
+    with suppress(ObjectAlreadyExists):
         client.create_work_pool(WorkPoolCreate(**pool, base_job_template=template))
-        return line
-    if found.type != pool["type"]:
+    there = client.read_work_pool(pool["name"])
+    if there.type != pool["type"]:
         raise BraidError(
             f"the work pool '{pool['name']}'",
             expected=f"the type {pool['type']}",
-            received=f"the type {found.type}",
+            received=f"the type {there.type}",
             action="Rename or remove that pool: its workers cannot run these flows.",
         )
-    return line
+    return f"pool {pool['name']}"
 
 
 def _deployment(client: SyncPrefectClient, wanted: dict[str, Any]) -> str:

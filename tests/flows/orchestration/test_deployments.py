@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
+from prefect.workers.process import ProcessWorker
 
 from flows.commands.launch import launch_deployment
 from flows.orchestration.deployments import deploy, filled_in
@@ -110,6 +114,59 @@ def test_a_pool_of_another_type_is_refused(server, declaration):
         with pytest.raises(BraidError, match="'gpu': expected the type process, received the type"):
             _deploy(declaration)
         client.delete_work_pool("gpu")
+
+
+def test_a_pool_that_a_worker_made_at_the_same_time_is_taken(server, declaration, monkeypatch):
+    with get_client(sync_client=True) as client:
+        for pool in client.read_work_pools():
+            client.delete_work_pool(pool.name)
+    read_defaults = ProcessWorker.get_default_base_job_template
+
+    def while_a_worker_starts() -> dict:
+        template = read_defaults()
+        with get_client(sync_client=True) as client:
+            client.create_work_pool(
+                WorkPoolCreate(
+                    name="cpu" if not client.read_work_pools() else "gpu",
+                    type="process",
+                    base_job_template=template,
+                )
+            )
+        return template
+
+    monkeypatch.setattr(ProcessWorker, "get_default_base_job_template", while_a_worker_starts)
+    assert _deploy(declaration)[:2] == ["pool cpu", "pool gpu"]
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """A server that is there, and lets nobody in."""
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        self.send_response(200 if self.path.endswith("/health") else 403)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_server_that_refuses_is_a_sentence(declaration, monkeypatch):
+    refusing = ThreadingHTTPServer(("127.0.0.1", 0), _Refusing)
+    Thread(target=refusing.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{refusing.server_port}/api"
+    monkeypatch.setenv("PREFECT_API_URL", address)
+    pipeline, workspace = load(declaration), Workspace(declaration.parent / "workspace")
+    expected = r"Prefect's server, http.*expected an answer, received.*403"
+    with temporary_settings({PREFECT_API_URL: address}), pytest.raises(BraidError, match=expected):
+        launch_deployment(declaration, pipeline, workspace, ())
+    refusing.shutdown()
+    refusing.server_close()
 
 
 def test_what_the_worker_decides_is_in_no_deployment(declaration):
