@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from flows.console.output import OUTPUT
 from transforms.contract.errors import BraidError, storage_error
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
@@ -52,6 +53,7 @@ def readable_failures(command: str) -> Iterator[None]:
         if _sigterm.is_set():
             _stopped(TERMINATED)
         _show(error)
+        OUTPUT.end(error.exit_code, error.to_dict())
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os._exit(1)  # whoever read our output went away, as `| head` does
@@ -60,10 +62,13 @@ def readable_failures(command: str) -> Iterator[None]:
             raise
         if _sigterm.is_set():
             _stopped(TERMINATED)
-        _show(storage_error(error, command))
+        lost = storage_error(error, command)
+        _show(lost)
+        OUTPUT.end(1, lost.to_dict())
         sys.exit(1)
     except click.ClickException as error:
         error.show()
+        OUTPUT.end(error.exit_code, {"received": error.format_message()})
         sys.exit(error.exit_code)
     except BaseException as error:
         code = _stop_code(error)
@@ -74,6 +79,7 @@ def readable_failures(command: str) -> Iterator[None]:
 
 def _stopped(code: int) -> NoReturn:
     click.echo("Stopped. Running the same command again resumes.", err=True)
+    OUTPUT.end(code, {"received": _STOPS[code]})
     sys.exit(code)
 
 
