@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ from flows.commands.options import (
 )
 from flows.commands.serve_command import serve
 from flows.console.harmless import say
-from flows.console.output import give
+from flows.console.output import OUTPUT, give
 from flows.console.wording import counted
 
 if TYPE_CHECKING:
@@ -94,10 +93,17 @@ def validate(context: click.Context, declaration: Path, overrides: tuple[str, ..
 
 @cli.command()
 def schema() -> None:
-    """Print the JSON Schema of the declaration, for editors."""
-    from transforms.contract.declaration.pipeline import PipelineSpec
+    """Print the JSON Schema of the declaration: every key, explained, for editors.
 
-    click.echo(json.dumps(PipelineSpec.model_json_schema(), indent=2))
+    A file that begins with `# yaml-language-server: $schema=braid.schema.json` is checked and
+    completed by what this command writes into braid.schema.json beside it.
+    """
+    from transforms.contract.declaration.json_schema import declaration_schema, schema_text
+
+    if OUTPUT.json:
+        give(declaration_schema())
+    else:
+        click.echo(schema_text(), nl=False)
 
 
 @cli.command()
