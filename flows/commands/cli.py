@@ -19,8 +19,8 @@ from flows.commands.options import (
     TARGETS,
     WORKSPACE,
     Commands,
+    open_either,
     open_pipeline,
-    open_workspace,
 )
 from flows.commands.serve_command import serve
 from flows.console.harmless import say
@@ -29,9 +29,7 @@ from flows.console.wording import counted
 
 if TYPE_CHECKING:
     from flows.records.backfill_record import Training
-    from transforms.contract.declaration.pipeline import PipelineSpec
     from transforms.contract.declaration.source import Format
-    from transforms.contract.workspace.layout import Workspace
 
 
 @click.group(
@@ -159,7 +157,7 @@ def run(
     screen = console()
     folder, record = launch(screen, declaration, pipeline, folders, overrides, retrain=retrain)
     show(screen, record)
-    for name in ("run.json", PICTURE_FILE):
+    for name in () if OUTPUT.quiet else ("run.json", PICTURE_FILE):
         if (folder / name).exists():
             say(f"{folder / name}")
     give({"folder": folder, "run": record})
@@ -342,7 +340,7 @@ def runs(declaration: Path | None, workspace: Path | None) -> None:
     from flows.console.progress import console
     from flows.report.listing import show_runs
 
-    folders, pipeline = _workspace_and_pipeline(declaration, workspace)
+    folders, pipeline = open_either(declaration, workspace)
     show_runs(console(), folders, None if pipeline is None else pipeline.name)
 
 
@@ -381,21 +379,12 @@ def check(
     """
     from flows.commands.check import check as verify
 
-    folders, pipeline = _workspace_and_pipeline(declaration, workspace)
+    folders, pipeline = open_either(declaration, workspace)
     context.exit(verify(folders, pipeline, repair=repair))
 
 
 for command in (serve, promote, rollback, history):
     cli.add_command(command)
-
-
-def _workspace_and_pipeline(
-    declaration: Path | None, workspace: Path | None
-) -> tuple[Workspace, PipelineSpec | None]:
-    if declaration is not None:
-        pipeline, folders = open_pipeline(declaration, workspace, ())
-        return folders, pipeline
-    return open_workspace(Path("pipeline.yaml"), workspace), None
 
 
 def main() -> None:
