@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 def cli() -> None:
     """One table of mixed columns in, one registered multi-input, multi-output model out.
 
-    Exit codes: 0 done, 1 the run failed, 2 the declaration or the command was wrong, 3 the gate
-    refused the model, 130 Ctrl-C, 143 SIGTERM.
+    Exit codes: 0 done, 1 it failed or something is damaged, 2 the declaration or the command was
+    wrong, 3 the gate refused the model, 130 Ctrl-C, 143 SIGTERM.
     """
 
 
