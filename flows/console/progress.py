@@ -19,6 +19,7 @@ from flows.process.child import Progress
 
 _NARROW = 80  # columns: below them the bar leaves its place to the figures
 LINE_SECONDS = 5.0  # between two plain lines of one step: a log of an hour stays readable
+_TOO_EARLY = 0.02  # of a step: its first batches take far longer than the others
 _NAME_WIDTH = 10
 _BAR_WIDTH = 24
 _FRAME_WIDTH = 12  # of the spinner, the time and the spaces between them
@@ -287,7 +288,7 @@ def _parts(progress: Progress, rate: float | None) -> Iterator[str]:
         yield f"{progress.done:,}{total} {progress.unit}"
         yield from speed
     yield from (f"{name} {_number(value)}" for name, value in numbers.items())
-    if rate and progress.total > progress.done:
+    if rate and progress.total > progress.done > progress.total * _TOO_EARLY:
         yield f"{_duration((progress.total - progress.done) / rate)} left"
     if epoch is not None:
         yield from speed
