@@ -35,7 +35,7 @@ from flows.sessions.session import search_path, span
 from flows.steps import backfill as steps
 from flows.steps.registration import reach_registry
 from transforms.contract.declaration import parsing as declarations
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import BraidError, ErrorReport
 from transforms.contract.masking import masked
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
@@ -209,9 +209,9 @@ def _end(backfill: Backfill, error: BaseException | None = None) -> None:
     record.status, record.ended = "done", now()
     stop = None if error is None else stop_of(error)
     if isinstance(error, BraidError) and stop is None:
-        record.error = error.to_dict()
+        record.error = error.report()
     elif error is not None:
-        record.error = {"type": type(error).__name__, "received": stop or masked(str(error))}
+        record.error = ErrorReport(type=type(error).__name__, received=stop or masked(str(error)))
     if error is not None or record.failed():
         record.status = "stopped" if stop else "failed"
     try:

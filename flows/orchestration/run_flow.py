@@ -40,7 +40,7 @@ from flows.steps import drift, model_steps, shard_steps, windows
 from flows.steps.registration import reach_registry
 from transforms.contract.declaration import parsing as declarations
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import BraidError, ErrorReport
 from transforms.contract.masking import masked
 from transforms.contract.workspace.files import remove
 from transforms.contract.workspace.layout import Workspace
@@ -275,9 +275,9 @@ def _record_failure(session: Session, error: BaseException) -> None:
     stop = stop_of(error)
     record.status, record.ended = "stopped" if stop else "failed", now()
     if isinstance(error, BraidError) and stop is None:
-        record.error = error.to_dict()
+        record.error = error.report()
     else:
-        record.error = {"type": type(error).__name__, "received": stop or masked(str(error))}
+        record.error = ErrorReport(type=type(error).__name__, received=stop or masked(str(error)))
     try:
         write_record(session.folder, record)
     except OSError as second:

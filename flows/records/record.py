@@ -9,10 +9,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import (
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from flows.records.kept import KeptRecord, read_all, read_kept, write_kept
+from transforms.contract.errors import ErrorReport
 from transforms.contract.steps.baselines import Baselines
+from transforms.contract.steps.results import TrainResult
 from transforms.contract.steps.tuning import Tuning
 from transforms.contract.workspace.drift import JudgedDrift
 from transforms.contract.workspace.layout import Workspace
@@ -116,7 +123,7 @@ class RunRecord(KeptRecord):
     replaced: list[ReplacedCount] = []
     steps: list[StepRecord] = []
     warm_start: str | None = None
-    training: dict[str, Any] = {}
+    training: TrainResult | None = None
     tuning: Tuning | None = None
     metrics: dict[str, float] = {}
     baselines: Baselines = Baselines()
@@ -127,7 +134,18 @@ class RunRecord(KeptRecord):
     warnings: list[str] = []
     gate: GateRecord | None = None
     model: ModelVersion | None = None
-    error: dict[str, Any] | None = None
+    error: ErrorReport | None = None
+
+    @field_validator("training", mode="before")
+    @classmethod
+    def _training_that_has_not_ended(cls, training: Any) -> Any:
+        return training or None
+
+    @field_serializer("training", mode="wrap")
+    def _as_older_versions_read_it(
+        self, training: TrainResult | None, serialize: SerializerFunctionWrapHandler
+    ) -> Any:
+        return {} if training is None else serialize(training)
 
     @field_validator("status", mode="before")
     @classmethod

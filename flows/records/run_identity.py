@@ -177,7 +177,7 @@ def run_to_resume(
 
 def _how_it_ended(record: RunRecord) -> str:
     if record.status == "stopped":
-        return f"was stopped by {(record.error or {}).get('received', 'a signal')}"
+        return f"was stopped by {record.error.received if record.error else 'a signal'}"
     return "failed" if record.status == "failed" else "was killed"
 
 

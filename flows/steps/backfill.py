@@ -17,6 +17,7 @@ from flows.sessions.session import Stopwatch, rows_step, rows_text
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.steps.jobs import TransformJob
+from transforms.contract.steps.step import ANALYZE, TRANSFORM
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import ShardManifest
 from transforms.contract.workspace.partition import Partition
@@ -165,7 +166,7 @@ def _analyze(backfill: Backfill, partitions: Sequence[Partition]) -> None:
     watch = Stopwatch()
     job = _job(backfill, partitions, backfill.pipeline)
     with backfill.reporter.step("analyze") as view:
-        result = backfill.run_child("analyze", "analyze", job, view.update)
+        result = backfill.run_child(ANALYZE, "analyze", job, view.update)
     note = f"{len(partitions)} partitions, training rows only"
     backfill.reporter.done("analyze", rows_text(rows_step("analyze", watch, result, note)))
 
@@ -183,7 +184,7 @@ def transform_partition(work: PartitionWork) -> None:
     name = partition.name.replace("/", ",")
     try:
         with work.steps.step(partition.name) as view:
-            result = backfill.run_child("transform", name, job, view.update)
+            result = backfill.run_child(TRANSFORM, name, job, view.update)
     except StepStopped:
         raise
     except Exception as error:

@@ -12,6 +12,7 @@ from flows.records.record import StepRecord
 from flows.sessions.session import Stopwatch, rows_step, rows_text, search_path
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.jobs import TransformJob
+from transforms.contract.steps.step import MEASURE
 from transforms.contract.workspace.drift import JudgedDrift
 from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
@@ -68,15 +69,14 @@ def measure_drift(work: Measurement) -> StepRecord:
     write_atomic(job_path, job.model_dump_json(indent=2))
     with work.reporter.step(STEP) as view:
         result = run_child(
-            "transforms",
-            "measure",
+            MEASURE,
             job_path,
             log=path.with_suffix(".log"),
             on_progress=view.update,
             inherit=work.inherit,
             search_path=work.search_path,
-        )
-    note = f"training rows only; reads {result['partitions']} of {len(names)} new partition(s)"
+        ).result
+    note = f"training rows only; reads {result.partitions} of {len(names)} new partition(s)"
     step = rows_step(STEP, watch, result, note)
     work.reporter.done(STEP, rows_text(step))
     return step

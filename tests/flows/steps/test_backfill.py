@@ -136,9 +136,9 @@ def test_partitions_that_cannot_be_used_fail_before_the_analysis_and_the_others_
     steps.check_partitions(backfill)
     assert [partition.name for partition in backfill.pending()] == ["day=2", "day=11"]
     corrupt, shared = backfill.record.failed()
-    assert corrupt.error["place"].endswith("day=9/a.parquet")
-    assert corrupt.error["expected"] == "a whole Parquet file"
-    assert "twice" in shared.error["received"]
+    assert corrupt.error.place.endswith("day=9/a.parquet")
+    assert corrupt.error.expected == "a whole Parquet file"
+    assert "twice" in shared.error.received
     assert read_backfill(backfill.folder).failed() == [corrupt, shared]
     assert "✗ day=9" in _told(backfill)
 
@@ -217,7 +217,7 @@ def _record(**changes) -> BackfillRecord:
         "train": "once",
         "partitions": [
             PartitionRecord(name="day=1", fingerprint="f", status="done", rows=1234, rejected=5),
-            PartitionRecord(name="day=2", fingerprint="f", status="failed", error=error.to_dict()),
+            PartitionRecord(name="day=2", fingerprint="f", status="failed", error=error.report()),
         ],
     }
     return BackfillRecord.model_validate(values | changes)
