@@ -211,7 +211,8 @@ def _session(
             )
             return drift.measure_drift(work)
 
-        choice, measured = drift.decide(pipeline, partitions, workspace, measure)
+        plan, measured = drift.decide(pipeline, partitions, workspace, measure)
+        choice = plan.choice
         session = Session(
             pipeline,
             workspace,

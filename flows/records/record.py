@@ -7,9 +7,10 @@ import socket
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    Field,
     SerializerFunctionWrapHandler,
     field_serializer,
     field_validator,
@@ -28,6 +29,8 @@ from transforms.contract.workspace.manifest import RejectCount, ReplacedCount
 RECORD_FILE = "run.json"
 FINISHED = ("promoted", "refused")
 
+_EXCLUDED_IF_NONE = Field(exclude_if=lambda value: value is None)
+
 Status = Literal["running", "promoted", "refused", "failed", "stopped", "killed"]
 
 
@@ -41,6 +44,8 @@ class StepRecord(KeptRecord):
         rows_per_second: As the step itself measured it, or rows by seconds.
         note: Why it had nothing to do, or what it did.
         beside: Those of the seconds in which another step was under way too.
+        peak_bytes: Resident memory of its largest process, in bytes, if it had one of its own.
+        written_bytes: Bytes of the shards or of the export that it wrote.
     """
 
     name: str
@@ -49,6 +54,8 @@ class StepRecord(KeptRecord):
     rows_per_second: float | None = None
     note: str = ""
     beside: float = 0.0
+    peak_bytes: Annotated[int | None, _EXCLUDED_IF_NONE] = None
+    written_bytes: Annotated[int | None, _EXCLUDED_IF_NONE] = None
 
 
 class ModelVersion(KeptRecord):

@@ -99,10 +99,10 @@ def _registry(pipeline: PipelineSpec) -> dict[str, str | None]:
 
 
 def finished_run(
-    workspace: Workspace, pipeline: PipelineSpec, identity: Identity
+    records: Sequence[tuple[Path, RunRecord]], identity: Identity
 ) -> tuple[Path, RunRecord] | None:
     """Returns the newest finished run of this identity and judgement: nothing is new since it."""
-    for folder, record in reversed(read_records(workspace, pipeline.name)):
+    for folder, record in reversed(records):
         if record.status not in FINISHED:
             if _is_same(record, identity) and record.may_be_resumed():
                 return None  # a forced run that was interrupted comes first
@@ -110,15 +110,6 @@ def finished_run(
         if _is_same(record, identity) and record.judgement == identity.judgement:
             return folder, record
     return None
-
-
-def up_to_date_run(
-    workspace: Workspace, pipeline: PipelineSpec, transform: str, partitions: Sequence[Partition]
-) -> tuple[Path, RunRecord] | None:
-    """Returns the finished run that leaves a run over these partitions nothing to do, if any."""
-    if pending_partitions(workspace, transform, partitions):
-        return None  # also one that does not train: its shards are there when it is to
-    return finished_run(workspace, pipeline, identity_of(pipeline, transform, partitions))
 
 
 def pending_partitions(
