@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.process.attempt import attempts, remove_leftovers_of_the_dead
+from flows.records.backfill_record import BackfillRecord
 from flows.records.kept import WorkRecord, free_name, now, own_host, own_process
 from flows.records.record import (
     FINISHED,
@@ -229,6 +230,13 @@ def is_going_on(workspace: Workspace, record: WorkRecord) -> bool:
     # now: trying a free lock could refuse a run that starts at the same moment. Of a process on
     # another machine only the lock can tell.
     return (record.host != own_host() or _is_alive(record.pid)) and is_held(path)
+
+
+def shown_status(workspace: Workspace, record: RunRecord | BackfillRecord) -> str:
+    """Returns how a run or a backfill ended, telling one that goes on from one that was killed."""
+    if record.status == "running" and not is_going_on(workspace, record):
+        return "killed"
+    return record.status
 
 
 def _is_alive(pid: int) -> bool:
