@@ -70,8 +70,8 @@ def test_members_a_second_training_and_the_export_all_answer_blended(trainer_wor
     pipeline = pipeline_of(training=training, targets=targets)
     job = trainer_world.job("blended", pipeline)
     result = train(job)
-    assert result["linear_shares"]["sold"] > 0
-    assert "blended with a linear model" in result["recipe"]
+    assert result.linear_shares["sold"] > 0
+    assert "blended with a linear model" in result.recipe
 
     export(job)
     evaluated = evaluate(job)
