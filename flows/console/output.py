@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from transforms.contract.masking import masked
+
+if TYPE_CHECKING:
+    from transforms.contract.errors import ErrorReport
 
 
 @dataclass
@@ -39,12 +42,12 @@ class Output:
         """Forgets what an earlier command of this process wrote."""
         self.result, self.sentences = None, []
 
-    def end(self, exit_code: int, error: dict[str, Any] | None = None) -> None:
+    def end(self, exit_code: int, error: ErrorReport | None = None) -> None:
         """Writes the JSON object, if it is asked for.
 
         Args:
             exit_code: What the process is going to end with.
-            error: What went wrong, by the fields of a `BraidError`.
+            error: What went wrong.
         """
         if not self.json:
             return
@@ -52,7 +55,7 @@ class Output:
 
         told: dict[str, Any] = {"command": self.command, "exit_code": exit_code}
         if error is not None:
-            told["error"] = error
+            told["error"] = to_jsonable_python(error)
         elif self.result is not None:
             told["result"] = to_jsonable_python(self.result)
         else:

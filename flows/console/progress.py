@@ -15,7 +15,7 @@ from rich.progress import Progress as Bars
 
 from flows.console import harmless
 from flows.console.output import OUTPUT
-from flows.process.child import Progress
+from transforms.contract.process.events import Progress
 
 _NARROW = 80  # columns: below them the bar leaves its place to the figures
 LINE_SECONDS = 5.0  # between two plain lines of one step: a log of an hour stays readable
@@ -215,11 +215,15 @@ class _Lines:
         self._printed = time.monotonic()
         self._done = 0
         self._has_milestones = False
-        self._print(_begun(place, "starting"))
+        self._place: str | None = place
+        self._has_begun = False
 
     def update(self, progress: Progress) -> None:
         rate = self._rate.of(progress)
-        if progress.doing and OUTPUT.verbose:
+        if not self._has_begun:
+            self._has_begun = True
+            self._print(_begun(self._place, progress.doing or "starting"))
+        elif progress.doing and OUTPUT.verbose:
             self._print(progress.doing)
         if progress.milestone:
             self._has_milestones = True

@@ -12,9 +12,9 @@ import tensorflow as tf
 from trainer.data.stream import Batch
 from trainer.network.heads import head_of
 from trainer.recipe import Recipe
-from trainer.training.training_state import EpochRecord
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.process.events import report
+from transforms.contract.steps.results import EpochRecord
 from transforms.contract.workspace.manifest import TransformManifest
 
 _MOST_ROWS = 4_096

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from flows.console import progress as module
 from flows.console.progress import Reporter, figures, summary
-from flows.process.child import Progress
+from transforms.contract.process.events import Progress
 
 
 def _progress(done: int, total: int = 2000, **numbers: float) -> Progress:
@@ -58,9 +58,10 @@ def test_a_step_is_told_with_its_place_among_all_and_what_its_start_does(monkeyp
     reporter = Reporter(Console(file=output, width=100), ("analyze", "transform", "train"))
     with reporter.step("transform") as view:
         view.update(Progress(done=0, total=0, unit="", doing="loading TensorFlow"))
+        view.update(Progress(done=0, total=0, unit="", doing="building the model"))
     assert [line.strip() for line in output.getvalue().splitlines()] == [
-        "transform  step 2 of 3: starting",
-        "transform  loading TensorFlow",
+        "transform  step 2 of 3: loading TensorFlow",
+        "transform  building the model",
     ]
 
 
