@@ -278,7 +278,7 @@ def test_windows_are_one_partition_of_which_is_said_whether_it_is_cut(tmp_path):
     (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(document))
     status = _status(tmp_path)
     assert _states(status) == {"all": "new"}
-    assert status.lines[0] == "Windows are yet to be cut from 1 file(s)."
+    assert status.lines[0] == "Windows are yet to be cut from 1 file."
     _run(tmp_path)
     pipeline, workspace = _open(tmp_path)
     partition = windows_partition(pipeline, scan(pipeline.source).partitions)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from transforms.contract.process.events import Progress
+
 PROGRAM = """
 import sys
 from pydantic import BaseModel
@@ -69,10 +71,8 @@ def test_result_and_progress_reach_the_flow(program: list[str], tmp_path: Path) 
     code, events, _ = run(program, "good", tmp_path)
     assert code == 0
     progress, result = events
-    numbers = {"loss": 0.5}
-    assert progress == {
-        "event": "progress", "done": 1, "total": 2, "unit": "rows", "numbers": numbers
-    }  # fmt: skip
+    told = Progress(done=1, total=2, unit="rows", numbers={"loss": 0.5})
+    assert Progress.model_validate(progress) == told
     assert result["event"] == "result"
     assert json.loads(result["result"]) == {"job": "the job"}
     assert 5e6 < result["peak_bytes"] < 1e9, "what an interpreter takes"
