@@ -35,7 +35,12 @@ def test_a_step_reports_progress_and_its_result(trainer_world, tmp_path):
     progress = [event for event in events if event["event"] == "progress"]
     assert progress[-1]["done"] == progress[-1]["total"]
     assert progress[-1]["unit"] == "steps"
-    assert set(progress[-1]["numbers"]) == {"loss", "epoch", "rows_per_second"}
+    assert progress[0]["doing"] == "loading TensorFlow"
+    rounds = [event["numbers"] for event in progress if event["milestone"]]
+    assert [numbers["epoch"] for numbers in rounds] == [1, 2]
+    metrics = {name for name in rounds[0] if name.startswith("val_")} - {"val_loss"}
+    assert len(metrics) == 1
+    assert set(rounds[0]) == {"loss", "val_loss", "epoch", "epochs"} | metrics
 
 
 def test_a_failure_is_one_readable_error(trainer_world, tmp_path):
