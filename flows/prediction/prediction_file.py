@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -16,13 +16,14 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from PIL import Image
 
+from transforms.columns.hashing import key_parts
 from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.rules.checks import ERROR_COLUMN
 from transforms.contract.declaration.source import SourceSpec
 from transforms.contract.errors import DeclarationError
 from transforms.contract.workspace.manifest import PROBABILITIES_SUFFIX
-from transforms.source.formats import SUFFIXES
+from transforms.source.formats import suffixes_of
 
 _SEPARATOR = "|"  # of several labels in one field of a CSV file
 _OUTPUT_FORMATS = (".parquet", ".csv")
@@ -64,7 +65,7 @@ def refuse_output(output: Path, source: Path, table: SourceSpec) -> None:
         raise _other_output(output, "the name of a file", "a folder")
     if _is_among(output, str(source)):
         raise _other_output(output, "a file that is none of --input's", f"--input {source}")
-    is_read = output.name.endswith(SUFFIXES[table.format]) and "://" not in table.path
+    is_read = output.name.endswith(suffixes_of(table.format)) and "://" not in table.path
     if is_read and _is_among(output, table.path):
         received = f"a file of source.path {table.path}"
         raise _other_output(output, "a file that no run reads as rows", received)
@@ -119,7 +120,7 @@ class PredictionWriter:
     Args:
         path: The file.
         suffix: Its format, ".parquet" or ".csv".
-        key: The name of the key's column.
+        names: The columns that rows are named in: the key's, or one for their files and numbers.
 
     Attributes:
         rows: Rows that were added.
@@ -127,13 +128,13 @@ class PredictionWriter:
         reasons: How many rows have which error.
     """
 
-    def __init__(self, path: Path, suffix: str, key: str) -> None:
+    def __init__(self, path: Path, suffix: str, names: Sequence[str]) -> None:
         self.rows = 0
         self.scored = 0
         self.reasons: Counter[str] = Counter()
         self._path = path
         self._suffix = suffix
-        self._key = key
+        self._names = names
         self._waiting: list[pa.Table] = []
         self._schema: pa.Schema | None = None
         self._file: pq.ParquetWriter | pacsv.CSVWriter | None = None
@@ -142,13 +143,13 @@ class PredictionWriter:
         """Writes the predictions of some rows.
 
         Args:
-            keys: Their keys as UTF-8 bytes objects, [rows]; an empty one is missing.
+            keys: Their names as UTF-8 bytes objects, [rows]; an empty one is missing.
             predictions: What was scored of them.
         """
         self.rows += len(keys)
         self.scored += len(predictions.rows)
         self.reasons.update(predictions.errors.values())
-        table = _table(self._key, keys, predictions, flat=self._suffix == ".csv")
+        table = _table(self._names, keys, predictions, flat=self._suffix == ".csv")
         if predictions.columns and self._schema is None:
             self._open(table.schema)
         self._waiting.append(table)
@@ -181,14 +182,20 @@ class PredictionWriter:
         self._waiting = []
 
 
-def _table(key: str, keys: np.ndarray, predictions: Predictions, *, flat: bool) -> pa.Table:
-    """Returns key, predictions and errors, a row for every key."""
+def _table(
+    names: Sequence[str], keys: np.ndarray, predictions: Predictions, *, flat: bool
+) -> pa.Table:
+    """Returns the rows' names, predictions and errors, a row for every key."""
     count = len(keys)
     positions: list[int | None] = [None] * count
     for position, row in enumerate(predictions.rows.tolist()):
         positions[row] = position
     take = pa.array(positions, pa.int64())
-    columns = {key: pa.array([value or None for value in keys], pa.string())}
+    parts = key_parts(keys, len(names))
+    columns = {
+        name: pa.array([value or None for value in part], pa.string())
+        for name, part in zip(names, parts, strict=True)
+    }
     for name, values in predictions.columns.items():
         columns |= {column: array.take(take) for column, array in _arrays(name, values, flat=flat)}
     errors = [predictions.errors.get(row) for row in range(count)]

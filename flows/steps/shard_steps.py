@@ -38,7 +38,10 @@ def scan_source(pipeline: PipelineSpec) -> tuple[Partition, ...]:
 
 
 def check_source(session: Session) -> None:
-    """Looks for keys that two rows share."""
+    """Looks for keys that two rows share; without a key every row has a name of its own."""
+    if not session.pipeline.source.key_columns:
+        session.skip("check keys", "no source.key: rows are named by their files and numbers")
+        return
     watch = Stopwatch()
     table = declaration_of_table(session.pipeline, session.partitions)
     found = check_unique(table, session.partitions, session.workspace)

@@ -150,7 +150,7 @@ def test_a_caller_gets_pictures(served):
 
 def test_a_table_of_predictions_has_png_files(served, tmp_path):
     path = tmp_path / "scores.parquet"
-    writer = PredictionWriter(path, ".parquet", "id")
+    writer = PredictionWriter(path, ".parquet", ["id"])
     writer.add(
         np.array([b"a", b"b", b"c"], object),
         Predictions(served, np.array([0, 2]), {1: "no picture"}),

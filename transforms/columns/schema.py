@@ -27,7 +27,8 @@ def column_names(
         pipeline: The declaration.
         features_only: Whether targets and the split are left out.
     """
-    yield "source.key", pipeline.source.key
+    for column in pipeline.source.key_columns:
+        yield "source.key", column
     for name, raw in pipeline.raw_features().items():
         for column in raw.columns:
             yield f"features.{name}", column

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.columns.targets import TargetSpec
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.reading.path_columns import PathReader
+from transforms.reading.row_names import RowNames
 from transforms.source.formats import read_piece
 from transforms.source.scan import open_filesystem
 from transforms.source.units import WorkUnit
@@ -40,7 +42,7 @@ class RawBatch:
     """Some rows as the graph takes them; rejected rows are no longer among them.
 
     Attributes:
-        keys: The rows' keys as UTF-8 bytes objects, [rows].
+        keys: The rows' names as UTF-8 bytes objects, [rows]: their keys, or file and number.
         splits: Index into `SPLITS`, int8 [rows].
         columns: float32 or bytes objects, [rows] or [rows, *shape], by the graph's input.
         paths: Of the inputs that were read from files, the cells that name these, [rows].
@@ -101,6 +103,7 @@ class BatchReader:
         self._features_only = features_only
         self._filesystem, _ = open_filesystem(pipeline.source.path)
         self._files = PathReader(pipeline.source)
+        self._names = RowNames(pipeline.source, self._filesystem)
         specs = pipeline.column_features()
         self._specs: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
             (name, specs[name], raw) for name, raw in pipeline.raw_features().items()
@@ -120,10 +123,15 @@ class BatchReader:
 
     def _columns_to_read(self) -> list[str]:
         names = {column for _, _, raw in self._specs for column in raw.columns}
-        names.add(self._pipeline.source.key)
+        source = self._pipeline.source
+        names |= set(source.key_columns)
         if not self._features_only:
             names |= {c for place, c in column_names(self._pipeline) if place == "split.column"}
-        return sorted(names - {self._pipeline.source.partition_column})
+        names.discard(str(source.partition_column))
+        if not names:  # rows are counted by some column, if by none that is asked for
+            every = (c for _, c in column_names(self._pipeline) if c != source.partition_column)
+            names = set(islice(every, 1))
+        return sorted(names)
 
     def read(self, unit: WorkUnit, batch_rows: int) -> Iterator[RawBatch]:
         """Yields a unit's rows, `batch_rows` source rows at a time, in a fixed order.
@@ -133,6 +141,7 @@ class BatchReader:
         """
         source = self._pipeline.source
         for piece in unit.pieces:
+            row = self._names.rows_before(piece) + unit.start
             for batch in read_piece(
                 source.format,
                 self._filesystem,
@@ -143,21 +152,32 @@ class BatchReader:
                 start=unit.start,
                 stop=unit.stop,
             ):
-                yield self._conform(batch, unit.value, piece.path)
+                yield self._conform(batch, unit.value, piece.path, row)
+                row += batch.num_rows
 
     def conform(self, batch: pa.RecordBatch) -> RawBatch:
         """Returns rows that are in memory: the key and every column that is read, [rows] each."""
-        return self._conform(batch, None, "")
+        return self._conform(batch, None, "", 0)
 
-    def _conform(self, batch: pa.RecordBatch, value: str | None, file: str) -> RawBatch:
-        key_name, folder = self._pipeline.source.key, self._pipeline.source.partition_column
+    def _conform(self, batch: pa.RecordBatch, value: str | None, file: str, first: int) -> RawBatch:
+        """Returns rows as the graph takes them.
+
+        Args:
+            batch: The rows.
+            value: What their partition's folder says.
+            file: The file that they are from.
+            first: The number that the first of them has there, from 0.
+        """
+        key_columns = self._pipeline.source.key_columns
+        folder = self._pipeline.source.partition_column
         given = {name: batch.column(name) for name in batch.schema.names}
         if folder is not None and folder not in given:
             given[folder] = pa.repeat(pa.scalar(value, pa.string()), batch.num_rows)
         checked = {name: utf8_only(column) for name, column in given.items()}
         table = {name: column for name, (column, _) in checked.items()}
         not_utf8 = {name: rows.tolist() for name, (_, rows) in checked.items()}
-        keys = key_bytes(table[key_name])
+        numbers = np.arange(first, first + batch.num_rows)
+        keys = self._names.of_rows(table, file, numbers)
         rejected: dict[int, Reject] = {}
         result = RawBatch(keys, np.zeros(0), {}, batch.num_rows, file)
 
@@ -168,11 +188,12 @@ class BatchReader:
                 rejected[row] = Reject(keys[row].decode(), file, column, reason, value)
 
         split_column = None if self._features_only else self._pipeline.split.column
-        for name in filter(None, (key_name, split_column)):
+        for name in filter(None, (*key_columns, split_column)):
             for row in not_utf8[name]:
                 reject(row, name, NOT_UTF8)
-        for row in np.flatnonzero(keys == b"").tolist():
-            reject(row, key_name, "missing")
+        for name in key_columns:
+            for row in np.flatnonzero(key_bytes(table[name]) == b"").tolist():
+                reject(row, name, "missing")
         if not self._features_only:
             result.splits, problems = assign_splits(self._pipeline.split, keys, table)
             for row, (column, reason) in problems.items():

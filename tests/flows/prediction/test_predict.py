@@ -197,7 +197,7 @@ def test_predictions_keep_the_order_of_their_batches_whichever_is_done_first(mon
 
 
 def _write(path, *batches) -> PredictionWriter:
-    writer = PredictionWriter(path, path.suffix, "id")
+    writer = PredictionWriter(path, path.suffix, ["id"])
     for keys, predictions in batches:
         writer.add(np.array(keys, dtype=object), predictions)
     writer.close()

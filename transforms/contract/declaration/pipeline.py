@@ -97,7 +97,7 @@ class PipelineSpec(Spec):
         }
         windows = self.source.windows
         named = self.source.sensitive_key or (windows is not None and windows.entity in columns)
-        return frozenset({*columns, self.source.key} if named else columns)
+        return frozenset({*columns, *self.source.name_columns} if named else columns)
 
     def _inputs(self) -> dict[str, RawColumn]:
         declared = self.column_features() | self.targets
@@ -110,7 +110,8 @@ class PipelineSpec(Spec):
             path: The table, a Parquet file.
         """
         hidden = self.source.sensitive_key
-        source = SourceSpec(path=path, key=self.source.key, sensitive_key=hidden)
+        (key,) = self.source.name_columns
+        source = SourceSpec(path=path, key=key, sensitive_key=hidden)
         split = ColumnSplit(by="column", column=WINDOW_SPLIT_COLUMN)
         return self.model_copy(update={"source": source, "split": split})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.workspace.documents import read_json
@@ -51,9 +51,15 @@ class Workspace:
         folder = self.root / "statistics" / declaration
         return folder / f"{_address(partition, partition_fingerprint)}.v{_STATISTICS_FORMAT}.arrow"
 
-    def keys(self, column: str, partition: str, partition_fingerprint: str) -> Path:
-        """Returns the file of the hashes of a partition's keys."""
-        folder = self.root / "keys" / fingerprint(column)
+    def keys(self, key: Any, partition: str, partition_fingerprint: str) -> Path:
+        """Returns the file of the hashes of a partition's keys.
+
+        Args:
+            key: What decides on them: `SourceSpec.key_rows`.
+            partition: The partition's name.
+            partition_fingerprint: The fingerprint of its files.
+        """
+        folder = self.root / "keys" / fingerprint(key)
         return folder / f"{_address(partition, partition_fingerprint)}.npy"
 
     def drift(self, transform: str, partitions: Mapping[str, str]) -> Path:

@@ -55,7 +55,7 @@ def _names_are_unique(pipeline: PipelineSpec) -> None:
                 raise RuleBroken(
                     f"{group}.{name}", expected="a name without '__'", received=repr(name)
                 )
-    for name in (ERROR_COLUMN, pipeline.source.key):
+    for name in (ERROR_COLUMN, *pipeline.source.name_columns):
         if name in pipeline.targets:
             raise RuleBroken(
                 f"targets.{name}",
@@ -66,11 +66,12 @@ def _names_are_unique(pipeline: PipelineSpec) -> None:
 
 def _keys_differ_within_a_partition(pipeline: PipelineSpec) -> None:
     """Refuses the partitions' column as the key: it is the same for all rows of one."""
-    if pipeline.source.partition_column == pipeline.source.key:
+    source = pipeline.source
+    if source.key is not None and source.key == source.partition_column:
         raise RuleBroken(
             "source.key",
             expected="a column that differs from row to row",
-            received=f"that of partition_by, {pipeline.source.key!r}",
+            received=f"that of partition_by, {source.key!r}",
         )
 
 
@@ -92,7 +93,7 @@ def _windows_do_not_leak(pipeline: PipelineSpec) -> None:
             "as windows of one split must not reach into another",
             received=str(pipeline.split.model_dump(exclude_defaults=True) or "none"),
         )
-    made = (pipeline.source.key, WINDOW_SPLIT_COLUMN, *windows.next_columns())
+    made = (*pipeline.source.name_columns, WINDOW_SPLIT_COLUMN, *windows.next_columns())
     names = [*made, *windows.values, *windows.keep]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
