@@ -93,7 +93,7 @@ def _remove_counted(
     declaration = pipeline.data_fingerprint()
     kept = {(part.name, part.fingerprint) for part in partitions}
     kept |= _needed(workspace, pipeline.name).partitions
-    _remove_others({workspace.keys(pipeline.source.key, *item) for item in kept})
+    _remove_others({workspace.keys(pipeline.source.key_rows, *item) for item in kept})
     for manifest in workspace.transforms_of(declaration):
         kept |= set(manifest.partitions.items())
     _remove_others({workspace.statistics(declaration, *item) for item in kept})

@@ -171,7 +171,7 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
         for batch in self._reader.read(unit, self._batch_rows):
             total.rejects.update(f"{r.column}: {r.reason}" for r in batch.rejects)
             rows = batch.splits == SPLITS.index("train")
-            COUNTER.add(batch.rows)
+            COUNTER.add(batch.rows + batch.left_out)
             if rows.any():
                 total.rows += int(rows.sum())
                 self._counter.add(batch.select(rows), total)

@@ -12,6 +12,7 @@ from transforms.contract.columns.features import Categorical, Numeric, Sequence
 from transforms.contract.columns.targets import NumericTarget, SequenceTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
+from transforms.contract.expressions import columns_of
 
 TypeTest = Callable[[pa.DataType], Any]
 
@@ -25,7 +26,7 @@ def column_names(
 
     Args:
         pipeline: The declaration.
-        features_only: Whether targets and the split are left out.
+        features_only: Whether targets, the split and the filter of rows are left out.
     """
     for column in pipeline.source.key_columns:
         yield "source.key", column
@@ -34,11 +35,14 @@ def column_names(
             yield f"features.{name}", column
     if features_only:
         return
+    for column in columns_of(pipeline.source.where):
+        yield "source.where", column
     if pipeline.split.column is not None:
         yield "split.column", pipeline.split.column
     for name, raw in pipeline.raw_targets().items():
-        for column in raw.columns:
-            yield f"targets.{name}", column
+        expression = pipeline.targets[name].expression
+        for column in columns_of(expression) if expression else raw.columns:
+            yield f"targets.{name}{'.expression' if expression else ''}", column
 
 
 def is_text(type_: pa.DataType) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from transforms.columns.conform import Conformed, conform, iso_texts
+from transforms.columns.expressions import RowExpression
 from transforms.columns.hashing import key_bytes
 from transforms.columns.schema import column_names, is_datetime, is_text
 from transforms.columns.splits import assign_splits
@@ -46,9 +47,10 @@ class RawBatch:
         splits: Index into `SPLITS`, int8 [rows].
         columns: float32 or bytes objects, [rows] or [rows, *shape], by the graph's input.
         paths: Of the inputs that were read from files, the cells that name these, [rows].
-        rows: The number of source rows, rejected ones included.
+        rows: The number of source rows, rejected ones included and those left out not.
         file: The file that the rows come from.
-        rejects: Rows that were left out.
+        left_out: The number of rows that `source.where` leaves out.
+        rejects: Rows that cannot be used.
         refused: Of rows to be predicted, those that would have been left out, by their place among
             the rows; they are still there.
         replaced: How many values were replaced by a default, by (column, reason).
@@ -59,6 +61,7 @@ class RawBatch:
     columns: dict[str, np.ndarray]
     rows: int
     file: str
+    left_out: int = 0
     rejects: list[Reject] = field(default_factory=list)
     refused: dict[int, Reject] = field(default_factory=dict)
     replaced: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -114,16 +117,23 @@ class BatchReader:
             ]
         if columns is not None:
             self._specs = [item for item in self._specs if item[2].name in columns]
-        self._columns = self._columns_to_read()
+        self._derived = _derived(self._specs)
+        where = None if features_only else pipeline.source.where
+        self._where = None if where is None else RowExpression("source.where", where)
+        asked = [self._where, *self._derived.values()]
+        expressed = {column for each in asked if each is not None for column in each.columns}
+        self._columns = self._columns_to_read(expressed)
         by_dtype: dict[str, set[str]] = {}
         for _, _, raw in self._specs:
             by_dtype.setdefault(raw.dtype, set()).update(raw.columns)
         # As a category a whole number is spelt without a fraction.
-        self._numbers = by_dtype.get("float32", set()) - by_dtype.get("string", set())
+        numbers = by_dtype.get("float32", set()) | expressed
+        self._numbers = numbers - by_dtype.get("string", set())
 
-    def _columns_to_read(self) -> list[str]:
-        names = {column for _, _, raw in self._specs for column in raw.columns}
+    def _columns_to_read(self, expressed: set[str]) -> list[str]:
+        specs = (raw for name, _, raw in self._specs if name not in self._derived)
         source = self._pipeline.source
+        names = expressed | {column for raw in specs for column in raw.columns}
         names |= set(source.key_columns)
         if not self._features_only:
             names |= {c for place, c in column_names(self._pipeline) if place == "split.column"}
@@ -173,13 +183,21 @@ class BatchReader:
         given = {name: batch.column(name) for name in batch.schema.names}
         if folder is not None and folder not in given:
             given[folder] = pa.repeat(pa.scalar(value, pa.string()), batch.num_rows)
+        numbers = np.arange(first, first + batch.num_rows)
+        if self._where is not None:
+            kept = self._where.holds({n: utf8_only(given[n])[0] for n in self._where.columns})
+            given = {name: column.filter(pa.array(kept)) for name, column in given.items()}
+            numbers = numbers[kept]
         checked = {name: utf8_only(column) for name, column in given.items()}
         table = {name: column for name, (column, _) in checked.items()}
         not_utf8 = {name: rows.tolist() for name, (_, rows) in checked.items()}
-        numbers = np.arange(first, first + batch.num_rows)
+        for name, expression in self._derived.items():
+            given[name] = table[name] = expression.values(table)
+            not_utf8[name] = []
         keys = self._names.of_rows(table, file, numbers)
         rejected: dict[int, Reject] = {}
-        result = RawBatch(keys, np.zeros(0), {}, batch.num_rows, file)
+        left_out = batch.num_rows - len(numbers)
+        result = RawBatch(keys, np.zeros(0), {}, len(numbers), file, left_out)
 
         def reject(row: int, column: str, reason: str) -> None:
             if row not in rejected:
@@ -254,6 +272,17 @@ class BatchReader:
             blank: bytes | float = np.nan if raw.dtype == "float32" else b""
             conformed.values[list(conformed.invalid)] = blank
         return rejects
+
+
+def _derived(
+    specs: Iterable[tuple[str, FeatureSpec | TargetSpec, RawColumn]],
+) -> dict[str, RowExpression]:
+    """Returns the targets that are an expression, by their names, which their columns have."""
+    return {
+        name: RowExpression(f"targets.{name}.expression", spec.expression)
+        for name, spec, _ in specs
+        if isinstance(spec, TargetSpec) and spec.expression is not None
+    }
 
 
 def _drop(batch: RawBatch, rejected: dict[int, Reject]) -> None:

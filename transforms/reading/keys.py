@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from transforms.columns.expressions import RowExpression
 from transforms.columns.hashing import key_bytes, key_hashes
 from transforms.columns.texts import utf8_only
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -44,8 +45,9 @@ def check_unique(
 ) -> KeysChecked:
     """Looks for a key that two rows share, and for any key at all, where one is declared.
 
-    Keys that are null or no UTF-8 are rejected later, row by row. The hashes of a partition's keys
-    are kept, so that only new partitions are read; they are 8 bytes a row, here and in memory.
+    Rows that `source.where` leaves out are not looked at. Keys that are null or no UTF-8 are
+    rejected later, row by row. The hashes of a partition's keys are kept, so that only new
+    partitions are read; they are 8 bytes a row, here and in memory.
 
     Raises:
         BraidError: Two rows share a key, which is named with its files; or no row has a key; or a
@@ -55,7 +57,7 @@ def check_unique(
     source = pipeline.source
     if not source.key_columns:
         return KeysChecked(0, 0)
-    paths = [workspace.keys(source.key, p.name, p.fingerprint) for p in partitions]
+    paths = [workspace.keys(source.key_rows, p.name, p.fingerprint) for p in partitions]
     missing = [not path.exists() for path in paths]
     for path, partition, unknown in zip(paths, partitions, missing, strict=True):
         if unknown:
@@ -118,22 +120,21 @@ def _keys(
     """Yields (file, keys as bytes) by batches, without those that are null or no UTF-8."""
     source = pipeline.source
     filesystem, _ = open_filesystem(source.path)
-    columns = [name for name in source.key_columns if name != source.partition_column]
+    where = RowExpression("source.where", source.where) if source.where else None
+    columns = {*source.key_columns, *(where.columns if where else ())} - {source.partition_column}
     for partition in partitions:
         for file in partition.files:
             for piece in pieces(source.format, filesystem, file.path, file.size):
-                for batch in read_piece(source.format, filesystem, piece, columns, _BATCH_ROWS):
-                    keys = _keys_of(source, partition, batch)
+                for batch in read_piece(
+                    source.format, filesystem, piece, sorted(columns), _BATCH_ROWS
+                ):
+                    table = {n: utf8_only(batch.column(n))[0] for n in batch.schema.names}
+                    folder = pa.scalar(partition.value, pa.string())
+                    table.setdefault(str(source.partition_column), pa.repeat(folder, len(batch)))
+                    keys = key_bytes(*(table[name] for name in source.key_columns))
+                    if where is not None:
+                        keys = keys[where.holds(table)]
                     yield file.path, keys[keys != b""]
-
-
-def _keys_of(source: SourceSpec, partition: Partition, batch: pa.RecordBatch) -> np.ndarray:
-    folder = pa.repeat(pa.scalar(partition.value, pa.string()), batch.num_rows)
-    columns = (
-        utf8_only(batch.column(name))[0] if name in batch.schema.names else folder
-        for name in source.key_columns
-    )
-    return key_bytes(*columns)
 
 
 def _refuse_shared(

@@ -50,6 +50,7 @@ class UnitReceipt(Spec):
 
     shards: tuple[Shard, ...]
     rows: int
+    left_out: int = 0
     rejects: tuple[RejectCount, ...]
     replaced: tuple[ReplacedCount, ...]
 
@@ -257,7 +258,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
             return
         rejects: list[Reject] = []
         replaced: Counter[tuple[str, str]] = Counter()
-        rows = 0
+        rows = left_out = 0
         with ExitStack() as undo:
             writers = self._writers(folder, unit)
             for writer in writers.values():
@@ -269,7 +270,8 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
                     rejects += shown_rejects(self._job.pipeline, batch.rejects)
                     replaced += batch.replaced
                     rows += batch.rows
-                    COUNTER.add(batch.rows)
+                    left_out += batch.left_out
+                    COUNTER.add(batch.rows + batch.left_out)
             shards = [shard for writer in writers.values() for shard in writer.close()]
             if self._is_done(unit):
                 return
@@ -280,6 +282,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
         receipt = UnitReceipt(
             shards=tuple(shards),
             rows=rows,
+            left_out=left_out,
             rejects=_count_rejects(rejects),
             replaced=tuple(
                 ReplacedCount(column=c, reason=r, rows=n) for (c, r), n in sorted(replaced.items())
@@ -368,6 +371,7 @@ def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> N
         partition_fingerprint=partition.fingerprint,
         shards=tuple(shard for receipt in receipts for shard in receipt.shards),
         rows=sum(receipt.rows for receipt in receipts),
+        left_out=sum(receipt.left_out for receipt in receipts),
         rejects=tuple(total_rejects(receipts)),
         replaced=tuple(total_replaced(receipts)),
     )

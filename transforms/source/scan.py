@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.types as pat
 
+from transforms.columns.expressions import RowExpression
 from transforms.columns.plain_columns import plain_schema
 from transforms.columns.schema import check_column, column_names, is_scalar
 from transforms.columns.splits import time_bounds
@@ -152,6 +153,7 @@ def _check_columns(
         check_long_table(pipeline, schema, path, labelled=not features_only)
         schema = window_schema(pipeline, schema, labelled=not features_only)
         pipeline, path = pipeline.of_windows(path), f"the windows of {path}"
+    derived = {} if features_only else _check_expressions(pipeline, schema, path)
     present = set(schema.names) | {pipeline.source.partition_column}
     for place, column in column_names(pipeline, features_only=features_only):
         if column not in present:
@@ -175,9 +177,35 @@ def _check_columns(
         ]
     for place, spec, raw in declared:
         for column in raw.columns:
-            if column in schema.names:
+            if place in derived:
+                check_column(f"{place}.expression, in {path}", spec, derived[place])
+            elif column in schema.names:
                 where = f"{place}, column '{column}' of {path}"
                 check_column(where, spec, schema.field(column).type)
+
+
+def _check_expressions(
+    pipeline: PipelineSpec, schema: pa.Schema, path: str
+) -> dict[str, pa.DataType]:
+    """Holds the declared expressions against a file's columns.
+
+    Returns:
+        The types of the targets that are one, by their places.
+    """
+    types = {field.name: field.type for field in schema}
+    folder = pipeline.source.partition_column
+    if folder is not None:
+        types.setdefault(folder, _HIVE)
+    if pipeline.source.where is not None:
+        place = f"source.where, in {path},"
+        RowExpression(place, pipeline.source.where).check_condition(types)
+    return {
+        f"targets.{name}": RowExpression(
+            f"targets.{name}.expression, in {path},", target.expression
+        ).type_in(types)
+        for name, target in pipeline.targets.items()
+        if target.expression is not None
+    }
 
 
 def _check_unique_names(schema: pa.Schema, path: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from operator import not_
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, model_validator
 
 from transforms.contract.columns.features import MAX_PIXELS, Layout, RawColumn
+from transforms.contract.expressions import Expression
 from transforms.contract.spec import Bytes, Count, Named, RuleBroken, Sensitive, Spec, Width
 
 TargetPolicy = Literal["reject", "mask"]
@@ -31,6 +33,9 @@ class TargetSpec(Spec):
 
     Attributes:
         column: The source column; by default the column of the target's own name.
+        expression: What it is instead of a column, such as "tips > 0.2 * fare" on the columns of
+            the row; it is a missing value where one of these is. Leave out of the features what
+            nobody knows before the target is known.
         missing: What a null does: "reject" drops the row into the rejects, "mask" keeps the row
             and gives this output no loss and no metric for it.
         invalid: The same choice for a value that is there but cannot be used.
@@ -39,10 +44,17 @@ class TargetSpec(Spec):
     """
 
     column: Named | None = None
+    expression: Annotated[Expression | None, Field(exclude_if=not_)] = None
     missing: TargetPolicy = "reject"
     invalid: TargetPolicy = "reject"
     loss_weight: NonNegativeFloat = 1.0
     sensitive: Sensitive = False
+
+    @model_validator(mode="after")
+    def _a_column_or_an_expression(self) -> Self:
+        if self.column is not None and self.expression is not None:
+            raise RuleBroken(expected="column or expression", received="both")
+        return self
 
 
 class Binary(TargetSpec):

@@ -217,6 +217,7 @@ class PipelineSpec(Spec):
                 },
             }
             | ({"sensitive_key": True} if self.source.sensitive_key else {})
+            | ({"where": self.source.where} if self.source.where else {})
             | _allowed(self.source)
             | _code(self.features, "declaration", "transform")
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from operator import not_
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from transforms.contract.expressions import Expression
 from transforms.contract.spec import Count, Named, RuleBroken, Sensitive, Spec
 
 Format = Literal["parquet", "csv", "jsonl", "arrow"]
@@ -160,6 +162,9 @@ class SourceSpec(Spec):
         partition_by: What new data arrives by: a hive key (`day` for `day=2026-01-31/`), a date in
             the path (`{path_date: "%Y/%m/%d"}`) or each file (`{file: true}`). Partitions compare
             as numbers, dates or text, by what they all are. Without it the whole table is one.
+        where: Which rows there are, by an expression on their columns, such as "fare > 0": the
+            others, and those of which it is missing, are left out and counted before anything else
+            is asked of a row. Rows to be predicted are not: who asks for a prediction gets one.
         windows: How rows are cut from a table of time steps; `key` is then the name of the column
             that is made for their keys, by default "row".
         allow: Folders, and URLs such as "gs://bucket/photos", whose files the cells of path columns
@@ -172,6 +177,7 @@ class SourceSpec(Spec):
     key: Key | None = None
     sensitive_key: Sensitive = False
     partition_by: PartitionBy | None = None
+    where: Annotated[Expression | None, Field(exclude_if=not_)] = None
     windows: WindowsSpec | None = None
     allow: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
@@ -200,6 +206,11 @@ class SourceSpec(Spec):
         if self.key is None:
             return ()
         return (self.key,) if isinstance(self.key, str) else self.key
+
+    @property
+    def key_rows(self) -> Any:
+        """All that decides which keys a file of it has, as JSON."""
+        return {"key": self.key, "where": self.where} if self.where else self.key
 
     @property
     def name_columns(self) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ class Workspace:
         """Returns the file of the hashes of a partition's keys.
 
         Args:
-            key: What decides on them: `SourceSpec.key_rows`.
+            key: All that decides on them: `SourceSpec.key_rows`.
             partition: The partition's name.
             partition_fingerprint: The fingerprint of its files.
         """

@@ -236,7 +236,8 @@ class ShardManifest(Spec):
         partition: The partition's name, such as "day=2026-01-31".
         partition_fingerprint: The fingerprint of the source files that were read.
         shards: Every file, in a fixed order.
-        rows: Source rows that were read.
+        rows: Source rows that were read and are not left out.
+        left_out: Source rows that `source.where` leaves out.
         rejects: Rows that could not be used, per column and reason.
         replaced: Values that were replaced, per column and reason.
     """
@@ -246,6 +247,7 @@ class ShardManifest(Spec):
     partition_fingerprint: str
     shards: tuple[Shard, ...]
     rows: int
+    left_out: int = 0
     rejects: tuple[RejectCount, ...] = ()
     replaced: tuple[ReplacedCount, ...] = ()
 

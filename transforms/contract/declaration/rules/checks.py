@@ -75,6 +75,31 @@ def _keys_differ_within_a_partition(pipeline: PipelineSpec) -> None:
         )
 
 
+def _expressions_give_columns_of_their_own(pipeline: PipelineSpec) -> None:
+    """Refuses a target that is named like a column which something else reads, and a filter of
+    the steps that windows count.
+    """
+    if pipeline.source.windows is not None and pipeline.source.where is not None:
+        raise RuleBroken(
+            "source.where",
+            expected="no filter beside windows, which count the steps that it leaves out",
+            received=repr(pipeline.source.where),
+        )
+    for name, target in pipeline.targets.items():
+        if target.expression is None:
+            continue
+        others = {n: raw for n, raw in pipeline.raw_targets().items() if n != name}
+        read = {
+            c for raw in (*pipeline.raw_features().values(), *others.values()) for c in raw.columns
+        }
+        if name in {*read, *pipeline.source.key_columns, pipeline.split.column}:
+            raise RuleBroken(
+                f"targets.{name}",
+                expected="another name, as a column of this one is read beside the expression",
+                received=repr(name),
+            )
+
+
 def _windows_do_not_leak(pipeline: PipelineSpec) -> None:
     """Refuses windows that could show one split what another has to predict."""
     windows = pipeline.source.windows
@@ -302,6 +327,7 @@ def _ids_mean_the_same(left: Feature, right: Feature) -> bool:
 CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
     _names_are_unique,
     _keys_differ_within_a_partition,
+    _expressions_give_columns_of_their_own,
     _windows_do_not_leak,
     check_partitions,
     check_start,
