@@ -83,7 +83,9 @@ class RunRecord(KeptRecord):
         drift: How far new partitions are from those that the newest transform was frozen on, where
             that decided on a refit.
         rows: Usable rows per split, of the partitions that train.
-        source_rows: Rows that these have in the source, unusable ones included.
+        source_rows: Rows that these have in the source, unusable ones included and those left out
+            not.
+        left_out: Rows that they have there and `source.where` leaves out.
         baselines: The metrics of answers that cost next to nothing, on the model's rows.
         champion_problem: Why the champion could not be scored, if there is one.
         compared_with: The version of the champion that was scored beside the new model.
@@ -112,6 +114,7 @@ class RunRecord(KeptRecord):
     drift: JudgedDrift | None = None
     rows: dict[str, int] = {}
     source_rows: int = 0
+    left_out: int = 0
     rejects: list[RejectCount] = []
     replaced: list[ReplacedCount] = []
     steps: list[StepRecord] = []

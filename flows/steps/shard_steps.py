@@ -92,6 +92,7 @@ def count_rows(session: Session) -> None:
     record = session.record
     record.rows = rows_per_split(manifests)
     record.source_rows = sum(manifest.rows for manifest in manifests)
+    record.left_out = sum(manifest.left_out for manifest in manifests)
     record.rejects = total_rejects(manifests)
     record.replaced = total_replaced(manifests)
     session.save()
@@ -99,9 +100,10 @@ def count_rows(session: Session) -> None:
     splits = ", ".join(f"{rows:,} {split}" for split, rows in record.rows.items())
     if len(session.trained) < len(session.partitions):
         splits += f" · of {span(session.trained)}, which train"
-    session.reporter.done(
-        "rows", f"{splits} · {record.rejected():,} rejected ({share:.1%}), kept with their reason"
-    )
+    told = f"{splits} · {record.rejected():,} rejected ({share:.1%}), kept with their reason"
+    if record.left_out:
+        told += f" · {record.left_out:,} left out by source.where"
+    session.reporter.done("rows", told)
     judged = {str(gate.metric).partition("_")[0] for gate in session.pipeline.gates()}
     check_budget(
         manifests, session.pipeline.transform.max_reject_fraction, ("train", *sorted(judged))

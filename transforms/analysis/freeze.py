@@ -141,7 +141,7 @@ def _check_rows(manifest: TransformManifest, rejects: Mapping[str, int]) -> None
         expected="rows with a label",
         received=f"none; rejected rows: {lost or 'none'}",
         action="Correct the columns that are named, or their `missing` and `invalid` policies; "
-        "without rejected rows, the split leaves no row for training.",
+        "without rejected rows, the split or source.where leaves no row for training.",
     )
 
 
