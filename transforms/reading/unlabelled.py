@@ -7,7 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.declaration.source import Format, SourceSpec, WindowsSpec
+from transforms.contract.declaration.source import (
+    ROW_COLUMN,
+    Format,
+    SourceSpec,
+    WindowsSpec,
+)
 from transforms.contract.errors import BraidError
 from transforms.reading.batches import BatchReader, RawBatch
 from transforms.reading.cutting import write_windows
@@ -74,7 +79,7 @@ def _source_of(pipeline: PipelineSpec, path: str) -> SourceSpec:
         windows=windows,
     )
     key = {"key": pipeline.source.key}
-    if windows is not None or pipeline.source.key is None:
+    if windows is not None or pipeline.source.key is None or ROW_COLUMN in pipeline.targets:
         return keyless.model_copy(update=key)
     file = scan(keyless).files()[0].path
     filesystem, _ = open_filesystem(path)

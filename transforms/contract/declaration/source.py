@@ -129,7 +129,7 @@ PartitionBy = Annotated[
 
 
 def _one_or_several(value: Any) -> str:
-    return "column" if isinstance(value, str) else "columns"
+    return "columns" if isinstance(value, list | tuple) else "column"
 
 
 Key = Annotated[
