@@ -178,16 +178,7 @@ class BatchReader:
             file: The file that they are from.
             first: The number that the first of them has there, from 0.
         """
-        key_columns = self._pipeline.source.key_columns
-        folder = self._pipeline.source.partition_column
-        given = {name: batch.column(name) for name in batch.schema.names}
-        if folder is not None and folder not in given:
-            given[folder] = pa.repeat(pa.scalar(value, pa.string()), batch.num_rows)
-        numbers = np.arange(first, first + batch.num_rows)
-        if self._where is not None:
-            kept = self._where.holds({n: utf8_only(given[n])[0] for n in self._where.columns})
-            given = {name: column.filter(pa.array(kept)) for name, column in given.items()}
-            numbers = numbers[kept]
+        given, numbers = self._kept(batch, value, first)
         checked = {name: utf8_only(column) for name, column in given.items()}
         table = {name: column for name, (column, _) in checked.items()}
         not_utf8 = {name: rows.tolist() for name, (_, rows) in checked.items()}
@@ -205,12 +196,14 @@ class BatchReader:
                 value = bytes_of(cell) if row in not_utf8[column] else _value(cell)
                 rejected[row] = Reject(keys[row].decode(), file, column, reason, value)
 
+        key_columns = self._pipeline.source.key_columns
         split_column = None if self._features_only else self._pipeline.split.column
         for name in filter(None, (*key_columns, split_column)):
             for row in not_utf8[name]:
                 reject(row, name, NOT_UTF8)
-        for name in key_columns:
-            for row in np.flatnonzero(key_bytes(table[name]) == b"").tolist():
+        nameless = np.flatnonzero(keys == b"")
+        for name in key_columns if len(nameless) else ():
+            for row in nameless[key_bytes(table[name])[nameless] == b""].tolist():
                 reject(row, name, "missing")
         if not self._features_only:
             result.splits, problems = assign_splits(self._pipeline.split, keys, table)
@@ -229,6 +222,21 @@ class BatchReader:
         else:
             _drop(result, rejected)
         return result
+
+    def _kept(
+        self, batch: pa.RecordBatch, value: str | None, first: int
+    ) -> tuple[dict[str, pa.Array], np.ndarray]:
+        """Returns the columns of the rows that the filter keeps, and the numbers of these rows."""
+        folder = self._pipeline.source.partition_column
+        given = {name: batch.column(name) for name in batch.schema.names}
+        if folder is not None and folder not in given:
+            given[folder] = pa.repeat(pa.scalar(value, pa.string()), batch.num_rows)
+        numbers = np.arange(first, first + batch.num_rows)
+        if self._where is None:
+            return given, numbers
+        kept = self._where.holds({n: utf8_only(given[n])[0] for n in self._where.columns})
+        mask = pa.array(kept)
+        return {name: column.filter(mask) for name, column in given.items()}, numbers[kept]
 
     def _column(
         self,
