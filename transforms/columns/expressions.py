@@ -229,7 +229,7 @@ class _Scope:
         values = [self.value(term) for term in terms]
         kinds = {_kind(value.type) for value in values}
         order: tuple[Kind, ...] = ("time", "number", "boolean", "text", "missing")
-        kind = next((kind for kind in order if kind in kinds), "other")
+        kind: Kind = next((each for each in order if each in kinds), "other")
         if kind == "other":
             raise self._error(terms[0], _COMPARABLE, f"{terms[0].text!r}, {_kind_of(values[0])}")
         if kind == "missing":
