@@ -111,7 +111,7 @@ class PipelineSpec(Spec):
         """
         hidden = self.source.sensitive_key
         (key,) = self.source.name_columns
-        source = SourceSpec(path=path, key=key, sensitive_key=hidden)
+        source = SourceSpec(path=path, format="parquet", key=key, sensitive_key=hidden)
         split = ColumnSplit(by="column", column=WINDOW_SPLIT_COLUMN)
         return self.model_copy(update={"source": source, "split": split})
 
