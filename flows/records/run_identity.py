@@ -114,11 +114,7 @@ def pending_partitions(
     workspace: Workspace, transform: str, partitions: Sequence[Partition]
 ) -> list[Partition]:
     """Returns the partitions that have no committed shards for a transform."""
-    return [
-        part
-        for part in partitions
-        if not workspace.is_committed(transform, part.name, part.fingerprint)
-    ]
+    return [part for part in partitions if not workspace.is_committed(transform, *part.id)]
 
 
 def open_run(

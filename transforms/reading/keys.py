@@ -50,7 +50,7 @@ def check_unique(
             file changed while it was read.
     """
     partitions = tuple(partitions)
-    paths = [workspace.keys(pipeline.source.key, p.name, p.fingerprint) for p in partitions]
+    paths = [workspace.keys(pipeline.source.key, *p.id) for p in partitions]
     missing = [not path.exists() for path in paths]
     for path, partition, unknown in zip(paths, partitions, missing, strict=True):
         if unknown:
