@@ -44,17 +44,17 @@ def needed(workspace: Workspace, asking: str | None = None) -> Needed:
         workspace: Where everything lies.
         asking: The name of the pipeline that asks.
     """
-    found = Needed()
+    known = Needed()
     for pipeline in pipelines(workspace):
         records = [record for _, record in read_records(workspace, pipeline)]
         if pipeline == asking:
-            found = _by_runs(found, records[-1:])
+            known = _by_runs(known, records[-1:])
             continue
         tunings = [record for _, record in read_tunings(workspace, pipeline)]
-        found = _by_runs(found, (*_newest(records), *tunings[-1:]))
+        known = _by_runs(known, (*_newest(records), *tunings[-1:]))
         backfills = [record for _, record in read_backfills(workspace, pipeline)]
-        found = _by_backfills(found, backfills[-1:])
-    return found
+        known = _by_backfills(known, backfills[-1:])
+    return known
 
 
 def past_partitions(workspace: Workspace, pipeline: str) -> Iterator[tuple[str, PartitionId]]:
