@@ -81,7 +81,7 @@ class Sweep:
                 suppress(BraidError, OSError),  # what another run works on is not this one's
                 exclusive_lock(workspace.lock("transform", name), holder=f"transform {name}"),
             ):
-                if name not in needed(workspace, self._pipeline.name).transforms:
+                if name not in self._needed().transforms:
                     _remove_transform(workspace, name)
                     removed += 1
         return removed
@@ -89,7 +89,7 @@ class Sweep:
     def _superseded(self) -> tuple[str, ...]:
         """Removes the transform's shards of what the source had once and has no more."""
         workspace, transform = self._workspace, self._transform
-        past = {(t, part) for t, part in past_partitions(workspace, self._pipeline.name)}
+        past = set(past_partitions(workspace, self._pipeline.name))
         removed = []
         for name, part in sorted(past - self._needed().shards):
             if name == transform and workspace.is_committed(transform, *part):
