@@ -151,7 +151,7 @@ def _at_first(workspace: Workspace, transform: str | None, partition: Partition)
     record = PartitionRecord(name=partition.name, fingerprint=partition.fingerprint)
     if transform is None:
         return record
-    manifest = workspace.read_shards(transform, partition.name, partition.fingerprint)
+    manifest = workspace.read_shards(transform, *partition.id)
     if manifest is None:
         return record
     changes = {"status": "skipped", "note": "its shards are committed and its files the same"}

@@ -54,10 +54,7 @@ class History:
     ) -> None:
         self._records = records
         self._rows_of = rows_of
-        manifests = {
-            part.name: workspace.read_shards(transform, part.name, part.fingerprint)
-            for part in partitions
-        }
+        manifests = {part.name: workspace.read_shards(transform, *part.id) for part in partitions}
         self._known = {name: m.rows + m.left_out for name, m in manifests.items() if m is not None}
         self._known_bytes = _bytes([part for part in partitions if part.name in self._known])
 

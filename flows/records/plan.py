@@ -162,15 +162,12 @@ def _on_table(plan: RunPlan, workspace: Workspace, history: History) -> list[Pla
         steps += [] if cut else [history.on_rows("windows", plan.partitions)]
     if pipeline.source.key_columns:
         key = pipeline.source.key_rows
-        of_keys = {p.name: workspace.keys(key, p.name, p.fingerprint) for p in plan.partitions}
-        unread = [p for p in plan.partitions if not of_keys[p.name].exists()]
+        unread = [p for p in plan.partitions if not workspace.keys(key, *p.id).exists()]
         steps.append(history.on_rows("check keys", unread))
     if plan.frozen is None:
         declaration = pipeline.data_fingerprint()
         uncounted = [
-            p
-            for p in plan.partitions
-            if not workspace.statistics(declaration, p.name, p.fingerprint).exists()
+            p for p in plan.partitions if not workspace.statistics(declaration, *p.id).exists()
         ]
         steps.append(history.on_rows("analyze", uncounted))
     if plan.pending:

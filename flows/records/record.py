@@ -22,6 +22,7 @@ from transforms.contract.steps.tuning import Tuning
 from transforms.contract.workspace.drift import JudgedDrift
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import RejectCount, ReplacedCount
+from transforms.contract.workspace.partition import PartitionId
 
 RECORD_FILE = "run.json"
 FINISHED = ("promoted", "refused")
@@ -114,7 +115,7 @@ class RunRecord(WorkRecord):
     data_fingerprint: str
     training_fingerprint: str
     partitions: dict[str, str]
-    past_partitions: list[tuple[str, str]] = []
+    past_partitions: list[PartitionId] = []
     drift: JudgedDrift | None = None
     rows: dict[str, int] = {}
     source_rows: int = 0
@@ -199,9 +200,17 @@ class RunRecord(WorkRecord):
 
     def found(self, partitions: dict[str, str]) -> None:
         """Notes what the source has now, and what it had when an earlier attempt looked."""
-        past = {*self.past_partitions, *self.partitions.items()}
-        self.past_partitions = sorted(past - set(partitions.items()))
+        past = self.ever_seen()
         self.partitions = partitions
+        self.past_partitions = sorted(past - self.partition_ids())
+
+    def partition_ids(self) -> set[PartitionId]:
+        """Returns the partitions that the source has."""
+        return {PartitionId(*item) for item in self.partitions.items()}
+
+    def ever_seen(self) -> set[PartitionId]:
+        """Returns the partitions that the source has or had when an earlier attempt looked."""
+        return self.partition_ids() | set(self.past_partitions)
 
     def forget_steps(self, *names: str) -> None:
         """Removes steps that have to be done again."""

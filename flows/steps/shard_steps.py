@@ -10,9 +10,8 @@ from flows.console.progress import Reporter
 from flows.records.record import StepRecord
 from flows.records.run_identity import pending_partitions
 from flows.records.step_result import StepResult, Stopwatch, idle, on_rows, rows_text
-from flows.retention.leftovers import remove_superseded
 from flows.retention.locks import shards_lock
-from flows.retention.older_transforms import remove_unused
+from flows.retention.sweep import Sweep
 from flows.steps.budget import rows_per_split
 from flows.steps.drift import why_kept
 from flows.steps.processes import Processes
@@ -165,10 +164,11 @@ def transform_lock(work: Work, processes: Processes) -> Iterator[None]:
 
 
 def _remove_unneeded(work: Work, reporter: Reporter) -> None:
-    unused = remove_unused(work.workspace, work.pipeline, work.partitions)
-    if unused:
-        reporter.note(f"  removed {unused} older transform(s), and their shards")
-    removed = remove_superseded(work.workspace, work.pipeline.name, work.transform, work.partitions)
+    present = [part.id for part in work.partitions]
+    swept = Sweep(work.workspace, work.pipeline, work.transform, present).run()
+    if swept.transforms:
+        reporter.note(f"  removed {swept.transforms} older transform(s), and their shards")
+    removed = swept.partitions
     if removed:
         names = ", ".join(removed[:3]) + (" ..." if len(removed) > 3 else "")
         reporter.note(

@@ -76,7 +76,7 @@ def statistics_of(job: TransformJob) -> Accumulated:
 
 def _path(job: TransformJob, partition: Partition) -> Path:
     declaration = job.pipeline.data_fingerprint()
-    return job.folders().statistics(declaration, partition.name, partition.fingerprint)
+    return job.folders().statistics(declaration, *partition.id)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def check_unique(
     source = pipeline.source
     if not source.key_columns:
         return KeysChecked(0, 0)
-    paths = [workspace.keys(source.key_rows, p.name, p.fingerprint) for p in partitions]
+    paths = [workspace.keys(source.key_rows, *p.id) for p in partitions]
     missing = [not path.exists() for path in paths]
     for path, partition, unknown in zip(paths, partitions, missing, strict=True):
         if unknown:

@@ -183,7 +183,7 @@ def _cut(job: TransformJob, partition: Partition, at_least: int) -> list[WorkUni
 
 
 def _folder(job: TransformJob, partition: Partition) -> Path:
-    return job.folders().shards(job.transform, partition.name, partition.fingerprint)
+    return job.folders().shards(job.transform, *partition.id)
 
 
 def _partition(job: TransformJob, unit: WorkUnit) -> Partition:
@@ -328,7 +328,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
 def _rejects_path(
     workspace: Workspace, job: TransformJob, unit: WorkUnit, partition: Partition
 ) -> Path:
-    folder = workspace.rejects(job.transform, partition.name, partition.fingerprint)
+    folder = workspace.rejects(job.transform, *partition.id)
     return folder / f"{unit.index:05d}.parquet"
 
 

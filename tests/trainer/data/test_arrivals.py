@@ -19,9 +19,9 @@ from trainer.training import epoch
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.training import train
 from transforms.contract.errors import BraidError
-from transforms.contract.steps.jobs import PartitionRef
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock
+from transforms.contract.workspace.partition import PartitionId
 
 BATCH = 4
 DAYS = {1: "p1", 2: "p2"}
@@ -46,7 +46,7 @@ def streaming(world: World, run: str, *, days: tuple[int, ...] = (1, 2), **train
             start="streaming", epochs=2, batch_size=BATCH, early_stopping_patience=None, **training
         ),
     )
-    parts = tuple(PartitionRef(name=f"day={day}", fingerprint=DAYS[day]) for day in days)
+    parts = tuple(PartitionId(name=f"day={day}", fingerprint=DAYS[day]) for day in days)
     return world.job(run, pipeline, partitions=parts)
 
 

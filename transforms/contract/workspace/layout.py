@@ -15,6 +15,8 @@ from transforms.contract.workspace.manifest import ShardManifest, TransformManif
 _LONGEST_NAME = 200  # bytes, of the 255 that file systems allow; a path of folders may be longer
 _STATISTICS_FORMAT = 4  # files of another one are not found, so that their partition is read again
 
+MANIFEST_FILE = "manifest.json"  # of a partition's shards; with it they are committed
+
 LockKind = Literal["run", "server", "transform", "registry", "windows"]
 # The folders of a workspace; every command that writes there has a lock in the last one.
 FOLDERS = (
@@ -135,7 +137,7 @@ class Workspace:
         return self._shard_manifest(transform, partition, partition_fingerprint).exists()
 
     def _shard_manifest(self, transform: str, partition: str, partition_fingerprint: str) -> Path:
-        return self.shards(transform, partition, partition_fingerprint) / "manifest.json"
+        return self.shards(transform, partition, partition_fingerprint) / MANIFEST_FILE
 
 
 def written_folders(paths: Iterable[str]) -> set[str]:

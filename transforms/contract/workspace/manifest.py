@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from transforms.contract.columns.features import RawColumn
 from transforms.contract.declaration.split import SplitName
 from transforms.contract.spec import Spec
+from transforms.contract.workspace.partition import PartitionId
 
 PROBABILITIES_SUFFIX = "__probabilities"  # of a target with classes: every class's, when served
 SPREAD_SUFFIX = "__spread"  # of a target: how far its members' answers lie apart, when served
@@ -161,6 +162,10 @@ class TransformManifest(Spec):
                 "unused": tuple(others.values()),
             }
         )
+
+    def partition_ids(self) -> set[PartitionId]:
+        """Returns the partitions that it was frozen on."""
+        return {PartitionId(*item) for item in self.partitions.items()}
 
     def inputs(self) -> tuple[StoredFeature, ...]:
         """Returns what the model takes."""

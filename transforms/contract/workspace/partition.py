@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from transforms.contract.spec import Spec
 
 
@@ -11,6 +13,18 @@ class SourceFile(Spec):
     path: str
     size: int
     modified_ns: int
+
+
+class PartitionId(NamedTuple):
+    """The identity of a partition: equal ones have the same rows.
+
+    Attributes:
+        name: The partition's name.
+        fingerprint: The fingerprint of its source files.
+    """
+
+    name: str
+    fingerprint: str
 
 
 class Partition(Spec):
@@ -27,3 +41,8 @@ class Partition(Spec):
     value: str | None
     fingerprint: str
     files: tuple[SourceFile, ...]
+
+    @property
+    def id(self) -> PartitionId:
+        """Its identity."""
+        return PartitionId(self.name, self.fingerprint)
