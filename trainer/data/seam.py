@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transforms.contract.columns.targets import Multiclass, Multilabel, Target
+from transforms.contract.columns.targets import Target
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.manifest import (
@@ -64,7 +64,8 @@ def _words(layout: Layout) -> str:
 def _check_cardinality(
     pipeline: PipelineSpec, manifest: TransformManifest, stored: StoredFeature
 ) -> None:
-    is_class = isinstance(pipeline.targets.get(stored.name), Multiclass | Multilabel)
+    target = pipeline.targets.get(stored.name)
+    is_class = target is not None and target.has_classes
     needs_ids = stored.role == "feature" and stored.dtype == "int64"
     if (needs_ids or is_class) and not stored.cardinality:
         raise _mismatch(manifest, stored.name, "a number of ids", "none")

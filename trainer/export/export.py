@@ -195,8 +195,6 @@ def _declaration(pipeline: PipelineSpec, manifest: TransformManifest, model: ker
         "pipeline": pipeline.model_dump(mode="json"),
         "transform": manifest.model_dump(mode="json"),
         "arguments": argument_names(columns),
-        "weights": [
-            weight.model_dump(mode="json") for weight in exported_weights(pipeline, manifest, model)
-        ],
+        "weights": [weight.model_dump(mode="json") for weight in exported_weights(model)],
     }
     return json.dumps(document, indent=1)

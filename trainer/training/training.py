@@ -28,7 +28,6 @@ from trainer.training.optimizers import averaged_weights, take_averages
 from trainer.training.training_data import TrainingData
 from trainer.training.training_state import TrainingState
 from trainer.training.warm_start import WarmStarted, begin
-from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.documents import RETRAIN, read_json, read_object
@@ -303,5 +302,5 @@ class Training:
 
 
 def _augmenter(pipeline: PipelineSpec) -> Augmenter:
-    masks = [n for n, t in pipeline.targets.items() if isinstance(t, ImageTarget) and t.is_mask]
+    masks = [name for name, target in pipeline.targets.items() if target.is_mask]
     return Augmenter(pipeline.model.augment, masks=masks, seed=pipeline.training.seed)

@@ -17,10 +17,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.network.axes import Axes, Axis
 from trainer.run_folder import DECLARATION_FILE
-from trainer.training.axes import Axes, Axis, Meanings, axes_by_path, weights_by_path
 from trainer.training.checkpoint import Checkpoints
-from transforms.contract.declaration.pipeline import PipelineSpec
+from trainer.training.meanings import Meanings, axes_by_path, weights_by_path
 from transforms.contract.spec import Spec
 from transforms.contract.steps.jobs import TrainJob, WarmStart
 from transforms.contract.workspace.documents import BRING_BACK, RETRAIN, read_json, read_object
@@ -43,17 +43,13 @@ class ExportedWeight(Spec):
     axes: Axes
 
 
-def exported_weights(
-    pipeline: PipelineSpec, manifest: TransformManifest, network: keras.Model
-) -> list[ExportedWeight]:
+def exported_weights(network: keras.Model) -> list[ExportedWeight]:
     """Returns what an export says of its weights.
 
     Args:
-        pipeline: The declaration.
-        manifest: The transform.
         network: Its `variables`, in their order, are the SavedModel's `model_variables`.
     """
-    axes = axes_by_path(pipeline, manifest, network)
+    axes = axes_by_path(network)
     places = {id(variable): index for index, variable in enumerate(network.variables)}
     return [
         ExportedWeight(path=path, index=places[id(weight)], axes=axes[path])
@@ -119,7 +115,7 @@ def warm_start(
     if exported is None:
         problem = "its export is of an earlier release and does not say what its weights are."
         return WarmStarted(version=origin.version, weights=count, problem=problem)
-    axes = axes_by_path(job.pipeline, manifest, network)
+    axes = axes_by_path(network)
     graph = job.folders().transform(job.transform) / "graph"
     mine, others = Meanings(manifest, _terms(manifest, graph)), exported.meanings
     fresh, terms = [], {}

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from transforms.contract.columns.features import FeatureSpec, Numeric, RawColumn
+from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.manifest import MISSING_SUFFIX
+from transforms.kinds.features import PACKED_KINDS
 
 Tensors = dict[str, tf.Tensor]
 _SUFFIX = "__packed"  # no feature's name has two underscores
@@ -29,7 +30,7 @@ class Pack:
     """
 
     names: tuple[str, ...]
-    spec: Numeric
+    spec: FeatureSpec
     raw: RawColumn
 
     @property
@@ -40,12 +41,12 @@ class Pack:
 
 def packs(pipeline: PipelineSpec) -> list[Pack]:
     """Returns the features that are packed; one that no other is declared like is not."""
-    alike: dict[tuple[str, bool], dict[str, Numeric]] = {}
+    alike: dict[tuple[str, bool], dict[str, FeatureSpec]] = {}
+    raws = pipeline.raw_features()
     for name, spec in pipeline.column_features().items():
-        if isinstance(spec, Numeric) and spec.length is None:
+        if spec.kind in PACKED_KINDS and not raws[name].shape:
             scaling = spec.model_dump_json(exclude={"column", "missing", "invalid"})
             alike.setdefault((scaling, spec.has_indicator), {})[name] = spec
-    raws = pipeline.raw_features()
     return [
         Pack(
             tuple(group),

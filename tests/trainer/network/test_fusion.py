@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from trainer.network.axes import Vector
 from trainer.network.fusion import FUSIONS, ModalityDropout, fuse
 from transforms.contract.network.fusions import (
     AddFusion,
@@ -24,7 +25,7 @@ EVERY_FUSION = [
 def fused(spec, widths=WIDTHS):
     keras.utils.set_random_seed(1)
     branches = [keras.Input((width,)) for width in widths]
-    return keras.Model(branches, fuse(spec, branches).deep)
+    return keras.Model(branches, fuse(spec, [Vector(branch) for branch in branches]).deep)
 
 
 def rows(widths=WIDTHS, count=2):
@@ -63,13 +64,13 @@ def test_a_fusion_ends_in_dense_layers_with_dropout(spec, _width):
 @pytest.mark.parametrize(("spec", "width"), EVERY_FUSION)
 def test_heads_see_what_is_joined_beside_the_dense_layers_if_so_declared(spec, width):
     spec = spec.model_copy(update={"hidden": (7, 2)})
-    branches = [keras.Input((width,)) for width in WIDTHS]
+    branches = [Vector(keras.Input((width,))) for width in WIDTHS]
     wide = fuse(spec, branches)
-    assert (wide.deep.shape, wide.wide.shape) == ((None, 2), (None, 2 + width))
+    assert (wide.deep.shape, wide.wide.tensor.shape) == ((None, 2), (None, 2 + width))
     narrow = fuse(spec.model_copy(update={"wide": False}), branches)
-    assert narrow.wide is narrow.deep
+    assert narrow.wide.tensor is narrow.deep
     without_layers = fuse(spec.model_copy(update={"hidden": ()}), branches)
-    assert without_layers.wide is without_layers.deep
+    assert without_layers.wide.tensor is without_layers.deep
 
 
 def test_a_closed_gate_lets_nothing_of_its_branch_through():
@@ -131,7 +132,7 @@ def learnt(modality_dropout):
     spec = AddFusion(hidden=(), width=8, modality_dropout=modality_dropout)
     keras.utils.set_random_seed(3)
     inputs = [keras.Input((4,)), keras.Input((1,))]
-    output = keras.layers.Dense(1, "sigmoid")(fuse(spec, inputs).deep)
+    output = keras.layers.Dense(1, "sigmoid")(fuse(spec, [Vector(x) for x in inputs]).deep)
     model = keras.Model(inputs, output)
     model.compile("sgd", "binary_crossentropy", jit_compile=False)
     model.fit([clear, faint], labels, batch_size=64, epochs=3, verbose=0)

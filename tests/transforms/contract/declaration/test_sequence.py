@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from transforms.contract.columns.features import RawColumn, Sequence
+from transforms.contract.columns.features import RawColumn
+from transforms.contract.columns.series import Sequence
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import DeclarationError
