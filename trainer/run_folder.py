@@ -5,5 +5,6 @@ CHOSEN_FILE = "chosen.keras"  # the model that the validation rows chose, if ano
 RECIPE_FILE = "recipe.json"
 SPREAD_FILE = "spread.json"  # what makes the members' spread as wide as their errors
 HISTORY_FILE = "history.json"
+CHECKPOINT_FOLDER = "training"  # what a killed training goes on from
 EXPORT_FOLDER = "export"  # the SavedModel
 DECLARATION_FILE = "braid.json"  # of an export: what it was trained with and what it takes

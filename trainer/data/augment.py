@@ -13,7 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.data.stream import Batch, Tensors
+from trainer.data.noise import Tensors
+from trainer.data.stream import Batch
 from transforms.contract.network.augment import AlignedGeometry, Augment, Augmentation, Geometry
 
 _CHANGES = 1  # tells their random numbers from those of the order of the rows

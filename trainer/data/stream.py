@@ -14,14 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.data.class_weights import class_weights
-from trainer.data.noise import draw, stream_seed
+from trainer.data.noise import Tensors, draw, stream_seed
 from trainer.data.shards import ShardFile, count_rows, damaged, first_damage
 from trainer.recipe import Recipe
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.manifest import WEIGHT_SUFFIX, StoredFeature, TransformManifest
 
-Tensors = dict[str, tf.Tensor]
 Batch = tuple[Tensors, Tensors, Tensors]
 
 # Files that are read at once. It is part of the rows' order, so it is no function of the machine.

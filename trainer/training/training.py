@@ -19,7 +19,13 @@ from trainer.data.shards import ShardFile, count_rows
 from trainer.data.stream import BatchLayout, evaluation_batches
 from trainer.network.model import build_model
 from trainer.recipe import Recipe
-from trainer.run_folder import CHOSEN_FILE, HISTORY_FILE, MODEL_FILE, RECIPE_FILE
+from trainer.run_folder import (
+    CHECKPOINT_FOLDER,
+    CHOSEN_FILE,
+    HISTORY_FILE,
+    MODEL_FILE,
+    RECIPE_FILE,
+)
 from trainer.training.checkpoint import Checkpoints, Position, initial_values
 from trainer.training.devices import strategy_for
 from trainer.training.epoch import EpochRunner, evaluate_loss, refuse_non_finite, traced
@@ -85,12 +91,12 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
     data = TrainingData(job)
     recipe = _recipe(folder, data, manifest)
     training = Training(job, manifest, data, recipe, devices)
-    chosen = kept = training.run(recipe, Checkpoints(folder / "training"))
+    chosen = kept = training.run(recipe, Checkpoints(folder / CHECKPOINT_FOLDER))
     if recipe.refit:
         _save(training.network, folder / CHOSEN_FILE)
         rows = data.rows + count_rows(data.validation)
         again = recipe.on_all_rows(rows, chosen.state.best_steps)
-        kept = training.run(again, Checkpoints(folder / "training" / "refit"), all_rows=True)
+        kept = training.run(again, Checkpoints(folder / CHECKPOINT_FOLDER / "refit"), all_rows=True)
     result = training.result(chosen, kept)
     records = [record.model_dump() for record in chosen.state.history]
     write_atomic(folder / HISTORY_FILE, json.dumps({"result": result, "epochs": records}, indent=1))

@@ -25,6 +25,7 @@ from transforms.contract.spec import Spec
 from transforms.contract.steps.jobs import TrainJob, WarmStart
 from transforms.contract.workspace.documents import BRING_BACK, RETRAIN, read_json, read_object
 from transforms.contract.workspace.files import write_atomic
+from transforms.contract.workspace.layout import GRAPH_FOLDER
 from transforms.contract.workspace.manifest import TransformManifest
 from transforms.contract.workspace.vocabulary import read_terms
 
@@ -116,7 +117,7 @@ def warm_start(
         problem = "its export is of an earlier release and does not say what its weights are."
         return WarmStarted(version=origin.version, weights=count, problem=problem)
     axes = axes_by_path(network)
-    graph = job.folders().transform(job.transform) / "graph"
+    graph = job.folders().transform(job.transform) / GRAPH_FOLDER
     mine, others = Meanings(manifest, _terms(manifest, graph)), exported.meanings
     fresh, terms = [], {}
     for path, weight in weights.items():

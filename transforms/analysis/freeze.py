@@ -19,6 +19,7 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import TransformJob
 from transforms.contract.workspace.files import replacing, write_atomic
+from transforms.contract.workspace.layout import GRAPH_FOLDER, TRANSFORM_FILE
 from transforms.contract.workspace.manifest import (
     MISSING_SUFFIX,
     WEIGHT_SUFFIX,
@@ -56,9 +57,10 @@ def analyze(text: str) -> dict[str, Any]:
         manifest = _manifest(job, statistics, total)
         _check_rows(manifest, total.rejects)
         _check_targets(job.pipeline, manifest)
-        tf.saved_model.save(TransformGraph(job.pipeline, statistics), str(folder / "graph"))
-        _check_own_kinds(job.pipeline, folder / "graph")
-        write_atomic(folder / "transform.json", manifest.model_dump_json(indent=1))
+        graph = folder / GRAPH_FOLDER
+        tf.saved_model.save(TransformGraph(job.pipeline, statistics), str(graph))
+        _check_own_kinds(job.pipeline, graph)
+        write_atomic(folder / TRANSFORM_FILE, manifest.model_dump_json(indent=1))
     seconds = time.monotonic() - started
     logs = [name for name, target in manifest.targets.items() if target.curve == "log"]
     return {

@@ -15,13 +15,12 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.manifest import MISSING_SUFFIX, UNUSABLE_SUFFIX, WEIGHT_SUFFIX
 from transforms.graph.fitted import fit
 from transforms.graph.packing import not_packed, pack_columns, packed_columns, packs, unpack_outputs
-from transforms.graph.tft import traced_by_tft
+from transforms.graph.tft import Tensors, traced_by_tft
 from transforms.kinds.features import CUT_ROWS, PACKED_KINDS, USABLE, feature_kind, image
 from transforms.kinds.own_kinds import encode_finite, finite_requests, own_features
 from transforms.kinds.requests import Fitted, Request
 from transforms.kinds.targets import TARGET_KINDS
 
-Tensors = dict[str, tf.Tensor]
 _NOTHING = Fitted({}, {}, {})
 _TF_DTYPES = {"string": tf.string, "bytes": tf.string, "float32": tf.float32}
 

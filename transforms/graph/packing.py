@@ -13,9 +13,9 @@ import tensorflow as tf
 from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.manifest import MISSING_SUFFIX
+from transforms.graph.tft import Tensors
 from transforms.kinds.features import PACKED_KINDS
 
-Tensors = dict[str, tf.Tensor]
 _SUFFIX = "__packed"  # no feature's name has two underscores
 
 

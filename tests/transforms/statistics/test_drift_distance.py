@@ -7,22 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.statistics.drift_distance import Sample, by_chance, jensen_shannon
+from transforms.statistics.drift_distance import Outcomes, by_chance, jensen_shannon
 
 COUNTS = st.lists(st.integers(0, 50), min_size=3, max_size=3)
 
 
-def _sample(counts: list[int], missing: int = 0) -> Sample:
-    return Sample(sum(counts) + missing, missing, np.array(counts, float))
+def _sample(counts: list[int], missing: int = 0) -> Outcomes:
+    return Outcomes(sum(counts) + missing, missing, np.array(counts, float))
 
 
-def _divergence(left: Sample, right: Sample) -> float:
+def _divergence(left: Outcomes, right: Outcomes) -> float:
     return float(jensen_shannon(left.shares(), right.shares()))
 
 
 def test_missing_is_an_outcome_beside_the_others():
     assert _sample([3, 3], missing=2).shares().tolist() == [0.25, 0.375, 0.375]
-    texts = Sample(rows=4, missing=1, counts=np.array([6.0, 2.0]))  # eight words in three texts
+    texts = Outcomes(rows=4, missing=1, counts=np.array([6.0, 2.0]))  # eight words in three texts
     assert texts.shares().tolist() == [0.25, 0.5625, 0.1875]
 
 
@@ -74,7 +74,7 @@ def test_chance_does_not_explain_what_is_really_another_distribution():
 
 def test_the_terms_of_a_text_are_one_draw():
     frozen = _sample([500] * 20)
-    words = Sample(rows=20, missing=0, counts=np.full(20, 30.0))
+    words = Outcomes(rows=20, missing=0, counts=np.full(20, 30.0))
     assert by_chance(frozen, words) == pytest.approx(by_chance(frozen, _sample([1] * 20)), rel=0.2)
 
 

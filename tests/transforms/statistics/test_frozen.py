@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from transforms.kinds.requests import VocabularyRequest
 from transforms.statistics.accumulators import Accumulated
-from transforms.statistics.frozen import freeze, read_counts, read_terms
+from transforms.statistics.frozen import freeze, read_counts, read_vocabulary
 
 
 def _frozen(
@@ -19,7 +19,7 @@ def _frozen(
     total.add_terms("x", np.array([term.encode() for term in terms], object))
     request = VocabularyRequest("x", tf.constant(["a"]), size, minimum)
     freeze([request], total, folder, base=base)
-    return list(read_terms(folder, "x")), list(read_counts(folder, "x"))
+    return list(read_vocabulary(folder, "x")), list(read_counts(folder, "x"))
 
 
 def test_terms_are_in_the_order_of_their_counts(tmp_path: Path) -> None:

@@ -12,7 +12,11 @@ import tensorflow as tf
 
 from trainer.network.axes import Axis, classes_of, with_axes
 from trainer.network.scores import Score
-from transforms.contract.workspace.manifest import StoredFeature, TargetStatistics
+from transforms.contract.workspace.manifest import (
+    PROBABILITIES_SUFFIX,
+    StoredFeature,
+    TargetStatistics,
+)
 
 Served = Mapping[str, Any]
 
@@ -21,6 +25,16 @@ def unchanged(statistics: TargetStatistics, values: np.ndarray) -> np.ndarray:
     """Returns the values: they are stored in the caller's own unit."""
     del statistics
     return values
+
+
+def served_values(name: str, served: Served) -> Any:
+    """Returns what is served under the target's own name: a probability, numbers or pixels."""
+    return served[name]
+
+
+def probabilities(name: str, served: Served) -> Any:
+    """Returns the probabilities of all classes, which are served beside a label or a class."""
+    return served[name + PROBABILITIES_SUFFIX]
 
 
 def deviation(name: str, members: Sequence[Served], output: tf.Tensor) -> tf.Tensor:
@@ -52,8 +66,8 @@ class Head:
     activation: Callable[[Any], str]
     loss: Callable[[Any], keras.losses.Loss]
     serve: Callable[[str, TargetStatistics, tf.Tensor], dict[str, tf.Tensor]]
-    predictions: Callable[[str, Served], Any]
     metrics: Mapping[str, Callable[[Any], Score]]
+    predictions: Callable[[str, Served], Any] = served_values
     in_unit: Callable[[TargetStatistics, np.ndarray], np.ndarray] = unchanged
     standardized: Callable[[TargetStatistics, np.ndarray], np.ndarray] = unchanged
     smoothed_loss: Callable[[Any], keras.losses.Loss] | None = None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from trainer.network.heads.head import Head, Served
+from trainer.network.heads.head import Head, Served, probabilities
 from trainer.network.losses import RowLoss
 from trainer.network.scores import CalibrationError, MacroF1, Mean, class_log_loss, is_among
 from transforms.contract.columns.targets import TargetSpec
@@ -43,18 +42,13 @@ def deviation(name: str, members: Sequence[Served], output_BC: tf.Tensor) -> tf.
     return tf.gather(tf.math.reduce_std(all_MBC, axis=0), answered_B, axis=1, batch_dims=1)
 
 
-def predictions(name: str, served: Mapping[str, Any]) -> Any:
-    """Returns the probabilities, [B, C]."""
-    return served[name + PROBABILITIES_SUFFIX]
-
-
 HEAD = Head(
     shape=shape,
     activation=lambda _spec: "softmax",
     loss=lambda _spec: RowLoss("crossentropy"),
     smoothed_loss=lambda spec: RowLoss("crossentropy", spec.label_smoothing),
     serve=serve,
-    predictions=predictions,
+    predictions=probabilities,
     deviation=deviation,
     metrics={
         "accuracy": lambda _spec: Mean(is_among(1)),

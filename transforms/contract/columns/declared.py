@@ -11,7 +11,13 @@ from transforms.contract.spec import Spec
 
 
 class Declared(Spec):
-    """A declared feature or target."""
+    """A declared feature or target.
+
+    Attributes:
+        graph_judges_texts: Whether the graph takes a text that is no value of it for a missing one.
+    """
+
+    graph_judges_texts: ClassVar[bool] = False
 
     @property
     def picture_size(self) -> tuple[int, int] | None:
@@ -26,6 +32,8 @@ class Declared(Spec):
 
 class DeclaredFeature(Declared):
     """A declared feature, with or without a column."""
+
+    graph_judges_texts: ClassVar[bool] = True
 
     @property
     def has_term_weights(self) -> bool:

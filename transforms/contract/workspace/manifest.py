@@ -258,7 +258,7 @@ class ShardManifest(Spec):
         return sum(reject.rows for reject in self.rejects)
 
 
-class Counted(Protocol):
+class CountsRows(Protocol):
     """What counts its rejected rows and its replaced values: a partition, or a part of one."""
 
     @property
@@ -272,7 +272,7 @@ class Counted(Protocol):
         ...
 
 
-def total_rejects(parts: Iterable[Counted]) -> list[RejectCount]:
+def total_rejects(parts: Iterable[CountsRows]) -> list[RejectCount]:
     """Returns the rejects of all parts, the most frequent reason first."""
     totals: dict[tuple[str, str], RejectCount] = {}
     for reject in (reject for part in parts for reject in part.rejects):
@@ -283,7 +283,7 @@ def total_rejects(parts: Iterable[Counted]) -> list[RejectCount]:
     return sorted(totals.values(), key=lambda r: (-r.rows, r.column, r.reason))
 
 
-def total_replaced(parts: Iterable[Counted]) -> list[ReplacedCount]:
+def total_replaced(parts: Iterable[CountsRows]) -> list[ReplacedCount]:
     """Returns the replaced values of all parts, the most frequent reason first."""
     totals: dict[tuple[str, str], int] = {}
     for item in (item for part in parts for item in part.replaced):

@@ -12,12 +12,12 @@ from pydantic import AfterValidator, TypeAdapter
 
 from transforms.contract.columns.features import RawColumn
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.declaration.rules.pictures import (
+from transforms.contract.declaration.rules.picture_rules import (
     check_augmentations,
     check_backbones,
     check_decoders,
 )
-from transforms.contract.declaration.rules.training import (
+from transforms.contract.declaration.rules.training_rules import (
     check_balance,
     check_members,
     check_objective,
