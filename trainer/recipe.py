@@ -43,7 +43,7 @@ _WEIGHED: dict[str, Callable[[int], int]] = {
 
 
 class Recipe(Spec):
-    """How long, how fast and how often a model is trained.
+    """The length, the pace and the number of trainings of a model.
 
     Attributes:
         rows: Training rows.

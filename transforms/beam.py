@@ -74,8 +74,8 @@ def marked_errors(place: str) -> Iterator[None]:
 
 def error_in(text: str) -> BraidError | None:
     """Returns the user's error that Beam tells about in a text, if it is one."""
-    found = _MARKED.search(text)
-    return None if found is None else error_from_dict(json.loads(base64.b64decode(found.group(1))))
+    match = _MARKED.search(text)
+    return None if match is None else error_from_dict(json.loads(base64.b64decode(match.group(1))))
 
 
 def _marked(error: BraidError) -> str:

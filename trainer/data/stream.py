@@ -36,7 +36,7 @@ _RECORDS_PER_TURN = 16  # amortises the switch between files; the shuffle buffer
 
 @dataclass(frozen=True)
 class BatchLayout:
-    """What a record holds and how its targets are weighted.
+    """The layout of a batch: what a record holds, and how its targets are weighted.
 
     Attributes:
         stored: Every stored feature, as the manifest has it.
@@ -203,9 +203,9 @@ def parse_records(records: tf.Tensor, stored: Sequence[StoredFeature], prefix: s
     spec = {prefix + s.name: _record_feature(s) for s in stored}
     # One parse_example per batch: several times faster than one per record.
     parsed = tf.io.parse_example(records, spec)
-    found = {s.name: _decode(s, parsed[prefix + s.name]) for s in stored}
+    decoded = {s.name: _decode(s, parsed[prefix + s.name]) for s in stored}
     targets = {s.name: s for s in stored if s.role == "target"}
-    return found | {name: _as_learnt(s, found[name]) for name, s in targets.items()}
+    return decoded | {name: _as_learnt(s, decoded[name]) for name, s in targets.items()}
 
 
 def model_batch(records: tf.Tensor, layout: BatchLayout) -> Batch:

@@ -53,7 +53,7 @@ class Vector:
 
 @dataclass(frozen=True)
 class _AxesOfWeights:
-    """What a layer says. Keras and TensorFlow would track a plain dict as a part of the layer."""
+    """The axes that a layer names. Keras and TensorFlow would track a plain dict as its part."""
 
     by_name: Mapping[str, Axes]
 

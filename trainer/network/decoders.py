@@ -101,7 +101,7 @@ def _start(
 
 def _cropped(name: str, x_BHWF: keras.KerasTensor, size: tuple[int, int]) -> keras.KerasTensor:
     """Cuts the row and the column that pooling an odd size had rounded up to."""
-    spare = [(0, found - wanted) for found, wanted in zip(x_BHWF.shape[1:3], size, strict=True)]
+    spare = [(0, side - wanted) for side, wanted in zip(x_BHWF.shape[1:3], size, strict=True)]
     return keras.layers.Cropping2D(spare, name=name)(x_BHWF) if spare != [(0, 0)] * 2 else x_BHWF
 
 

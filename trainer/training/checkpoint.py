@@ -25,7 +25,7 @@ _STATE_FILE = "state.json"
 
 
 class Position(Spec):
-    """How far a round is.
+    """The place that a round has reached.
 
     Attributes:
         epoch: The number of its first epoch, from 0.
@@ -177,8 +177,8 @@ def _variables(model: keras.Model) -> list[Any]:
 
     Keras's own weight files leave the random states out.
     """
-    found = list(model.variables)
+    variables = list(model.variables)
     for optimizer in getattr(model, "optimizers", (model.optimizer,)):
         inner = getattr(optimizer, "inner_optimizer", None)  # in mixed precision
-        found += [*optimizer.variables, *(inner.variables if inner else ())]
-    return list({id(variable): variable for variable in found}.values())
+        variables += [*optimizer.variables, *(inner.variables if inner else ())]
+    return list({id(variable): variable for variable in variables}.values())

@@ -35,7 +35,7 @@ def _described(network: keras.Model) -> dict[str, tuple[Any, Axes]]:
 
 
 class Meanings:
-    """What the entries of axes stand for, on one side of a warm start.
+    """The meanings of the entries of axes, on one side of a warm start.
 
     Args:
         manifest: The transform of the network.

@@ -39,7 +39,7 @@ class EpochRecord(Spec):
 
 
 class TrainingState(Spec):
-    """How far a training is.
+    """The state of a training after some rounds.
 
     Attributes:
         epochs: Whole epochs so far.

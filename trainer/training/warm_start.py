@@ -59,7 +59,7 @@ def exported_weights(network: keras.Model) -> list[ExportedWeight]:
 
 
 class WarmStarted(Spec):
-    """What a training began with.
+    """The weights that a training began with.
 
     Attributes:
         version: The registered version.
@@ -160,14 +160,15 @@ class _Exported:
             axes: What its entries stand for.
             meanings: As its own side understands that.
         """
-        found = self.weights.get(path)
-        if found is None or len(found.axes) != value.ndim:
+        exported = self.weights.get(path)
+        if exported is None or len(exported.axes) != value.ndim:
             return None
-        old = self._reader.get_tensor(f"model_variables/{found.index}/.ATTRIBUTES/VARIABLE_VALUE")
+        variable = f"model_variables/{exported.index}/.ATTRIBUTES/VARIABLE_VALUE"
+        old = self._reader.get_tensor(variable)
         pairs = [
             _pairs(length, axis, meanings, old_length, old_axis, self.meanings)
             for length, axis, old_length, old_axis in zip(
-                value.shape, axes, old.shape, found.axes, strict=True
+                value.shape, axes, old.shape, exported.axes, strict=True
             )
         ]
         if any(len(to) == 0 for to, _ in pairs):
@@ -186,8 +187,8 @@ def _pairs(
         places = range(length if same else 0)
         return places, places
     origin = {meaning: place for place, meaning in enumerate(others.of(old_axis))}
-    found = [(to, origin[m]) for to, m in enumerate(mine.of(axis)) if m in origin]
-    return [to for to, _ in found], [place for _, place in found]
+    places_of_both = [(to, origin[m]) for to, m in enumerate(mine.of(axis)) if m in origin]
+    return [to for to, _ in places_of_both], [place for _, place in places_of_both]
 
 
 def _exported(folder: Path) -> _Exported | None:
@@ -203,5 +204,5 @@ def _exported(folder: Path) -> _Exported | None:
 
 def _terms(manifest: TransformManifest, saved_model: Path) -> dict[str, tuple[bytes, ...]]:
     named = [s.name for s in manifest.inputs() if s.first_term is not None]
-    found = {name: read_terms(saved_model, name) for name in named}
-    return {name: terms for name, terms in found.items() if terms is not None}
+    by_feature = {name: read_terms(saved_model, name) for name in named}
+    return {name: terms for name, terms in by_feature.items() if terms is not None}

@@ -1,4 +1,4 @@
-"""Which source columns a pipeline reads, and of what Arrow types they may be."""
+"""The source columns that a pipeline reads, and the Arrow types that they may have."""
 
 from __future__ import annotations
 

@@ -46,12 +46,12 @@ def requests_of(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> list
         inputs: What `packed_columns` names.
     """
     requests: list[Request] = []
-    found = packs(pipeline)
+    side_by_side = packs(pipeline)
     raws = _usable_features(pipeline, inputs)
-    for name, feature in not_packed(pipeline, found).items():
+    for name, feature in not_packed(pipeline, side_by_side).items():
         asked = feature_kind(feature.kind).requests(name, feature, raws[name])
         requests += finite_requests(asked) if is_user_kind(feature.kind) else asked
-    for pack in found:
+    for pack in side_by_side:
         asked = PACKED_KINDS[pack.spec.kind].requests(pack.name, pack.spec, inputs[pack.raw.name])
         requests += [replace(request, members=pack.names) for request in asked]
     for name, target in pipeline.targets.items():
@@ -111,13 +111,13 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
         statistics: The folder of the frozen statistics.
     """
     features, targets = pipeline.raw_features(), pipeline.raw_targets()
-    found = packs(pipeline)
+    side_by_side = packs(pipeline)
 
     def preprocess(inputs: Tensors) -> Tensors:
         raws = _usable_features(pipeline, inputs)
         fitted = fit(requests_of(pipeline, inputs), statistics)
         outputs: Tensors = {}
-        for name, feature in not_packed(pipeline, found).items():
+        for name, feature in not_packed(pipeline, side_by_side).items():
             if is_user_kind(feature.kind):
                 outputs |= encode_finite(name, feature, features[name], raws[name], fitted)
             elif feature.picture_size is None:
@@ -128,7 +128,7 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
             if feature.has_indicator and name + UNUSABLE_SUFFIX in outputs:
                 flags = (outputs[name + suffix] for suffix in (MISSING_SUFFIX, UNUSABLE_SUFFIX))
                 outputs[name + MISSING_SUFFIX] = tf.maximum(*flags)
-        for pack in found:
+        for pack in side_by_side:
             packed = inputs[pack.raw.name]
             kind = PACKED_KINDS[pack.spec.kind]
             outputs[pack.name] = kind.encode(pack.name, pack.spec, packed, fitted)
@@ -174,7 +174,7 @@ def is_learnt(pipeline: PipelineSpec) -> bool:
 
 
 class TransformGraph(tf.Module):  # type: ignore[misc]
-    """What lies in `graph/`: the frozen transform as two functions of raw columns.
+    """The module that lies in `graph/`: the frozen transform as two functions of raw columns.
 
     `transform` takes features and targets and gives what shards store. `transform_features` takes
     the features only and gives what the model takes. Both say of the users' kinds which values they

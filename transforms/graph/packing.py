@@ -35,7 +35,7 @@ class Pack:
 
     @property
     def name(self) -> str:
-        """What stands for all of them: the name of the first one."""
+        """The name that stands for all of them: that of the first one."""
         return self.names[0]
 
 
@@ -63,17 +63,17 @@ def packs(pipeline: PipelineSpec) -> list[Pack]:
     ]
 
 
-def not_packed(pipeline: PipelineSpec, found: Iterable[Pack]) -> dict[str, FeatureSpec]:
+def not_packed(pipeline: PipelineSpec, all_packs: Iterable[Pack]) -> dict[str, FeatureSpec]:
     """Returns the features that are in none of the packs."""
-    packed = {name for pack in found for name in pack.names}
+    packed = {name for pack in all_packs for name in pack.names}
     return {n: spec for n, spec in pipeline.column_features().items() if n not in packed}
 
 
 def packed_columns(pipeline: PipelineSpec) -> dict[str, RawColumn]:
     """Returns what the preprocessing function takes: packs, and the columns of everything else."""
-    found, raws = packs(pipeline), pipeline.raw_features()
-    columns = [raws[name] for name in not_packed(pipeline, found)]
-    columns += [*pipeline.raw_targets().values(), *(pack.raw for pack in found)]
+    all_packs, raws = packs(pipeline), pipeline.raw_features()
+    columns = [raws[name] for name in not_packed(pipeline, all_packs)]
+    columns += [*pipeline.raw_targets().values(), *(pack.raw for pack in all_packs)]
     return {raw.name: raw for raw in columns}
 
 

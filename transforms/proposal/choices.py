@@ -27,7 +27,7 @@ _CATEGORY_WORDS = 3.0  # a longer value is read by its words
 
 @dataclass(frozen=True)
 class Choice:
-    """What becomes of a column.
+    """The use that is proposed for a column.
 
     Attributes:
         column: Its name in the table.

@@ -46,7 +46,7 @@ _COMMIT_SECONDS = 0.5  # between two looks for partitions whose units are all do
 
 
 class UnitReceipt(Spec):
-    """What one unit of work wrote; with it the unit is done, whatever happens later."""
+    """The record of one unit's work; with it the unit is done, whatever happens later."""
 
     shards: tuple[Shard, ...]
     rows: int
@@ -135,7 +135,7 @@ class _Commits:
 
 
 class _Plan(Spec):
-    """How a partition is cut and written; a resumed run does it the same way on any machine.
+    """The way a partition is cut and written, which a resumed run follows on any machine.
 
     Attributes:
         at_least: How many units were asked for.

@@ -1,4 +1,4 @@
-"""How far two samples are apart, and how far chance alone puts them."""
+"""The distance of two samples, and the one at which chance alone puts them."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def jensen_shannon(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     2003.
     """
     middle = (left + right) / 2
-    found = (_relative(left, middle) + _relative(right, middle)) / 2
-    return np.asarray(np.clip(found, 0.0, 1.0))
+    divergence = (_relative(left, middle) + _relative(right, middle)) / 2
+    return np.asarray(np.clip(divergence, 0.0, 1.0))
 
 
 def by_chance(left: Outcomes, right: Outcomes, *, parts: int = 1) -> float:

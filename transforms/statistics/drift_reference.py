@@ -1,4 +1,4 @@
-"""What new rows are held against: the rows that a transform was frozen on, by their outcomes.
+"""The reference of new rows: the rows that a transform was frozen on, by their outcomes.
 
 It lies beside the frozen statistics, so that a distance costs the new partitions only.
 """
@@ -70,9 +70,9 @@ def _pairs(folder: Path, new: Accumulated) -> Iterator[tuple[str, _Pairs]]:
     reference = read_object(folder / _FILE, "terms", "numbers")
     for name, known in reference["terms"].items():
         counts = np.array([*read_counts(folder, name), known["others"]], float)
-        found = np.array([*_term_counts(new, folder, name), _others(new, folder, name)], float)
+        new_counts = np.array([*_term_counts(new, folder, name), _others(new, folder, name)], float)
         frozen = Outcomes(known["rows"], known["missing"], counts)
-        yield name, [(frozen, Outcomes(new.rows, new.missing[name], found))]
+        yield name, [(frozen, Outcomes(new.rows, new.missing[name], new_counts))]
     for name, positions in reference["numbers"].items():
         values = new.sample.columns.get(name, np.zeros((0, len(positions)), np.float32))
         yield (

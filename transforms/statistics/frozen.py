@@ -73,8 +73,8 @@ def freeze(
                     scales[name] = target_scale(request.declared, moments[name], sample)
             case QuantilesRequest():
                 for name in request.names:
-                    found = total.quantiles(name, request.parts, _width(request))
-                    quantiles[name] = found.tolist()
+                    boundaries = total.quantiles(name, request.parts, _width(request))
+                    quantiles[name] = boundaries.tolist()
     write_atomic(_moments_path(folder), json.dumps(moments))
     write_atomic(_quantiles_path(folder), json.dumps(quantiles))
     write_atomic(_edges_path(folder), json.dumps(edges))
@@ -188,10 +188,10 @@ def _write_vocabulary(
     chosen = counted.filter(wanted).sort_by(order)[: request.size]
     known = pa.array([term for term in kept if term != NO_TERM], pa.binary())
     added = chosen.filter(pc.invert(pc.is_in(chosen["term"], known)))
-    found = pc.fill_null(counted["count"].take(pc.index_in(known, terms)), 0)
+    counts = pc.fill_null(counted["count"].take(pc.index_in(known, terms)), 0)
     written = pa.chunked_array([known, *added["term"].chunks])
     write_atomic(vocabulary_path(folder, request.name), _lines(written) or NO_TERM + b"\n")
-    numbers = [*found.to_pylist(), *added["count"].to_pylist()] or [0]
+    numbers = [*counts.to_pylist(), *added["count"].to_pylist()] or [0]
     write_atomic(_counts_path(folder, request.name), json.dumps(numbers))
 
 

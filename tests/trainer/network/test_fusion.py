@@ -50,8 +50,8 @@ def test_a_fusion_sees_every_branch(spec, width):
 
 @pytest.mark.parametrize(("spec", "width"), EVERY_FUSION)
 def test_a_fusion_takes_a_single_branch(spec, width):
-    found = fused(spec, (4,))(rows((4,)))
-    assert found.shape == (2, 4)
+    vector = fused(spec, (4,))(rows((4,)))
+    assert vector.shape == (2, 4)
 
 
 @pytest.mark.parametrize(("spec", "_width"), EVERY_FUSION)
@@ -92,17 +92,17 @@ def test_a_closed_gate_lets_nothing_of_its_branch_through():
 def dropped(rate, count=20_000, branches=3, training=True):
     keras.utils.set_random_seed(1)
     ones = [np.ones((count, 2), np.float32) for _ in range(branches)]
-    found = ModalityDropout(rate)(ones, training=training)
-    return np.stack([np.asarray(branch) for branch in found], axis=1)
+    outputs = ModalityDropout(rate)(ones, training=training)
+    return np.stack([np.asarray(branch) for branch in outputs], axis=1)
 
 
 @pytest.mark.parametrize("rate", [0.3, 0.9])
 def test_modality_dropout_keeps_a_branch_and_the_expectation(rate):
-    found = dropped(rate)
-    assert (found[..., 0] == found[..., 1]).all()  # a branch goes as a whole
-    assert found.any(axis=(1, 2)).all()
-    assert len({tuple(row) for row in (found[..., 0] > 0).tolist()}) == 7
-    np.testing.assert_allclose(found.mean(axis=0), 1, atol=0.05)
+    branches = dropped(rate)
+    assert (branches[..., 0] == branches[..., 1]).all()  # a branch goes as a whole
+    assert branches.any(axis=(1, 2)).all()
+    assert len({tuple(row) for row in (branches[..., 0] > 0).tolist()}) == 7
+    np.testing.assert_allclose(branches.mean(axis=0), 1, atol=0.05)
 
 
 def test_modality_dropout_changes_nothing_outside_training():

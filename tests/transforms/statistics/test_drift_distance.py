@@ -37,9 +37,9 @@ def test_divergence_of_literal_distributions():
 @given(COUNTS, COUNTS, st.integers(0, 9))
 def test_divergence_lies_between_0_and_1_and_has_no_direction(left, right, missing):
     one, other = _sample(left, missing=1), _sample(right, missing)
-    found = _divergence(one, other)
-    assert 0.0 <= found <= 1.0
-    assert found == pytest.approx(_divergence(other, one))
+    divergence = _divergence(one, other)
+    assert 0.0 <= divergence <= 1.0
+    assert divergence == pytest.approx(_divergence(other, one))
     assert _divergence(one, one) == 0.0
 
 
@@ -48,21 +48,21 @@ def test_divergence_lies_between_0_and_1_and_has_no_direction(left, right, missi
 def test_chance_explains_what_is_between_equal_distributions(rows, outcomes):
     shares = 1 / np.arange(1, outcomes + 1)
     shares /= shares.sum()
-    found = []
+    distances = []
     for seed in range(20):
         random = np.random.default_rng(seed)
         one, other = (_sample(random.multinomial(n, shares).tolist()) for n in (10_000, rows))
         unexplained = _divergence(one, other) - by_chance(one, other)
-        found.append(math.sqrt(max(0.0, unexplained)))
-    assert max(found) < 0.1, "the threshold by default"
+        distances.append(math.sqrt(max(0.0, unexplained)))
+    assert max(distances) < 0.1, "the threshold by default"
 
 
 def test_with_few_rows_chance_explains_much_and_with_many_next_to_nothing():
     frozen = _sample([1_000] * 10)
-    found = [by_chance(frozen, _sample([n] * 10)) for n in (1, 10, 100, 1_000)]
-    assert found == sorted(found, reverse=True)
-    assert math.sqrt(found[0]) > 0.3
-    assert math.sqrt(found[-1]) < 0.06
+    distances = [by_chance(frozen, _sample([n] * 10)) for n in (1, 10, 100, 1_000)]
+    assert distances == sorted(distances, reverse=True)
+    assert math.sqrt(distances[0]) > 0.3
+    assert math.sqrt(distances[-1]) < 0.06
 
 
 def test_chance_does_not_explain_what_is_really_another_distribution():

@@ -77,7 +77,7 @@ def _learnt(
 
 @keras.saving.register_keras_serializable(package="braid")
 class RandomKernels(keras.layers.Layer):  # type: ignore[misc]
-    """How often and how strongly fixed random kernels answer to a series.
+    """The answers of fixed random kernels to a series: how often and how strongly.
 
     Each kernel has weights of mean 0, a random bias, and steps that lie 1, 2, 4, ... apart, as far
     as the series is long. Of its answers the share above 0 and the maximum are given.

@@ -42,9 +42,9 @@ class Dice(keras.metrics.Metric):  # type: ignore[misc]
             raise NotImplementedError("masked rows are left out before")
         ops = keras.ops
         truth = ops.cast(y_true, "float32")
-        found = ops.cast(ops.convert_to_tensor(y_pred) >= 0.5, "float32")
-        self._common.assign_add(2 * ops.sum(truth * found))
-        self._sizes.assign_add(ops.sum(truth) + ops.sum(found))
+        predicted = ops.cast(ops.convert_to_tensor(y_pred) >= 0.5, "float32")
+        self._common.assign_add(2 * ops.sum(truth * predicted))
+        self._sizes.assign_add(ops.sum(truth) + ops.sum(predicted))
 
     def result(self) -> Any:
         """Returns the coefficient, from 0 to 1."""

@@ -187,7 +187,7 @@ class PipelineSpec(Spec):
             check_function(self.model.builder, "model.builder")
 
     def has_user_code(self) -> bool:
-        """Whether the declaration names a function or a kind of the user's own."""
+        """Returns whether the declaration names a function or a kind of the user's own."""
         return self.model.has_user_code or any(
             is_user_kind(feature.kind) for feature in self.features.values()
         )

@@ -14,7 +14,7 @@ ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
 
 class EncoderSpec(Spec):
-    """What the rest of Braid asks of any encoder, with the answers of most.
+    """A declared encoder, with the answers of most to what the rest of Braid asks of any.
 
     Attributes:
         is_shared_by_members: Whether it takes most of a step, so that all members see its feature
@@ -39,7 +39,7 @@ class EncoderSpec(Spec):
 
     @property
     def poolings(self) -> int | None:
-        """How often its maps halve a picture, if a decoder reads its maps."""
+        """The number of times that its maps halve a picture, if a decoder reads its maps."""
         return None
 
     def located_in(self, folder: Path) -> Self:
@@ -98,7 +98,7 @@ class PiecewiseEncoder(EncoderSpec):
 
 
 class BagOfWordsEncoder(EncoderSpec):
-    """How often a text has each term of its vocabulary; padding and unknown terms are left out.
+    """The count of each term of the vocabulary in a text; padding and unknown terms are left out.
 
     With the feature's `weights`, the numbers are multiplied by them and then divided by the length
     of the row's vector: Salton and Buckley, "Term-Weighting Approaches in Automatic Text

@@ -1,4 +1,4 @@
-"""Which pictures of a row a graph cannot take, and why: the same for shards and for predictions.
+"""The pictures of a row that a graph cannot take, and why: alike for shards and predictions.
 
 A decoder says so by failing. Nothing here imports TensorFlow, whose errors go by their names.
 """

@@ -1,4 +1,4 @@
-"""What a sequence and the windows of a long table can be declared as."""
+"""The declarations of a sequence, and of the windows of a long table."""
 
 from __future__ import annotations
 

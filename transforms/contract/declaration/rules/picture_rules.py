@@ -1,4 +1,4 @@
-"""What a declaration may say of pictures: rules that join features, targets and the model."""
+"""The rules of pictures in a declaration, which join features, targets and the model."""
 
 from __future__ import annotations
 

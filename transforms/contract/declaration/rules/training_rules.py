@@ -1,4 +1,4 @@
-"""What a declaration may say of its training: rules that join it with source, targets and model."""
+"""The rules of a declaration's training, which join it with source, targets and model."""
 
 from __future__ import annotations
 
