@@ -22,6 +22,7 @@ from flows.commands.options import (
     open_pipeline,
     open_workspace,
 )
+from flows.commands.plan_command import plan
 from flows.commands.serve_command import serve
 from flows.console.harmless import say
 
@@ -375,7 +376,7 @@ def check(
     context.exit(verify(folders, pipeline, repair=repair))
 
 
-for command in (serve, promote, rollback, history):
+for command in (plan, serve, promote, rollback, history):
     cli.add_command(command)
 
 

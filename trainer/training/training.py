@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -17,12 +15,15 @@ from trainer.data.input_advice import advice, measured, worth_a_change
 from trainer.data.seam import check_seam
 from trainer.data.shards import ShardFile, count_rows
 from trainer.data.stream import BatchLayout, evaluation_batches
+from trainer.linear.blend import LinearBlend, blended
+from trainer.linear.fitting import Blending
 from trainer.network.model import build_model
 from trainer.recipe import Recipe
 from trainer.run_folder import (
     CHECKPOINT_FOLDER,
     CHOSEN_FILE,
     HISTORY_FILE,
+    LINEAR_FILE,
     MODEL_FILE,
     RECIPE_FILE,
 )
@@ -33,10 +34,11 @@ from trainer.training.objectives import learnt_loss_weights, trainable
 from trainer.training.optimizers import averaged_weights, take_averages
 from trainer.training.training_data import TrainingData
 from trainer.training.training_state import TrainingState
-from trainer.training.warm_start import WarmStarted, begin
+from trainer.training.warm_start import begin
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.jobs import TrainJob
-from transforms.contract.workspace.documents import RETRAIN, read_json, read_object
+from transforms.contract.steps.results import TrainingHistory, TrainResult, WarmStarted
+from transforms.contract.workspace.documents import RETRAIN, read_json
 from transforms.contract.workspace.files import replacing, write_atomic
 from transforms.contract.workspace.manifest import TransformManifest
 
@@ -59,7 +61,7 @@ class Trained:
     warnings: tuple[str, ...] = ()
 
 
-def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, Any]:
+def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> TrainResult:
     """Trains a model, or goes on where a killed training was, and commits `model.keras`.
 
     Where the recipe says so, a second model is trained on training and validation rows together.
@@ -70,37 +72,30 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
         job: The run.
         devices: What to train on, as TensorFlow names it; None is every GPU, or else the CPU.
 
-    Returns:
-        What the run's record keeps of it: the recipe in words, epochs, steps, seconds, rows per
-        second, the best epoch (from 1), the share of time that the model waited for data, in all
-        and by epoch, the seconds that it waited for the transform beside those, the number of
-        parameters, the loss weights by target if they were learnt, what it began with if that was
-        a registered model, warnings.
-
     Raises:
         BraidError: There are no training rows, a shard is damaged, the shards do not fit the
             declaration, or the loss stops being a number.
     """
     folder = Path(job.run_folder)
     if (folder / MODEL_FILE).exists():
-        history = read_object(folder / HISTORY_FILE, "result", action=RETRAIN)
-        result: dict[str, Any] = history["result"]
-        return result
+        return read_json(folder / HISTORY_FILE, TrainingHistory, action=RETRAIN).result
     manifest = job.manifest()
     check_seam(job.pipeline, manifest)
     data = TrainingData(job)
     recipe = _recipe(folder, data, manifest)
     training = Training(job, manifest, data, recipe, devices)
     chosen = kept = training.run(recipe, Checkpoints(folder / CHECKPOINT_FOLDER))
+    training.blend(folder)
     if recipe.refit:
-        _save(training.network, folder / CHOSEN_FILE)
+        _save(training.answering(), folder / CHOSEN_FILE)
         rows = data.rows + count_rows(data.validation)
         again = recipe.on_all_rows(rows, chosen.state.best_steps)
         kept = training.run(again, Checkpoints(folder / CHECKPOINT_FOLDER / "refit"), all_rows=True)
+        training.blend_again()
     result = training.result(chosen, kept)
-    records = [record.model_dump() for record in chosen.state.history]
-    write_atomic(folder / HISTORY_FILE, json.dumps({"result": result, "epochs": records}, indent=1))
-    _save(training.network, folder / MODEL_FILE)
+    history = TrainingHistory(result=result, epochs=chosen.state.history)
+    write_atomic(folder / HISTORY_FILE, history.model_dump_json(indent=1))
+    _save(training.answering(), folder / MODEL_FILE)
     return result
 
 
@@ -162,6 +157,8 @@ class Training:
         # and tracing its step takes longer than training a small table.
         self._initial = initial_values(self._model)
         self._augmenter = _augmenter(self._pipeline)
+        self._blending = Blending(self._pipeline, manifest)
+        self._blend: LinearBlend | None = None
         self._runner = EpochRunner(self._model, recipe, spec.checkpoint_seconds, self._augmenter)
 
     def run(self, recipe: Recipe, checkpoints: Checkpoints, *, all_rows: bool = False) -> Trained:
@@ -183,7 +180,35 @@ class Training:
         take_averages(self._model)
         return Trained(state, started, warnings)
 
-    def result(self, chosen: Trained, kept: Trained) -> dict[str, Any]:
+    def blend(self, folder: Path) -> None:
+        """Fits the linear model that the network is blended with, if it is to be; writes its make.
+
+        Args:
+            folder: The run's.
+        """
+        if self._recipe.blend:
+            with self._strategy.scope(), self._data.readable_errors():
+                self._blend = self._blending.fit(
+                    self.network, self._data.train, self._data.validation
+                )
+        if self._blend is not None:
+            write_atomic(folder / LINEAR_FILE, self._blend.spec.model_dump_json(indent=1))
+
+    def blend_again(self) -> None:
+        """Fits the same linear model on training and validation rows, if there is one."""
+        if self._blend is not None:
+            files = (*self._data.train, *self._data.validation)
+            with self._strategy.scope(), self._data.readable_errors():
+                self._blend = self._blending.fit_again(self._blend, files)
+
+    def answering(self) -> keras.Model:
+        """Returns the network, blended with the linear model if there is one."""
+        if self._blend is None:
+            return self.network
+        with self._strategy.scope():
+            return blended(self.network, self._blend)
+
+    def result(self, chosen: Trained, kept: Trained) -> TrainResult:
         """Returns what the run's record keeps.
 
         Args:
@@ -195,29 +220,29 @@ class Training:
         refits = () if kept is chosen else kept.state.history
         waited = sum(record.seconds * record.input_wait_share for record in history)
         warnings = [*self._judgement(state), *self._warnings, *chosen.warnings]
-        result: dict[str, Any] = {
-            "recipe": self._recipe.in_words(),
-            "members": self._recipe.members,
-            "epochs": state.epochs,
-            "steps": state.steps,
-            "best_steps": state.best_steps,
-            "rows": self._data.rows,
-            "seconds": seconds,
-            "refit_seconds": sum(record.seconds for record in refits),
-            "rows_per_second": self._data.rows * state.epochs / seconds,
-            "best_epoch": (state.best_epoch or 0) + 1,
-            "input_wait_share": waited / seconds,
-            "input_wait_share_by_epoch": [record.input_wait_share for record in history],
-            "transform_wait_seconds": sum(r.transform_wait_seconds for r in history),
-            "parameters": int(self.network.count_params()),
-            "loss_weights": learnt_loss_weights(self._model),
-            "warnings": warnings,
-            "devices": self._strategy.num_replicas_in_sync,
-        }
         if kept.started is not None:
-            result["warm_start"] = kept.started.model_dump(mode="json", exclude={"problem"})
             warnings += kept.started.warnings()
-        return result
+        return TrainResult(
+            recipe=self._recipe.in_words(),
+            members=self._recipe.members,
+            epochs=state.epochs,
+            steps=state.steps,
+            best_steps=state.best_steps,
+            rows=self._data.rows,
+            seconds=seconds,
+            refit_seconds=sum(record.seconds for record in refits),
+            rows_per_second=self._data.rows * state.epochs / seconds,
+            best_epoch=(state.best_epoch or 0) + 1,
+            input_wait_share=waited / seconds,
+            input_wait_share_by_epoch=tuple(record.input_wait_share for record in history),
+            transform_wait_seconds=sum(r.transform_wait_seconds for r in history),
+            parameters=int(self.network.count_params()),
+            linear_shares={} if self._blend is None else self._blend.shares(),
+            loss_weights=learnt_loss_weights(self._model),
+            warnings=tuple(warnings),
+            devices=self._strategy.num_replicas_in_sync,
+            warm_start=_told(kept.started),
+        )
 
     def _judgement(self, state: TrainingState) -> list[str]:
         """Returns what is to be said of how the best epoch was chosen."""
@@ -305,6 +330,11 @@ class Training:
             cpu_share=sum(record.cpu_seconds for record in state.history) / seconds,
         )
         return (advice(measurement),)
+
+
+def _told(started: WarmStarted | None) -> WarmStarted | None:
+    """Returns a warm start as the record keeps it; what was wrong is a warning."""
+    return None if started is None else started.model_copy(update={"problem": None})
 
 
 def _augmenter(pipeline: PipelineSpec) -> Augmenter:
