@@ -23,7 +23,7 @@ class _Event(BaseModel):
 
 
 class Progress(_Event):
-    """How far a step is.
+    """The place that a step has reached.
 
     Attributes:
         done: Units done so far.
