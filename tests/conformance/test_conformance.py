@@ -36,6 +36,7 @@ from trainer.run_folder import EXPORT_FOLDER
 from trainer.training.training import train
 from transforms.contract.columns.kinds import is_user_kind
 from transforms.contract.network.encoders import ENCODERS_BY_FEATURE_KIND
+from transforms.contract.steps.results import CheckResult
 from transforms.kinds.features import FEATURE_KINDS
 from transforms.kinds.targets import TARGET_KINDS
 
@@ -166,7 +167,7 @@ def test_all_kinds_together_train_export_and_answer_alike(transformed, tmp_path)
     assert result["parity"] < 1e-4
     declared = {f"test_{t}_{m}" for t, spec in job.pipeline.targets.items() for m in spec.metrics}
     assert declared <= set(result["metrics"])
-    assert check(job) == {"ok": True}
+    assert check(job) == CheckResult()
     scorer = load(tmp_path / EXPORT_FOLDER)
     nothing = scorer.score({"z_score": np.zeros(0, np.float32)})
     assert {case.name for case in TARGETS} <= set(nothing)
