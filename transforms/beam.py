@@ -73,8 +73,8 @@ def marked_errors(place: str) -> Iterator[None]:
 
 def error_in(text: str) -> BraidError | None:
     """Returns the user's error that Beam tells about in a text, if it is one."""
-    found = _MARKED.search(text)
-    return None if found is None else _report_in(found.group(1)).error()
+    match = _MARKED.search(text)
+    return None if match is None else _report_in(match.group(1)).error()
 
 
 def _marked(error: BraidError) -> str:

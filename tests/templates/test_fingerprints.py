@@ -1,4 +1,4 @@
-"""What names shards, models and runs, as the commits before named them: workspaces stay of use.
+"""The names of shards, models and runs, as the commits before gave them: workspaces stay of use.
 
 Whoever changes one of these on purpose makes every user's shards or models anew, and says so in
 the changelog.

@@ -148,7 +148,7 @@ def raw_rows(numbers: Iterable[int]) -> dict[str, Any]:
 
 
 class Graph(tf.Module):
-    """What the transform step exports, small."""
+    """The export of the transform step, small."""
 
     def __init__(self, folder: Path, colors: tuple[str, ...]) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ _UNITS_PER_WORKER = 2
 
 @dataclass(frozen=True)
 class PartitionsRead:
-    """What had to be read.
+    """The partitions that had to be read.
 
     Attributes:
         partitions: Those that had no statistics.
@@ -99,12 +99,12 @@ def _write(counted: tuple[str, Iterable[str]], job: TransformJob, paths: dict[st
         return  # a runner may give a partition twice, and the units' files are gone then
     with marked_errors("analyze"):
         _refuse_changed(job, (part for part in job.partitions if part.name == partition))
-        found = [Path(part) for part in sorted(parts)]  # the same order, so the same rounding
-        if len(found) == 1:
-            found[0].replace(paths[partition])
+        files = [Path(part) for part in sorted(parts)]  # the same order, so the same rounding
+        if len(files) == 1:
+            files[0].replace(paths[partition])
             return
-        merged(map(Accumulated.read, found)).write(paths[partition])
-        for path in found:
+        merged(map(Accumulated.read, files)).write(paths[partition])
+        for path in files:
             path.unlink()
 
 

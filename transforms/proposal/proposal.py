@@ -20,7 +20,7 @@ from transforms.reading.path_columns import PathReader
 
 @dataclass(frozen=True)
 class Proposal:
-    """What is proposed for a table.
+    """The declaration that is proposed for a table, in parts.
 
     Attributes:
         source: Where rows come from.

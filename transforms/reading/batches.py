@@ -274,9 +274,8 @@ class BatchReader:
             rejects |= conformed.invalid
         else:
             result.replaced.update((raw.name, reason) for reason in conformed.invalid.values())
-        # The graph itself takes a text that is no value of a feature for a missing one, here as
-        # in serving; another feature that reads the column may have a use for it.
-        if isinstance(spec, TargetSpec) or raw.dtype != "string":
+        # Here as in serving; another feature that reads the column may have a use for the text.
+        if raw.dtype != "string" or not spec.graph_judges_texts:
             blank: bytes | float = np.nan if raw.dtype == "float32" else b""
             conformed.values[list(conformed.invalid)] = blank
         return rejects

@@ -37,7 +37,7 @@ OnWindows = Callable[[int, int], None]
 
 
 class WindowCounts(Spec):
-    """What was cut.
+    """The counts of a cutting into windows.
 
     Attributes:
         rows: Rows of the long table.

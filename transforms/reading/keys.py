@@ -100,14 +100,14 @@ def check_no_shared(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> 
 
 
 def _hashes(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> np.ndarray:
-    found = [key_hashes(keys) for _, keys in _keys(pipeline, partitions)]
-    return np.concatenate(found) if found else np.zeros(0, np.uint64)
+    hashes = [key_hashes(keys) for _, keys in _keys(pipeline, partitions)]
+    return np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
 
 
 def _refuse_equal(
-    pipeline: PipelineSpec, partitions: tuple[Partition, ...], found: list[np.ndarray]
+    pipeline: PipelineSpec, partitions: tuple[Partition, ...], parts: list[np.ndarray]
 ) -> int:
-    hashes = np.sort(np.concatenate(found)) if found else np.zeros(0, np.uint64)
+    hashes = np.sort(np.concatenate(parts)) if parts else np.zeros(0, np.uint64)
     shared = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
     if len(shared):
         _refuse_shared(pipeline, partitions, shared)

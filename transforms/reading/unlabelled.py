@@ -44,14 +44,14 @@ def read_features(
     """
     source = _source_of(pipeline, path).model_copy(update={"allow": allow})
     pipeline = pipeline.model_copy(update={"source": source})
-    found = scan(source)
-    check_schema(pipeline, found.files(), features_only=True)
+    scanned = scan(source)
+    check_schema(pipeline, scanned.files(), features_only=True)
     if source.windows is None:
-        yield from _read(pipeline, found, batch_rows)
+        yield from _read(pipeline, scanned, batch_rows)
         return
     with TemporaryDirectory() as folder:
         table = Path(folder) / "windows.parquet"
-        write_windows(pipeline, found.files(), table, labelled=False)
+        write_windows(pipeline, scanned.files(), table, labelled=False)
         pipeline = pipeline.of_windows(str(table))
         yield from _read(pipeline, scan(pipeline.source), batch_rows)
 
@@ -104,10 +104,10 @@ def row_reader(pipeline: PipelineSpec) -> BatchReader:
     return BatchReader(pipeline.model_copy(update={"source": source}), features_only=True)
 
 
-def _read(pipeline: PipelineSpec, found: Scan, batch_rows: int) -> Iterator[RawBatch]:
+def _read(pipeline: PipelineSpec, scanned: Scan, batch_rows: int) -> Iterator[RawBatch]:
     reader = BatchReader(pipeline, features_only=True)
     filesystem, _ = open_filesystem(pipeline.source.path)
-    for partition in found.partitions:
+    for partition in scanned.partitions:
         for unit in plan_units(
             partition, format_=pipeline.source.format, filesystem=filesystem, at_least=1
         ):

@@ -19,7 +19,7 @@ from transforms.contract.steps.jobs import TransformJob
 from transforms.contract.steps.results import TransformResult
 from transforms.contract.workspace.documents import DamagedFile, read_json
 from transforms.contract.workspace.files import remove, write_atomic
-from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.layout import GRAPH_FOLDER, MANIFEST_FILE, Workspace
 from transforms.contract.workspace.manifest import (
     RAW_TARGET_PREFIX,
     RejectCount,
@@ -46,7 +46,7 @@ _COMMIT_SECONDS = 0.5  # between two looks for partitions whose units are all do
 
 
 class UnitReceipt(Spec):
-    """What one unit of work wrote; with it the unit is done, whatever happens later."""
+    """The record of one unit's work; with it the unit is done, whatever happens later."""
 
     shards: tuple[Shard, ...]
     rows: int
@@ -130,7 +130,7 @@ class _Commits:
 
 
 class _Plan(Spec):
-    """How a partition is cut and written; a resumed run does it the same way on any machine.
+    """The way a partition is cut and written, which a resumed run follows on any machine.
 
     Attributes:
         at_least: How many units were asked for.
@@ -223,7 +223,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
         """Loads the graph once a process and opens the source once a worker."""
         workspace = self._job.folders()
         manifest = workspace.read_transform(self._job.transform)
-        graph = workspace.transform(self._job.transform) / "graph"
+        graph = workspace.transform(self._job.transform) / GRAPH_FOLDER
         if manifest is None:
             raise FileNotFoundError(graph.parent)
         self._applier = GraphApplier.shared(self._job.pipeline, graph)
@@ -287,7 +287,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
     def _is_done(self, unit: WorkUnit) -> bool:
         """Returns whether a unit is: a runner may give one twice, and what is committed stays."""
         receipt = _receipt_path(self._job, unit)
-        return receipt.exists() or (receipt.parent.parent / "manifest.json").exists()
+        return receipt.exists() or (receipt.parent.parent / MANIFEST_FILE).exists()
 
     def _writers(self, folder: Path, unit: WorkUnit) -> dict[str, ShardWriter]:
         size = self._job.pipeline.transform.shard_bytes
@@ -369,8 +369,8 @@ def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> N
         rejects=tuple(total_rejects(receipts)),
         replaced=tuple(total_replaced(receipts)),
     )
-    write_atomic(folder / "manifest.json", manifest.model_dump_json(indent=1))
-    named = {"manifest.json", *(shard.file for shard in manifest.shards)}
+    write_atomic(folder / MANIFEST_FILE, manifest.model_dump_json(indent=1))
+    named = {MANIFEST_FILE, *(shard.file for shard in manifest.shards)}
     for path in folder.iterdir():
         if path.name not in named:
             remove(path)

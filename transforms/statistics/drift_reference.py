@@ -1,4 +1,4 @@
-"""What new rows are held against: the rows that a transform was frozen on, by their outcomes.
+"""The reference of new rows: the rows that a transform was frozen on, by their outcomes.
 
 It lies beside the frozen statistics, so that a distance costs the new partitions only.
 """
@@ -20,13 +20,13 @@ from transforms.contract.workspace.documents import read_object
 from transforms.contract.workspace.drift import Distance
 from transforms.contract.workspace.files import write_atomic
 from transforms.statistics.accumulators import Accumulated
-from transforms.statistics.drift_distance import Sample, by_chance, jensen_shannon
-from transforms.statistics.frozen import read_counts, read_terms
+from transforms.statistics.drift_distance import Outcomes, by_chance, jensen_shannon
+from transforms.statistics.frozen import read_counts, read_vocabulary
 
 _FILE = "reference.json"
 _DECILES = np.linspace(0.1, 0.9, 9)
 
-_Pairs = list[tuple[Sample, Sample]]
+_Pairs = list[tuple[Outcomes, Outcomes]]
 
 
 def write_reference(total: Accumulated, folder: Path) -> None:
@@ -70,15 +70,18 @@ def _pairs(folder: Path, new: Accumulated) -> Iterator[tuple[str, _Pairs]]:
     reference = read_object(folder / _FILE, "terms", "numbers")
     for name, known in reference["terms"].items():
         counts = np.array([*read_counts(folder, name), known["others"]], float)
-        found = np.array([*_term_counts(new, folder, name), _others(new, folder, name)], float)
-        frozen = Sample(known["rows"], known["missing"], counts)
-        yield name, [(frozen, Sample(new.rows, new.missing[name], found))]
+        new_counts = np.array([*_term_counts(new, folder, name), _others(new, folder, name)], float)
+        frozen = Outcomes(known["rows"], known["missing"], counts)
+        yield name, [(frozen, Outcomes(new.rows, new.missing[name], new_counts))]
     for name, positions in reference["numbers"].items():
         values = new.sample.columns.get(name, np.zeros((0, len(positions)), np.float32))
         yield (
             name,
             [
-                (Sample(p["rows"], p["missing"], np.array(p["counts"], float)), _binned(p, column))
+                (
+                    Outcomes(p["rows"], p["missing"], np.array(p["counts"], float)),
+                    _binned(p, column),
+                )
                 for p, column in zip(positions, values.T, strict=True)
             ],
         )
@@ -98,7 +101,7 @@ def _distance(pairs: _Pairs) -> Distance:
 def _term_counts(total: Accumulated, folder: Path, name: str) -> np.ndarray:
     """Returns how often rows have each term of the frozen vocabulary, int64 [terms]."""
     counted = _counted(total, name)
-    places = pc.index_in(pa.array(read_terms(folder, name), pa.binary()), counted["term"])
+    places = pc.index_in(pa.array(read_vocabulary(folder, name), pa.binary()), counted["term"])
     return np.asarray(pc.fill_null(counted["count"].take(places), 0).to_numpy())
 
 
@@ -125,8 +128,8 @@ def _position(column: np.ndarray) -> dict[str, Any]:
     return {"edges": edges, "rows": binned.rows, "missing": binned.missing, "counts": counts}
 
 
-def _binned(position: dict[str, Any], column: np.ndarray) -> Sample:
+def _binned(position: dict[str, Any], column: np.ndarray) -> Outcomes:
     present = column[~np.isnan(column)]
     edges = np.array(position["edges"], np.float32)
     counts = np.bincount(np.searchsorted(edges, present), minlength=len(edges) + 1)
-    return Sample(len(column), len(column) - len(present), counts.astype(float))
+    return Outcomes(len(column), len(column) - len(present), counts.astype(float))

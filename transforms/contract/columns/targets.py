@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from operator import not_
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, model_validator
 
+from transforms.contract.columns.declared import DeclaredTarget
 from transforms.contract.columns.features import MAX_PIXELS, Layout, RawColumn
 from transforms.contract.expressions import Expression
-from transforms.contract.spec import Bytes, Count, Named, RuleBroken, Sensitive, Spec, Width
+from transforms.contract.spec import Bytes, Count, Named, RuleBroken, Sensitive, Width
 
 TargetPolicy = Literal["reject", "mask"]
 # What a number goes through before it is learnt.
@@ -28,8 +29,8 @@ LabelSmoothing = Annotated[float, Field(ge=0, lt=1)]
 ClassWeights = Literal["balanced"] | dict[str, NonNegativeFloat]
 
 
-class TargetSpec(Spec):
-    """What every target kind has.
+class TargetSpec(DeclaredTarget):
+    """The settings that every target kind has.
 
     Attributes:
         column: The source column; by default the column of the target's own name.
@@ -56,6 +57,11 @@ class TargetSpec(Spec):
             raise RuleBroken(expected="column or expression", received="both")
         return self
 
+    @property
+    def weights_of_classes(self) -> Any:
+        """The declared `class_weights`, of a kind that has them; else None."""
+        return getattr(self, "class_weights", None)
+
 
 class Binary(TargetSpec):
     """Yes or no: a boolean, 0 or 1, or any column of which `positive` is the "yes" value.
@@ -68,6 +74,9 @@ class Binary(TargetSpec):
             it.
         spread: Whether the standard deviation of the members' probabilities is an output too.
     """
+
+    fewest_labels: ClassVar[int] = 2
+    fixed_labels: ClassVar[tuple[str, ...]] = ("0", "1")
 
     kind: Literal["binary"]
     positive: str | None = None
@@ -100,6 +109,9 @@ class Multiclass(TargetSpec):
         spread: Whether the standard deviation of the members' probabilities of the label that is
             answered is an output too.
     """
+
+    has_classes: ClassVar[bool] = True
+    fewest_labels: ClassVar[int] = 2
 
     kind: Literal["multiclass"]
     vocabulary_size: Count = 1_000
@@ -138,6 +150,8 @@ class NumericTarget(TargetSpec):
         metrics: Over all numbers together. "mape" is a fraction, and leaves out numbers that are 0.
     """
 
+    learns_numbers: ClassVar[bool] = True
+
     kind: Literal["numeric"]
     length: Count | None = None
     scale: NumberScale | None = None
@@ -166,6 +180,9 @@ class Multilabel(TargetSpec):
         label_smoothing: As that of a binary target, for every class.
         metrics: Over all classes together, each row's each class counting once.
     """
+
+    has_classes: ClassVar[bool] = True
+    fewest_labels: ClassVar[int] = 1
 
     kind: Literal["multilabel"]
     vocabulary_size: Count = 1_000
@@ -197,6 +214,8 @@ class SequenceTarget(TargetSpec):
         metrics: Likewise.
     """
 
+    learns_numbers: ClassVar[bool] = True
+
     kind: Literal["sequence"]
     length: Count
     channels: Width = 1
@@ -214,7 +233,7 @@ class SequenceTarget(TargetSpec):
 
 
 class ImageTarget(TargetSpec):
-    """What every target that is a picture has; `content` says what its pixels are.
+    """The settings of every target that is a picture; `content` says what its pixels are.
 
     The column is like that of an image feature: encoded bytes, or the path of a file. Pictures are
     read with 8 bits a channel.
@@ -228,6 +247,9 @@ class ImageTarget(TargetSpec):
         max_pixels: A picture whose header claims more is refused before it is decoded.
     """
 
+    is_mask: ClassVar[bool] = True
+    has_pixel_values: ClassVar[bool] = True
+
     kind: Literal["image"]
     height: Width
     width: Width
@@ -236,9 +258,14 @@ class ImageTarget(TargetSpec):
     max_pixels: Bytes = MAX_PIXELS
 
     @property
-    def is_mask(self) -> bool:
-        """Whether a pixel is one of several things, between which there is nothing."""
-        return True
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width in pixels, after resizing."""
+        return self.height, self.width
+
+    @property
+    def has_statistics(self) -> bool:
+        """Returns False: the analysis reads no picture."""
+        return False
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this target."""
@@ -270,6 +297,8 @@ class ClassMask(ImageTarget):
     The head is a softmax for every pixel. A picture with a value of `classes` or above is invalid.
     """
 
+    has_pixel_values: ClassVar[bool] = False
+
     content: Literal["class_mask"]
     classes: Annotated[int, Field(ge=2, le=256)]
     loss: Literal["crossentropy"] = "crossentropy"
@@ -286,6 +315,8 @@ class ContinuousImage(ImageTarget):
         activation: Of the head; "relu" and "linear" may give more than 1.
     """
 
+    is_mask: ClassVar[bool] = False  # there are values between two others
+
     content: Literal["continuous"]
     channels: Literal[1, 3] = 1
     activation: Literal["sigmoid", "relu", "linear"] = "sigmoid"
@@ -301,11 +332,6 @@ class ContinuousImage(ImageTarget):
                 expected="1 channel, as alpha has no more", received=str(self.channels)
             )
         return self
-
-    @property
-    def is_mask(self) -> bool:
-        """Returns False: there are values between two others."""
-        return False
 
     def layout(self) -> Layout:
         """Returns the pixels."""

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from transforms.contract.columns.features import FeatureSpec, Image, RawColumn
+from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.columns.inputs import named_inputs
 from transforms.contract.columns.kinds import Feature, is_user_kind, user_code
-from transforms.contract.columns.targets import ImageTarget, Target
+from transforms.contract.columns.targets import Target
 from transforms.contract.declaration.gate import Gate, GateSpec, RegistrySpec
 from transforms.contract.declaration.schedule import ScheduleSpec
 from transforms.contract.declaration.source import WINDOW_SPLIT_COLUMN, SourceSpec
@@ -20,7 +20,7 @@ from transforms.contract.declaration.training import TrainingSpec
 from transforms.contract.declaration.transform import BeamSpec, TransformSpec
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.network.decoders import UpsamplingDecoder
-from transforms.contract.network.encoders import CustomEncoder, Encoder, SharedEncoder, encoders_of
+from transforms.contract.network.encoders import Encoder, encoders_of
 from transforms.contract.network.model import ModelSpec
 from transforms.contract.spec import Spec
 from transforms.contract.user_modules import check_function
@@ -63,14 +63,11 @@ class PipelineSpec(Spec):
     beam: BeamSpec = BeamSpec()
     schedule: ScheduleSpec | None = None
 
-    def pictures_like(self, target: ImageTarget) -> list[str]:
-        """Returns the image features of a target's height and width."""
-        size = (target.height, target.width)
-        return [
-            name
-            for name, feature in self.features.items()
-            if isinstance(feature, Image) and (feature.height, feature.width) == size
-        ]
+    def pictures_like(self, target: Target) -> list[str]:
+        """Returns the image features of an image target's height and width."""
+        size = target.picture_size
+        alike = [name for name, spec in self.features.items() if spec.picture_size == size]
+        return [] if size is None else alike
 
     def column_features(self) -> dict[str, FeatureSpec]:
         """Returns the features that a column feeds: all but noise."""
@@ -132,10 +129,9 @@ class PipelineSpec(Spec):
     def encoder_of(self, feature: str) -> Encoder:
         """Returns the declared encoder of a feature, also one that it shares, or its default."""
         encoder = self.model.encoders.get(feature)
-        if isinstance(encoder, SharedEncoder):
-            return self.encoder_of(encoder.with_)
         if encoder is not None:
-            return encoder
+            source = encoder.shares_with
+            return encoder if source is None else self.encoder_of(source)
         default: Any = encoders_of(self.features[feature].kind)[0]
         return default()  # type: ignore[no-any-return]
 
@@ -186,13 +182,13 @@ class PipelineSpec(Spec):
                     check_function(f"{feature.kind}.transform:{function}", place)
                 check_function(f"{feature.kind}.encoder:encode", place)
         for name, encoder in self.model.encoders.items():
-            if isinstance(encoder, CustomEncoder):
-                check_function(encoder.builder, f"model.encoders.{name}.builder")
+            if encoder.user_function is not None:
+                check_function(encoder.user_function, f"model.encoders.{name}.builder")
         if self.model.builder is not None:
             check_function(self.model.builder, "model.builder")
 
     def has_user_code(self) -> bool:
-        """Whether the declaration names a function or a kind of the user's own."""
+        """Returns whether the declaration names a function or a kind of the user's own."""
         return self.model.has_user_code or any(
             is_user_kind(feature.kind) for feature in self.features.values()
         )

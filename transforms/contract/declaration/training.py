@@ -102,7 +102,7 @@ Partitions = Annotated[
 
 
 class TrainingSpec(Spec):
-    """What to train for, how long and how fast.
+    """The objective, the length and the pace of a training.
 
     Attributes:
         partitions: Which of the source's partitions train, validate and test: "all", `{last: 30}`,

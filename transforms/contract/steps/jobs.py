@@ -1,4 +1,4 @@
-"""What the flow hands to a step that runs in a process of its own: locations, never data."""
+"""The jobs that the flow hands to steps in processes of their own: locations, never data."""
 
 from __future__ import annotations
 

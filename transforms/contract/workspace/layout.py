@@ -12,6 +12,9 @@ from transforms.contract.workspace.documents import read_json
 from transforms.contract.workspace.drift import MeasuredDrift
 from transforms.contract.workspace.manifest import ShardManifest, TransformManifest
 
+TRANSFORM_FILE = "transform.json"  # of a transform's folder: its manifest
+GRAPH_FOLDER = "graph"  # of it likewise: the SavedModel
+MANIFEST_FILE = "manifest.json"  # of a folder of shards, written last
 _LONGEST_NAME = 200  # bytes, of the 255 that file systems allow; a path of folders may be longer
 _STATISTICS_FORMAT = 4  # files of another one are not found, so that their partition is read again
 
@@ -102,7 +105,7 @@ class Workspace:
 
     def read_transform(self, fingerprint: str) -> TransformManifest | None:
         """Returns a transform's manifest, or None if it is not committed."""
-        path = self.transform(fingerprint) / "transform.json"
+        path = self.transform(fingerprint) / TRANSFORM_FILE
         return read_json(path, TransformManifest) if path.exists() else None
 
     def read_drift(self, transform: str, partitions: Mapping[str, str]) -> MeasuredDrift | None:
@@ -117,7 +120,7 @@ class Workspace:
     def transforms_of(self, declaration: str) -> Iterator[TransformManifest]:
         """Yields what was committed for what a declaration says of the data, the newest first."""
         files = sorted(
-            self.transform("any").parent.glob("[!.]*/transform.json"),
+            self.transform("any").parent.glob(f"[!.]*/{TRANSFORM_FILE}"),
             key=lambda path: path.stat().st_mtime_ns,
         )
         for path in reversed(files):

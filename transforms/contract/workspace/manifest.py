@@ -70,7 +70,7 @@ class StoredFeature(Spec):
 
 
 class TargetStatistics(Spec):
-    """What the training rows say of a target.
+    """Statistics of a target over the training rows.
 
     Numbers are stored on the scale that is learnt. That of the curve "linear" is
     (x - mean) / scale; that of "log" is (sign(x) * log(1 + |x|) - mean) / scale; that of "quantile"
@@ -158,7 +158,7 @@ class TransformManifest(Spec):
                     if stored.name.partition("__")[0]
                     in (features if stored.role in ("feature", "indicator") else targets)
                 ),
-                "targets": {n: found for n, found in self.targets.items() if n in targets},
+                "targets": {n: known for n, known in self.targets.items() if n in targets},
                 "unused": tuple(others.values()),
             }
         )
@@ -216,7 +216,7 @@ class Shard(Spec):
 
 
 class RejectCount(Spec):
-    """How many rows one reason cost, with an example."""
+    """The number of rows that one reason cost, with an example."""
 
     column: str
     reason: str
@@ -226,7 +226,7 @@ class RejectCount(Spec):
 
 
 class ReplacedCount(Spec):
-    """How many values of a column were missing or invalid and replaced by the feature's default."""
+    """The number of values of a column that were unusable and replaced by the feature's default."""
 
     column: str
     reason: str
@@ -265,8 +265,8 @@ class ShardManifest(Spec):
         return sum(reject.rows for reject in self.rejects)
 
 
-class Counted(Protocol):
-    """What counts its rejected rows and its replaced values: a partition, or a part of one."""
+class CountsRows(Protocol):
+    """Anything that counts its rejected rows and replaced values: a partition, or a part of one."""
 
     @property
     def rejects(self) -> tuple[RejectCount, ...]:
@@ -279,7 +279,7 @@ class Counted(Protocol):
         ...
 
 
-def total_rejects(parts: Iterable[Counted]) -> list[RejectCount]:
+def total_rejects(parts: Iterable[CountsRows]) -> list[RejectCount]:
     """Returns the rejects of all parts, the most frequent reason first."""
     totals: dict[tuple[str, str], RejectCount] = {}
     for reject in (reject for part in parts for reject in part.rejects):
@@ -290,11 +290,11 @@ def total_rejects(parts: Iterable[Counted]) -> list[RejectCount]:
     return sorted(totals.values(), key=lambda r: (-r.rows, r.column, r.reason))
 
 
-def total_replaced(parts: Iterable[Counted]) -> list[ReplacedCount]:
+def total_replaced(parts: Iterable[CountsRows]) -> list[ReplacedCount]:
     """Returns the replaced values of all parts, the most frequent reason first."""
     totals: dict[tuple[str, str], int] = {}
     for item in (item for part in parts for item in part.replaced):
         place = (item.column, item.reason)
         totals[place] = totals.get(place, 0) + item.rows
-    found = [ReplacedCount(column=c, reason=r, rows=n) for (c, r), n in totals.items()]
-    return sorted(found, key=lambda r: (-r.rows, r.column, r.reason))
+    counts = [ReplacedCount(column=c, reason=r, rows=n) for (c, r), n in totals.items()]
+    return sorted(counts, key=lambda r: (-r.rows, r.column, r.reason))

@@ -28,7 +28,7 @@ class PartitionId(NamedTuple):
 
 
 class Partition(Spec):
-    """What new data arrives in.
+    """A part of the source, as new data arrives in it.
 
     Attributes:
         name: "all", the hive directory's name such as "day=2026-01-31", a date in the path such as

@@ -145,8 +145,8 @@ def test_a_checkpoint_has_all_that_a_step_depends_on(tmp_path):
     Checkpoints(tmp_path).restore(resumed, 0)
     resumed.train_step(batch(3))
     for name in ("network", "discriminator"):
-        found, wanted = (getattr(model, name).variables for model in (resumed, undisturbed))
-        assert all(same(values_of(found), values_of(wanted)))
+        restored, wanted = (getattr(model, name).variables for model in (resumed, undisturbed))
+        assert all(same(values_of(restored), values_of(wanted)))
 
 
 DECLARATION = {
