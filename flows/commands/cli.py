@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.champion_commands import history, promote, rollback
+from flows.commands.model_commands import MODEL_COMMANDS
 from flows.commands.options import (
     DECLARATION,
     FORMAT,
@@ -22,7 +22,6 @@ from flows.commands.options import (
     open_pipeline,
     open_workspace,
 )
-from flows.commands.serve_command import serve
 from flows.console.harmless import say
 
 if TYPE_CHECKING:
@@ -375,7 +374,7 @@ def check(
     context.exit(verify(folders, pipeline, repair=repair))
 
 
-for command in (serve, promote, rollback, history):
+for command in MODEL_COMMANDS:
     cli.add_command(command)
 
 

@@ -37,7 +37,7 @@ from flows.records.run_identity import (
 from flows.report.summary import PICTURE_FILE, SUMMARY_FILE, write_report
 from flows.sessions.session import Session, search_path, span, title_of
 from flows.steps import drift, model_steps, shard_steps, windows
-from flows.steps.registration import reach_registry
+from flows.steps.registration import note_end, reach_registry
 from transforms.contract.declaration import parsing as declarations
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
@@ -217,17 +217,19 @@ def carry_out(
     )
     session.note_drift(measured)
     with session.child_locks(order.lock):
-        _work(session, work)
+        _work(session, work, order.declaration)
     return session.folder
 
 
-def _work(session: Session, work: Callable[[Session], None]) -> None:
+def _work(session: Session, work: Callable[[Session], None], declaration: Path) -> None:
     try:
         work(session)
     except BaseException as error:
         _record_failure(session, error)
+        note_end(session, declaration)
         raise
     write_report(session.folder, session.record)
+    note_end(session, declaration)
     _publish(session)
 
 

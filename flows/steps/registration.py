@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 from flows.records.record import RunRecord, read_records
 from flows.sessions.session import Session
+from flows.steps.model_description import describe
+from flows.steps.run_details import details_of, end_of, library_tags, parameters_of
 from trainer.registry.history import BY_TAG, this_person
 from trainer.registry.registry import ModelRegistry, RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -78,10 +79,29 @@ def register_run(session: Session) -> str:
         session.export_folder,
         run_id=f"{session.record.pipeline}/{session.record.run_id}",
         metrics=_metrics(session.record),
-        parameters=_parameters(session.pipeline),
+        parameters=parameters_of(session.pipeline, session.folder),
         tags=_tags(session.record, session.trained),
         texts={"declaration.json": session.pipeline.model_dump_json(indent=2)},
+        shown=details_of(session),
+        described=describe(session.pipeline.modelled(), session.trained),
     )
+
+
+def note_end(session: Session, declaration: Path) -> None:
+    """Notes in the registry how a run ended that has registered a version; its fate is decided.
+
+    Args:
+        session: The run.
+        declaration: The path of the pipeline.yaml.
+    """
+    model = session.record.model
+    if model is None:
+        return
+    try:
+        registry = open_registry(session.pipeline, session.workspace)
+        registry.end_run(model.name, model.version, end_of(session, declaration))
+    except BraidError as error:
+        session.reporter.note(f"  the registry was not told how the run ended: {error.received}")
 
 
 def find_version(
@@ -119,11 +139,6 @@ def _named(item: RegisteredVersion) -> str:
     return f"version {item.version} ({', '.join(item.aliases) or 'no alias'})"
 
 
-def _parameters(pipeline: PipelineSpec) -> dict[str, Any]:
-    document = pipeline.model_dump(mode="json")
-    return {f"declaration.{key}": json.dumps(value) for key, value in document.items()}
-
-
 def _tags(record: RunRecord, partitions: Sequence[Partition]) -> dict[str, str]:
     return {
         "braid.version": record.braid_version,
@@ -138,4 +153,5 @@ def _tags(record: RunRecord, partitions: Sequence[Partition]) -> dict[str, str]:
         "braid.last_partition": partitions[-1].name,
         "braid.partitions_fingerprint": fingerprint([[p.name, p.fingerprint] for p in partitions]),
         "braid.identity": record.identity,
+        **library_tags(),
     }

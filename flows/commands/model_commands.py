@@ -1,0 +1,8 @@
+"""The commands on models that are registered, and on the rows that they did not see."""
+
+from flows.commands.champion_commands import history, promote, rollback
+from flows.commands.rejects_command import rejects
+from flows.commands.serve_command import serve
+from flows.commands.ui_command import ui
+
+MODEL_COMMANDS = (serve, ui, promote, rollback, history, rejects)
