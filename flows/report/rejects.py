@@ -141,7 +141,12 @@ def rejected_rows(
 
 
 def _masked(row: RejectedRow, hidden: frozenset[str], key: str) -> RejectedRow:
-    """Returns a row as the declaration lets it be read now; it may have been kept under another."""
+    """Returns a row as the declaration lets it be read now; it may have been kept under another.
+
+    A value that is missing is empty.
+    """
+    if row.reason == "missing":
+        row = row._replace(value=b"")
     if key in hidden:
         row = row._replace(key=HIDDEN)
     return row._replace(value=HIDDEN.encode()) if row.column in hidden else row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -71,7 +72,8 @@ def serving_page(registry: ModelRegistry, place: PagePlace) -> Iterator[Popen[by
             _wait(process, place)
             yield process
         finally:
-            process.terminate()
+            with suppress(ProcessLookupError):  # what it started itself may outlive it
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait()
 
 

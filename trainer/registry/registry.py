@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainer.registry.forgetting import forget_version
 from trainer.registry.history import (
     BY_HAND,
     CHAMPION,
@@ -280,7 +281,7 @@ class ModelRegistry:
         """
         folder = local_path(version.source)
         if folder is None:
-            folder = self.artifacts / "downloads" / version.name / version.version
+            folder = self._downloaded(version)
             if not folder.exists():
                 self._download(version, folder)
         if not folder.exists():
@@ -291,6 +292,24 @@ class ModelRegistry:
                 action="Bring it back, or give the alias to another version.",
             )
         return folder
+
+    def local_folders(self, version: RegisteredVersion) -> tuple[Path, ...]:
+        """Returns the folders here that hold a version alone: its files, or their download."""
+        export = local_path(version.source)
+        downloaded = self._downloaded(version)
+        return (downloaded,) if export is None else (export.parent.parent, downloaded)
+
+    def remove(self, version: RegisteredVersion) -> None:
+        """Forgets a version and its MLflow run; folders are the caller's to remove.
+
+        Raises:
+            BraidError: It has an alias by now, or the registry cannot be reached.
+        """
+        with self._readable(), self._alone():
+            forget_version(self._client(), version.name, version.version)
+
+    def _downloaded(self, version: RegisteredVersion) -> Path:
+        return self.artifacts / "downloads" / version.name / version.version
 
     def _download(self, version: RegisteredVersion, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
