@@ -1,4 +1,4 @@
-"""`python -m transforms STEP JOB.json`; the steps are analyze, measure and transform."""
+"""`python -m transforms STEP JOB.json`; the steps are analyze, expect, measure and transform."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from transforms.contract.process.startup import quick_start
 
 _MODULES = {
     "analyze": "transforms.analysis.freeze",
+    "expect": "transforms.analysis.expectations",
     "measure": "transforms.analysis.measure_drift",
     "transform": "transforms.shards.transform",
 }

@@ -8,13 +8,18 @@ from pathlib import Path
 from flows.records.record import RunRecord, read_records
 from flows.sessions.session import Session
 from flows.steps.model_description import describe
-from flows.steps.run_details import details_of, end_of, library_tags, parameters_of
+from flows.steps.run_details import (
+    details_of,
+    end_of,
+    library_tags,
+    parameters_of,
+    partitions_fingerprint,
+)
 from trainer.registry.history import BY_TAG, this_person
 from trainer.registry.registry import ModelRegistry, RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.secrets import expand
 from transforms.contract.errors import BraidError
-from transforms.contract.fingerprint import fingerprint
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
 
@@ -151,7 +156,7 @@ def _tags(record: RunRecord, partitions: Sequence[Partition]) -> dict[str, str]:
         "braid.partitions": str(len(partitions)),
         "braid.first_partition": partitions[0].name,
         "braid.last_partition": partitions[-1].name,
-        "braid.partitions_fingerprint": fingerprint([[p.name, p.fingerprint] for p in partitions]),
+        "braid.partitions_fingerprint": partitions_fingerprint(partitions),
         "braid.identity": record.identity,
         **library_tags(),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,11 +13,14 @@ from typing import Any
 from flows.records.record import RECORD_FILE, RunRecord, now
 from flows.sessions.session import Session
 from flows.steps.model_description import LIBRARIES
+from trainer.registry.history import this_person
 from trainer.registry.run_entry import DataSet, RunDetails, RunEnd, RunStatus
 from trainer.run_folder import HISTORY_FILE, RECIPE_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.fingerprint import fingerprint
 from transforms.contract.masking import masked
 from transforms.contract.workspace.documents import read_object
+from transforms.contract.workspace.partition import Partition
 
 # A table of a thousand columns has as many kinds; the declaration beside it has all of them.
 _MOST_PARAMETERS = 1_000
@@ -36,7 +39,7 @@ def details_of(session: Session) -> RunDetails:
         curves=_curves(session.folder),
         data_set=DataSet(
             name=Path(source.path).name or record.pipeline,
-            digest=record.data_fingerprint,
+            digest=partitions_fingerprint(session.trained),
             source=masked(source.path),
             profile={
                 "source_rows": record.source_rows,
@@ -48,6 +51,11 @@ def details_of(session: Session) -> RunDetails:
             },
         ),
     )
+
+
+def partitions_fingerprint(partitions: Sequence[Partition]) -> str:
+    """Returns the fingerprint of some partitions and of their files."""
+    return fingerprint([[part.name, part.fingerprint] for part in partitions])
 
 
 def _title(pipeline: PipelineSpec, record: RunRecord) -> str:
@@ -122,7 +130,12 @@ def end_of(session: Session, declaration: Path) -> RunEnd:
     return RunEnd(
         status=_STATUSES.get(record.status, "FINISHED"),
         ended=record.ended or now(),
-        tags={"braid.status": record.status, **_commit(declaration)},
+        tags={
+            "braid.status": record.status,
+            "mlflow.user": this_person(),
+            "mlflow.source.name": masked(str(declaration)),
+            **_commit(declaration),
+        },
         files=[(_REPORT_FOLDER, file) for file in files if file.exists()],
     )
 

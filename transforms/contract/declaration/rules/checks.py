@@ -15,6 +15,7 @@ from transforms.contract.columns.features import Categorical, Image, Noise, RawC
 from transforms.contract.columns.kinds import Feature
 from transforms.contract.columns.targets import ImageTarget, Target
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.rules.expectations import check_expectations_can_be_judged
 from transforms.contract.declaration.rules.pictures import (
     check_augmentations,
     check_backbones,
@@ -318,6 +319,7 @@ CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
     check_members,
     check_objective,
     _gate_metrics_exist,
+    check_expectations_can_be_judged,
 )
 
 
