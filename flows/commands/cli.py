@@ -22,6 +22,7 @@ from flows.commands.options import (
     open_pipeline,
     open_workspace,
 )
+from flows.commands.plan_command import plan
 from flows.console.harmless import say
 
 if TYPE_CHECKING:
@@ -374,7 +375,7 @@ def check(
     context.exit(verify(folders, pipeline, repair=repair))
 
 
-for command in MODEL_COMMANDS:
+for command in (plan, *MODEL_COMMANDS):
     cli.add_command(command)
 
 

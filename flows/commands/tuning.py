@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from flows.commands.launch import launch
 from flows.console.progress import Reporter
-from flows.process.child import Progress, run_child
+from flows.process.child import run_child
 from flows.records.record import (
     RunRecord,
     StepRecord,
@@ -36,6 +36,8 @@ from transforms.contract.declaration.parsing import load, read_document
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.fingerprint import fingerprint
+from transforms.contract.process.events import Progress
+from transforms.contract.steps.step import TUNE
 from transforms.contract.steps.tuning import (
     SEARCH_VERSION,
     SearchedKey,
@@ -54,7 +56,7 @@ from transforms.contract.workspace.locks import exclusive_lock
 from transforms.contract.workspace.partition import Partition
 from transforms.contract.workspace.transform_choice import TransformChoice, Undecided
 
-_STEP = "tune"
+_STEP = TUNE.name
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,8 @@ def _session(
             )
             return drift.measure_drift(work)
 
-        choice, measured = drift.decide(pipeline, partitions, workspace, measure)
+        plan, measured = drift.decide(pipeline, partitions, workspace, measure)
+        choice = plan.choice
         session = Session(
             pipeline,
             workspace,
@@ -298,19 +301,18 @@ def _run_trials(
             told = len(ended)
 
         result = run_child(
-            "trainer",
-            _STEP,
+            TUNE,
             path,
             log=session.folder / "logs" / f"{_STEP}.log",
             on_progress=show,
             inherit=(lock,),
             search_path=session.search_path,
             stopping=session.stopping,
-        )
+        ).result
     reporter.done(
         _STEP,
-        f"{result['trials']} trials · {watch.seconds():.1f} s · compared on "
-        f"{result['validation']:,} validation rows",
+        f"{result.trials} trials · {watch.seconds():.1f} s · compared on "
+        f"{result.validation:,} validation rows",
     )
 
 

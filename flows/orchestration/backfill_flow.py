@@ -12,30 +12,31 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.console.failures import stop_of
 from flows.console.progress import Reporter, console
+from flows.orchestration.handover import open_for_flow
 from flows.orchestration.restarts import pipeline_lock, refuse_endless_restarts
 from flows.orchestration.run_flow import (
     RETRY_DELAY_SECONDS,
     RunOrder,
     carry_out,
+    first_name,
     made_task,
     may_heal,
     name_flow_run,
     steps_on_committed,
 )
 from flows.records.backfill_record import BackfillRecord, Training
+from flows.records.plan import plan_run
 from flows.records.record import now, read_record
 from flows.report.backfill_report import markdown
 from flows.sessions.backfill_session import Backfill, PartitionWork
 from flows.sessions.session import search_path, span
 from flows.steps import backfill as steps
 from flows.steps.registration import reach_registry
-from transforms.contract.declaration import parsing as declarations
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import BraidError, ErrorReport
 from transforms.contract.masking import masked
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
@@ -76,14 +77,7 @@ transform_partition: Any = made_task(
 )
 
 
-def _flow_run_name() -> str:
-    """Returns the flow run's name until its partitions are known."""
-    parameters = flow_run.parameters
-    pipeline = declarations.load(Path(parameters["declaration"]), parameters["overrides"])
-    return f"{pipeline.name} backfill {now():%Y-%m-%d %H:%M:%S}"
-
-
-@flow(name="braid-backfill", flow_run_name=_flow_run_name, persist_result=False)
+@flow(name="braid-backfill", flow_run_name=first_name, persist_result=False)
 def backfill_partitions(
     declaration: str,
     workspace: str,
@@ -109,14 +103,16 @@ def backfill_partitions(
         BraidError: Another run of the pipeline is going on, or the training failed.
     """
     refuse_endless_restarts()
-    pipeline = declarations.load(Path(declaration), overrides)
+    opened = open_for_flow(declaration, overrides)
+    pipeline = opened.pipeline
     folders = Workspace(Path(workspace).absolute())
     if train != "none":
         reach_registry(pipeline, folders)
     reporter = Reporter(console())
     with pipeline_lock(folders, pipeline.name, reporter) as lock:
         order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
-        chosen, everything = steps.partitions_between(pipeline, first, last)
+        everything = opened.partitions or steps.partitions_of_source(pipeline)
+        chosen = steps.partitions_between(everything, first, last)
         record = steps.open_record(
             pipeline, folders, chosen, workers=workers or steps.default_workers(), train=train
         )
@@ -196,7 +192,8 @@ def _train(backfill: Backfill, order: RunOrder, everything: tuple[Partition, ...
     backfill.reporter.note(f"  partitions: {backfill.record.counts()}")
     for partitions in steps.training_sets(backfill, everything):
         choice = TransformChoice(backfill.transform)
-        folder = carry_out(order, choice, partitions, steps_on_committed)
+        plan = plan_run(order.pipeline, partitions, order.workspace, choice=choice).decided()
+        folder = carry_out(order, plan, steps_on_committed)
         run = read_record(folder)
         if run is not None and run.status in ("promoted", "refused"):
             backfill.record.runs.append(run.run_id)
@@ -209,9 +206,9 @@ def _end(backfill: Backfill, error: BaseException | None = None) -> None:
     record.status, record.ended = "done", now()
     stop = None if error is None else stop_of(error)
     if isinstance(error, BraidError) and stop is None:
-        record.error = error.to_dict()
+        record.error = error.report()
     elif error is not None:
-        record.error = {"type": type(error).__name__, "received": stop or masked(str(error))}
+        record.error = ErrorReport(type=type(error).__name__, received=stop or masked(str(error)))
     if error is not None or record.failed():
         record.status = "stopped" if stop else "failed"
     try:

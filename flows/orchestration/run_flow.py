@@ -17,35 +17,34 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 
 from flows.console.failures import stop_of
 from flows.console.harmless import plain
 from flows.console.progress import Reporter, console
 from flows.orchestration.dispatch import GpuPool
+from flows.orchestration.handover import name_at_first, open_for_flow
 from flows.orchestration.overlap import ending_others, step_beside, trains_early
 from flows.orchestration.restarts import pipeline_lock, refuse_endless_restarts
 from flows.process.child import StepDied
+from flows.records.plan import DecidedPlan
 from flows.records.record import StepRecord, now, write_record
 from flows.records.run_identity import (
     CHECKPOINT_FOLDER,
     OpenedRun,
-    identity_of,
     open_run,
-    up_to_date_run,
 )
 from flows.report.summary import PICTURE_FILE, SUMMARY_FILE, write_report
 from flows.sessions.session import Session, search_path, span, title_of
 from flows.steps import drift, model_steps, shard_steps, windows
 from flows.steps.registration import note_end, reach_registry
-from transforms.contract.declaration import parsing as declarations
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import BraidError, ErrorReport
 from transforms.contract.masking import masked
 from transforms.contract.workspace.files import remove
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
-from transforms.contract.workspace.transform_choice import TransformChoice, Undecided
+from transforms.contract.workspace.transform_choice import Undecided
 
 RETRY_DELAY_SECONDS = 5
 
@@ -88,6 +87,7 @@ measure_drift = made_task(
 )
 cut_windows = _named("windows", windows.cut_windows)
 check_source = _named("check keys", shard_steps.check_source)
+expect = _named("expect", shard_steps.expect)
 analyze = _named("analyze", shard_steps.analyze)
 transform = _retried("transform", shard_steps.transform)
 count_rows = _named("rows", shard_steps.count_rows)
@@ -101,11 +101,9 @@ gate = _named("gate", model_steps.gate)
 promote = _retried("promote", model_steps.promote)
 
 
-def _flow_run_name() -> str:
-    """Returns the flow run's name until its partitions are known."""
-    parameters = flow_run.parameters
-    pipeline = declarations.load(Path(parameters["declaration"]), parameters["overrides"])
-    return f"{pipeline.name} {now():%Y-%m-%d %H:%M:%S}"
+def first_name() -> str:
+    """Returns a flow run's name until its partitions are known."""
+    return f"{name_at_first(deployment.name)} {now():%Y-%m-%d %H:%M:%S}"
 
 
 def name_flow_run(name: str) -> None:
@@ -114,7 +112,7 @@ def name_flow_run(name: str) -> None:
         client.update_flow_run(UUID(flow_run.id), name=plain(name))
 
 
-@flow(name="braid", flow_run_name=_flow_run_name, persist_result=False)
+@flow(name="braid", flow_run_name=first_name, persist_result=False)
 def refresh_model(
     declaration: str, workspace: str, overrides: tuple[str, ...] = (), retrain: bool = False
 ) -> str:
@@ -127,16 +125,17 @@ def refresh_model(
         retrain: Train a new model even if nothing is new.
     """
     refuse_endless_restarts()
-    pipeline = declarations.load(Path(declaration), overrides)
+    opened = open_for_flow(declaration, overrides)
+    pipeline = opened.pipeline
     folders = Workspace(Path(workspace).absolute())
     reach_registry(pipeline, folders, may_begin=retrain)
     reporter = Reporter(console())
     with pipeline_lock(folders, pipeline.name, reporter) as lock:
-        partitions = scan_source(pipeline)
+        partitions = opened.partitions or scan_source(pipeline)
         name_flow_run(f"{pipeline.name}, {span(partitions)}, {now():%Y-%m-%d %H:%M:%S}")
         order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
-        choice, measured = drift.decide(pipeline, partitions, folders, order.measure)
-        return str(carry_out(order, choice, partitions, _steps, measured=measured, retrain=retrain))
+        plan, measured = drift.decide(pipeline, partitions, folders, order.measure, retrain=retrain)
+        return str(carry_out(order, plan, _steps, measured=measured, retrain=retrain))
 
 
 @dataclass(frozen=True)
@@ -173,19 +172,17 @@ class RunOrder:
 
 def carry_out(
     order: RunOrder,
-    choice: TransformChoice,
-    partitions: tuple[Partition, ...],
+    plan: DecidedPlan,
     work: Callable[[Session], None],
     *,
     measured: StepRecord | None = None,
     retrain: bool = False,
 ) -> Path:
-    """Opens the run on these partitions and works on it, unless a finished one did all this.
+    """Opens the planned run and works on it, unless a finished one did all this.
 
     Args:
         order: What to run.
-        choice: The transform.
-        partitions: What the model is to be trained on.
+        plan: What it would do.
         work: The steps of the run.
         measured: The step that measured what decided on the transform.
         retrain: Train a new model even if nothing is new.
@@ -194,13 +191,17 @@ def carry_out(
         The run's folder.
     """
     pipeline, workspace, reporter = order.pipeline, order.workspace, order.reporter
-    finished = None if retrain else up_to_date_run(workspace, pipeline, choice.name, partitions)
-    if finished is not None:
-        reporter.note(f"Nothing is new since run {finished[1].run_id}.")
-        return finished[0]
-    identity = identity_of(pipeline, choice.name, partitions)
+    choice, partitions = plan.choice, plan.partitions
+    if plan.finished is not None:
+        reporter.note(f"Nothing is new since run {plan.finished[1].run_id}.")
+        return plan.finished[0]
     run = open_run(
-        workspace, pipeline, identity, transform=choice.name, partitions=partitions, retrain=retrain
+        workspace,
+        pipeline,
+        plan.identity,
+        transform=choice.name,
+        partitions=partitions,
+        retrain=retrain,
     )
     _announce(reporter, run, partitions, workspace)
     own_modules = search_path(pipeline, order.declaration)
@@ -239,6 +240,8 @@ def _steps(session: Session) -> None:
     check_source(session)
     with step_beside(session, "train", train_beside) as training:
         with shard_steps.transform_lock(session):
+            if session.pipeline.expect:
+                expect(session)
             analyze(session)
             if trains_early(session):
                 training.begin()
@@ -252,6 +255,8 @@ def _steps(session: Session) -> None:
 def steps_on_committed(session: Session) -> None:
     """The steps of a run whose partitions are all committed."""
     check_source(session)
+    if session.pipeline.expect:
+        expect(session)
     count_rows(session)
     train(session)
     _steps_on_model(session)
@@ -277,9 +282,9 @@ def _record_failure(session: Session, error: BaseException) -> None:
     stop = stop_of(error)
     record.status, record.ended = "stopped" if stop else "failed", now()
     if isinstance(error, BraidError) and stop is None:
-        record.error = error.to_dict()
+        record.error = error.report()
     else:
-        record.error = {"type": type(error).__name__, "received": stop or masked(str(error))}
+        record.error = ErrorReport(type=type(error).__name__, received=stop or masked(str(error)))
     try:
         write_record(session.folder, record)
     except OSError as second:

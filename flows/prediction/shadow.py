@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 from flows.console.progress import Reporter, StepView
 from flows.prediction.predict import libraries_kept_quiet, score_table
 from flows.prediction.prediction_file import refuse_output
-from flows.process.child import Progress
 from trainer.registry.registry import ModelRegistry, RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.rules.checks import ERROR_COLUMN
 from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.process.events import Progress
 from transforms.contract.process.startup import quick_start
 from transforms.contract.workspace.files import replacing
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from flows.records.kept import KeptRecord, read_all, read_kept, write_kept
+from transforms.contract.errors import ErrorReport
 from transforms.contract.workspace.layout import Workspace
 
 RECORD_FILE = "backfill.json"
@@ -25,7 +26,7 @@ class PartitionRecord(KeptRecord):
         rejected: Rows of them that could not be used.
         seconds: How long it took; None if nothing was done.
         note: Why it was skipped.
-        error: What failed it, as `BraidError.to_dict` gives it.
+        error: What failed it.
     """
 
     name: str
@@ -35,7 +36,7 @@ class PartitionRecord(KeptRecord):
     rejected: int | None = None
     seconds: float | None = None
     note: str = ""
-    error: dict[str, Any] | None = None
+    error: ErrorReport | None = None
 
 
 class BackfillRecord(KeptRecord):
@@ -65,7 +66,7 @@ class BackfillRecord(KeptRecord):
     partitions: list[PartitionRecord]
     runs: list[str] = []
     trained: Literal["promoted", "refused"] | None = None
-    error: dict[str, Any] | None = None
+    error: ErrorReport | None = None
 
     def partition(self, name: str) -> PartitionRecord:
         """Returns the record of a partition."""

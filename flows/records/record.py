@@ -7,12 +7,20 @@ import socket
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from flows.records.kept import KeptRecord, read_all, read_kept, write_kept
+from transforms.contract.errors import ErrorReport
 from transforms.contract.steps.baselines import Baselines
+from transforms.contract.steps.results import TrainResult
 from transforms.contract.steps.tuning import Tuning
 from transforms.contract.workspace.drift import JudgedDrift
 from transforms.contract.workspace.layout import Workspace
@@ -20,6 +28,8 @@ from transforms.contract.workspace.manifest import RejectCount, ReplacedCount
 
 RECORD_FILE = "run.json"
 FINISHED = ("promoted", "refused")
+
+_EXCLUDED_IF_NONE = Field(exclude_if=lambda value: value is None)
 
 Status = Literal["running", "promoted", "refused", "failed", "stopped", "killed"]
 
@@ -34,6 +44,8 @@ class StepRecord(KeptRecord):
         rows_per_second: As the step itself measured it, or rows by seconds.
         note: Why it had nothing to do, or what it did.
         beside: Those of the seconds in which another step was under way too.
+        peak_bytes: Resident memory of its largest process, in bytes, if it had one of its own.
+        written_bytes: Bytes of the shards or of the export that it wrote.
     """
 
     name: str
@@ -42,6 +54,8 @@ class StepRecord(KeptRecord):
     rows_per_second: float | None = None
     note: str = ""
     beside: float = 0.0
+    peak_bytes: Annotated[int | None, _EXCLUDED_IF_NONE] = None
+    written_bytes: Annotated[int | None, _EXCLUDED_IF_NONE] = None
 
 
 class ModelVersion(KeptRecord):
@@ -116,7 +130,7 @@ class RunRecord(KeptRecord):
     replaced: list[ReplacedCount] = []
     steps: list[StepRecord] = []
     warm_start: str | None = None
-    training: dict[str, Any] = {}
+    training: TrainResult | None = None
     tuning: Tuning | None = None
     metrics: dict[str, float] = {}
     baselines: Baselines = Baselines()
@@ -127,7 +141,18 @@ class RunRecord(KeptRecord):
     warnings: list[str] = []
     gate: GateRecord | None = None
     model: ModelVersion | None = None
-    error: dict[str, Any] | None = None
+    error: ErrorReport | None = None
+
+    @field_validator("training", mode="before")
+    @classmethod
+    def _training_that_has_not_ended(cls, training: Any) -> Any:
+        return training or None
+
+    @field_serializer("training", mode="wrap")
+    def _as_older_versions_read_it(
+        self, training: TrainResult | None, serialize: SerializerFunctionWrapHandler
+    ) -> Any:
+        return {} if training is None else serialize(training)
 
     @field_validator("status", mode="before")
     @classmethod

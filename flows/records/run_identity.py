@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from flows.process.attempt import attempts, remove_leftovers_of_the_dead
 from flows.records.record import (
@@ -86,9 +86,15 @@ def identity_of(
             "gate": [gate.model_dump(mode="json") for gate in pipeline.gates()],
             "registry": _registry(pipeline),
             "max_reject_fraction": pipeline.transform.max_reject_fraction,
+            **_expected(pipeline),
         }
     )
     return Identity(run, judgement)
+
+
+def _expected(pipeline: PipelineSpec) -> dict[str, Any]:
+    # Nothing where nothing is expected, so that older runs are still what they were.
+    return pipeline.model_dump(mode="json", include={"expect"})
 
 
 def _registry(pipeline: PipelineSpec) -> dict[str, str | None]:
@@ -99,10 +105,10 @@ def _registry(pipeline: PipelineSpec) -> dict[str, str | None]:
 
 
 def finished_run(
-    workspace: Workspace, pipeline: PipelineSpec, identity: Identity
+    records: Sequence[tuple[Path, RunRecord]], identity: Identity
 ) -> tuple[Path, RunRecord] | None:
     """Returns the newest finished run of this identity and judgement: nothing is new since it."""
-    for folder, record in reversed(read_records(workspace, pipeline.name)):
+    for folder, record in reversed(records):
         if record.status not in FINISHED:
             if _is_same(record, identity) and record.may_be_resumed():
                 return None  # a forced run that was interrupted comes first
@@ -110,15 +116,6 @@ def finished_run(
         if _is_same(record, identity) and record.judgement == identity.judgement:
             return folder, record
     return None
-
-
-def up_to_date_run(
-    workspace: Workspace, pipeline: PipelineSpec, transform: str, partitions: Sequence[Partition]
-) -> tuple[Path, RunRecord] | None:
-    """Returns the finished run that leaves a run over these partitions nothing to do, if any."""
-    if pending_partitions(workspace, transform, partitions):
-        return None  # also one that does not train: its shards are there when it is to
-    return finished_run(workspace, pipeline, identity_of(pipeline, transform, partitions))
 
 
 def pending_partitions(
@@ -177,7 +174,7 @@ def run_to_resume(
 
 def _how_it_ended(record: RunRecord) -> str:
     if record.status == "stopped":
-        return f"was stopped by {(record.error or {}).get('received', 'a signal')}"
+        return f"was stopped by {record.error.received if record.error else 'a signal'}"
     return "failed" if record.status == "failed" else "was killed"
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from flows.console import harmless
 from flows.records.backfill_record import BackfillRecord, PartitionRecord
 from flows.records.run_identity import is_going_on
+from transforms.contract.errors import ErrorReport
 from transforms.contract.workspace.layout import Workspace
 
 _STYLES = {
@@ -43,11 +44,15 @@ def show_backfill(console: Console, record: BackfillRecord) -> None:
         table.add_row(*cells)
     console.print(table)
     for part in record.failed():
-        error = part.error or {}
-        place = harmless.console(error["place"])
+        error = part.error or ErrorReport(type="")
+        place = harmless.console(error.place)
         console.print(f"\n[bold red]{harmless.console(part.name)}[/bold red] {place}")
-        for label, key in (("expected", "expected"), ("received", "received"), ("to do", "action")):
-            text = harmless.console(str(error[key]).rstrip(), lines=True)
+        for label, told in (
+            ("expected", error.expected),
+            ("received", error.received),
+            ("to do", error.action),
+        ):
+            text = harmless.console(told.rstrip(), lines=True)
             console.print(f"  [dim]{label:<9}[/dim] {text}", highlight=False, soft_wrap=True)
     console.print()
     console.print(harmless.console(_training_line(record)), highlight=False)
@@ -90,14 +95,13 @@ def backfills_table(workspace: Workspace, records: Sequence[BackfillRecord]) -> 
 
 
 def _cells(part: PartitionRecord) -> tuple[str, ...]:
-    error = part.error or {}
     return (
         part.name,
         part.status,
         "-" if part.rows is None else f"{part.rows:,}",
         "-" if part.rejected is None else f"{part.rejected:,}",
         "-" if part.seconds is None else f"{part.seconds:.1f}",
-        str(error["place"]) if error else part.note,
+        part.error.place if part.error else part.note,
     )
 
 

@@ -107,10 +107,9 @@ def run_status(workspace: Workspace, record: RunRecord) -> str:
 
 def _outcome(record: RunRecord) -> str:
     if record.error is not None and record.status == "stopped":
-        return f"by {record.error['received']}"
+        return f"by {record.error.received}"
     if record.error is not None:
-        place = record.error.get("place", record.error["type"])
-        return f"{place}: {record.error['received']}".splitlines()[0]
+        return record.error.headline()
     if record.gate is not None and record.gate.reasons:
         return record.gate.reasons[0]
     return ""

@@ -7,19 +7,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
 
 from flows.console.progress import Reporter, Steps
-from flows.process.child import Progress, run_child
+from flows.process.child import run_child
 from flows.records.backfill_record import BackfillRecord, PartitionRecord, write_backfill
 from flows.retention.locks import shards_lock
 from flows.sessions.session import added
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import BraidError, ErrorReport
 from transforms.contract.masking import masked
+from transforms.contract.process.events import Progress
 from transforms.contract.steps.jobs import TransformJob
+from transforms.contract.steps.step import Step
 from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
+
+_R = TypeVar("_R", bound=BaseModel)
 
 
 class Backfill:
@@ -86,11 +93,10 @@ class Backfill:
 
     def fail(self, partition: Partition, error: Exception) -> None:
         """Records and tells that a partition failed."""
-        raw = error.to_dict() if isinstance(error, BraidError) else _bug(error)
+        report = error.report() if isinstance(error, BraidError) else _bug(error)
         record = self.record.partition(partition.name)
-        self.put(record.model_copy(update={"status": "failed", "error": raw}))
-        received = raw["received"].splitlines()[0]
-        self.reporter.failed(partition.name, f"{raw['place']}: {received}")
+        self.put(record.model_copy(update={"status": "failed", "error": report}))
+        self.reporter.failed(partition.name, report.headline())
 
     @contextmanager
     def holding(self) -> Iterator[None]:
@@ -101,16 +107,15 @@ class Backfill:
 
     def run_child(
         self,
-        step: str,
+        step: Step[TransformJob, _R],
         name: str,
         job: TransformJob,
         on_progress: Callable[[Progress], None],
-    ) -> dict[str, object]:
+    ) -> _R:
         """Runs a step in a process of its own; `name` tells its job and log from the others'."""
         path = self.folder / "jobs" / f"{name}.json"
         write_atomic(path, job.model_dump_json(indent=2))
         return run_child(
-            "transforms",
             step,
             path,
             log=self.folder / "logs" / f"{name}.log",
@@ -118,7 +123,7 @@ class Backfill:
             inherit=self._locks,
             search_path=self.search_path,
             stopping=self.stopping,
-        )
+        ).result
 
 
 @dataclass(frozen=True)
@@ -141,11 +146,11 @@ class PartitionWork:
         return f"{self.backfill.title}, {self.partition.name}"
 
 
-def _bug(error: Exception) -> dict[str, str]:
-    return {
-        "type": type(error).__name__,
-        "place": "this partition",
-        "expected": "a step without a bug",
-        "received": masked(str(error)) or type(error).__name__,
-        "action": "Run again with BRAID_DEBUG=1 and report what it shows.",
-    }
+def _bug(error: Exception) -> ErrorReport:
+    return ErrorReport(
+        type=type(error).__name__,
+        place="this partition",
+        expected="a step without a bug",
+        received=masked(str(error)) or type(error).__name__,
+        action="Run again with BRAID_DEBUG=1 and report what it shows.",
+    )

@@ -7,25 +7,44 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar, cast
+
+from pydantic import BaseModel
 
 from flows.console.harmless import plain
 from flows.console.progress import Reporter, summary
-from flows.process.child import Progress, run_child
+from flows.process.child import Done, run_child
 from flows.records.record import StepRecord, write_record
 from flows.records.run_identity import OpenedRun
 from trainer.run_folder import EXPORT_FOLDER
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.process.events import Progress
+from transforms.contract.spec import Spec
 from transforms.contract.steps.jobs import PartitionRef, TrainJob, TransformJob, WarmStart
+from transforms.contract.steps.results import RowsResult
+from transforms.contract.steps.step import Step
 from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
 from transforms.contract.workspace.transform_choice import TransformChoice
 from transforms.source.partitions import choose
 
-# Runs a step of the trainer on another machine, tells its progress, and returns its result.
-# The event ends it.
-Elsewhere = Callable[[str, TrainJob, Callable[[Progress], None], threading.Event], dict[str, Any]]
+_J = TypeVar("_J", bound=Spec)
+_R = TypeVar("_R", bound=BaseModel)
+
+
+class Elsewhere(Protocol):
+    """Runs the trainer's steps on another machine."""
+
+    def __call__(
+        self,
+        step: Step[TrainJob, _R],
+        job: TrainJob,
+        on_progress: Callable[[Progress], None],
+        stopping: threading.Event,
+    ) -> Done[_R]:
+        """Runs a step, tells its progress, and returns its result; the event ends it."""
+        ...
 
 
 class Session:
@@ -164,24 +183,24 @@ class Session:
             warm_start=warm_start,
         )
 
-    def run_child(self, module: str, step: str, job: TransformJob | TrainJob) -> dict[str, Any]:
+    def run_child(self, step: Step[_J, _R], job: _J) -> _R:
         """Runs a step in a process of its own and shows its progress."""
-        with self.reporter.step(step) as view:
+        with self.reporter.step(step.name) as view:
             if self._elsewhere is not None and isinstance(job, TrainJob):
-                return self._elsewhere(step, job, view.update, self.stopping)
-            path = self.folder / "jobs" / f"{step}.json"
+                elsewhere = cast("Step[TrainJob, _R]", step)
+                return self._elsewhere(elsewhere, job, view.update, self.stopping).result
+            path = self.folder / "jobs" / f"{step.name}.json"
             write_atomic(path, job.model_dump_json(indent=2))
             writes_shards = isinstance(job, TransformJob)
             return run_child(
-                module,
                 step,
                 path,
-                log=self.folder / "logs" / f"{step}.log",
+                log=self.folder / "logs" / f"{step.name}.log",
                 on_progress=view.update,
                 inherit=[*self._locks, *(self._shard_locks if writes_shards else ())],
                 search_path=self.search_path,
                 stopping=self.stopping,
-            )
+            ).result
 
 
 @contextmanager
@@ -222,12 +241,12 @@ class Stopwatch:
         return time.monotonic() - self._started
 
 
-def rows_step(name: str, watch: Stopwatch, result: dict[str, Any], note: str) -> StepRecord:
+def rows_step(name: str, watch: Stopwatch, result: RowsResult, note: str) -> StepRecord:
     """Returns the record of a step that worked on rows.
 
     The seconds are all that the step took; the rate leaves out the start of its process.
     """
-    rows, working = int(result["rows"]), float(result["seconds"])
+    rows, working = result.rows, result.seconds
     return StepRecord(
         name=name,
         seconds=round(watch.seconds(), 3),

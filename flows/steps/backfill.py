@@ -17,6 +17,7 @@ from flows.sessions.session import Stopwatch, rows_step, rows_text
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.steps.jobs import TransformJob
+from transforms.contract.steps.step import ANALYZE, TRANSFORM
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import ShardManifest
 from transforms.contract.workspace.partition import Partition
@@ -33,22 +34,12 @@ def default_workers() -> int:
     return max(1, (os.cpu_count() or 1) // 2)
 
 
-def partitions_between(
-    pipeline: PipelineSpec, first: str | None, last: str | None
-) -> tuple[tuple[Partition, ...], tuple[Partition, ...]]:
+def partitions_of_source(pipeline: PipelineSpec) -> tuple[Partition, ...]:
     """Lists the source without opening its files.
 
-    Args:
-        pipeline: The declaration.
-        first: The lowest value of the range; None begins with the source's first.
-        last: The highest value, which belongs to the range; a month or a day to its end.
-
-    Returns:
-        The partitions of the range, and all partitions of the source.
-
     Raises:
-        DeclarationError: There are none, or the source is cut into windows.
-        BraidError: A bound does not compare with the partitions.
+        DeclarationError: The source is cut into windows.
+        BraidError: It cannot be listed.
     """
     if pipeline.source.windows is not None:
         raise DeclarationError(
@@ -57,7 +48,23 @@ def partitions_between(
             received="windows, which are cut from the whole table",
             action="Use `braid run`, which cuts and transforms them all.",
         )
-    everything = scan(pipeline.source).partitions
+    return scan(pipeline.source).partitions
+
+
+def partitions_between(
+    everything: Sequence[Partition], first: str | None, last: str | None
+) -> tuple[Partition, ...]:
+    """Returns the partitions of a range.
+
+    Args:
+        everything: All partitions of the source.
+        first: The lowest value of the range; None begins with the source's first.
+        last: The highest value, which belongs to the range; a month or a day to its end.
+
+    Raises:
+        DeclarationError: There are none.
+        BraidError: A bound does not compare with the partitions.
+    """
     values = {part.name: part.value for part in everything}  # a bound may be a whole name
     first, last = (values.get(bound) or bound if bound else None for bound in (first, last))
     chosen = between(everything, first, last, place="--from and --to")
@@ -69,7 +76,7 @@ def partitions_between(
             received=f"{first or 'the first'} to {last or 'the last'}, where there is none",
             action="Name the first one before the last one, or leave a bound out.",
         )
-    return chosen, everything
+    return chosen
 
 
 def open_record(
@@ -165,7 +172,7 @@ def _analyze(backfill: Backfill, partitions: Sequence[Partition]) -> None:
     watch = Stopwatch()
     job = _job(backfill, partitions, backfill.pipeline)
     with backfill.reporter.step("analyze") as view:
-        result = backfill.run_child("analyze", "analyze", job, view.update)
+        result = backfill.run_child(ANALYZE, "analyze", job, view.update)
     note = f"{len(partitions)} partitions, training rows only"
     backfill.reporter.done("analyze", rows_text(rows_step("analyze", watch, result, note)))
 
@@ -183,7 +190,7 @@ def transform_partition(work: PartitionWork) -> None:
     name = partition.name.replace("/", ",")
     try:
         with work.steps.step(partition.name) as view:
-            result = backfill.run_child("transform", name, job, view.update)
+            result = backfill.run_child(TRANSFORM, name, job, view.update)
     except StepStopped:
         raise
     except Exception as error:

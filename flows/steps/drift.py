@@ -8,20 +8,18 @@ from pathlib import Path
 
 from flows.console.progress import Reporter
 from flows.process.child import run_child
+from flows.records.plan import DecidedPlan, plan_run
 from flows.records.record import StepRecord
 from flows.sessions.session import Stopwatch, rows_step, rows_text, search_path
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.jobs import TransformJob
+from transforms.contract.steps.step import MEASURE
 from transforms.contract.workspace.drift import JudgedDrift
 from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import TransformManifest
 from transforms.contract.workspace.partition import Partition
-from transforms.contract.workspace.transform_choice import (
-    TransformChoice,
-    Undecided,
-    choose_transform,
-)
+from transforms.contract.workspace.transform_choice import Undecided
 from transforms.source.scan import check_schema, scan
 
 STEP = "measure drift"
@@ -68,15 +66,14 @@ def measure_drift(work: Measurement) -> StepRecord:
     write_atomic(job_path, job.model_dump_json(indent=2))
     with work.reporter.step(STEP) as view:
         result = run_child(
-            "transforms",
-            "measure",
+            MEASURE,
             job_path,
             log=path.with_suffix(".log"),
             on_progress=view.update,
             inherit=work.inherit,
             search_path=work.search_path,
-        )
-    note = f"training rows only; reads {result['partitions']} of {len(names)} new partition(s)"
+        ).result
+    note = f"training rows only; reads {result.partitions} of {len(names)} new partition(s)"
     step = rows_step(STEP, watch, result, note)
     work.reporter.done(STEP, rows_text(step))
     return step
@@ -87,22 +84,25 @@ def decide(
     partitions: Sequence[Partition],
     workspace: Workspace,
     measure: Callable[[Undecided], StepRecord],
-) -> tuple[TransformChoice, StepRecord | None]:
-    """Returns which transform a run uses, and the step that measured what decides, if any.
+    *,
+    retrain: bool = False,
+) -> tuple[DecidedPlan, StepRecord | None]:
+    """Returns what a run does, and the step that measured what decides on its transform, if any.
 
     Args:
         pipeline: The declaration.
         partitions: What the source has.
         workspace: Where everything lies.
         measure: Measures what is not decided.
+        retrain: Train a new model even if nothing is new.
     """
     step = None
-    found = choose_transform(pipeline, partitions, workspace)
+    plan = plan_run(pipeline, partitions, workspace, retrain=retrain)
     # Again, if another pipeline with the same features commits a newer transform meanwhile.
-    while isinstance(found, Undecided):
-        step = measure(found)
-        found = choose_transform(pipeline, partitions, workspace)
-    return found, step
+    while isinstance(plan.choice, Undecided):
+        step = measure(plan.choice)
+        plan = plan_run(pipeline, partitions, workspace, retrain=retrain)
+    return plan.decided(), step
 
 
 def drift_in_words(drift: JudgedDrift) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from flows.console.progress import summary
 from flows.records.record import GateRecord, ModelVersion, StepRecord
 from flows.sessions.session import Session, Stopwatch
@@ -12,8 +9,9 @@ from flows.steps.registration import open_registry, register_run
 from trainer.registry.gate import decide
 from trainer.registry.history import Cause
 from trainer.registry.registry import RegisteredVersion
-from transforms.contract.steps.baselines import Baselines
 from transforms.contract.steps.jobs import WarmStart
+from transforms.contract.steps.results import WarmStarted
+from transforms.contract.steps.step import CHECK, EVALUATE, EXPORT, TRAIN
 
 
 def train(session: Session) -> None:
@@ -22,27 +20,27 @@ def train(session: Session) -> None:
         return
     watch = Stopwatch()
     job = session.train_job(warm_start=_warm_start(session))
-    result = session.run_child("trainer", "train", job)
-    note = f"{result['epochs']} epochs, the best is {result['best_epoch']}; {result['recipe']}"
-    note += f"; waited {result['input_wait_share']:.0%} of the time for data"
-    if result["transform_wait_seconds"] > 0:
-        note += f" and {result['transform_wait_seconds']:.0f} s for the transform"
-    if result["loss_weights"]:
-        weights = (f"{name} {weight:.3g}" for name, weight in result["loss_weights"].items())
+    result = session.run_child(TRAIN, job)
+    note = f"{result.epochs} epochs, the best is {result.best_epoch}; {result.recipe}"
+    note += f"; waited {result.input_wait_share:.0%} of the time for data"
+    if result.transform_wait_seconds > 0:
+        note += f" and {result.transform_wait_seconds:.0f} s for the transform"
+    if result.loss_weights:
+        weights = (f"{name} {weight:.3g}" for name, weight in result.loss_weights.items())
         note += f"; learnt loss weights: {', '.join(weights)}"
     if session.pipeline.training.warm_start is not None:
-        note += f"; {warm_start_note(result.get('warm_start'))}"
+        note += f"; {warm_start_note(result.warm_start)}"
     step = StepRecord(
         name="train",
         seconds=round(watch.seconds(), 3),
-        rows=result["rows"],
-        rows_per_second=round(result["rows_per_second"], 1),
+        rows=result.rows,
+        rows_per_second=round(result.rows_per_second, 1),
         note=note,
     )
-    rate = f"{result['rows_per_second']:,.0f} rows/s"
+    rate = f"{result.rows_per_second:,.0f} rows/s"
     with session.recording:
-        session.record.warnings = [*_column_warnings(session), *result.pop("warnings", [])]
-        session.record.training = result
+        session.record.warnings = [*_column_warnings(session), *result.warnings]
+        session.record.training = result.model_copy(update={"warnings": ()})
         # A new model has yet to be exported and judged, whatever an earlier attempt had done.
         session.record.forget_steps("export", "evaluate", "check", "register", "gate", "promote")
         session.finish(step, f"{summary(None, watch.seconds())} · {rate} · {note}")
@@ -72,7 +70,7 @@ def _warm_start(session: Session) -> WarmStart | None:
     return WarmStart(version=version.version, folder=str(registry.export_folder(version)))
 
 
-def warm_start_note(started: Mapping[str, Any] | None) -> str:
+def warm_start_note(started: WarmStarted | None) -> str:
     """Returns what a training with a warm start began with, in words.
 
     Args:
@@ -80,13 +78,13 @@ def warm_start_note(started: Mapping[str, Any] | None) -> str:
     """
     if started is None:
         return "no champion to start from"
-    parts = [f"{started['carried']} of {started['weights']} variables"]
+    parts = [f"{started.carried} of {started.weights} variables"]
     parts += [
         f"{known:,} of {count:,} terms of {name}"
-        for name, (known, count) in started["terms"].items()
+        for name, (known, count) in started.terms.items()
         if known < count
     ]
-    return f"warm start from version {started['version']}: {'; '.join(parts)}"
+    return f"warm start from version {started.version}: {'; '.join(parts)}"
 
 
 def export(session: Session) -> None:
@@ -94,8 +92,8 @@ def export(session: Session) -> None:
     if session.was_done("export"):
         return
     watch = Stopwatch()
-    result = session.run_child("trainer", "export", session.train_job())
-    _finish(session, "export", watch, f"{result['bytes'] / 1e6:.1f} MB")
+    result = session.run_child(EXPORT, session.train_job())
+    _finish(session, "export", watch, f"{result.bytes / 1e6:.1f} MB")
 
 
 def evaluate(session: Session) -> None:
@@ -108,16 +106,16 @@ def evaluate(session: Session) -> None:
     watch = Stopwatch()
     registry = open_registry(session.pipeline, session.workspace)
     job = session.train_job(None if champion is None else registry.export_folder(champion))
-    result = session.run_child("trainer", "evaluate", job)
-    record.metrics = result["metrics"]
-    record.baselines = Baselines.model_validate(result["baselines"])
-    record.champion_metrics = result["champion_metrics"]
-    record.champion_problem = result["champion_problem"]
-    record.parity = result["parity"]
-    record.warnings = list(dict.fromkeys([*record.warnings, *result.get("warnings", [])]))
+    result = session.run_child(EVALUATE, job)
+    record.metrics = result.metrics
+    record.baselines = result.baselines
+    record.champion_metrics = result.champion_metrics
+    record.champion_problem = result.champion_problem
+    record.parity = result.parity
+    record.warnings = list(dict.fromkeys([*record.warnings, *result.warnings]))
     record.compared_with = compared_with
     record.forget_steps("gate")
-    text = f"{result['rows']:,} rows"
+    text = f"{result.rows:,} rows"
     if champion is not None:
         text += f", beside champion version {champion.version}"
     _finish(session, "evaluate", watch, text)
@@ -128,7 +126,7 @@ def check(session: Session) -> None:
     if session.was_done("check"):
         return
     watch = Stopwatch()
-    session.run_child("trainer", "check", session.train_job())
+    session.run_child(CHECK, session.train_job())
     _finish(session, "check", watch, "the export answers in a fresh process")
 
 

@@ -19,7 +19,8 @@ from trainer.run_folder import HISTORY_FILE, RECIPE_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.masking import masked
-from transforms.contract.workspace.documents import read_object
+from transforms.contract.steps.results import TrainingHistory
+from transforms.contract.workspace.documents import read_json, read_object
 from transforms.contract.workspace.partition import Partition
 
 # A table of a thousand columns has as many kinds; the declaration beside it has all of them.
@@ -70,12 +71,12 @@ def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """Returns every loss by its epoch, as `epoch.train_loss` and `epoch.train_loss.<target>`."""
     path = folder / HISTORY_FILE
     curves: dict[str, list[tuple[int, float]]] = {}
-    for epoch in read_object(path, "epochs")["epochs"] if path.exists() else ():
-        losses = {"train_loss": epoch["loss"], "validation_loss": epoch["validation_loss"]}
-        losses |= {f"train_loss.{name}": value for name, value in epoch["losses"].items()}
+    for epoch in read_json(path, TrainingHistory).epochs if path.exists() else ():
+        losses = {"train_loss": epoch.loss, "validation_loss": epoch.validation_loss}
+        losses |= {f"train_loss.{name}": value for name, value in epoch.losses.items()}
         for name, value in losses.items():
             if value is not None:  # without validation rows there is no such loss
-                curves.setdefault(f"epoch.{name}", []).append((epoch["epoch"] + 1, value))
+                curves.setdefault(f"epoch.{name}", []).append((epoch.epoch + 1, value))
     return curves
 
 

@@ -16,6 +16,7 @@ from flows.steps.drift import why_kept
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import declaration_of_table
+from transforms.contract.steps.step import ANALYZE, EXPECT, TRANSFORM
 from transforms.contract.workspace.locks import exclusive_lock
 from transforms.contract.workspace.manifest import ShardManifest, total_rejects, total_replaced
 from transforms.contract.workspace.partition import Partition
@@ -52,6 +53,17 @@ def check_source(session: Session) -> None:
     session.finish(step, rows_text(step))
 
 
+def expect(session: Session) -> None:
+    """Holds partitions against `expect` where no analysis does so, as the transform is kept."""
+    if session.workspace.read_transform(session.transform) is None:
+        return
+    watch = Stopwatch()
+    result = session.run_child(EXPECT, session.transform_job(session.partitions))
+    note = f"{len(session.partitions)} partition(s) as expected; reads {result.partitions}"
+    step = rows_step("expect", watch, result, note)
+    session.finish(step, rows_text(step))
+
+
 def analyze(session: Session) -> None:
     """Freezes the transform's statistics, unless they are committed already."""
     kept = session.workspace.read_transform(session.transform)
@@ -60,11 +72,13 @@ def analyze(session: Session) -> None:
         session.skip("analyze", f"transform {session.transform} is committed: {why}")
         return
     watch = Stopwatch()
-    result = session.run_child("transforms", "analyze", session.transform_job(session.partitions))
-    read, parts = int(result["partitions"]), len(session.partitions)
+    result = session.run_child(ANALYZE, session.transform_job(session.partitions))
+    read, parts = result.partitions, len(session.partitions)
     note = f"training rows only; reads {read} of {parts} partitions"
-    if result["logs"]:
-        note += f"; {', '.join(result['logs'])} on a log scale"
+    if result.logs:
+        note += f"; {', '.join(result.logs)} on a log scale"
+    if session.pipeline.expect:
+        note += "; each as expected"
     step = rows_step("analyze", watch, result, note)
     session.finish(step, rows_text(step))
 
@@ -78,7 +92,7 @@ def transform(session: Session) -> None:
         session.skip("transform", note)
         return
     watch = Stopwatch()
-    result = session.run_child("transforms", "transform", session.transform_job(pending))
+    result = session.run_child(TRANSFORM, session.transform_job(pending))
     step = rows_step("transform", watch, result, note)
     session.finish(step, rows_text(step))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from flows.process.child import Progress
 from flows.records.record import StepRecord
 from flows.sessions.session import Session, Stopwatch, rows_text
 from transforms.contract.errors import BraidError
+from transforms.contract.process.events import Progress
 from transforms.contract.workspace.files import remove_temporaries
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock, waiting_lock

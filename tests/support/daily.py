@@ -18,7 +18,7 @@ from rich.console import Console
 from flows import templates
 from flows.console.progress import Reporter
 from flows.records.record import StepRecord
-from flows.records.run_identity import identity_of, open_run
+from flows.records.run_identity import open_run
 from flows.sessions.session import Session
 from flows.steps import shard_steps
 from flows.steps.drift import Measurement, decide, measure_drift
@@ -99,9 +99,11 @@ class DailyDemo:
         def measure(undecided: Undecided) -> StepRecord:
             return measure_drift(Measurement(pipeline, workspace, undecided, reporter))
 
-        choice, measured = decide(pipeline, partitions, workspace, measure)
-        identity = identity_of(pipeline, choice.name, partitions)
-        run = open_run(workspace, pipeline, identity, transform=choice.name, partitions=partitions)
+        plan, measured = decide(pipeline, partitions, workspace, measure)
+        choice = plan.choice
+        run = open_run(
+            workspace, pipeline, plan.identity, transform=choice.name, partitions=partitions
+        )
         session = Session(
             pipeline, workspace, run, choice=choice, partitions=partitions, reporter=reporter
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from transforms.analysis.partition_statistics import count_partitions, read_partitions
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import TransformJob
+from transforms.contract.steps.results import ExpectResult
 from transforms.contract.workspace.partition import Partition
 from transforms.reading.keys import check_no_shared, read_hashes
 from transforms.statistics.expectations import Judge
@@ -19,11 +19,8 @@ class ExpectationsBroken(BraidError):  # noqa: N818 - it names what happened
     """Rows that are not what the declaration expects; nothing is learnt from them."""
 
 
-def expect(text: str) -> dict[str, Any]:
+def expect(text: str) -> ExpectResult:
     """Runs a `TransformJob` given as JSON: judges its partitions, and counts those that are new.
-
-    Returns:
-        The training rows that were read, the number of partitions, and the seconds that it took.
 
     Raises:
         ExpectationsBroken: Rows are not what is expected.
@@ -34,7 +31,7 @@ def expect(text: str) -> dict[str, Any]:
     read = count_partitions(job)
     check_expectations(job)
     seconds = time.monotonic() - started
-    return {"rows": read.rows, "partitions": read.partitions, "seconds": seconds}
+    return ExpectResult(rows=read.rows, partitions=read.partitions, seconds=seconds)
 
 
 def check_expectations(job: TransformJob) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.contract.columns.features import Numeric
@@ -59,7 +58,7 @@ class Judge:
         seen = self._seen.setdefault(name, TermCounts())
         sentences = []
         if before is not None and terms.num_rows:
-            old = pc.is_in(terms["term"], value_set=pa.array(before.table()["term"]))
+            old = pc.is_in(terms["term"], value_set=before.table()["term"].combine_chunks())
             new = terms.filter(pc.invert(old)).sort_by([("count", "descending")])
             share = (pc.sum(new["count"]).as_py() or 0) / pc.sum(terms["count"]).as_py()
             if share > allowed:
@@ -133,9 +132,7 @@ def _missing(name: str, expected: Expectation, counted: Accumulated) -> list[str
         share = float((moments[_MISSING] / np.maximum(moments[0] + moments[_MISSING], 1)).max())
     if share <= expected.missing_at_most:
         return []
-    return [
-        f"{share:.2%} of '{name}' is missing, expected at most {expected.missing_at_most:.2%}."
-    ]
+    return [f"{share:.2%} of '{name}' is missing, expected at most {expected.missing_at_most:.2%}."]
 
 
 def _some(terms: list[bytes]) -> str:

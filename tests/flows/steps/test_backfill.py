@@ -23,7 +23,7 @@ from flows.records.record import now, pipelines
 from flows.report.backfill_report import backfills_table, markdown, show_backfill
 from flows.sessions.backfill_session import Backfill, PartitionWork
 from flows.steps import backfill as steps
-from flows.steps.backfill import partitions_between
+from flows.steps.backfill import partitions_between, partitions_of_source
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.workspace.layout import Workspace
@@ -58,7 +58,7 @@ def _write(folder: Path, day: str, first_key: int = 0, rows: int = 40) -> Path:
 
 def _open(pipeline, workspace: Workspace, train="once", **bounds) -> Backfill:
     first, last = bounds.get("first"), bounds.get("last")
-    partitions, _ = partitions_between(pipeline, first, last)
+    partitions = partitions_between(partitions_of_source(pipeline), first, last)
     record = steps.open_record(pipeline, workspace, partitions, workers=2, train=train)
     reporter = Reporter(Console(file=io.StringIO(), width=200))
     lock = os.open("/dev/null", os.O_RDONLY)
@@ -93,9 +93,10 @@ def days(tmp_path) -> Path:
     ],
 )
 def test_both_bounds_belong_to_the_range_and_may_be_left_out(days, first, last, expected):
-    chosen, everything = partitions_between(_pipeline(days), first, last)
-    assert [partition.name for partition in chosen] == expected
+    everything = partitions_of_source(_pipeline(days))
     assert len(everything) == 4
+    chosen = partitions_between(everything, first, last)
+    assert [partition.name for partition in chosen] == expected
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_both_bounds_belong_to_the_range_and_may_be_left_out(days, first, last, 
 )
 def test_a_range_that_is_not_there_is_refused(days, first, last, message):
     with pytest.raises(BraidError, match=message):
-        partitions_between(_pipeline(days), first, last)
+        partitions_between(partitions_of_source(_pipeline(days)), first, last)
 
 
 def test_windows_are_no_partitions(days):
@@ -123,7 +124,7 @@ def test_windows_are_no_partitions(days):
         }
     )
     with pytest.raises(DeclarationError, match="windows, which are cut from the whole table"):
-        partitions_between(pipeline, None, None)
+        partitions_of_source(pipeline)
 
 
 def test_partitions_that_cannot_be_used_fail_before_the_analysis_and_the_others_go_on(days):
@@ -136,9 +137,9 @@ def test_partitions_that_cannot_be_used_fail_before_the_analysis_and_the_others_
     steps.check_partitions(backfill)
     assert [partition.name for partition in backfill.pending()] == ["day=2", "day=11"]
     corrupt, shared = backfill.record.failed()
-    assert corrupt.error["place"].endswith("day=9/a.parquet")
-    assert corrupt.error["expected"] == "a whole Parquet file"
-    assert "twice" in shared.error["received"]
+    assert corrupt.error.place.endswith("day=9/a.parquet")
+    assert corrupt.error.expected == "a whole Parquet file"
+    assert "twice" in shared.error.received
     assert read_backfill(backfill.folder).failed() == [corrupt, shared]
     assert "✗ day=9" in _told(backfill)
 
@@ -183,7 +184,7 @@ def test_one_transform_for_all_is_kept_when_what_failed_is_repaired(tmp_path):
     assert not list(workspace.root.rglob(".tmp-*"))
 
     # What is outside the range, but committed and in the source, is trained on too.
-    _, everything = partitions_between(pipeline, None, None)
+    everything = partitions_of_source(pipeline)
     last = _open(pipeline, workspace, first="3")
     assert [[p.name for p in training] for training in steps.training_sets(last, everything)] == [
         ["day=1", "day=2", "day=3"]
@@ -217,7 +218,7 @@ def _record(**changes) -> BackfillRecord:
         "train": "once",
         "partitions": [
             PartitionRecord(name="day=1", fingerprint="f", status="done", rows=1234, rejected=5),
-            PartitionRecord(name="day=2", fingerprint="f", status="failed", error=error.to_dict()),
+            PartitionRecord(name="day=2", fingerprint="f", status="failed", error=error.report()),
         ],
     }
     return BackfillRecord.model_validate(values | changes)

@@ -8,7 +8,10 @@ from flows.steps import model_steps
 from tests.support.sessions import session_of
 from trainer.registry.registry import RegisteredVersion
 from transforms.contract.declaration.parsing import parse
+from transforms.contract.steps.baselines import Baselines
+from transforms.contract.steps.evaluation import EvaluationResult
 from transforms.contract.steps.jobs import WarmStart
+from transforms.contract.steps.results import TrainResult
 from transforms.contract.workspace.layout import Workspace
 
 
@@ -31,20 +34,18 @@ def test_a_champion_that_could_not_be_scored_is_recorded_and_stays(tmp_path, mon
     registry = SimpleNamespace(champion=lambda _: champion, export_folder=lambda _: tmp_path)
     monkeypatch.setattr(model_steps, "open_registry", lambda *_: registry)
     session = _session(Workspace(tmp_path))
-    result = {
-        "metrics": {"test_sold_auc": 0.9},
-        "baselines": {"constant": {"test_sold_auc": 0.5}},
-        "champion_metrics": None,
-        "champion_problem": "it takes the column 'rooms', which no feature reads",
-        "parity": 0.0,
-        "rows": 10,
-    }
+    result = EvaluationResult(
+        metrics={"test_sold_auc": 0.9},
+        baselines=Baselines(constant={"test_sold_auc": 0.5}),
+        champion_problem="it takes the column 'rooms', which no feature reads",
+        rows=10,
+    )
     monkeypatch.setattr(session, "run_child", lambda *_: result)
     model_steps.evaluate(session)
     assert not model_steps.gate(session)
     record = read_record(session.folder)
-    assert record.champion_problem == result["champion_problem"]
-    assert result["champion_problem"] in record.gate.reasons[0]
+    assert record.champion_problem == result.champion_problem
+    assert result.champion_problem in record.gate.reasons[0]
 
     without = _session(Workspace(tmp_path), compare=False)
     assert without.record.run_id == session.record.run_id
@@ -55,19 +56,13 @@ def test_a_model_that_is_no_better_than_the_constant_answer_is_refused(tmp_path,
     registry = SimpleNamespace(champion=lambda _: None)
     monkeypatch.setattr(model_steps, "open_registry", lambda *_: registry)
     session = _session(Workspace(tmp_path), compare=False)
-    result = {
-        "metrics": {"test_sold_auc": 0.5},
-        "baselines": {"constant": {"test_sold_auc": 0.5}, "linear": {"test_sold_auc": 0.8}},
-        "champion_metrics": None,
-        "champion_problem": None,
-        "parity": 0.0,
-        "rows": 10,
-    }
+    answers = Baselines(constant={"test_sold_auc": 0.5}, linear={"test_sold_auc": 0.8})
+    result = EvaluationResult(metrics={"test_sold_auc": 0.5}, baselines=answers, rows=10)
     monkeypatch.setattr(session, "run_child", lambda *_: result)
     model_steps.evaluate(session)
     assert not model_steps.gate(session)
     record = read_record(session.folder)
-    assert record.baselines.scored() == result["baselines"]
+    assert record.baselines == answers
     assert record.gate.reasons[0] == (
         "test_sold_auc 0.5 is not better than the constant answer's 0.5."
     )
@@ -97,7 +92,9 @@ def _training(tmp_path, monkeypatch, registry, told, **training):
     monkeypatch.setattr(model_steps, "open_registry", lambda *_: registry)
     session = _session(Workspace(tmp_path), training=training)
     jobs = []
-    monkeypatch.setattr(session, "run_child", lambda *call: jobs.append(call[-1]) or dict(told))
+    monkeypatch.setattr(
+        session, "run_child", lambda *call: jobs.append(call[-1]) or TrainResult(**told)
+    )
     model_steps.train(session)
     return jobs, session
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import subprocess
 from datetime import UTC, datetime
 
@@ -9,6 +8,7 @@ from flows.steps.run_details import details_of, end_of, parameters_of
 from tests.support.sessions import session_of
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.fingerprint import fingerprint
+from transforms.contract.steps.results import EpochRecord, TrainingHistory, TrainResult
 from transforms.contract.workspace.layout import Workspace
 from transforms.source.scan import scan
 
@@ -37,11 +37,16 @@ def test_the_page_has_a_title_curves_by_epoch_and_the_rows(tmp_path):
     session.record.metrics = {"test_sold_auc": 0.91}
     session.record.rows = {"train": 70, "test": 10}
     session.folder.mkdir(parents=True, exist_ok=True)
-    epochs = [
-        {"epoch": 0, "loss": 2.0, "losses": {"sold": 1.5, "kind": 0.5}, "validation_loss": 3.0},
-        {"epoch": 1, "loss": 1.0, "losses": {"sold": 0.8, "kind": 0.2}, "validation_loss": None},
-    ]
-    (session.folder / "history.json").write_text(json.dumps({"epochs": epochs}))
+    pace = {"seconds": 1.0, "rows_per_second": 70.0, "input_wait_share": 0.0}
+    first, second = {"sold": 1.5, "kind": 0.5}, {"sold": 0.8, "kind": 0.2}
+    history = TrainingHistory(
+        result=TrainResult(rows=70),
+        epochs=(
+            EpochRecord(epoch=0, loss=2.0, losses=first, validation_loss=3.0, **pace),
+            EpochRecord(epoch=1, loss=1.0, losses=second, validation_loss=None, **pace),
+        ),
+    )
+    (session.folder / "history.json").write_text(history.model_dump_json())
     shown = details_of(session)
     assert shown.title == "flats 2026-11-29 03:38, test_sold_auc 0.91"
     assert shown.curves == {
