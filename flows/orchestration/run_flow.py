@@ -19,28 +19,27 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import deployment, flow_run
 
-from flows.console.failures import stop_of
 from flows.console.harmless import plain
 from flows.console.progress import Reporter, console
+from flows.orchestration import run_steps as steps
 from flows.orchestration.dispatch import GpuPool
 from flows.orchestration.handover import name_at_first, open_for_flow
-from flows.orchestration.overlap import ending_others, step_beside, trains_early
+from flows.orchestration.overlap import ending_others, step_beside
 from flows.orchestration.restarts import pipeline_lock, refuse_endless_restarts
+from flows.orchestration.run_steps import Run
 from flows.process.child import StepDied
+from flows.records.kept import now
+from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
-from flows.records.record import StepRecord, now, write_record
-from flows.records.run_identity import (
-    CHECKPOINT_FOLDER,
-    OpenedRun,
-    open_run,
-)
+from flows.records.run_identity import CHECKPOINT_FOLDER, OpenedRun, open_run
+from flows.records.step_result import StepResult
 from flows.report.summary import PICTURE_FILE, SUMMARY_FILE, write_report
-from flows.sessions.session import Session, search_path, span, title_of
-from flows.steps import drift, model_steps, shard_steps, windows
-from flows.steps.registration import note_end, reach_registry
+from flows.steps import drift, shard_steps
+from flows.steps.processes import Processes
+from flows.steps.registration import reach_registry
+from flows.steps.work import Work, search_path, span
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.errors import BraidError, ErrorReport
-from transforms.contract.masking import masked
+from transforms.contract.errors import BraidError
 from transforms.contract.workspace.files import remove
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
@@ -58,6 +57,13 @@ def may_heal(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     return isinstance(error, StepDied) or not isinstance(error, BraidError)
 
 
+RETRIED: dict[str, Any] = {
+    "retries": 1,
+    "retry_delay_seconds": RETRY_DELAY_SECONDS,
+    "retry_condition_fn": may_heal,
+}
+
+
 def made_task(
     name: str, function: Callable[[_Given], _R], **options: Any
 ) -> Callable[[_Given], _R]:
@@ -67,38 +73,32 @@ def made_task(
     return cast("Callable[[_Given], _R]", made)
 
 
-def _named(name: str, function: Callable[[Session], _R], **options: Any) -> Callable[[Session], _R]:
-    return made_task(name, function, task_run_name=f"{name}: {{session.title}}", **options)
+def _named(name: str, function: Callable[[Run], _R], **options: Any) -> Callable[[Run], _R]:
+    return made_task(name, function, task_run_name=f"{name}: {{run.title}}", **options)
 
 
-def _retried(name: str, function: Callable[[Session], _R]) -> Callable[[Session], _R]:
-    return _named(
-        name,
-        function,
-        retries=1,
-        retry_delay_seconds=RETRY_DELAY_SECONDS,
-        retry_condition_fn=may_heal,
-    )
+def _retried(name: str, function: Callable[[Run], _R]) -> Callable[[Run], _R]:
+    return _named(name, function, **RETRIED)
 
 
 scan_source = made_task("scan", shard_steps.scan_source, task_run_name="scan: {pipeline.name}")
 measure_drift = made_task(
     drift.STEP, drift.measure_drift, task_run_name=f"{drift.STEP}: {{work.title}}"
 )
-cut_windows = _named("windows", windows.cut_windows)
-check_source = _named("check keys", shard_steps.check_source)
-expect = _named("expect", shard_steps.expect)
-analyze = _named("analyze", shard_steps.analyze)
-transform = _retried("transform", shard_steps.transform)
-count_rows = _named("rows", shard_steps.count_rows)
-train = _named("train", model_steps.train)
-train_beside = _named("train", ending_others(model_steps.train))
-export = _named("export", model_steps.export)
-evaluate = _named("evaluate", model_steps.evaluate)
-check_beside = _named("check", ending_others(model_steps.check))
-register = _retried("register", model_steps.register)
-gate = _named("gate", model_steps.gate)
-promote = _retried("promote", model_steps.promote)
+cut_windows = _named("windows", steps.cut_windows)
+check_source = _named("check keys", steps.check_source)
+expect = _named("expect", steps.expect)
+analyze = _named("analyze", steps.analyze)
+transform = _retried("transform", steps.transform)
+count_rows = _named("rows", steps.count_rows)
+train = _named("train", steps.train)
+train_beside = _named("train", ending_others(steps.train))
+export = _named("export", steps.export)
+evaluate = _named("evaluate", steps.evaluate)
+check_beside = _named("check", ending_others(steps.check))
+register = _retried("register", steps.register)
+gate = _named("gate", steps.gate)
+promote = _retried("promote", steps.promote)
 
 
 def first_name() -> str:
@@ -156,7 +156,18 @@ class RunOrder:
     reporter: Reporter
     lock: int
 
-    def measure(self, undecided: Undecided) -> StepRecord:
+    @property
+    def search_path(self) -> Path | None:
+        """Where the user's own modules lie; None if the declaration names none."""
+        return search_path(self.pipeline, self.declaration)
+
+    def announce(self, what: str, partitions: Sequence[Partition]) -> None:
+        """Tells what begins, and on which partitions."""
+        self.reporter.note(
+            f"{self.pipeline.name} · {what} · {span(partitions)} · {self.workspace.root}"
+        )
+
+    def measure(self, undecided: Undecided) -> StepResult[None]:
         """Measures the drift of new partitions, as a task of the flow that calls this."""
         return measure_drift(
             drift.Measurement(
@@ -164,7 +175,7 @@ class RunOrder:
                 self.workspace,
                 undecided,
                 self.reporter,
-                search_path=search_path(self.pipeline, self.declaration),
+                search_path=self.search_path,
                 inherit=(self.lock,),
             )
         )
@@ -173,9 +184,9 @@ class RunOrder:
 def carry_out(
     order: RunOrder,
     plan: DecidedPlan,
-    work: Callable[[Session], None],
+    work: Callable[[Run], None],
     *,
-    measured: StepRecord | None = None,
+    measured: StepResult[None] | None = None,
     retrain: bool = False,
 ) -> Path:
     """Opens the planned run and works on it, unless a finished one did all this.
@@ -190,126 +201,106 @@ def carry_out(
     Returns:
         The run's folder.
     """
-    pipeline, workspace, reporter = order.pipeline, order.workspace, order.reporter
-    choice, partitions = plan.choice, plan.partitions
     if plan.finished is not None:
-        reporter.note(f"Nothing is new since run {plan.finished[1].run_id}.")
+        order.reporter.note(f"Nothing is new since run {plan.finished[1].run_id}.")
         return plan.finished[0]
-    run = open_run(
-        workspace,
-        pipeline,
+    opened = open_run(
+        order.workspace,
+        order.pipeline,
         plan.identity,
-        transform=choice.name,
-        partitions=partitions,
+        transform=plan.choice.name,
+        partitions=plan.partitions,
         retrain=retrain,
     )
-    _announce(reporter, run, partitions, workspace)
-    own_modules = search_path(pipeline, order.declaration)
-    pool = GpuPool(pipeline.name, run.folder, title_of(pipeline, partitions), own_modules, reporter)
-    session = Session(
-        pipeline,
-        workspace,
-        run,
-        choice=choice,
-        partitions=partitions,
-        reporter=reporter,
-        search_path=own_modules,
+    order.announce(f"run {opened.record.run_id}", plan.partitions)
+    if opened.resumed:
+        order.reporter.note(f"  resumes this run: {opened.resumed}")
+    run = _begin(order, opened, plan)
+    run.begin(measured)
+    with run.processes.inheriting(order.lock):
+        try:
+            with run.log.ending():
+                work(run)
+            write_report(run.log.folder, run.log.record)
+        finally:
+            steps.note_end(run, order.declaration)
+        _publish(run.log)
+    return run.log.folder
+
+
+def _begin(order: RunOrder, opened: OpenedRun, plan: DecidedPlan) -> Run:
+    pipeline, modules = order.pipeline, order.search_path
+    work = Work(pipeline, order.workspace, opened.folder, plan.choice, plan.partitions)
+    pool = GpuPool(pipeline.name, opened.folder, work.title, modules, order.reporter)
+    processes = Processes(
+        opened.folder,
+        order.reporter,
+        modules,
         elsewhere=pool if pipeline.training.dispatch == "deployment" else None,
     )
-    session.note_drift(measured)
-    with session.child_locks(order.lock):
-        _work(session, work, order.declaration)
-    return session.folder
+    return Run(work, processes, RunLog(opened.folder, opened.record, order.reporter))
 
 
-def _work(session: Session, work: Callable[[Session], None], declaration: Path) -> None:
-    try:
-        work(session)
-    except BaseException as error:
-        _record_failure(session, error)
-        note_end(session, declaration)
-        raise
-    write_report(session.folder, session.record)
-    note_end(session, declaration)
-    _publish(session)
-
-
-def _steps(session: Session) -> None:
-    if session.pipeline.source.windows is not None:
-        cut_windows(session)
-    check_source(session)
-    with step_beside(session, "train", train_beside) as training:
-        with shard_steps.transform_lock(session):
-            if session.pipeline.expect:
-                expect(session)
-            analyze(session)
-            if trains_early(session):
+def _steps(run: Run) -> None:
+    if run.work.pipeline.source.windows is not None:
+        run = cut_windows(run)
+    check_source(run)
+    with step_beside(run, "train", train_beside) as training:
+        with steps.transform_lock(run):
+            if run.work.pipeline.expect:
+                expect(run)
+            analyze(run)
+            if run.work.pipeline.training.start == "streaming" and run.has_pending():
                 training.begin()
-            transform(session)
-        count_rows(session)
+            transform(run)
+        count_rows(run)
     if not training.has_begun:
-        train(session)
-    _steps_on_model(session)
+        train(run)
+    _steps_on_model(run)
 
 
-def steps_on_committed(session: Session) -> None:
+def steps_on_committed(run: Run) -> None:
     """The steps of a run whose partitions are all committed."""
-    check_source(session)
-    if session.pipeline.expect:
-        expect(session)
-    count_rows(session)
-    train(session)
-    _steps_on_model(session)
+    check_source(run)
+    if run.work.pipeline.expect:
+        expect(run)
+    count_rows(run)
+    train(run)
+    _steps_on_model(run)
 
 
-def _steps_on_model(session: Session) -> None:
-    export(session)
-    with step_beside(session, "check", check_beside) as check:
+def _steps_on_model(run: Run) -> None:
+    export(run)
+    with step_beside(run, "check", check_beside) as check:
         check.begin()
-        evaluate(session)
-    register(session)
-    passed = gate(session)
+        evaluate(run)
+    register(run)
+    passed = gate(run)
     if passed:
-        promote(session)
-    session.record.status = "promoted" if passed else "refused"
-    session.record.ended = now()
-    session.save()
-    remove(session.folder / CHECKPOINT_FOLDER)  # the model is whole; nothing resumes this training
+        promote(run)
+    with run.log.recording() as record:
+        record.status = "promoted" if passed else "refused"
+        record.ended = now()
+    remove(run.log.folder / CHECKPOINT_FOLDER)  # the model is whole; nothing resumes this training
 
 
-def _record_failure(session: Session, error: BaseException) -> None:
-    record = session.record
-    stop = stop_of(error)
-    record.status, record.ended = "stopped" if stop else "failed", now()
-    if isinstance(error, BraidError) and stop is None:
-        record.error = error.report()
-    else:
-        record.error = ErrorReport(type=type(error).__name__, received=stop or masked(str(error)))
-    try:
-        write_record(session.folder, record)
-    except OSError as second:
-        # A full disk, most likely, and what failed the run too. The record says "running" still,
-        # which the next run takes for killed and resumes.
-        session.reporter.note(f"  run.json could not be written: {second.strerror}")
-
-
-def _announce(
-    reporter: Reporter, run: OpenedRun, partitions: Sequence[Partition], workspace: Workspace
-) -> None:
-    record = run.record
-    reporter.note(
-        f"{record.pipeline} · run {record.run_id} · {span(partitions)} · {workspace.root}"
-    )
-    if run.resumed:
-        reporter.note(f"  resumes this run: {run.resumed}")
-
-
-def _publish(session: Session) -> None:
+def _publish(log: RunLog) -> None:
     """Shows the summary in Prefect's UI, the picture inside it."""
-    text = (session.folder / SUMMARY_FILE).read_text(encoding="utf-8")
-    picture = base64.b64encode((session.folder / PICTURE_FILE).read_bytes()).decode()
-    create_markdown_artifact(
-        key=f"braid-{session.pipeline.name.replace('_', '-')}",
-        markdown=text.replace(f"({PICTURE_FILE})", f"(data:image/png;base64,{picture})"),
-        description=f"Run {session.record.run_id}: {session.record.status}",
+    text = (log.folder / SUMMARY_FILE).read_text(encoding="utf-8")
+    picture = base64.b64encode((log.folder / PICTURE_FILE).read_bytes()).decode()
+    publish(
+        f"braid-{log.record.pipeline}",
+        text.replace(f"({PICTURE_FILE})", f"(data:image/png;base64,{picture})"),
+        f"Run {log.record.run_id}: {log.record.status}",
     )
+
+
+def publish(key: str, markdown: str, description: str) -> None:
+    """Shows Markdown in Prefect's UI.
+
+    Args:
+        key: What tells it from others; underscores become hyphens.
+        markdown: The text.
+        description: One line.
+    """
+    create_markdown_artifact(key=key.replace("_", "-"), markdown=markdown, description=description)

@@ -44,10 +44,11 @@ _CHUNK = 64 * 1024
 
 _J = TypeVar("_J", bound=Spec)
 _R = TypeVar("_R", bound=BaseModel)
+_Result = TypeVar("_Result", bound=BaseModel, covariant=True)
 
 
 @dataclass(frozen=True)
-class Done(Generic[_R]):
+class Done(Generic[_Result]):
     """A step that has ended well.
 
     Attributes:
@@ -55,7 +56,7 @@ class Done(Generic[_R]):
         peak_bytes: Resident memory of its largest process, in bytes; 0 is not known.
     """
 
-    result: _R
+    result: _Result
     peak_bytes: int = 0
 
 

@@ -6,16 +6,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from flows.process.attempt import attempts, remove_leftovers_of_the_dead
+from flows.records.backfill_record import BackfillRecord
+from flows.records.kept import WorkRecord, free_name, now, own_host, own_process
 from flows.records.record import (
     FINISHED,
     RunRecord,
     braid_version,
-    now,
-    own_host,
-    own_process,
     read_records,
     write_record,
 )
@@ -211,7 +210,9 @@ def _new_run(
     transform: str,
 ) -> OpenedRun:
     started = now()
-    run_id = _free_name(workspace, pipeline.name, f"{started:%Y%m%dT%H%M%SZ}-{identity.run[:6]}")
+    run_id = free_name(
+        workspace.runs(pipeline.name), f"{started:%Y%m%dT%H%M%SZ}-{identity.run[:6]}"
+    )
     record = RunRecord(
         run_id=run_id,
         pipeline=pipeline.name,
@@ -229,30 +230,20 @@ def _new_run(
     return OpenedRun(workspace.run(pipeline.name, run_id), record)
 
 
-def _free_name(workspace: Workspace, pipeline: str, name: str) -> str:
-    """Returns the name, or one that sorts after it: two short runs may start in one second."""
-    taken, number = name, 1
-    while workspace.run(pipeline, taken).exists():
-        number += 1
-        taken = f"{name}-{number}"
-    return taken
-
-
-class Recorded(Protocol):
-    """A run or a backfill, as far as it tells who works on it."""
-
-    pipeline: str
-    pid: int
-    host: str
-
-
-def is_going_on(workspace: Workspace, record: Recorded) -> bool:
+def is_going_on(workspace: Workspace, record: WorkRecord) -> bool:
     """Returns whether a run or a backfill that is recorded as running still does."""
     path = workspace.lock("run", record.pipeline)
     # The lock is tried only if the process seems to be there, as the number may be another's by
     # now: trying a free lock could refuse a run that starts at the same moment. Of a process on
     # another machine only the lock can tell.
     return (record.host != own_host() or _is_alive(record.pid)) and is_held(path)
+
+
+def shown_status(workspace: Workspace, record: RunRecord | BackfillRecord) -> str:
+    """Returns how a run or a backfill ended, telling one that goes on from one that was killed."""
+    if record.status == "running" and not is_going_on(workspace, record):
+        return "killed"
+    return record.status
 
 
 def _is_alive(pid: int) -> bool:

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from flows.console import harmless
 from flows.records.estimates import PlannedStep
 from flows.records.plan import RunPlan
 from flows.report.partition_states import PartitionStatus, State
+from flows.report.tables import terminal_table
 from flows.steps.drift import drift_in_words, why_kept
 from transforms.contract.declaration.training import PartitionChoice
 from transforms.contract.workspace.transform_choice import TransformChoice, Undecided
 
-_COLUMNS = ("step", "partitions", "rows", "reads", "seconds", "memory", "writes")
+_HEAD = ("step", "partitions", "rows", "reads", "seconds", "memory", "writes")
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -31,8 +31,9 @@ def sentence(plan: RunPlan, states: Sequence[PartitionStatus]) -> str:
     if isinstance(plan.choice, Undecided):
         new = f"{len(plan.choice.new):,} new partition{'s' if len(plan.choice.new) > 1 else ''}"
         return (
-            f"A run first measures the drift of {new} (so does --measure); without a refit it "
-            f"reuses transform {plan.transform[:4]} and {_shards(plan, states)}; {_training(plan)}."
+            f"A run first measures the drift of {new} (so does `braid status --measure`); "
+            f"without a refit it reuses transform {plan.transform[:4]} and "
+            f"{_shards(plan, states)}; {_training(plan)}."
         )
     parts = [_analysis(plan, plan.choice, states), _shards(plan, states), _training(plan)]
     if plan.resumed is not None:
@@ -43,12 +44,8 @@ def sentence(plan: RunPlan, states: Sequence[PartitionStatus]) -> str:
 
 def plan_table(plan: RunPlan) -> Table:
     """Returns the steps of a run with their sizes, and with what the last ones took."""
-    table = Table(box=None)
-    for name in _COLUMNS:
-        table.add_column(name, justify="left" if name == "step" else "right")
-    for step in plan.steps:
-        table.add_row(harmless.console(step.name), *_cells(step))
-    return table
+    rows = [(step.name, *_cells(step)) for step in plan.steps]
+    return terminal_table(_HEAD, rows, figures=_HEAD[1:])
 
 
 def total(plan: RunPlan) -> str:

@@ -11,25 +11,17 @@ from itertools import groupby
 
 from rich.table import Table
 
-from flows.console import harmless
 from flows.records.plan import plan_run
 from flows.records.record import read_records
 from flows.records.run_identity import is_going_on
-from flows.report.partition_states import PartitionStatus, State, states_of
+from flows.report.partition_states import PartitionStatus, states_of
 from flows.report.plan_words import sentence
+from flows.report.tables import terminal_table
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
 from transforms.source.scan import scan
 from transforms.source.windows import windows_partition
-
-_STYLES: dict[State, str] = {
-    "new": "cyan",
-    "changed": "yellow",
-    "committed": "green",
-    "rejected above budget": "red",
-    "gone from the source": "dim",
-}
 
 
 @dataclass(frozen=True)
@@ -75,19 +67,16 @@ def status_table(status: PipelineStatus, *, every: bool = False) -> Table:
         status: What to show.
         every: Whether neighbours that share their state have a line each.
     """
-    table = Table(box=None)
-    for name in ("partition", "state", "rows", "rejected"):
-        numeric = name in ("rows", "rejected")
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    rows = []
     for state, neighbours in groupby(status.partitions, key=lambda part: part.state):
         group = list(neighbours)
         for shown in [[part] for part in group] if every else [group]:
             names = [part.name for part in shown]
             span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} ({len(names)})"
-            rows = _sum([part.rows for part in shown])
-            rejected = _sum([part.rejected for part in shown])
-            table.add_row(harmless.console(span), f"[{_STYLES[state]}]{state}[/]", rows, rejected)
-    return table
+            counts = _sum([part.rows for part in shown]), _sum([part.rejected for part in shown])
+            rows.append((span, state, *counts))
+    head = ("partition", "state", "rows", "rejected")
+    return terminal_table(head, rows, figures=head[2:], state="state")
 
 
 def _sum(counts: Sequence[int | None]) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 from flows.console.progress import Reporter
 from flows.process.child import run_child
 from flows.records.plan import DecidedPlan, plan_run
-from flows.records.record import StepRecord
-from flows.sessions.session import Stopwatch, rows_step, rows_text, search_path
+from flows.records.step_result import StepResult, Stopwatch, on_rows
+from flows.steps.work import search_path
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.jobs import TransformJob
 from transforms.contract.steps.step import MEASURE
@@ -51,7 +51,7 @@ class Measurement:
         return self.pipeline.name
 
 
-def measure_drift(work: Measurement) -> StepRecord:
+def measure_drift(work: Measurement) -> StepResult[None]:
     """Counts the new partitions that are not counted yet, and writes how far they are."""
     watch = Stopwatch()
     job = TransformJob(
@@ -65,28 +65,29 @@ def measure_drift(work: Measurement) -> StepRecord:
     job_path = path.with_suffix(".job.json")
     write_atomic(job_path, job.model_dump_json(indent=2))
     with work.reporter.step(STEP) as view:
-        result = run_child(
+        done = run_child(
             MEASURE,
             job_path,
             log=path.with_suffix(".log"),
             on_progress=view.update,
             inherit=work.inherit,
             search_path=work.search_path,
-        ).result
-    note = f"training rows only; reads {result.partitions} of {len(names)} new partition(s)"
-    step = rows_step(STEP, watch, result, note)
-    work.reporter.done(STEP, rows_text(step))
-    return step
+        )
+    note = f"training rows only; reads {done.result.partitions} of {len(names)} new partition(s)"
+    result = on_rows(STEP, watch, done, note)
+    # Told here, as no run is open yet whose record would tell it.
+    work.reporter.done(STEP, result.text)
+    return result
 
 
 def decide(
     pipeline: PipelineSpec,
     partitions: Sequence[Partition],
     workspace: Workspace,
-    measure: Callable[[Undecided], StepRecord],
+    measure: Callable[[Undecided], StepResult[None]],
     *,
     retrain: bool = False,
-) -> tuple[DecidedPlan, StepRecord | None]:
+) -> tuple[DecidedPlan, StepResult[None] | None]:
     """Returns what a run does, and the step that measured what decides on its transform, if any.
 
     Args:
@@ -96,13 +97,13 @@ def decide(
         measure: Measures what is not decided.
         retrain: Train a new model even if nothing is new.
     """
-    step = None
+    measured = None
     plan = plan_run(pipeline, partitions, workspace, retrain=retrain)
     # Again, if another pipeline with the same features commits a newer transform meanwhile.
     while isinstance(plan.choice, Undecided):
-        step = measure(plan.choice)
+        measured = measure(plan.choice)
         plan = plan_run(pipeline, partitions, workspace, retrain=retrain)
-    return plan.decided(), step
+    return plan.decided(), measured
 
 
 def drift_in_words(drift: JudgedDrift) -> str:
@@ -142,9 +143,9 @@ def measure_ahead(
     check_schema(pipeline, found.files())
     modules = search_path(pipeline, declaration)
 
-    def measure(undecided: Undecided) -> StepRecord:
+    def measure(undecided: Undecided) -> StepResult[None]:
         return measure_drift(Measurement(pipeline, workspace, undecided, reporter, modules))
 
-    _, step = decide(pipeline, found.partitions, workspace, measure)
-    if step is None:
+    _, measured = decide(pipeline, found.partitions, workspace, measure)
+    if measured is None:
         reporter.skipped(STEP, "nothing is to be measured")

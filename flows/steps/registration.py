@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.records.record import RunRecord, read_records
-from flows.sessions.session import Session
 from flows.steps.model_description import describe
 from flows.steps.run_details import (
     details_of,
@@ -15,6 +14,7 @@ from flows.steps.run_details import (
     parameters_of,
     partitions_fingerprint,
 )
+from flows.steps.work import Work
 from trainer.registry.history import BY_TAG, this_person
 from trainer.registry.registry import ModelRegistry, RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -77,36 +77,36 @@ def _lost(record: RunRecord, missing: str) -> BraidError:
     )
 
 
-def register_run(session: Session) -> str:
+def register_run(work: Work, record: RunRecord) -> str:
     """Registers a run's export as challenger and returns its version."""
-    return open_registry(session.pipeline, session.workspace).register(
-        session.pipeline.registered_name(),
-        session.export_folder,
-        run_id=f"{session.record.pipeline}/{session.record.run_id}",
-        metrics=_metrics(session.record),
-        parameters=parameters_of(session.pipeline, session.folder),
-        tags=_tags(session.record, session.trained),
-        texts={"declaration.json": session.pipeline.model_dump_json(indent=2)},
-        shown=details_of(session),
-        described=describe(session.pipeline.modelled(), session.trained),
+    return open_registry(work.pipeline, work.workspace).register(
+        work.pipeline.registered_name(),
+        work.export_folder,
+        run_id=f"{record.pipeline}/{record.run_id}",
+        metrics=_metrics(record),
+        parameters=parameters_of(work.pipeline, work.folder),
+        tags=_tags(record, work.trained),
+        texts={"declaration.json": work.pipeline.model_dump_json(indent=2)},
+        shown=details_of(work, record),
+        described=describe(work.pipeline.modelled(), work.trained),
     )
 
 
-def note_end(session: Session, declaration: Path) -> None:
-    """Notes in the registry how a run ended that has registered a version; its fate is decided.
+def note_end(work: Work, record: RunRecord, declaration: Path) -> None:
+    """Notes in the registry how a run ended that has registered a version.
 
     Args:
-        session: The run.
+        work: The run's.
+        record: Its record.
         declaration: The path of the pipeline.yaml.
+
+    Raises:
+        BraidError: The registry cannot be reached.
     """
-    model = session.record.model
-    if model is None:
-        return
-    try:
-        registry = open_registry(session.pipeline, session.workspace)
-        registry.end_run(model.name, model.version, end_of(session, declaration))
-    except BraidError as error:
-        session.reporter.note(f"  the registry was not told how the run ended: {error.received}")
+    if record.model is not None:
+        registry = open_registry(work.pipeline, work.workspace)
+        end = end_of(work.folder, record, declaration)
+        registry.end_run(record.model.name, record.model.version, end)
 
 
 def find_version(

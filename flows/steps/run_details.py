@@ -10,9 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from flows.records.record import RECORD_FILE, RunRecord, now
-from flows.sessions.session import Session
+from flows.records.kept import now
+from flows.records.record import RECORD_FILE, RunRecord
 from flows.steps.model_description import LIBRARIES
+from flows.steps.work import Work
 from trainer.registry.history import this_person
 from trainer.registry.run_entry import DataSet, RunDetails, RunEnd, RunStatus
 from trainer.run_folder import HISTORY_FILE, RECIPE_FILE
@@ -31,24 +32,24 @@ _STATUSES: Mapping[str, RunStatus] = {"failed": "FAILED", "stopped": "KILLED", "
 _GIT_SECONDS = 10.0
 
 
-def details_of(session: Session) -> RunDetails:
+def details_of(work: Work, record: RunRecord) -> RunDetails:
     """Returns what a run shows on the registry's page."""
-    record, source = session.record, session.pipeline.source
+    source = work.pipeline.source
     return RunDetails(
-        title=_title(session.pipeline, record),
+        title=_title(work.pipeline, record),
         started=record.started,
-        curves=_curves(session.folder),
+        curves=_curves(work.folder),
         data_set=DataSet(
             name=Path(source.path).name or record.pipeline,
-            digest=partitions_fingerprint(session.trained),
+            digest=partitions_fingerprint(work.trained),
             source=masked(source.path),
             profile={
                 "source_rows": record.source_rows,
                 "rejected_rows": record.rejected(),
                 **{f"{split}_rows": rows for split, rows in record.rows.items()},
-                "partitions": len(session.trained),
-                "first_partition": session.trained[0].name,
-                "last_partition": session.trained[-1].name,
+                "partitions": len(work.trained),
+                "first_partition": work.trained[0].name,
+                "last_partition": work.trained[-1].name,
             },
         ),
     )
@@ -119,15 +120,15 @@ def library_tags() -> dict[str, str]:
     return tags
 
 
-def end_of(session: Session, declaration: Path) -> RunEnd:
+def end_of(folder: Path, record: RunRecord, declaration: Path) -> RunEnd:
     """Returns how a run ended, with its report and the commit of its declaration.
 
     Args:
-        session: The run.
+        folder: The run's folder.
+        record: Its record.
         declaration: The path of the pipeline.yaml.
     """
-    files = [session.folder / name for name in _REPORT_FILES]
-    record = session.record
+    files = [folder / name for name in _REPORT_FILES]
     return RunEnd(
         status=_STATUSES.get(record.status, "FINISHED"),
         ended=record.ended or now(),

@@ -15,7 +15,7 @@ from flows.report.rejects import (
     text_of,
     write_rejected,
 )
-from tests.support.sessions import session_of
+from tests.support.runs import run_of
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.workspace.layout import Workspace
@@ -58,8 +58,7 @@ def workspace(tmp_path):
             Reject("d", "part-0", "area", "missing", b"None"),
         ],
     )
-    session = session_of(pipeline_with(), folders, days)
-    session.save()
+    run_of(pipeline_with(), folders, days)
     return folders
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from flows.steps.model_description import describe, inputs_of, outputs_of
 from flows.steps.run_details import details_of, end_of, parameters_of
-from tests.support.sessions import session_of
+from tests.support.runs import run_of
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.steps.results import EpochRecord, TrainingHistory, TrainResult
@@ -26,17 +26,17 @@ DECLARATION = {
 }
 
 
-def _session(tmp_path):
+def _run(tmp_path):
     source = {**DECLARATION["source"], "path": str(tmp_path / "data.csv")}
-    return session_of(parse({**DECLARATION, "source": source}), Workspace(tmp_path / "workspace"))
+    return run_of(parse({**DECLARATION, "source": source}), Workspace(tmp_path / "workspace"))
 
 
 def test_the_page_has_a_title_curves_by_epoch_and_the_rows(tmp_path):
-    session = _session(tmp_path)
-    session.record.started = datetime(2026, 11, 29, 3, 38, tzinfo=UTC)
-    session.record.metrics = {"test_sold_auc": 0.91}
-    session.record.rows = {"train": 70, "test": 10}
-    session.folder.mkdir(parents=True, exist_ok=True)
+    run = _run(tmp_path)
+    run.log.record.started = datetime(2026, 11, 29, 3, 38, tzinfo=UTC)
+    run.log.record.metrics = {"test_sold_auc": 0.91}
+    run.log.record.rows = {"train": 70, "test": 10}
+    run.work.folder.mkdir(parents=True, exist_ok=True)
     pace = {"seconds": 1.0, "rows_per_second": 70.0, "input_wait_share": 0.0}
     first, second = {"sold": 1.5, "kind": 0.5}, {"sold": 0.8, "kind": 0.2}
     history = TrainingHistory(
@@ -46,8 +46,8 @@ def test_the_page_has_a_title_curves_by_epoch_and_the_rows(tmp_path):
             EpochRecord(epoch=1, loss=1.0, losses=second, validation_loss=None, **pace),
         ),
     )
-    (session.folder / "history.json").write_text(history.model_dump_json())
-    shown = details_of(session)
+    (run.work.folder / "history.json").write_text(history.model_dump_json())
+    shown = details_of(run.work, run.log.record)
     assert shown.title == "flats 2026-11-29 03:38, test_sold_auc 0.91"
     assert shown.curves == {
         "epoch.train_loss": [(1, 2.0), (2, 1.0)],
@@ -61,10 +61,10 @@ def test_the_page_has_a_title_curves_by_epoch_and_the_rows(tmp_path):
 
 
 def test_parameters_are_scalars_by_their_place(tmp_path):
-    session = _session(tmp_path)
-    session.folder.mkdir(parents=True, exist_ok=True)
-    (session.folder / "recipe.json").write_text('{"batch_size": 64}')
-    parameters = parameters_of(session.pipeline, session.folder)
+    run = _run(tmp_path)
+    run.work.folder.mkdir(parents=True, exist_ok=True)
+    (run.work.folder / "recipe.json").write_text('{"batch_size": 64}')
+    parameters = parameters_of(run.work.pipeline, run.work.folder)
     assert parameters["training.epochs"] == 3
     assert parameters["features.area.scale"] == "log"
     assert parameters["targets.sold.kind"] == "binary"
@@ -73,11 +73,11 @@ def test_parameters_are_scalars_by_their_place(tmp_path):
 
 
 def test_a_run_that_was_stopped_says_so_with_its_report_and_its_commit(tmp_path):
-    session = _session(tmp_path)
-    session.record.status = "stopped"
-    session.save()
-    (session.folder / "report.png").write_bytes(b"png")
-    end = end_of(session, tmp_path / "pipeline.yaml")
+    run = _run(tmp_path)
+    with run.log.recording() as record:
+        record.status = "stopped"
+    (run.work.folder / "report.png").write_bytes(b"png")
+    end = end_of(run.work.folder, run.log.record, tmp_path / "pipeline.yaml")
     assert (end.status, end.tags["braid.status"]) == ("KILLED", "stopped")
     assert "mlflow.source.git.commit" not in end.tags
     assert [file.name for _, file in end.files] == ["report.png", "run.json"]
@@ -87,9 +87,9 @@ def test_a_run_that_was_stopped_says_so_with_its_report_and_its_commit(tmp_path)
     (tmp_path / "pipeline.yaml").write_text("name: flats\n")
     subprocess.run([*git, "add", "pipeline.yaml"], check=True)
     subprocess.run([*git, "commit", "--quiet", "-m", "first"], check=True)
-    clean = end_of(session, tmp_path / "pipeline.yaml").tags
+    clean = end_of(run.work.folder, run.log.record, tmp_path / "pipeline.yaml").tags
     (tmp_path / "pipeline.yaml").write_text("name: other\n")
-    changed = end_of(session, tmp_path / "pipeline.yaml").tags
+    changed = end_of(run.work.folder, run.log.record, tmp_path / "pipeline.yaml").tags
     assert len(clean["mlflow.source.git.commit"]) == 40
     assert clean["mlflow.source.git.dirty"] == "False"
     assert changed["mlflow.source.git.dirty"] == "True"
@@ -97,9 +97,9 @@ def test_a_run_that_was_stopped_says_so_with_its_report_and_its_commit(tmp_path)
 
 def test_a_model_is_described_by_its_columns_and_a_row_without_sensitive_values(tmp_path):
     (tmp_path / "data.csv").write_text("id,area,owner,tags,sold,kind\na,,Ann,,1,x\nb,3,Bea,,0,y\n")
-    session = _session(tmp_path)
-    pipeline = session.pipeline.model_copy(
-        update={"features": {n: f for n, f in session.pipeline.features.items() if n != "tags"}}
+    run = _run(tmp_path)
+    pipeline = run.work.pipeline.model_copy(
+        update={"features": {n: f for n, f in run.work.pipeline.features.items() if n != "tags"}}
     )
     described = describe(pipeline, scan(pipeline.source).partitions)
     assert described.example == {"area": None, "owner": None}
@@ -116,5 +116,5 @@ def test_a_model_is_described_by_its_columns_and_a_row_without_sensitive_values(
 
 
 def test_a_model_whose_table_is_gone_has_no_example(tmp_path):
-    session = _session(tmp_path)
-    assert describe(session.pipeline, session.partitions).example is None
+    run = _run(tmp_path)
+    assert describe(run.work.pipeline, run.work.partitions).example is None
