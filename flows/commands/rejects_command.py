@@ -69,18 +69,14 @@ def rejects(
 
 
 def _show(rows: list[RejectedRow]) -> None:
-    from rich.table import Table
-
-    from flows.console import harmless
     from flows.console.progress import console
     from flows.report.rejects import shown_value
+    from flows.report.tables import terminal_table
 
-    table = Table(box=None)
-    for name in ("key", "column", "reason", "value", "in"):
-        table.add_column(name, overflow="fold")
+    cells = []
     for row in rows:
         value = shown_value(row.value)
         value = value if len(value) <= _LONGEST_VALUE else f"{value[: _LONGEST_VALUE - 1]}…"
-        cells = (row.key, row.column, row.reason, value, row.partition)
-        table.add_row(*map(harmless.console, cells))
-    console().print(table)
+        cells.append((row.key, row.column, row.reason, value, row.partition))
+    head = ("key", "column", "reason", "value", "in")
+    console().print(terminal_table(head, cells, figures=()))

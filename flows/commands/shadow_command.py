@@ -74,30 +74,26 @@ def shadow(
 
 
 def _show(name: str, compared: Shadowed) -> None:
-    from rich.table import Table
-
-    from flows.console import harmless
     from flows.console.progress import console
+    from flows.report.tables import terminal_table
 
     say(
         f"{name} version {compared.version} beside version {compared.champion}, the champion: "
         f"{compared.rows:,} rows"
     )
-    table = Table(box=None)
-    for head in ("answer", "rows", "the same", "mean difference", "largest", "in row"):
-        table.add_column(head, justify="left" if head in ("answer", "in row") else "right")
+    rows = []
     for item in compared.differences:
         numbers = (f"{item.mean:.4g}", f"{item.largest:.4g}") if item.entries else ("", "")
         same = f"{item.same / item.rows:.1%}" if item.rows else ""
-        cells = (item.name, f"{item.rows:,}", same, *numbers, item.at or "")
-        table.add_row(*map(harmless.console, cells))
-    console().print(table)
+        rows.append((item.name, f"{item.rows:,}", same, *numbers, item.at or ""))
+    head = ("answer", "rows", "the same", "mean difference", "largest", "in row")
+    console().print(terminal_table(head, rows, figures=head[1:5]))
     for item in compared.differences:
         for line in _sentences(item):
             say(line)
-    for which, rows in compared.only.items():
-        if rows:
-            say(f"{rows:,} rows have an answer of the {which} only.")
+    for which, count in compared.only.items():
+        if count:
+            say(f"{count:,} rows have an answer of the {which} only.")
     for column in compared.missing:
         say(f"Only one of them answers '{column}'.")
 
