@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from transforms.statistics.drift_distance import Sample
+
+_N = TypeVar("_N")  # a name, or several parts of one
 
 _FEWEST_EXPECTED = 5.0  # rows of an outcome, below which chi-square's approximation is too coarse
 
@@ -43,7 +46,7 @@ def p_value(left: Sample, right: Sample, *, ordered: bool) -> float:
     return min(1.0, len(tests) * min(tests))
 
 
-def alarms(p_values: Mapping[str, float], chance: float) -> list[str]:
+def alarms(p_values: Mapping[_N, float], chance: float) -> list[_N]:
     """Returns what differs, so that anything at all is named by chance this rarely.
 
     Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979.
