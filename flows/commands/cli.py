@@ -38,7 +38,7 @@ def cli() -> None:
     """One table of mixed columns in, one registered multi-input, multi-output model out.
 
     Exit codes: 0 done, 1 the run failed, 2 the declaration or the command was wrong, 3 the gate
-    refused the model, 130 Ctrl-C, 143 SIGTERM.
+    refused the model, 4 a monitored day differs, 130 Ctrl-C, 143 SIGTERM.
     """
 
 

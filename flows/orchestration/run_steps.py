@@ -170,9 +170,9 @@ def note_end(run: Run, declaration: Path) -> None:
     """Notes beside the registered version how the run ended; its fate is decided by then."""
     try:
         registration.note_end(run.work, run.log.record, declaration)
-    except BraidError as error:
-        told = f"  the registry was not told how the run ended: {error.received}"
-        run.log.reporter.note(told)
+    except (BraidError, OSError) as error:
+        why = error.received if isinstance(error, BraidError) else error.strerror
+        run.log.reporter.note(f"  the registry was not told how the run ended: {why}")
 
 
 def gate(run: Run) -> bool:

@@ -131,7 +131,8 @@ def remove_at_once(workspace: Workspace, folder: Path) -> None:
         folder: The folder; nothing happens if it is not there.
     """
     if folder.exists():
-        gone = workspace.root / f"{_PRUNED}{folder.name}"
+        inside = folder.is_relative_to(workspace.root)  # else on another disk, it may be
+        gone = (workspace.root if inside else folder.parent) / f"{_PRUNED}{folder.name}"
         folder.rename(gone)
         remove(gone)
 

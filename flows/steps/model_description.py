@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from trainer.registry.model_files import Column, Description
 from transforms.contract.columns.features import FeatureSpec, RawColumn
@@ -23,6 +24,7 @@ from transforms.contract.columns.targets import (
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.rules.checks import ERROR_COLUMN
 from transforms.contract.errors import BraidError
+from transforms.contract.steps.jobs import declaration_of_table
 from transforms.contract.workspace.manifest import PROBABILITIES_SUFFIX, SPREAD_SUFFIX
 from transforms.contract.workspace.partition import Partition
 from transforms.reading.batches import BatchReader, RawBatch
@@ -97,8 +99,9 @@ def _outputs(name: str, target: Target) -> list[Column]:
 def _example(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> dict[str, Any] | None:
     """Returns a row that training would take, if one of the first is; None if none is."""
     hidden = pipeline.sensitive_columns()
-    with suppress(BraidError, OSError):  # the table is another's, and the model is there without
-        for batch in _first_rows(pipeline, partitions):
+    # The table is another's, and the model is there without.
+    with suppress(BraidError, OSError, pa.ArrowException):
+        for batch in _first_rows(declaration_of_table(pipeline, partitions), partitions):
             whole = [row for row in range(batch.rows) if row not in batch.refused]
             if whole:
                 row = _row(pipeline.raw_features(), pipeline.column_features(), batch, whole[0])
