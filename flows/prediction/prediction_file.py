@@ -59,12 +59,22 @@ def refuse_output(output: Path, source: Path, table: SourceSpec) -> None:
         DeclarationError: The output has another format, is a folder, or is or would be one of the
             files of the rows or of the table, by whatever name or link.
     """
+    refuse_as_output(output, table)
+    if _is_among(output, str(source)):
+        raise _other_output(output, "a file that is none of --input's", f"--input {source}")
+
+
+def refuse_as_output(output: Path, table: SourceSpec) -> None:
+    """Refuses to write a table where it would be read as rows.
+
+    Raises:
+        DeclarationError: The output has another format than CSV or Parquet, is a folder, or is or
+            would be one of the files of the declared table.
+    """
     if output.suffix not in _OUTPUT_FORMATS:
         raise _other_output(output, f"a name that ends in {' or '.join(_OUTPUT_FORMATS)}")
     if output.is_dir():
         raise _other_output(output, "the name of a file", "a folder")
-    if _is_among(output, str(source)):
-        raise _other_output(output, "a file that is none of --input's", f"--input {source}")
     is_read = output.name.endswith(suffixes_of(table.format)) and "://" not in table.path
     if is_read and _is_among(output, table.path):
         received = f"a file of source.path {table.path}"
@@ -149,7 +159,7 @@ class PredictionWriter:
         self.rows += len(keys)
         self.scored += len(predictions.rows)
         self.reasons.update(predictions.errors.values())
-        table = _table(self._names, keys, predictions, flat=self._suffix == ".csv")
+        table = prediction_table(self._names, keys, predictions, flat=self._suffix == ".csv")
         if predictions.columns and self._schema is None:
             self._open(table.schema)
         self._waiting.append(table)
@@ -182,16 +192,23 @@ class PredictionWriter:
         self._waiting = []
 
 
-def _table(
-    names: Sequence[str], keys: np.ndarray, predictions: Predictions, *, flat: bool
+def prediction_table(
+    names: Sequence[str], keys: np.ndarray, predictions: Predictions, *, flat: bool = False
 ) -> pa.Table:
-    """Returns the rows' names, predictions and errors, a row for every key."""
+    """Returns the rows' names, predictions and errors, a row for every key.
+
+    Args:
+        names: Of the keys' columns.
+        keys: UTF-8 bytes objects, [rows]; an empty one is missing.
+        predictions: What was scored of them.
+        flat: Whether every entry of a list is a column of its own.
+    """
     count = len(keys)
     positions: list[int | None] = [None] * count
     for position, row in enumerate(predictions.rows.tolist()):
         positions[row] = position
     take = pa.array(positions, pa.int64())
-    parts = key_parts(keys, len(names))
+    parts = key_parts(keys, len(names)) if names else ()
     columns = {
         name: pa.array([value or None for value in part], pa.string())
         for name, part in zip(names, parts, strict=True)

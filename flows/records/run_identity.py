@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flows.process.attempt import attempts, remove_leftovers_of_the_dead
 from flows.records.backfill_record import BackfillRecord
@@ -84,9 +85,15 @@ def identity_of(
             "gate": [gate.model_dump(mode="json") for gate in pipeline.gates()],
             "registry": _registry(pipeline),
             "max_reject_fraction": pipeline.transform.max_reject_fraction,
+            **_expected(pipeline),
         }
     )
     return Identity(run, judgement)
+
+
+def _expected(pipeline: PipelineSpec) -> dict[str, Any]:
+    # Nothing where nothing is expected, so that older runs are still what they were.
+    return pipeline.model_dump(mode="json", include={"expect"})
 
 
 def _registry(pipeline: PipelineSpec) -> dict[str, str | None]:

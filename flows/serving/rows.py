@@ -134,6 +134,13 @@ class RowReader:
             start += part.count
         return batch
 
+    def table(self, rows: Rows, places: Sequence[int]) -> dict[str, pa.Array]:
+        """Returns some rows of a request as columns of a table, the key's among them."""
+        return {
+            name: column.array([rows.columns[name][place] for place in places])
+            for name, column in self._columns.items()
+        }
+
     def _refuse_more(self, count: int) -> None:
         if count > self._most_rows:
             raise RequestError(413, f"at most {self._most_rows} rows are taken in a request")

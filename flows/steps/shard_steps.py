@@ -19,7 +19,7 @@ from flows.steps.work import Work, span
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import declaration_of_table
-from transforms.contract.steps.step import ANALYZE, TRANSFORM
+from transforms.contract.steps.step import ANALYZE, EXPECT, TRANSFORM
 from transforms.contract.workspace.locks import exclusive_lock
 from transforms.contract.workspace.manifest import (
     RejectCount,
@@ -100,6 +100,16 @@ def check_source(work: Work) -> StepResult[None]:
     return StepResult("check keys", rows_text(record), None, record)
 
 
+def expect(work: Work, processes: Processes) -> StepResult[None] | None:
+    """Holds partitions against `expect` where no analysis does so, as the transform is kept."""
+    if not work.pipeline.expect or work.workspace.read_transform(work.transform) is None:
+        return None
+    watch = Stopwatch()
+    done = processes.run(EXPECT, work.transform_job())
+    note = f"{len(work.partitions)} partition(s) as expected; reads {done.result.partitions}"
+    return on_rows("expect", watch, done, note)
+
+
 def analyze(work: Work, processes: Processes) -> StepResult[None]:
     """Freezes the transform's statistics, unless they are committed already."""
     kept = work.workspace.read_transform(work.transform)
@@ -112,6 +122,8 @@ def analyze(work: Work, processes: Processes) -> StepResult[None]:
     note = f"training rows only; reads {read} of {parts} partitions"
     if done.result.logs:
         note += f"; {', '.join(done.result.logs)} on a log scale"
+    if work.pipeline.expect:
+        note += "; each as expected"
     return on_rows("analyze", watch, done, note)
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from transforms.analysis.column_warnings import column_warnings
 from transforms.analysis.counting import RequestCounter
+from transforms.analysis.expectations import check_expectations
 from transforms.analysis.partition_statistics import count_partitions, statistics_of
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
@@ -40,11 +41,13 @@ def analyze(text: str) -> AnalyzeResult:
     """Runs a `TransformJob` given as JSON: analyzes its partitions and commits the transform.
 
     Raises:
-        BraidError: A file cannot be read, or the training rows cannot make a model.
+        BraidError: A file cannot be read, rows are not what is expected of them, or the training
+            rows cannot make a model.
     """
     started = time.monotonic()
     job = TransformJob.model_validate_json(text)
     read = count_partitions(job)
+    check_expectations(job)
     total = statistics_of(job)
     with replacing(job.folders().transform(job.transform)) as folder:
         statistics = statistics_folder(folder)

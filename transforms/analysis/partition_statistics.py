@@ -71,7 +71,13 @@ def count_partitions(job: TransformJob) -> PartitionsRead:
 
 def statistics_of(job: TransformJob) -> Accumulated:
     """Returns what the training rows of all the job's partitions add up to."""
-    return merged(Accumulated.read(_path(job, part)) for part in job.partitions)
+    return merged(counted for _, counted in read_partitions(job))
+
+
+def read_partitions(job: TransformJob) -> Iterator[tuple[Partition, Accumulated]]:
+    """Yields the job's partitions with what their training rows add up to, in their order."""
+    for part in job.partitions:
+        yield part, Accumulated.read(_path(job, part))
 
 
 def _path(job: TransformJob, partition: Partition) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.columns.inputs import named_inputs
 from transforms.contract.columns.kinds import Feature, is_user_kind, user_code
 from transforms.contract.columns.targets import Target
+from transforms.contract.declaration.expect import Expectation
 from transforms.contract.declaration.gate import Gate, GateSpec, RegistrySpec
 from transforms.contract.declaration.schedule import ScheduleSpec
 from transforms.contract.declaration.source import WINDOW_SPLIT_COLUMN, SourceSpec
@@ -57,6 +59,8 @@ class PipelineSpec(Spec):
     targets: Annotated[dict[ColumnName, Target], Field(min_length=1)]
     model: ModelSpec = ModelSpec()
     training: TrainingSpec = TrainingSpec()
+    # Left out where nothing is expected, so that jobs and exports are as they were without it.
+    expect: Annotated[dict[ColumnName, Expectation], Field(exclude_if=operator.not_)] = {}
     gate: Gate = GateSpec()
     registry: RegistrySpec = RegistrySpec()
     transform: TransformSpec = TransformSpec()
