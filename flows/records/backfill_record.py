@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from flows.records.kept import KeptRecord, WorkRecord, read_all, read_kept, write_kept
-from transforms.contract.errors import ErrorReport
+from transforms.contract.error_report import ErrorReport
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import PartitionId
 

@@ -24,8 +24,8 @@ from transforms.contract.steps.monitoring import (
 )
 from transforms.contract.steps.step import ANSWERS, MONITOR
 from transforms.contract.workspace.documents import reading
-from transforms.contract.workspace.partition import PartitionId
 from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.partition import PartitionId
 
 
 def day_of(log: Path, day: str | None) -> Path:

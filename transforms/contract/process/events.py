@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from transforms.contract.errors import ErrorReport
+from transforms.contract.error_report import ErrorReport
 
 EVENTS_VARIABLE = "BRAID_EVENTS_FD"
 _lock = threading.Lock()
