@@ -25,7 +25,14 @@ from trainer.registry.history import (
 )
 from trainer.registry.model_files import Description, write_model_files
 from trainer.registry.own_database import OwnDatabase, local_path
-from trainer.registry.run_entry import RunDetails, RunEnd, end_run, log_numbers, open_run
+from trainer.registry.run_entry import (
+    RunDetails,
+    RunEnd,
+    end_run,
+    experiment_of,
+    log_numbers,
+    open_run,
+)
 from trainer.registry.searches import equals, every
 from transforms.contract.errors import BraidError
 from transforms.contract.masking import masked
@@ -332,13 +339,8 @@ class ModelRegistry:
     def _run_of(self, name: str, run_id: str, tags: Mapping[str, str], shown: RunDetails) -> str:
         """Returns the MLflow run of a run of ours, as a crashed attempt left it or new."""
         client = self._client()
-        experiment = client.get_experiment_by_name(name)
         location = None if self.on_server else self.artifacts.as_uri()
-        experiment_id = (
-            experiment.experiment_id
-            if experiment is not None
-            else client.create_experiment(name, artifact_location=location)
-        )
+        experiment_id = experiment_of(client, name, location)
         known = client.search_runs([experiment_id], equals(f"tags.`{RUN_TAG}`", run_id))
         if known:
             run: str = known[0].info.run_id

@@ -70,6 +70,20 @@ class RunEnd:
     files: Sequence[tuple[str, Path]] = ()
 
 
+def experiment_of(client: Any, name: str, location: str | None) -> str:
+    """Returns the id of an experiment, which is made if it is not there.
+
+    Args:
+        client: MLflow's.
+        name: The experiment's.
+        location: Where the files of its runs go; None leaves it to the server.
+    """
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        return str(client.create_experiment(name, artifact_location=location))
+    return str(experiment.experiment_id)
+
+
 def open_run(
     client: Any, experiment: str, tags: Mapping[str, str], name: str, details: RunDetails
 ) -> str:
