@@ -25,7 +25,14 @@ from trainer.registry.history import (
 )
 from trainer.registry.model_files import Description, write_model_files
 from trainer.registry.own_database import OwnDatabase, local_path
-from trainer.registry.run_entry import RunDetails, RunEnd, end_run, log_numbers, open_run
+from trainer.registry.run_entry import (
+    RunDetails,
+    RunEnd,
+    end_run,
+    experiment_of,
+    log_numbers,
+    run_of,
+)
 from trainer.registry.searches import equals, every
 from transforms.contract.errors import BraidError
 from transforms.contract.masking import masked
@@ -166,7 +173,9 @@ class ModelRegistry:
                 client.create_registered_model(name)
             found = self._version_of_run(name, run_id)
             if found is None:
-                run = self._run_of(name, run_id, tags or {}, shown)
+                location = None if self.on_server else self.artifacts.as_uri()
+                experiment = experiment_of(client, name, location)
+                run = run_of(client, experiment, (RUN_TAG, run_id), tags or {}, shown)
                 log_numbers(
                     client, run, metrics=metrics, parameters=parameters or {}, curves=shown.curves
                 )
@@ -328,22 +337,6 @@ class ModelRegistry:
     def _version_of_run(self, name: str, run_id: str) -> Any:
         found = every(self._client().search_model_versions, filter_string=equals("name", name))
         return next((version for version in found if version.tags.get(RUN_TAG) == run_id), None)
-
-    def _run_of(self, name: str, run_id: str, tags: Mapping[str, str], shown: RunDetails) -> str:
-        """Returns the MLflow run of a run of ours, as a crashed attempt left it or new."""
-        client = self._client()
-        experiment = client.get_experiment_by_name(name)
-        location = None if self.on_server else self.artifacts.as_uri()
-        experiment_id = (
-            experiment.experiment_id
-            if experiment is not None
-            else client.create_experiment(name, artifact_location=location)
-        )
-        known = client.search_runs([experiment_id], equals(f"tags.`{RUN_TAG}`", run_id))
-        if known:
-            run: str = known[0].info.run_id
-            return run
-        return open_run(client, experiment_id, {**tags, RUN_TAG: run_id}, run_id, shown)
 
     def _describe(self, version: Any, aliases: Mapping[str, Any]) -> RegisteredVersion:
         number = str(version.version)

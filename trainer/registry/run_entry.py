@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from trainer.registry.searches import equals
+
 _PARAMETER_LENGTH = 6000  # MLflow refuses longer ones
 # What a server takes at once: https://mlflow.org/docs/latest/api_reference/rest-api.html#log-batch
 _MOST_PARAMETERS, _MOST_METRICS = 100, 1000
@@ -70,23 +72,45 @@ class RunEnd:
     files: Sequence[tuple[str, Path]] = ()
 
 
-def open_run(
-    client: Any, experiment: str, tags: Mapping[str, str], name: str, details: RunDetails
+def experiment_of(client: Any, name: str, location: str | None) -> str:
+    """Returns the id of an experiment, which is made if it is not there.
+
+    Args:
+        client: MLflow's.
+        name: The experiment's.
+        location: Where the files of its runs go; None leaves it to the server.
+    """
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        return str(client.create_experiment(name, artifact_location=location))
+    return str(experiment.experiment_id)
+
+
+def run_of(
+    client: Any,
+    experiment: str,
+    identity: tuple[str, str],
+    tags: Mapping[str, str],
+    details: RunDetails,
 ) -> str:
-    """Begins an MLflow run and returns its id.
+    """Returns the id of the MLflow run of a run of ours, as a crashed attempt left it or new.
 
     Args:
         client: MLflow's.
         experiment: The experiment's id.
+        identity: The tag that names our run, and its value, which is its title if it has no other.
         tags: Fingerprints and the like.
-        name: What it is called without a title.
         details: Title, begin and rows.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
+    tag, name = identity
+    known = client.search_runs([experiment], equals(f"tags.`{tag}`", name))
+    if known:
+        return str(known[0].info.run_id)
     started = None if details.started is None else _milliseconds(details.started)
     run: str = client.create_run(
-        experiment, start_time=started, tags=dict(tags), run_name=details.title or name
+        experiment, start_time=started, tags={**tags, tag: name}, run_name=details.title or name
     ).info.run_id
     rows = details.data_set
     if rows is not None:

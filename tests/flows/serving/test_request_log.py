@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+import asyncio
+from typing import cast
+
 import pyarrow.parquet as pq
 import pytest
 
+from flows.serving.app import Service
+from flows.serving.batcher import Batcher
+from flows.serving.bodies import BodyReader
 from flows.serving.counters import Counters
+from flows.serving.follower import Follower
+from flows.serving.limits import Limits, RequestError
 from flows.serving.request_log import RequestLog
 from flows.serving.served import load_served
 from tests.flows.serving.server import as_json
@@ -72,3 +80,20 @@ def test_a_log_that_cannot_be_written_costs_no_answer(served, tmp_path, capsys):
     log.close()
     assert "3 served rows could not be logged" in capsys.readouterr().err
     assert b'braid_logged_rows_total{outcome="dropped"} 3.0' in counters.text()
+
+
+def test_what_the_server_answers_is_logged_also_if_it_answers_with_a_refusal(served, tmp_path):
+    limits, counters = Limits(), Counters()
+    log, batcher = RequestLog(tmp_path, 1.0, counters), Batcher(limits, counters)
+    # Predictions go neither by the alias nor by bodies.
+    service = Service(limits, counters, cast("Follower", None), batcher, BodyReader(limits), log)
+    bad = served.reader.of_instances([{"photo": as_json(b"no picture")}])
+    try:
+        asyncio.run(service.predict(served, served.reader.of_instances([{"band": 1}])))
+        with pytest.raises(RequestError, match="undecodable_image"):
+            asyncio.run(service.predict(served, bad))
+    finally:
+        batcher.close()
+        log.close()
+    rows = [row for file in tmp_path.glob("*/*.parquet") for row in pq.read_table(file).to_pylist()]
+    assert [row["error"] for row in rows] == [None, "photo: undecodable_image"]
