@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.champion_commands import history, promote, rollback
+from flows.commands.model_commands import MODEL_COMMANDS
 from flows.commands.options import (
     DECLARATION,
     FORMAT,
@@ -23,7 +23,6 @@ from flows.commands.options import (
     open_pipeline,
 )
 from flows.commands.plan_command import plan
-from flows.commands.serve_command import serve
 from flows.console.harmless import say
 from flows.console.output import OUTPUT, give
 from flows.console.wording import counted
@@ -41,7 +40,7 @@ def cli() -> None:
     """One table of mixed columns in, one registered multi-input, multi-output model out.
 
     Exit codes: 0 done, 1 it failed or something is damaged, 2 the declaration or the command was
-    wrong, 3 the gate refused the model, 130 Ctrl-C, 143 SIGTERM.
+    wrong, 3 the gate refused the model, 4 a monitored day differs, 130 Ctrl-C, 143 SIGTERM.
     """
 
 
@@ -384,7 +383,7 @@ def check(
     context.exit(verify(folders, pipeline, repair=repair))
 
 
-for command in (plan, serve, promote, rollback, history):
+for command in (plan, *MODEL_COMMANDS):
     cli.add_command(command)
 
 

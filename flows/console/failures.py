@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from flows.console.output import OUTPUT
-from transforms.contract.errors import BraidError, ErrorReport, storage_error
+from transforms.contract.errors import BraidError, storage_error
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 TERMINATED = 143  # and for one that SIGTERM ended
@@ -53,7 +53,7 @@ def readable_failures(command: str) -> Iterator[None]:
         if _sigterm.is_set():
             _stopped(TERMINATED)
         _show(error)
-        OUTPUT.end(error.exit_code, error.report())
+        OUTPUT.end(error.exit_code, error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os._exit(1)  # whoever read our output went away, as `| head` does
@@ -64,11 +64,11 @@ def readable_failures(command: str) -> Iterator[None]:
             _stopped(TERMINATED)
         lost = storage_error(error, command)
         _show(lost)
-        OUTPUT.end(1, lost.report())
+        OUTPUT.end(1, lost)
         sys.exit(1)
     except click.ClickException as error:
         error.show()
-        OUTPUT.end(error.exit_code, ErrorReport(type="UsageError", received=error.format_message()))
+        OUTPUT.end(error.exit_code, error.format_message())
         sys.exit(error.exit_code)
     except BaseException as error:
         code = _stop_code(error)
@@ -79,7 +79,7 @@ def readable_failures(command: str) -> Iterator[None]:
 
 def _stopped(code: int) -> NoReturn:
     click.echo("Stopped. Running the same command again resumes.", err=True)
-    OUTPUT.end(code, ErrorReport(type="Stopped", received=_STOPS[code]))
+    OUTPUT.end(code, _STOPS[code])
     sys.exit(code)
 
 

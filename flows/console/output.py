@@ -15,7 +15,7 @@ import click
 from transforms.contract.masking import masked
 
 if TYPE_CHECKING:
-    from transforms.contract.errors import ErrorReport
+    from transforms.contract.errors import BraidError
 
 
 @dataclass
@@ -42,20 +42,24 @@ class Output:
         """Forgets what an earlier command of this process wrote."""
         self.result, self.sentences = None, []
 
-    def end(self, exit_code: int, error: ErrorReport | None = None) -> None:
+    def end(self, exit_code: int, error: BraidError | str | None = None) -> None:
         """Writes the JSON object, if it is asked for.
 
         Args:
             exit_code: What the process is going to end with.
-            error: What went wrong.
+            error: What went wrong, or in a few words what ended the command.
         """
         if not self.json:
             return
         from pydantic_core import to_jsonable_python  # slow to load, and few ask for it
 
         told: dict[str, Any] = {"command": self.command, "exit_code": exit_code}
-        if error is not None:
-            told["error"] = to_jsonable_python(error)
+        if isinstance(error, str):
+            told["error"] = {"received": error}
+        elif error is not None:
+            from transforms.contract.error_report import ErrorReport
+
+            told["error"] = to_jsonable_python(ErrorReport.of(error))
         elif self.result is not None:
             told["result"] = to_jsonable_python(self.result)
         else:

@@ -14,7 +14,6 @@ from trainer.export.spread import Factors
 from trainer.export.trained import predictor
 from trainer.network.heads import head_of
 from trainer.run_folder import CHOSEN_FILE, MODEL_FILE, SPREAD_FILE
-from transforms.contract.columns.targets import NumericTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.documents import RETRAIN, read_value
@@ -79,7 +78,7 @@ def _errors(
     """Returns errors and deviations on the validation rows, of every number with a factor."""
     pipeline, folder = job.pipeline, Path(job.run_folder)
     files = shard_files(job, "validation")
-    numbers = [name for name in factors if isinstance(pipeline.targets[name], NumericTarget)]
+    numbers = [name for name in factors if pipeline.targets[name].learns_numbers]
     if not numbers or count_rows(files) == 0:
         return {}
     verify(files)

@@ -164,7 +164,7 @@ class R2:
 
 @dataclass(frozen=True)
 class Counts:
-    """How often yes and no were right and wrong."""
+    """The numbers of right and wrong answers of yes and no."""
 
     true_positives: int
     false_positives: int
@@ -237,7 +237,7 @@ class MacroF1:
 
 
 class CalibrationError:
-    """How far probabilities lie from the shares that come true, on average over the rows.
+    """The distance of probabilities from the shares that come true, on average over the rows.
 
     Rows are put into 15 bins of equal width by their probability: Guo et al., "On Calibration of
     Modern Neural Networks", 2017. Of several classes it is the likeliest one's probability, and how

@@ -68,9 +68,9 @@ class RejectBudget:
             self._refuse(self._with_key)
 
     def _refuse(self, with_key: int) -> None:
-        rejected, key = self._counts.total(), self._pipeline.source.key
+        rejected, key = self._counts.total(), self._pipeline.source.key_columns
         # A row without a key is none of those with one: each that comes adds to both sides.
-        rows = with_key + sum(n for (column, _), n in self._counts.items() if column == key)
+        rows = with_key + sum(n for (column, _), n in self._counts.items() if column in key)
         if rejected > self._fraction * rows:
             raise too_many_rejects(
                 self._worst(),
@@ -94,8 +94,8 @@ class RejectBudget:
 
 def _rows_with_key(job: TransformJob, partitions: Iterable[Partition]) -> int | None:
     """Returns the rows that have a key, as the check of the keys left them; None without it."""
-    folders, key = job.folders(), job.pipeline.source.key
-    paths = [folders.keys(key, part.name, part.fingerprint) for part in partitions]
+    folders, key = job.folders(), job.pipeline.source.key_rows
+    paths = [folders.keys(key, *part.id) for part in partitions]
     if not all(path.exists() for path in paths):
         return None
     return sum(len(read_hashes(path)) for path in paths)

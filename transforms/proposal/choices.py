@@ -16,7 +16,7 @@ from transforms.contract.columns.features import Categorical, FeatureSpec, Numer
 from transforms.contract.declaration.source import SourceSpec
 from transforms.proposal.lists import list_choice
 from transforms.proposal.measures import shown
-from transforms.proposal.pictures import picture_choice
+from transforms.proposal.picture_columns import picture_choice
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.reading.path_columns import PathReader
 
@@ -29,7 +29,7 @@ _CATEGORY_WORDS = 3.0  # a longer value is read by its words
 
 @dataclass(frozen=True)
 class Choice:
-    """What becomes of a column.
+    """The use that is proposed for a column.
 
     Attributes:
         column: Its name in the table.

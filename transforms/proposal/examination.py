@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from transforms.columns.expressions import RowExpression
 from transforms.columns.schema import column_names, is_label, is_text
 from transforms.columns.texts import utf8_only
 from transforms.contract.columns.features import Image, RawColumn
@@ -27,7 +28,7 @@ from transforms.contract.spec import Spec
 from transforms.contract.workspace.partition import SourceFile
 from transforms.proposal.advice import Declared, advice_on
 from transforms.proposal.choices import Read, files_of
-from transforms.proposal.pictures import refused_pictures
+from transforms.proposal.picture_columns import refused_pictures
 from transforms.proposal.sample import ROWS, Sample, sample_rows
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.reading.batches import BatchReader, RawBatch
@@ -167,7 +168,7 @@ def _first_rows(pipeline: PipelineSpec, scanned: Scan) -> tuple[pa.Table, bool]:
 
 
 def _examine(pipeline: PipelineSpec, sample: Sample) -> Examination:
-    table, declared = sample.table, _declared(pipeline)
+    table, declared = _as_declared(pipeline, sample.table), _declared(pipeline)
     pictures = {
         d.raw.name: (d.raw, d.spec) for d in declared if isinstance(d.spec, Image | ImageTarget)
     }
@@ -203,6 +204,36 @@ def _examine(pipeline: PipelineSpec, sample: Sample) -> Examination:
             for each in declared
         ),
     )
+
+
+def _as_declared(pipeline: PipelineSpec, table: pa.Table) -> pa.Table:
+    """Returns the rows that the filter keeps, with a column for each target that is an expression.
+
+    Raises:
+        BraidError: There is none.
+    """
+    if pipeline.source.where is not None:
+        kept = RowExpression("source.where", pipeline.source.where).holds(_readable(table))
+        table = table.filter(pa.array(kept))
+        if not table.num_rows:
+            raise BraidError(
+                "source.where",
+                expected="rows that it keeps",
+                received=f"none among {len(kept):,} rows",
+                action="Correct the expression.",
+            )
+    for name, target in pipeline.targets.items():
+        if target.expression is not None:
+            place = f"targets.{name}.expression"
+            values = RowExpression(place, target.expression).values(_readable(table))
+            rest = [each for each in table.column_names if each != name]
+            table = table.select(rest).append_column(name, values)
+    return table
+
+
+def _readable(table: pa.Table) -> dict[str, pa.Array]:
+    """Returns the columns of some rows, with nulls for texts that are no UTF-8."""
+    return {name: utf8_only(table[name].combine_chunks())[0] for name in table.column_names}
 
 
 def _declared(pipeline: PipelineSpec) -> list[Declared]:

@@ -182,6 +182,25 @@ def test_of_a_long_table_the_windows_are_looked_at(tmp_path, monkeypatch):
     assert examine(pipeline, scan(pipeline.source)) is None, "these have no whole window"
 
 
+def test_rows_that_the_filter_leaves_out_are_not_looked_at_and_expressions_are(tmp_path):
+    fare = ["x"] * 20 + [f"{i}.5" for i in range(ROWS - 20)]
+    pacsv.write_csv(
+        pa.table({"fare": fare, "kept": [0] * 20 + [1] * (ROWS - 20)}), tmp_path / "t.csv"
+    )
+    pipeline = parse(
+        {
+            "name": "fares",
+            "source": {"path": str(tmp_path / "t.csv"), "where": "kept > 0"},
+            "features": {"fare": {"kind": "numeric"}},
+            "targets": {"high": {"kind": "binary", "expression": "fare > 90"}},
+        }
+    )
+    found = examine(pipeline, scan(pipeline.source))
+    assert found is not None
+    assert (found.rows, found.rejected) == (ROWS - 20, 0.0)
+    assert column(found, "high").distinct == 2
+
+
 def test_a_table_without_rows_is_refused(tmp_path):
     pq.write_table(
         pa.table({"id": pa.array([], "string"), "y": pa.array([], "int64")}), tmp_path / "x.parquet"

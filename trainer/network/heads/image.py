@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.network.heads.head import Head, Served
+from trainer.network.heads.head import Head, probabilities
 from trainer.network.losses import RowLoss
 from transforms.contract.columns.targets import ClassMask
 from transforms.contract.workspace.manifest import (
@@ -42,9 +42,9 @@ class Dice(keras.metrics.Metric):  # type: ignore[misc]
             raise NotImplementedError("masked rows are left out before")
         ops = keras.ops
         truth = ops.cast(y_true, "float32")
-        found = ops.cast(ops.convert_to_tensor(y_pred) >= 0.5, "float32")
-        self._common.assign_add(2 * ops.sum(truth * found))
-        self._sizes.assign_add(ops.sum(truth) + ops.sum(found))
+        predicted = ops.cast(ops.convert_to_tensor(y_pred) >= 0.5, "float32")
+        self._common.assign_add(2 * ops.sum(truth * predicted))
+        self._sizes.assign_add(ops.sum(truth) + ops.sum(predicted))
 
     def result(self) -> Any:
         """Returns the coefficient, from 0 to 1."""
@@ -112,23 +112,12 @@ def serve_classes(
     return {name: classes_BHW1, name + PROBABILITIES_SUFFIX: output_BHWC}
 
 
-def predictions(name: str, served: Served) -> Any:
-    """Returns the probabilities or quantities, [B, H, W, C]."""
-    return served[name]
-
-
-def class_predictions(name: str, served: Served) -> Any:
-    """Returns the classes' probabilities, [B, H, W, C]."""
-    return served[name + PROBABILITIES_SUFFIX]
-
-
 # What every pixel has is served as it is.
 _of_pixels = partial(
     Head,
     shape=stored_shape,
     loss=lambda spec: RowLoss(spec.loss),
     serve=serve,
-    predictions=predictions,
 )
 
 BINARY_MASK = _of_pixels(
@@ -145,7 +134,7 @@ CLASS_MASK = Head(
     activation=lambda _spec: "softmax",
     loss=lambda spec: RowLoss(spec.loss),
     serve=serve_classes,
-    predictions=class_predictions,
+    predictions=probabilities,
     metrics={
         "mean_iou": lambda spec: OfPixels(keras.metrics.MeanIoU(spec.classes, sparse_y_pred=False)),
         "accuracy": lambda _spec: OfPixels(keras.metrics.SparseCategoricalAccuracy()),

@@ -10,7 +10,7 @@ from transforms.contract.spec import Named, RuleBroken, Spec
 
 
 class GateSpec(Spec):
-    """What a model must reach to become the champion.
+    """The condition that a model must meet to become the champion.
 
     Attributes:
         metric: "<split>_<target>_<metric>", or "<split>_loss"; by default the first metric of the
@@ -49,7 +49,7 @@ Gate = Annotated[
 
 
 class RegistrySpec(Spec):
-    """Where models are registered.
+    """The registry of the models.
 
     Attributes:
         uri: An MLflow tracking URI; by default a SQLite database in the workspace.
