@@ -108,7 +108,8 @@ def expect(work: Work, processes: Processes) -> StepResult[None] | None:
         return None
     watch = Stopwatch()
     done = processes.run(EXPECT, work.transform_job())
-    note = f"{len(work.partitions)} partition(s) as expected; reads {done.result.partitions}"
+    expected = counted(len(work.partitions), "partition")
+    note = f"{expected} as expected; reads {done.result.partitions}"
     return on_rows("expect", watch, done, note)
 
 
