@@ -65,9 +65,9 @@ format: $(STAMP) ## rewrite the sources in the one format
 
 lock: $(STAMP) ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
-		--extra dev --extra etl --extra serve --extra server --extra train pyproject.toml -o requirements.lock
+		--extra dev --extra server pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
-		--extra train --extra cuda --constraint requirements.lock pyproject.toml -o infra/gpu.lock
+		--group gpu --constraint requirements.lock -o infra/gpu.lock
 
 clean: ## remove the demo, the caches and .venv
 	rm -rf $(DEMO) $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache \

@@ -11,6 +11,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from transforms.contract.process.entry import run_step
+from transforms.contract.process.own_packages import full_name
 from transforms.contract.process.startup import quick_start
 
 _MODULES = {
@@ -22,7 +23,7 @@ _MODULES = {
 
 def _run(step: str, job: str) -> dict[str, Any]:
     with quick_start():
-        module = import_module(_MODULES[step])
+        module = import_module(full_name(_MODULES[step]))
     return getattr(module, step)(job)  # type: ignore[no-any-return]
 
 

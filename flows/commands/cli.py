@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="braid", prog_name="braid")
+@click.version_option(package_name="braid-pipelines", prog_name="braid")
 def cli() -> None:
     """One table of mixed columns in, one registered multi-input, multi-output model out.
 
@@ -147,10 +147,12 @@ def run(
     from flows.commands.launch import launch
     from flows.console.progress import console
     from flows.report.summary import PICTURE_FILE, show
+    from transforms.contract.process.events import emit
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
     screen = console()
     folder, record = launch(screen, declaration, pipeline, folders, overrides, retrain=retrain)
+    emit("result", result={"run": record.run_id})
     show(screen, record)
     for name in ("run.json", PICTURE_FILE):
         if (folder / name).exists():

@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from transforms.contract.errors import BraidError, storage_error
+from transforms.contract.process.events import emit
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 TERMINATED = 143  # and for one that SIGTERM ended
@@ -51,6 +52,7 @@ def readable_failures(command: str) -> Iterator[None]:
             raise
         if _sigterm.is_set():
             _stopped(TERMINATED)
+        emit("error", error=error.to_dict())
         _show(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
@@ -60,7 +62,9 @@ def readable_failures(command: str) -> Iterator[None]:
             raise
         if _sigterm.is_set():
             _stopped(TERMINATED)
-        _show(storage_error(error, command))
+        failed = storage_error(error, command)
+        emit("error", error=failed.to_dict())
+        _show(failed)
         sys.exit(1)
     except click.ClickException as error:
         error.show()

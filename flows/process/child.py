@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from pydantic import BaseModel
 from flows.process.memory_kills import cause_of_kill, memory_kills, remedy
 from transforms.contract.errors import BraidError, error_from_dict
 from transforms.contract.process.events import EVENTS_VARIABLE
+from transforms.contract.process.own_packages import python_m
 
 _POLL_SECONDS = 0.5
 _TERMINATION_SECONDS = 10.0  # a step that has not ended after this long is killed
@@ -152,9 +152,8 @@ def _start(
     inherit: Sequence[int],
     search_path: Path | None,
 ) -> subprocess.Popen[bytes]:
-    # -P: a user's folder named "trainer" beside the declaration must not be taken for ours.
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", *arguments],
+        python_m(*arguments),
         stdin=subprocess.PIPE,  # held open: the step ends itself when this process is gone
         stdout=output,
         stderr=subprocess.STDOUT,

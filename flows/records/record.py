@@ -20,6 +20,7 @@ from transforms.contract.workspace.manifest import RejectCount, ReplacedCount
 
 RECORD_FILE = "run.json"
 FINISHED = ("promoted", "refused")
+DISTRIBUTION = "braid-pipelines"  # as pip lists it
 
 Status = Literal["running", "promoted", "refused", "failed", "stopped", "killed"]
 
@@ -180,7 +181,7 @@ def now() -> datetime:
 
 def braid_version() -> str:
     """Returns the installed version of this software."""
-    return version("braid")
+    return version(DISTRIBUTION)
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

@@ -17,6 +17,10 @@ def _pins(path: str) -> dict[str, str]:
     return {pin[1]: pin[2] for pin in found if pin}
 
 
+def _name(requirement: str) -> str:
+    return re.split(r"[\[<>=]", requirement)[0]
+
+
 def test_a_gpu_machine_has_the_versions_that_everything_was_tested_with():
     gpu, tested = _pins("infra/gpu.lock"), _pins("requirements.lock")
     beyond = {name for name in gpu if name not in tested}
@@ -30,7 +34,7 @@ def test_a_gpu_machine_has_the_versions_that_everything_was_tested_with():
 
 def test_every_pool_has_a_worker_in_the_compose_file():
     services = yaml.safe_load((_PROJECT / "infra/compose.yaml").read_text())["services"]
-    deployed = yaml.safe_load((_PROJECT / "infra/prefect.yaml").read_text())
+    deployed = yaml.safe_load((_PROJECT / "flows/orchestration/prefect.yaml").read_text())
     pools = {pool["name"] for pool in deployed["pools"]}
     started = (
         re.search(r"--pool (\w+)", service.get("command", "")) for service in services.values()
@@ -39,7 +43,9 @@ def test_every_pool_has_a_worker_in_the_compose_file():
     assert {deployment["work_pool"]["name"] for deployment in deployed["deployments"]} == pools
 
 
-def test_a_package_holds_what_is_deployed():
-    packaged = tomllib.loads((_PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert "infra" in packaged["packages"]["find"]["include"]
-    assert packaged["package-data"]["infra"] == ["prefect.yaml"]
+def test_a_machine_of_one_role_needs_nothing_that_an_installation_does_not():
+    document = tomllib.loads((_PROJECT / "pyproject.toml").read_text())
+    installed = {_name(requirement) for requirement in document["project"]["dependencies"]}
+    groups = document["dependency-groups"].values()
+    named = {_name(entry) for group in groups for entry in group if isinstance(entry, str)}
+    assert named == installed
