@@ -7,12 +7,12 @@ Keras, which takes seconds to import: nobody should wait for it who does not use
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 from transforms.contract.process.own_packages import full_name
 
@@ -36,9 +36,7 @@ def _register() -> None:
 class _OnImport(MetaPathFinder):
     """Finds Keras, once, with a loader that registers afterwards."""
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, *_: Any) -> ModuleSpec | None:
         """Returns where Keras is, if that is what is imported."""
         if fullname != _KERAS:
             return None

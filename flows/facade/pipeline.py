@@ -179,14 +179,15 @@ def init(
     home = Path(folder or f"braid-{name}").absolute()
     declaration = home / DECLARATION_FILE
     rows = None if isinstance(table, str | os.PathLike) else _parquet(table)
-    path = os.fspath(table) if rows is None else str(home / "data" / f"{name}.parquet")
+    own = f"data/{name}.parquet"
+    path = os.fspath(table) if rows is None else str(home / own)
     if declaration.exists():
         there = load(declaration)
         _refuse_another(there, targets, rows, path)
         return there
     if rows is not None:
         write_atomic(Path(path), rows)
-    write(propose(path, targets), home, path_from(home, path))
+    write(propose(path, targets), home, path_from(home, path) if rows is None else own)
     return load(declaration)
 
 
@@ -235,9 +236,7 @@ def _parquet(frame: Frame) -> bytes:
     return sink.getvalue()
 
 
-def _refuse_another(
-    there: Pipeline, targets: Sequence[str], rows: bytes | None, path: str
-) -> None:
+def _refuse_another(there: Pipeline, targets: Sequence[str], rows: bytes | None, path: str) -> None:
     """Refuses to take the declaration of other rows or targets for that of these."""
     declared = Path(there.spec.source.path)
     same_rows = Path(path) == declared if rows is None else _bytes(declared) == rows

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import runpy
 import sys
-from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 _NAME = "transforms.contract.process.own_packages"
 _PREFIX = __name__.removesuffix(_NAME)  # "braid." in a wheel
@@ -34,9 +33,7 @@ _FOLDERS = (
 class OwnFirst(MetaPathFinder):
     """Finds the packages of this checkout, and nothing else."""
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, *_: Any) -> ModuleSpec | None:
         """Returns where a package of ours is; Python finds what is in it by its path."""
         folder = _FOLDERS.get(fullname)
         if folder is None:
