@@ -11,6 +11,8 @@ from flows.checks.check_data import check_data
 from flows.checks.check_models import check_registry, check_runs
 from flows.checks.defects import Defect
 from flows.console.harmless import say
+from flows.console.output import give
+from flows.console.wording import counted
 from flows.steps.registration import open_registry
 from trainer.registry.registry import ModelRegistry
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -46,16 +48,17 @@ def check(workspace: Workspace, pipeline: PipelineSpec | None, *, repair: bool) 
             received="no such folder",
             action="Give the declaration whose workspace it is, or --workspace.",
         )
-    counted: Counter[str] = Counter()
+    looked_at: Counter[str] = Counter()
     with ExitStack() as stack:
         if repair:
             _keep_others_out(workspace, stack)
-        defects = list(_damages(workspace, pipeline, counted))
+        defects = list(_damages(workspace, pipeline, looked_at))
         removed = _remove(defects) if repair else []
     for defect in defects:
         _show(workspace, defect, removed)
-    seen = ", ".join(_number(name, number) for name, number in counted.items()) or "nothing"
+    seen = ", ".join(counted(number, name) for name, number in looked_at.items()) or "nothing"
     left = [defect for defect in defects if defect not in removed]
+    give({"looked_at": looked_at, "damaged": left, "removed": removed})
     say(f"Looked at {seen} in {workspace.root}.")
     if not defects:
         say("All of it is whole.")
@@ -67,15 +70,15 @@ def check(workspace: Workspace, pipeline: PipelineSpec | None, *, repair: bool) 
 
 
 def _damages(
-    workspace: Workspace, pipeline: PipelineSpec | None, counted: Counter[str]
+    workspace: Workspace, pipeline: PipelineSpec | None, looked_at: Counter[str]
 ) -> Iterator[Defect]:
-    yield from check_data(workspace, counted)
-    yield from check_runs(workspace, counted)
+    yield from check_data(workspace, looked_at)
+    yield from check_runs(workspace, looked_at)
     uri = None if pipeline is None else pipeline.registry.uri
     yield from check_registry(
         workspace,
         ModelRegistry(workspace.root) if pipeline is None else open_registry(pipeline, workspace),
-        counted,
+        looked_at,
         database=workspace.root / _DATABASE if uri is None else None,
         names=None if pipeline is None else [pipeline.registered_name()],
     )
@@ -101,10 +104,6 @@ def _remove(defects: Sequence[Defect]) -> list[Defect]:
 def _show(workspace: Workspace, defect: Defect, removed: Sequence[Defect]) -> None:
     say(f"{_below(workspace, defect.path)}: {defect.what}")
     say(f"  {'removed' if defect in removed else defect.action}")
-
-
-def _number(name: str, number: int) -> str:
-    return f"{number:,} {name}" + ("" if number == 1 else "s")
 
 
 def _below(workspace: Workspace, path: Path) -> Path:

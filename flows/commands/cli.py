@@ -19,11 +19,14 @@ from flows.commands.options import (
     SET,
     TARGETS,
     WORKSPACE,
+    Commands,
     open_pipeline,
     open_workspace,
 )
 from flows.commands.serve_command import serve
 from flows.console.harmless import say
+from flows.console.output import give
+from flows.console.wording import counted
 
 if TYPE_CHECKING:
     from flows.records.backfill_record import Training
@@ -32,7 +35,9 @@ if TYPE_CHECKING:
     from transforms.contract.workspace.layout import Workspace
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="braid-pipelines", prog_name="braid")
 def cli() -> None:
     """One table of mixed columns in, one registered multi-input, multi-output model out.
@@ -66,30 +71,25 @@ def templates() -> None:
     """List what `braid init` can start from."""
     from flows.templates import names
 
-    found = names()
-    width = max(map(len, found))
-    for name, title in found.items():
+    titles = names()
+    width = max(map(len, titles))
+    for name, title in titles.items():
         say(f"{name:<{width}}  {title}")
+    give(titles)
 
 
 @cli.command()
 @DECLARATION
 @SET
-def validate(declaration: Path, overrides: tuple[str, ...]) -> None:
-    """Check a declaration, and the source's schema against it, in seconds."""
-    from transforms.contract.declaration.parsing import load
-    from transforms.source.partitions import choose
-    from transforms.source.scan import check_schema, scan
+@click.pass_context
+def validate(context: click.Context, declaration: Path, overrides: tuple[str, ...]) -> None:
+    """Check a declaration against the table's schema and a sample of its values, in seconds.
 
-    pipeline = load(declaration, overrides)
-    pipeline.check_user_functions()
-    found = scan(pipeline.source)
-    choose(found.partitions, pipeline.training)
-    check_schema(pipeline, found.files())
-    say(
-        f"{declaration} is valid: {len(pipeline.features)} features, {len(pipeline.targets)} "
-        f"targets; {len(found.files())} files in {len(found.partitions)} partitions fit it."
-    )
+    Exit code 1 if so many of the rows looked at would be rejected that a run fails.
+    """
+    from flows.commands import validate_command
+
+    context.exit(validate_command.validate(declaration, overrides))
 
 
 @cli.command()
@@ -123,10 +123,11 @@ def status(
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
     if measure:
         measure_ahead(pipeline, folders, declaration, Reporter(console()))
-    found = status_of(pipeline, folders)
-    console().print(status_table(found, every=every))
-    for line in found.lines:
+    present = status_of(pipeline, folders)
+    console().print(status_table(present, every=every))
+    for line in present.lines:
         say(line)
+    give(present)
 
 
 @cli.command()
@@ -147,16 +148,15 @@ def run(
     from flows.commands.launch import launch
     from flows.console.progress import console
     from flows.report.summary import PICTURE_FILE, show
-    from transforms.contract.process.events import emit
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
     screen = console()
     folder, record = launch(screen, declaration, pipeline, folders, overrides, retrain=retrain)
-    emit("result", result={"run": record.run_id})
     show(screen, record)
     for name in ("run.json", PICTURE_FILE):
         if (folder / name).exists():
             say(f"{folder / name}")
+    give({"folder": folder, "run": record})
     context.exit(EXIT_CODES[record.status])
 
 
@@ -252,6 +252,7 @@ def backfill(
         show(screen, run)
     show_backfill(screen, record)
     say(f"{folder / 'backfill.json'}")
+    give({"folder": folder, "backfill": record, "run": run})
     failed = 1 if record.failed() else 0
     context.exit(failed or (EXIT_CODES[record.trained] if record.trained else 0))
 
@@ -321,7 +322,8 @@ def predict(
         reporter=Reporter(console()),
         keep_invalid=keep_invalid,
     )
-    say(f"{scored.rows:,} rows in {output}, by {model}")
+    say(f"{counted(scored.rows, 'row')} in {output}, by {model}")
+    give({"output": output, "model": model, "predictions": scored})
     for line in scored.failures():
         say(line, err=True)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from flows import templates
 from flows.console.harmless import say
+from flows.console.output import give
+from flows.console.wording import counted
 from transforms.contract.declaration.source import Format
 from transforms.contract.errors import DeclarationError
 
@@ -54,6 +56,7 @@ def _from_template(folder: Path, template: str) -> None:
     say(f"{declaration} and its table {folder / 'data'} are there.")
     say(f"{folder / 'README.md'} says what they show. Next:")
     _say_what_is_next(declaration)
+    give({"declaration": declaration})
 
 
 def _from_table(folder: Path, table: str, targets: tuple[str, ...], format_: Format | None) -> None:
@@ -72,12 +75,23 @@ def _from_table(folder: Path, table: str, targets: tuple[str, ...], format_: For
     declared = write(proposal, folder, path_from(folder, table))
     left_out = [choice for choice in proposal.features if choice.spec is None]
     rows = "all" if proposal.is_whole else "a sample of"
-    say(f"{declaration}: {len(declared.features)} features and {len(declared.targets)} targets,")
-    say(f"proposed from {rows} {proposal.rows:,} rows. Each has its reason there.")
+    say(
+        f"{declaration}: {counted(len(declared.features), 'feature')} and "
+        f"{counted(len(declared.targets), 'target')},"
+    )
+    say(f"proposed from {rows} {counted(proposal.rows, 'row')}. Each has its reason there.")
     for choice in left_out:
         say(f"  left out: {choice.column}: {choice.reason}")
     say("Next:")
     _say_what_is_next(declaration)
+    give(
+        {
+            "declaration": declaration,
+            "features": list(declared.features),
+            "targets": list(declared.targets),
+            "left_out": {choice.column: choice.reason for choice in left_out},
+        }
+    )
 
 
 def path_from(folder: Path, table: str) -> str:

@@ -1,11 +1,16 @@
-"""Arguments and options of commands, and what they open."""
+"""Arguments and options of commands, and what they open.
+
+Every command of the group `Commands` has `--verbose`, `--quiet` and `--json`.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from flows.console.output import OUTPUT
 
 if TYPE_CHECKING:
     from transforms.contract.declaration.pipeline import PipelineSpec
@@ -43,6 +48,46 @@ FORMAT = click.option(
     type=click.Choice(["parquet", "csv", "jsonl", "arrow"]),
     help="Of the table's files; by default what their suffixes say.",
 )
+
+_OUTPUT = (
+    ("verbose", ("--verbose", "-v"), "Also what helps when something is slow or fails."),
+    ("quiet", ("--quiet", "-q"), "Only what is asked for, and errors: no progress."),
+    ("json", ("--json",), "One JSON object at the end; sentences go to the standard error."),
+)
+
+
+class Commands(click.Group):
+    """Commands that all say in the same way how much they write, and for whom."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Adds a command, and to the command the options of its output."""
+        cmd.params += [
+            click.Option(flags, is_flag=True, expose_value=False, callback=_choose, help=what)
+            for _, flags, what in _OUTPUT
+        ]
+        super().add_command(cmd, name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command that was named; with `--json` its object ends the output."""
+        OUTPUT.begin()
+        code = 0
+        try:
+            returned = super().invoke(ctx)
+        except click.exceptions.Exit as end:
+            code = end.exit_code
+            raise
+        except BaseException:
+            code = -1  # whoever shows the error ends the output, too
+            raise
+        finally:
+            if code >= 0:
+                OUTPUT.end(code)
+        return returned
+
+
+def _choose(context: click.Context, option: click.Parameter, value: bool) -> None:
+    OUTPUT.command = str(context.info_name)
+    setattr(OUTPUT, str(option.name), value)
 
 
 def open_pipeline(

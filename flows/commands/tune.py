@@ -8,6 +8,8 @@ import click
 
 from flows.commands.exit_codes import EXIT_CODES
 from flows.commands.tuning import Order, as_yaml, check_target, run_best, tune, write_declaration
+from flows.console.harmless import say
+from flows.console.output import OUTPUT, give
 from flows.console.progress import Reporter, console
 from flows.report.summary import PICTURE_FILE, show, show_table, trial_table
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -49,13 +51,15 @@ def tune_and_run(
     _show_keys(reporter, tuning, with_table=not run)
     if write is not None:
         write_declaration(write, order, tuning.settings)
-        click.echo(f"{write} has the best keys, and not the comments of {declaration.name}.")
+        say(f"{write} has the best keys, and not the comments of {declaration.name}.")
+    give({"tuning": tuning})
     if not run:
         return 0
     folder, record = run_best(order, tuning)
     show(reporter.console, record)
     for name in ("run.json", PICTURE_FILE):
-        click.echo(f"{folder / name}")
+        say(f"{folder / name}")
+    give({"tuning": tuning, "folder": folder, "run": record})
     return EXIT_CODES[record.status]
 
 
@@ -67,4 +71,5 @@ def _show_keys(reporter: Reporter, tuning: Tuning, *, with_table: bool) -> None:
         reporter.note("No trial was better than the declaration as it is.")
         return
     reporter.note(f"Trial {tuning.best} was the best. Its keys, for the declaration:")
-    click.echo("\n" + as_yaml(nested(tuning.settings)))  # to be pasted, so nothing wraps it
+    # To be pasted, so that nothing wraps it.
+    click.echo("\n" + as_yaml(nested(tuning.settings)), err=OUTPUT.json)

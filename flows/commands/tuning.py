@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from flows.commands.launch import launch
 from flows.console.progress import Reporter
+from flows.console.wording import counted
 from flows.process.child import Progress, run_child
 from flows.records.record import (
     RunRecord,
@@ -272,7 +273,7 @@ def _run_trials(
     folder, reporter = _trials_folder(session.folder), session.reporter
     known = read_trials(folder)
     if known:
-        reporter.skipped(_STEP, f"{len(known)} trial(s) of earlier commands are kept")
+        reporter.skipped(_STEP, f"{counted(len(known), 'trial')} of earlier commands kept")
     if len(known) >= trials:
         return
     job = TuneJob(
@@ -329,7 +330,7 @@ def _outcome(folder: Path, keys: Iterable[SearchedKey], transformed: int) -> Tun
         raise BraidError(
             str(folder),
             expected="a trial that comes to its end",
-            received=f"{len(trials)} trial(s), whose losses all left the numbers",
+            received=f"{counted(len(trials), 'trial')}, whose losses all left the numbers",
             action="Look at numeric features and targets with `scale: none`, whose values may be "
             "too large.",
         )

@@ -13,8 +13,8 @@ from typing import NoReturn
 
 import click
 
+from flows.console.output import OUTPUT
 from transforms.contract.errors import BraidError, storage_error
-from transforms.contract.process.events import emit
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 TERMINATED = 143  # and for one that SIGTERM ended
@@ -52,8 +52,8 @@ def readable_failures(command: str) -> Iterator[None]:
             raise
         if _sigterm.is_set():
             _stopped(TERMINATED)
-        emit("error", error=error.to_dict())
         _show(error)
+        OUTPUT.end(error.exit_code, error.to_dict())
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os._exit(1)  # whoever read our output went away, as `| head` does
@@ -62,12 +62,13 @@ def readable_failures(command: str) -> Iterator[None]:
             raise
         if _sigterm.is_set():
             _stopped(TERMINATED)
-        failed = storage_error(error, command)
-        emit("error", error=failed.to_dict())
-        _show(failed)
+        lost = storage_error(error, command)
+        _show(lost)
+        OUTPUT.end(1, lost.to_dict())
         sys.exit(1)
     except click.ClickException as error:
         error.show()
+        OUTPUT.end(error.exit_code, {"received": error.format_message()})
         sys.exit(error.exit_code)
     except BaseException as error:
         code = _stop_code(error)
@@ -78,6 +79,7 @@ def readable_failures(command: str) -> Iterator[None]:
 
 def _stopped(code: int) -> NoReturn:
     click.echo("Stopped. Running the same command again resumes.", err=True)
+    OUTPUT.end(code, {"received": _STOPS[code]})
     sys.exit(code)
 
 

@@ -12,6 +12,7 @@ import unicodedata
 
 import click
 
+from flows.console.output import OUTPUT
 from transforms.contract.masking import masked
 
 # Control characters, half characters, and separators of lines that are no newline.
@@ -60,6 +61,8 @@ def say(text: str, *, err: bool = False) -> None:
 
     Args:
         text: The line.
-        err: Whether it is an error, which goes to the standard error.
+        err: Whether it is an error, which goes to the standard error, as all does with `--json`.
     """
-    click.echo(plain(text), err=err)
+    if OUTPUT.sentences is not None:
+        OUTPUT.sentences.append(plain(text))
+    click.echo(plain(text), err=err or OUTPUT.json)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElap
 from rich.progress import Progress as Bars
 
 from flows.console import harmless
+from flows.console.output import OUTPUT
 from flows.process.child import Progress
 
 LINE_SECONDS = 5.0  # between two plain lines of one step: a log of an hour stays readable
@@ -23,8 +24,10 @@ _PLAIN_WIDTH = 140
 
 def console() -> Console:
     """Returns the console for what people read; a log file is wider than the 80 that rich takes."""
-    plain = Console(emoji=False)
-    return plain if plain.is_terminal else Console(emoji=False, width=_PLAIN_WIDTH)
+    plain = Console(emoji=False, stderr=OUTPUT.json)
+    if plain.is_terminal:
+        return plain
+    return Console(emoji=False, stderr=OUTPUT.json, width=_PLAIN_WIDTH)
 
 
 class StepView(Protocol):

@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flows.commands.options import open_pipeline
-from flows.records.record import RunRecord, read_record, read_records
+from flows.records.record import RunRecord, read_records
 from flows.report.status import PipelineStatus, status_of
 from flows.steps.registration import find_version, open_registry, reach_registry
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -68,10 +68,7 @@ class Pipeline:
         words = [str(self.declaration), "--workspace", str(self.workspace.root)]
         words += [word for override in self.overrides for word in ("--set", override)]
         told = braid("run", *words, *(["--retrain"] if retrain else []))
-        record = read_record(self.workspace.run(self.spec.name, told["run"]))
-        if record is None:
-            raise _no_run(self, f"run {told['run']}")
-        return record
+        return RunRecord.model_validate(told["run"])
 
     def status(self) -> PipelineStatus:
         """Returns every partition's state, and what a run would do and why.
@@ -180,7 +177,7 @@ def init(
     declaration = home / DECLARATION_FILE
     rows = None if isinstance(table, str | os.PathLike) else _parquet(table)
     own = f"data/{name}.parquet"
-    path = os.fspath(table) if rows is None else str(home / own)
+    path = os.fspath(cast("str", table)) if rows is None else str(home / own)
     if declaration.exists():
         there = load(declaration)
         _refuse_another(there, targets, rows, path)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.console import harmless
+from flows.console.output import give
 from flows.records.backfill_record import BackfillRecord, read_backfills
 from flows.records.record import RunRecord, pipelines, read_records
 from flows.records.run_identity import is_going_on
@@ -37,6 +38,7 @@ def show_runs(console: Console, workspace: Workspace, pipeline: str | None) -> N
     for name in pipelines(workspace) if pipeline is None else [pipeline]:
         records += [record for _, record in read_records(workspace, name)]
         backfills += [record for _, record in read_backfills(workspace, name)]
+    give({"runs": records, "backfills": backfills})
     if records:
         console.print(runs_table(workspace, records))
     if backfills:
@@ -75,6 +77,7 @@ def models_table(pipeline: PipelineSpec, registry: ModelRegistry) -> Table | Non
     versions = registry.versions(pipeline.registered_name())
     if not versions:
         return None
+    give(versions)
     wanted = [str(gate.metric) for gate in pipeline.gates()]
     wanted += [name for name in pipeline.metric_names() if name.startswith("test_")]
     table = Table(box=None)

@@ -14,6 +14,7 @@ from typing import Literal
 from rich.table import Table
 
 from flows.console import harmless
+from flows.console.wording import counted
 from flows.records.record import RunRecord, read_records
 from flows.records.run_identity import (
     OpenedRun,
@@ -188,7 +189,7 @@ def _windows(workspace: Workspace, partition: Partition) -> str:
 
     cut = committed_windows(workspace, partition)
     if cut is None:
-        return f"Windows are yet to be cut from {len(partition.files)} file(s)."
+        return f"Windows are yet to be cut from {counted(len(partition.files), 'file')}."
     return f"{windows_text(cut[1])}."
 
 
@@ -227,7 +228,7 @@ class Plan:
 
     def undecided(self, choice: Undecided) -> str:
         """Returns the same where it depends on what is not measured yet."""
-        new = f"{len(choice.new):,} new partition{'s' if len(choice.new) > 1 else ''}"
+        new = counted(len(choice.new), "new partition")
         return (
             f"A run first measures the drift of {new} (so does --measure); without a refit it "
             f"reuses transform {choice.newest[:4]} and {self._shards(choice.newest)}; "
@@ -254,7 +255,7 @@ class Plan:
         if not pending:
             return f"transforms nothing, as shards of all {total} are committed"
         if len(pending) == len(self.partitions):
-            return f"transforms all of {total} partition(s)"
+            return f"transforms all of {counted(len(self.partitions), 'partition')}"
         waiting = [state for state in self.states if state.name in pending]
         return f"transforms {_counted(waiting, ('new', 'changed'))} of {total} partitions"
 
@@ -272,5 +273,5 @@ def _training(
         return "keeps the trained model"
     choice = pipeline.training.partitions
     if not isinstance(choice, PartitionChoice):
-        return f"trains on all of {len(chosen):,} partition(s)"
+        return f"trains on all of {counted(len(chosen), 'partition')}"
     return f"trains on {choice.in_words()}: {chosen[0].name} to {chosen[-1].name} ({len(chosen):,})"

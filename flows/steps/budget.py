@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from flows.console.wording import counted
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.errors import BraidError
+from transforms.contract.steps.budget import too_many_rejects
 from transforms.contract.workspace.manifest import ShardManifest, total_rejects
 
 
@@ -34,23 +36,18 @@ def check_budget(
         raise BraidError(
             "source",
             expected="a table with rows",
-            received=f"an empty table in {len(manifests)} partition(s)",
+            received=f"an empty table in {counted(len(manifests), 'partition')}",
             action="Put rows into the table, or correct source.path.",
         )
     rejects = total_rejects(manifests)
     rejected = sum(reject.rows for reject in rejects)
     if rejected > max_reject_fraction * rows:
-        worst = rejects[0]
-        raise BraidError(
-            f"column '{worst.column}'",
-            expected=f"at most {max_reject_fraction:.1%} of the rows to be unusable "
-            "(transform.max_reject_fraction)",
-            received=f"{rejected:,} of {rows:,} rows ({rejected / rows:.1%}), most of them "
-            f"({worst.rows:,}) by '{worst.reason}' in column '{worst.column}', such as key "
-            f"{worst.example_key} in {worst.example_file}",
-            action="Mend the table, choose another policy for the column (missing, invalid), or "
-            "allow more with transform.max_reject_fraction. The rejects folder of the workspace "
-            "has every such row with its value.",
+        raise too_many_rejects(
+            rejects[0],
+            rejected=rejected,
+            rows=rows,
+            fraction=max_reject_fraction,
+            then="The rejects folder of the workspace has every such row with its value.",
         )
     usable = rows_per_split(manifests)
     for split in splits:

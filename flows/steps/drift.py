@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.console.progress import Reporter
+from flows.console.wording import counted
 from flows.process.child import run_child
 from flows.records.record import StepRecord
 from flows.sessions.session import Stopwatch, rows_step, rows_text, search_path
@@ -76,7 +77,8 @@ def measure_drift(work: Measurement) -> StepRecord:
             inherit=work.inherit,
             search_path=work.search_path,
         )
-    note = f"training rows only; reads {result['partitions']} of {len(names)} new partition(s)"
+    of_all = counted(len(names), "new partition")
+    note = f"training rows only; reads {result['partitions']} of {of_all}"
     step = rows_step(STEP, watch, result, note)
     work.reporter.done(STEP, rows_text(step))
     return step

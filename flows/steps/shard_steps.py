@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from flows.console.wording import counted
 from flows.records.record import StepRecord
 from flows.records.run_identity import pending_partitions
 from flows.retention.leftovers import remove_superseded
@@ -44,7 +45,8 @@ def check_source(session: Session) -> None:
     found = check_unique(table, session.partitions, session.workspace)
     files = sum(len(partition.files) for partition in session.partitions)
     note = (
-        f"{len(session.partitions)} partition(s), {files} file(s), every key once; "
+        f"{counted(len(session.partitions), 'partition')}, {counted(files, 'file')}, "
+        "every key once; "
         f"reads {found.partitions_read}"
     )
     seconds = round(watch.seconds(), 3)
@@ -132,15 +134,15 @@ def transform_lock(session: Session) -> Iterator[None]:
 def _remove_unneeded(session: Session) -> None:
     unused = remove_unused(session.workspace, session.pipeline, session.partitions)
     if unused:
-        session.reporter.note(f"  removed {unused} older transform(s), and their shards")
+        session.reporter.note(f"  removed {counted(unused, 'older transform')}, with shards")
     removed = remove_superseded(
         session.workspace, session.record.pipeline, session.transform, session.partitions
     )
     if removed:
         names = ", ".join(removed[:3]) + (" ..." if len(removed) > 3 else "")
         session.reporter.note(
-            f"  removed the shards of {len(removed)} partition(s) that changed or are gone "
-            f"from the source: {names}"
+            f"  removed the shards of {counted(len(removed), 'partition')} that changed or are "
+            f"gone from the source: {names}"
         )
 
 

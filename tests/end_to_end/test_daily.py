@@ -32,7 +32,7 @@ def test_of_a_month_and_a_day_only_the_day_is_read_and_written(tmp_path: Path) -
     steps = etl_steps(demo.run())
     assert steps["check keys"]["note"].endswith("every key once; reads 1")
     assert steps["measure drift"]["rows"] < rows, "the training rows of one day"
-    assert steps["measure drift"]["note"].endswith("reads 1 of 1 new partition(s)")
+    assert steps["measure drift"]["note"].endswith("reads 1 of 1 new partition")
     assert steps["analyze"]["rows"] is None
     assert "no refit, drift" in steps["analyze"]["note"]
     assert steps["transform"]["rows"] == rows

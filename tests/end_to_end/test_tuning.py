@@ -74,7 +74,7 @@ def test_a_tuning_goes_on_after_a_kill_and_transforms_no_row_twice(project, kill
     assert len(killed) >= 2
     assert trials(project)[: len(killed)] == killed
     assert len(trials(project)) == len(killed) + 1
-    assert f"{len(killed)} trial(s) of earlier commands are kept" in tuned.stdout
+    assert f"{len(killed)} trial" in tuned.stdout
     assert "  0 rows transformed" in tuned.stdout
     assert "reuses 1 of 1 partitions" in tuned.stdout
 

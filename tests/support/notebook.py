@@ -1,4 +1,4 @@
-"""The code of a notebook as a program: each cell in order, its last expression shown as Jupyter does.
+"""The code of a notebook as a program: each cell in order, with what its last expression gives.
 
 `python notebook.py PATH` runs it; nothing but Python is needed.
 """

@@ -12,6 +12,7 @@ from pathlib import Path
 import apache_beam as beam
 
 from transforms.analysis.counting import RequestCounter
+from transforms.analysis.reject_budget import RejectBudget
 from transforms.beam import COUNTER, known_rows, marked_errors, run_pipeline, workers
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.steps.jobs import TransformJob
@@ -144,6 +145,7 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
     def setup(self) -> None:
         """Opens the source once a worker."""
         self._counter = RequestCounter.shared(self._job.pipeline)
+        self._budget = RejectBudget.shared(self._job, self._call)
         self._reader = BatchReader(self._job.table(), self._counter.columns)
         raws = raw_columns(self._job.pipeline, with_targets=True)
         row_values = sum(math.prod(raws[name].shape) for name in self._counter.columns)
@@ -170,6 +172,7 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
     def _add_rows(self, unit: WorkUnit, total: Accumulated) -> None:
         for batch in self._reader.read(unit, self._batch_rows):
             total.rejects.update(f"{r.column}: {r.reason}" for r in batch.rejects)
+            self._budget.add(unit.partition, batch.rejects)
             rows = batch.splits == SPLITS.index("train")
             COUNTER.add(batch.rows)
             if rows.any():

@@ -13,10 +13,12 @@ import pyarrow.types as pat
 from transforms.columns.schema import is_datetime
 from transforms.contract.columns.datetimes import WIDTHS, Datetime
 from transforms.contract.columns.features import Categorical, FeatureSpec, Numeric, Text
+from transforms.contract.declaration.source import SourceSpec
 from transforms.proposal.lists import list_choice
 from transforms.proposal.measures import shown
 from transforms.proposal.pictures import picture_choice
 from transforms.proposal.sampled_column import SampledColumn
+from transforms.reading.path_columns import PathReader
 
 _MISSING = 0.01  # from this share on, the model is told that a number was not there
 _FEW = 30  # different whole numbers without a meaning of their own: as many categories
@@ -41,6 +43,16 @@ class Choice:
 
 
 Read = Callable[[Iterable[str]], list[bytes | None]]  # files by their paths
+
+
+def files_of(source: SourceSpec) -> Read:
+    """Returns what reads the files that cells name, as a run would."""
+
+    def read(cells: Iterable[str]) -> list[bytes | None]:
+        contents, _ = PathReader(source).read(list(cells))
+        return [content.as_py() for content in contents]
+
+    return read
 
 
 def choose_feature(column: SampledColumn, read: Read) -> Choice:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
 from PIL import Image as Pillow
 
 from transforms.contract.columns.features import FeatureSpec, Image
+from transforms.contract.columns.targets import ImageTarget
+from transforms.kinds.pictures.refusals import TOO_LARGE, UNDECODABLE
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM")
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP")
 _LOOKED_AT = 50
 _LONGEST_SIDE = 96  # pixels: more cost time, and few small tables have the rows to learn from them
 _SMALLEST_SIDE = 8
@@ -48,6 +52,31 @@ def picture_choice(
     spec = Image(kind="image", height=rows, width=columns, channels=1 if gray else 3)
     what = "pictures" if given == "bytes" else "paths of pictures"
     return spec, f"{what}, {width:.0f} x {height:.0f} pixels" + (", gray" if gray else "")
+
+
+def refused_pictures(spec: Image | ImageTarget, contents: Iterable[bytes]) -> dict[str, int]:
+    """Returns how many pictures cannot be used, by reason.
+
+    Args:
+        spec: What they are to become.
+        contents: The encoded pictures, bytes objects [rows]; empty ones are missing.
+    """
+    reasons = (_refusal(spec, content) for content in contents if content)
+    return dict(Counter(reason for reason in reasons if reason))
+
+
+def _refusal(spec: Image | ImageTarget, content: bytes) -> str | None:
+    try:
+        with Pillow.open(io.BytesIO(content), formats=_FORMATS) as picture:
+            if picture.width * picture.height > spec.max_pixels:
+                return TOO_LARGE
+            picture.draft("RGB", (spec.width, spec.height))  # a JPEG at a fraction of its size
+            picture.load()
+    except Pillow.DecompressionBombError:
+        return TOO_LARGE
+    except (OSError, ValueError, SyntaxError):
+        return UNDECODABLE
+    return None
 
 
 def _headers(pictures: Sequence[bytes]) -> tuple[list[tuple[int, int]], list[str]]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from transforms.contract.declaration.source import Format, SourceSpec
 from transforms.contract.declaration.split import ColumnSplit, HashSplit, Split
 from transforms.contract.errors import DeclarationError
-from transforms.proposal.choices import Choice, Read, choose_feature
+from transforms.proposal.choices import Choice, Read, choose_feature, files_of
 from transforms.proposal.leaks import leak
 from transforms.proposal.roles import choose_key, choose_partitions, choose_split, is_entity
 from transforms.proposal.sample import take_sample
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.proposal.target_choice import TargetChoice, choose_target
-from transforms.reading.path_columns import PathReader
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def propose(path: str, targets: Sequence[str], format_: Format | None = None) ->
     with_key = [columns[key.name], *others]
     split, split_reason = choose_split(with_key, sample.table.num_rows)
     source = sample.source.model_copy(update={"key": key.name, "partition_by": partition_by})
-    read = _reader(source)
+    read = files_of(source)
     features = tuple(
         _without_roles(column, split, read, columns, chosen)
         for column in (with_key if key.is_date else others)
@@ -132,16 +131,6 @@ def _without_roles(
             reason = f"this column alone predicts {target.column}, {told}: a leak?"
             return Choice(column.name, None, reason)
     return choice
-
-
-def _reader(source: SourceSpec) -> Read:
-    """Returns what reads the files that cells name, as a run would."""
-
-    def read(cells: Iterable[str]) -> list[bytes | None]:
-        contents, _ = PathReader(source).read(list(cells))
-        return [content.as_py() for content in contents]
-
-    return read
 
 
 def pipeline_name(path: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ _RANGE_BYTES = 512 * 1024
 _LINES: tuple[Format, ...] = ("csv", "jsonl")
 _PACKED = ".gz"
 _Item = TypeVar("_Item")
+_OfFile = tuple[str, pa.RecordBatch]  # a batch, and the path of the file that it is from
 
 
 @dataclass(frozen=True)
@@ -59,22 +60,50 @@ def take_sample(path: str, format_: Format | None = None) -> Sample:
         BraidError: Nothing is there, a file cannot be read, or there are no rows.
     """
     source, files = _listed(path, format_)
-    filesystem, _ = open_filesystem(path)
+    sample = sample_rows(source, files)
+    table = sample.table
+    columns = {name: utf8_only(table[name].combine_chunks())[0] for name in table.column_names}
+    return replace(sample, table=pa.table(columns))
+
+
+def sample_rows(
+    source: SourceSpec,
+    files: tuple[SourceFile, ...],
+    columns: Collection[str] | None = None,
+    folders: Mapping[str, str | None] | None = None,
+) -> Sample:
+    """Reads about `ROWS` rows of files that are listed already, with whatever texts they have.
+
+    Args:
+        source: Where they are from.
+        files: All files of the table, in their order.
+        columns: What to read; None reads every column of the first file.
+        folders: The value of the source's partition column for the path of every file; None leaves
+            that column out.
+
+    Raises:
+        BraidError: A file cannot be read, or there are no rows.
+    """
+    filesystem, _ = open_filesystem(source.path)
     chosen = _spread(files, _FILES)
     schema = plain_schema(read_schema(source.format, filesystem, chosen[0].path))
     _check_names(schema, chosen[0].path)
+    if columns is not None:
+        schema = pa.schema([field for field in schema if field.name in columns])
     reader = _Reader(source.format, filesystem, schema, ROWS // min(len(chosen), _PARTS))
-    batches, is_whole = reader.read(chosen)
-    table = pa.Table.from_batches(batches, schema)
+    read, is_whole = reader.read(chosen)
+    table = pa.Table.from_batches([batch for _, batch in read], schema)
+    if folders is not None and source.partition_column is not None:
+        values = [folders[path] for path, batch in read for _ in range(batch.num_rows)]
+        table = table.append_column(source.partition_column, pa.array(values, pa.string()))
     if not table.num_rows:
         raise BraidError(
-            path,
+            source.path,
             expected="a table with rows",
             received="none",
-            action="Give another table with --from.",
+            action="Put rows into the table, or give another one.",
         )
-    columns = {name: utf8_only(table[name].combine_chunks())[0] for name in table.column_names}
-    return Sample(source, files, pa.table(columns), is_whole and len(chosen) == len(files))
+    return Sample(source, files, table, is_whole and len(chosen) == len(files))
 
 
 def _listed(path: str, format_: Format | None) -> tuple[SourceSpec, tuple[SourceFile, ...]]:
@@ -133,23 +162,24 @@ class _Reader:
         self._schema = schema
         self._rows = rows  # of a file, where there are several
 
-    def read(self, files: Sequence[SourceFile]) -> tuple[list[pa.RecordBatch], bool]:
+    def read(self, files: Sequence[SourceFile]) -> tuple[list[_OfFile], bool]:
         """Returns batches in the order of the files, and whether nothing of these was left out."""
         if self._format in _LINES:
+            names = [file.path for file in files]
             parts = [self._lines(file, max(self._rows, ROWS // len(files))) for file in files]
+            is_whole = True
         else:
             every = [
                 piece
                 for file in files
                 for piece in pieces(self._format, self._filesystem, file.path, file.size)
             ]
-            parts = [
-                self._piece(piece, ROWS // min(len(every), _PARTS))
-                for piece in _spread(every, _PARTS)
-            ]
-            if len(every) > _PARTS:
-                return [batch for batches, _ in parts for batch in batches], False
-        return [b for batches, _ in parts for b in batches], all(whole for _, whole in parts)
+            chosen = _spread(every, _PARTS)
+            names = [piece.path for piece in chosen]
+            parts = [self._piece(piece, ROWS // min(len(every), _PARTS)) for piece in chosen]
+            is_whole = len(every) <= _PARTS
+        read = [(name, b) for name, (batches, _) in zip(names, parts, strict=True) for b in batches]
+        return read, is_whole and all(whole for _, whole in parts)
 
     def _piece(self, piece: Piece, rows: int) -> tuple[list[pa.RecordBatch], bool]:
         read = read_piece(self._format, self._filesystem, piece, self._schema.names, _BATCH_ROWS)

@@ -50,6 +50,8 @@ class RawBatch:
         refused: Of rows to be predicted, those that would have been left out, by their place among
             the rows; they are still there.
         replaced: How many values were replaced by a default, by (column, reason).
+        unusable: How many values each feature or target lacks or cannot use, whatever its policies
+            make of them, by (its name, reason).
     """
 
     keys: np.ndarray
@@ -60,6 +62,7 @@ class RawBatch:
     rejects: list[Reject] = field(default_factory=list)
     refused: dict[int, Reject] = field(default_factory=dict)
     replaced: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unusable: Counter[tuple[str, str]] = field(default_factory=Counter)
     paths: dict[str, np.ndarray] = field(default_factory=dict)
 
     def cell(self, name: str, row: int) -> bytes:
@@ -177,11 +180,13 @@ class BatchReader:
             result.splits, problems = assign_splits(self._pipeline.split, keys, table)
             for row, (column, reason) in problems.items():
                 reject(row, column, reason)
-        for _, spec, raw in self._specs:
-            conformed = self._column(spec, raw, [table[name] for name in raw.columns], result)
-            for row in [row for name in raw.columns for row in not_utf8[name]]:
+        for name, spec, raw in self._specs:
+            conformed = self._column(spec, raw, [table[column] for column in raw.columns], result)
+            for row in [row for column in raw.columns for row in not_utf8[column]]:
                 conformed.missing[row] = False
                 conformed.invalid[row] = NOT_UTF8
+            result.unusable[name, "missing"] += int(conformed.missing.sum())
+            result.unusable.update((name, reason) for reason in conformed.invalid.values())
             for row, reason in self._settle(spec, raw, conformed, result).items():
                 reject(row, raw.columns[0], reason)
             result.columns[raw.name] = conformed.values

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.commands.cli import cli
 from transforms.contract.process.own_packages import python_m
 
 _HEAVY = ("tensorflow", "prefect", "apache_beam", "keras", "mlflow", "matplotlib")
@@ -85,8 +86,23 @@ def test_validate_imports_no_heavy_framework(project):
         f"print([name for name in {_HEAVY} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "is valid: 1 features, 1 targets; 1 files in 1 partitions" in done.stdout
+    assert "is valid: 1 feature, 1 target; 1 file in 1 partition fits it." in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_command_says_how_much_it_writes():
+    for name, command in cli.commands.items():
+        flags = {flag for option in command.params for flag in option.opts}
+        assert {"-v", "-q", "--json"} <= flags, name
+
+
+def test_validate_tells_the_values_in_json_and_fails_where_a_run_would(project):
+    (project / "data" / "rows.csv").write_text("id,area,sold\na,50.5,1\nb,large,0\n")
+    done = braid("validate", "pipeline.yaml", "--json", cwd=project)
+    assert done.returncode == 1
+    (area, _) = json.loads(done.stdout)["result"]["values"]["columns"]
+    assert area["rejected"] == {"not_a_number": 1}
+    assert "so that a run fails" in done.stderr
 
 
 def test_version():

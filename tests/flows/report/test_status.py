@@ -172,7 +172,7 @@ def test_a_refit_says_what_it_is_for(project):
     assert _states(status)["day=2026-01-30"] == "committed"
     assert _states(status)["day=2026-02-02"] == "new"
     (plan,) = status.lines
-    assert ": refit is always, and 1 new; transforms all of 4 partition(s); trains on" in plan
+    assert ": refit is always, and 1 new; transforms all of 4 partitions; trains on" in plan
 
 
 def test_what_drift_decides_is_measured_first_and_then_told(project):
@@ -207,7 +207,7 @@ def test_what_drift_decides_is_measured_first_and_then_told(project):
                            " below 0.1; transforms 1 new of 4 partitions; ")  # fmt: skip
     (plan,) = _status(project, by_drift, "transform.drift.threshold=0.01").lines
     assert plan.startswith("A run computes transform ")
-    assert ": refit, drift 0.02 of area above 0.01; transforms all of 4 partition(s)" in plan
+    assert ": refit, drift 0.02 of area above 0.01; transforms all of 4 partitions" in plan
 
 
 def test_a_partition_with_too_many_rejects_is_marked(project):

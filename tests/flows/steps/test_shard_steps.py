@@ -182,7 +182,7 @@ def test_shards_of_files_that_the_source_has_no_more_are_removed(workspace, pend
     assert workspace.is_committed(OURS, "day=1", "f1b")
     (trained,) = session.train_job().shard_folders()
     assert trained[0].name == "day=1@f1b"
-    assert "of 2 partition(s) that changed or are gone" in session.reporter.console.file.getvalue()
+    assert "of 2 partitions that changed or are gone" in session.reporter.console.file.getvalue()
 
 
 def test_shards_that_only_a_tuning_of_the_pipeline_made_are_removed_too(workspace):
@@ -266,7 +266,7 @@ def test_older_transforms_of_the_same_declaration_go_once_the_new_shards_are_the
     assert workspace.read_transform("old") is None
     gone = [workspace.transform("old"), old.parent, drift.parent, workspace.root / "rejects/old"]
     assert not any(path.exists() for path in gone)
-    assert "removed 1 older transform(s)" in session.reporter.console.file.getvalue()
+    assert "removed 1 older transform, " in session.reporter.console.file.getvalue()
     assert others.exists(), "another declaration's"
     assert workspace.read_transform(OTHERS) is not None
     assert list(workspace.root.rglob(".tmp-*")) == []

@@ -1,0 +1,83 @@
+"""What a command writes for whom: sentences for people, one JSON object for programs.
+
+The options that choose it are every command's (`flows/commands/options.py`). They are of the whole
+process, as steps of a run tell about themselves from threads of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from transforms.contract.masking import masked
+
+
+@dataclass
+class Output:
+    """What is written.
+
+    Attributes:
+        verbose: Also what is of interest when something is slow or fails.
+        quiet: Only what was asked for, and errors: no progress.
+        json: One JSON object on the standard output at the end; sentences go to the standard error.
+        command: The command's name, such as "run".
+        result: What that object has as the command's result.
+        sentences: What was said, for a command that gives no other result.
+    """
+
+    verbose: bool = False
+    quiet: bool = False
+    json: bool = False
+    command: str = ""
+    result: Any = None
+    sentences: list[str] | None = None
+
+    def begin(self) -> None:
+        """Forgets what an earlier command of this process wrote."""
+        self.result, self.sentences = None, []
+
+    def end(self, exit_code: int, error: dict[str, Any] | None = None) -> None:
+        """Writes the JSON object, if it is asked for.
+
+        Args:
+            exit_code: What the process is going to end with.
+            error: What went wrong, by the fields of a `BraidError`.
+        """
+        if not self.json:
+            return
+        from pydantic_core import to_jsonable_python  # slow to load, and few ask for it
+
+        told: dict[str, Any] = {"command": self.command, "exit_code": exit_code}
+        if error is not None:
+            told["error"] = error
+        elif self.result is not None:
+            told["result"] = to_jsonable_python(self.result)
+        else:
+            told["result"] = {"sentences": self.sentences or []}
+        click.echo(json.dumps(_masked(told)))
+
+
+OUTPUT = Output()
+
+
+def give(result: Any) -> None:
+    """Sets what `--json` has as the command's result.
+
+    Args:
+        result: Models, dataclasses, dicts, lists and what else has a form in JSON.
+    """
+    OUTPUT.result = result
+
+
+def _masked(value: Any) -> Any:
+    """Returns what JSON holds without secrets, like all that is shown."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if isinstance(value, dict):
+        return {_masked(key): _masked(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+from tests.transforms.proposal.tables import png
+from transforms.contract.declaration.parsing import parse
+from transforms.contract.errors import BraidError
+from transforms.proposal import examination as module
+from transforms.proposal.examination import ColumnExamination, Examination, examine
+from transforms.source.scan import scan
+
+ROWS = 200
+WORDS = ("late", "early", "paid", "missed", "called", "wrote")
+
+
+def examined(folder: Path, table: dict, features: dict, **keys) -> Examination:
+    """Returns what a declaration makes of a table in a CSV, or in Parquet if it has bytes."""
+    path = folder / "rows.csv"
+    columns = pa.table({"id": [f"r{i}" for i in range(ROWS)], "y": [0, 1] * (ROWS // 2), **table})
+    if any(pa.types.is_binary(field.type) for field in columns.schema):
+        path = folder / "rows.parquet"
+        pq.write_table(columns, path)
+    else:
+        pacsv.write_csv(columns, path)
+    declaration = {
+        "name": "rows",
+        "source": {"path": str(path), "format": path.suffix[1:], "key": "id"},
+        "features": features,
+        "targets": {"y": {"kind": "binary"}},
+        **keys,
+    }
+    pipeline = parse(declaration)
+    found = examine(pipeline, scan(pipeline.source))
+    assert found is not None
+    return found
+
+
+def column(found: Examination, name: str) -> ColumnExamination:
+    return next(each for each in found.columns if each.place.endswith(f".{name}"))
+
+
+def test_each_column_has_its_missing_values_its_rejects_and_their_reasons(tmp_path):
+    area = ["", "", "x", "inf"] + [str(i) for i in range(ROWS - 4)]
+    city = ["", "", ""] + ["Ghent"] * (ROWS - 3)
+    found = examined(
+        tmp_path,
+        {"area": area, "city": city},
+        {
+            "area": {"kind": "numeric", "missing": "missing_indicator"},
+            "city": {"kind": "categorical", "missing": "reject"},
+        },
+    )
+    assert found.is_whole
+    assert found.rejected == 4 / ROWS, "a row that two columns reject is one row"
+    area, city = column(found, "area"), column(found, "city")
+    assert (area.missing, area.rejected) == (2, {"not_a_number": 1, "not_finite": 1})
+    assert area.replaced == {"missing": 2}
+    assert (city.missing, city.distinct, city.rejected) == (3, 1, {"missing": 3})
+
+
+def test_more_rejects_than_a_run_may_lose_are_known_before_it(tmp_path):
+    feature = {"area": {"kind": "numeric"}}
+    bad = {"area": ["x"] * 20 + ["1.5"] * (ROWS - 20)}
+    assert examined(tmp_path, bad, feature).exceeds_budget
+    allowed = examined(tmp_path, bad, feature, transform={"max_reject_fraction": 0.1})
+    assert not allowed.exceeds_budget
+
+
+@pytest.mark.parametrize(
+    ("values", "declared", "advice"),
+    [
+        ([f"{i % 60:05d}" for i in range(ROWS)], {"kind": "numeric"}, "{kind: categorical}"),
+        ([f"2026-01-{1 + i % 28:02d}" for i in range(ROWS)], {"kind": "text"}, "{kind: datetime}"),
+        ([f"{i * 0.37:.2f}" for i in range(ROWS)], {"kind": "categorical"}, "{kind: numeric}"),
+        (["red", "green"] * (ROWS // 2), {"kind": "text"}, "{kind: categorical}"),
+        ([f"R{i:05d}" for i in range(ROWS)], {"kind": "categorical"}, "id: every value differs"),
+        (["basic"] * ROWS, {"kind": "categorical"}, "constant"),
+        ([""] * ROWS, {"kind": "categorical"}, "no row has a value"),
+    ],
+    ids=["zip code", "date", "number", "category", "id", "constant", "empty"],
+)
+def test_a_kind_that_fits_better_is_named(tmp_path, values, declared, advice):
+    found = examined(tmp_path, {"x": values}, {"x": declared})
+    assert advice in " ".join(column(found, "x").advice)
+
+
+def test_a_kind_that_fits_is_no_word_worth(tmp_path):
+    table = {
+        "city": ["Ghent", "Graz"] * (ROWS // 2),
+        "price": [f"{i * 0.7:.1f}" for i in range(ROWS)],
+    }
+    found = examined(
+        tmp_path, table, {"city": {"kind": "categorical"}, "price": {"kind": "numeric"}}
+    )
+    assert [each.advice for each in found.columns] == [(), (), ()]
+
+
+def test_texts_that_are_cut_are_told_with_a_length_that_keeps_them(tmp_path):
+    random = np.random.default_rng(0)
+    lengths = [40 if i % 10 == 0 else 8 for i in range(ROWS)]
+    texts = [" ".join(random.choice(WORDS, length)) + "." for length in lengths]
+    (advice,) = column(
+        examined(tmp_path, {"x": texts}, {"x": {"kind": "text", "length": 15, "ngrams": 1}}), "x"
+    ).advice
+    assert advice.startswith("10% of the texts have more than 15 terms and are cut")
+    assert "features.x.length: 40" in advice
+
+
+def test_pictures_that_no_decoder_takes_are_told_without_tensorflow(tmp_path):
+    photos = [b"", b"no picture", png(3)[:50]] + [png(i) for i in range(ROWS - 3)]
+    photo = {"kind": "image", "height": 8, "width": 8, "missing": "reject"}
+    found = examined(tmp_path, {"photo": photos}, {"photo": photo})
+    assert column(found, "photo").rejected == {"missing": 1, "undecodable_image": 2}
+    assert found.rejected == 3 / ROWS
+    huge = examined(tmp_path, {"photo": photos}, {"photo": photo | {"max_pixels": 100}})
+    assert column(huge, "photo").rejected["image_too_large"] == ROWS - 2
+
+
+def test_a_share_that_chance_explains_is_no_verdict_over_a_sample(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_PICTURES", 50)
+    photos = [b"no picture" if i % 13 == 0 else png(9) for i in range(ROWS)]
+    found = examined(
+        tmp_path, {"photo": photos}, {"photo": {"kind": "image", "height": 8, "width": 8}}
+    )
+    assert found.rejected > found.allowed
+    assert not found.exceeds_budget
+
+
+def test_values_of_sensitive_columns_are_in_no_advice(tmp_path):
+    values = [f"{i % 60:05d}" for i in range(ROWS - 1)] + ["secret"]
+    found = examined(tmp_path, {"x": values}, {"x": {"kind": "numeric", "sensitive": True}})
+    assert "secret" not in found.model_dump_json()
+    assert "{kind: categorical} may fit better" in column(found, "x").advice
+
+
+def test_a_column_that_is_a_folders_name_is_looked_at_too(tmp_path):
+    for day in ("a", "b"):
+        folder = tmp_path / "data" / f"day={day}"
+        folder.mkdir(parents=True)
+        rows = {"id": [f"{day}{i}" for i in range(30)], "y": [0, 1] * 15}
+        pq.write_table(pa.table(rows), folder / "rows.parquet")
+    pipeline = parse(
+        {
+            "name": "days",
+            "source": {"path": str(tmp_path / "data"), "key": "id", "partition_by": "day"},
+            "features": {"day": {"kind": "categorical"}},
+            "targets": {"y": {"kind": "binary"}},
+        }
+    )
+    found = examine(pipeline, scan(pipeline.source))
+    assert found is not None
+    assert column(found, "day").distinct == 2
+
+
+def test_of_a_long_table_the_windows_are_looked_at(tmp_path, monkeypatch):
+    times = [f"2026-01-{1 + i // 24:02d}T{i % 24:02d}:00" for i in range(ROWS)]
+    pq.write_table(pa.table({"at": times, "x": np.arange(ROWS) * 1.0}), tmp_path / "x.parquet")
+    declaration = {
+        "name": "windows",
+        "source": {
+            "path": str(tmp_path / "x.parquet"), "key": "window",
+            "windows": {"time": "at", "length": 5, "values": ["x"]},
+        },
+        "split": {
+            "by": "time", "column": "at",
+            "validation_from": "2026-01-05", "test_from": "2026-01-07",
+        },
+        "features": {"x": {"kind": "sequence", "length": 5}},
+        "targets": {"next": {"kind": "numeric", "column": "x_next_1"}},
+    }  # fmt: skip
+    pipeline = parse(declaration)
+    found = examine(pipeline, scan(pipeline.source))
+    assert found is not None
+    assert (found.rows, found.rejected, found.is_whole) == (ROWS - 5, 0.0, True)
+    monkeypatch.setattr(module, "ROWS", 4)
+    assert examine(pipeline, scan(pipeline.source)) is None, "these have no whole window"
+
+
+def test_a_table_without_rows_is_refused(tmp_path):
+    pq.write_table(
+        pa.table({"id": pa.array([], "string"), "y": pa.array([], "int64")}), tmp_path / "x.parquet"
+    )
+    pipeline = parse(
+        {
+            "name": "none",
+            "source": {"path": str(tmp_path / "x.parquet"), "key": "id"},
+            "features": {"id": {"kind": "categorical"}},
+            "targets": {"y": {"kind": "binary"}},
+        }
+    )
+    with pytest.raises(BraidError, match="a table with rows"):
+        examine(pipeline, scan(pipeline.source))
