@@ -16,7 +16,7 @@ from transforms.contract.process.own_packages import python_m
 def braid(*arguments: str) -> dict[str, Any]:
     """Runs `braid ARGUMENTS --json` to its end and returns its result.
 
-    What it says on the way goes to `sys.stderr`, line by line. An interrupt ends it in order, as
+    What it says on the way goes to `sys.stdout`, line by line. An interrupt ends it in order, as
     Ctrl-C does at a terminal, and it ends with this process.
 
     Raises:
@@ -29,8 +29,8 @@ def braid(*arguments: str) -> dict[str, Any]:
         listening.start()
         try:
             for line in process.stderr or ():
-                sys.stderr.write(line)
-                sys.stderr.flush()
+                sys.stdout.write(line)
+                sys.stdout.flush()
             process.wait()
         except BaseException:
             process.send_signal(signal.SIGINT)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from flows.prediction.predict import libraries_kept_quiet, score_table
+from trainer.run_folder import MODEL_FILE
+from transforms.contract.errors import BraidError
 from transforms.contract.process.startup import quick_start
 
 from .frames import FrameT, like, to_arrow
@@ -24,14 +26,20 @@ class Model:
 
     Args:
         registered: What the registry says of the version.
-        export: The folder of its export.
+        export: The folder of its export, a SavedModel that takes raw columns.
+        run_folder: The folder of the run that made it.
         allow: Where paths in its rows may lead, as `source.allow` is declared.
     """
 
     def __init__(
-        self, registered: RegisteredVersion, export: Path, allow: tuple[str, ...] = ()
+        self,
+        registered: RegisteredVersion,
+        export: Path,
+        run_folder: Path,
+        allow: tuple[str, ...] = (),
     ) -> None:
         self._registered = registered
+        self._run_folder = run_folder
         self._allow = allow
         self.export = export
 
@@ -58,6 +66,23 @@ class Model:
     def metrics(self) -> dict[str, float]:
         """What its evaluation found, such as `test_price_mae`."""
         return dict(self._registered.metrics)
+
+    @property
+    def keras_file(self) -> Path:
+        """The trained network, for `keras.models.load_model`; it takes what the shards hold.
+
+        Raises:
+            BraidError: The run is not there any more.
+        """
+        path = self._run_folder / MODEL_FILE
+        if not path.exists():
+            raise BraidError(
+                f"version {self.version} of {self.name}",
+                expected=f"the files of its run in {self._run_folder}",
+                received=f"no {MODEL_FILE}",
+                action="Use `export`, which the registry keeps, or train again.",
+            )
+        return path
 
     def predict(self, rows: FrameT, *, keep_invalid: bool = False) -> FrameT:
         """Returns a frame with the key, each target's prediction and `error`, in the rows' order.

@@ -121,7 +121,9 @@ class Pipeline:
         registry = open_registry(self.spec, self.workspace)
         name = self.spec.registered_name()
         registered = find_version(registry, name, alias=alias, version=version)
-        return Model(registered, registry.export_folder(registered), self.spec.source.allow)
+        run_folder = self.workspace.run(*registered.run_id.split("/", 1))
+        export = registry.export_folder(registered)
+        return Model(registered, export, run_folder, self.spec.source.allow)
 
 
 def load(

@@ -1,0 +1,101 @@
+"""The wheel, in an environment of its own and a project that has folders of our names.
+
+The page `docs/notebook.ipynb` is run there, cell by cell.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.trainer.machine import declared, make_environment
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("flows", "trainer", "transforms", "pyproject.toml", "setup.py", "README.md", "LICENSE")
+LOAD_MODEL = """
+import braid
+model = braid.load("braid-price/pipeline.yaml").champion
+import keras
+print(sorted(keras.models.load_model(model.keras_file).output))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in SOURCES:
+        if (ROOT / name).is_file():
+            shutil.copy(ROOT / name, folder)
+        else:
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(folder)], check=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def python(wheel, tmp_path_factory) -> Path:
+    """Returns an interpreter that has the wheel and what it requires, and nothing else."""
+    path = make_environment(tmp_path_factory.mktemp("environment") / "venv", declared())
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--offline"]
+    subprocess.run([*command, "--python", str(path), str(wheel)], check=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("flows", "transforms", "trainer", "infra"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(f"raise ValueError('the user has {name}')")
+    return folder
+
+
+def run(python: Path, project: Path, *arguments: str) -> str:
+    environment = {n: v for n, v in os.environ.items() if not n.startswith("PYTHON")}
+    done = subprocess.run(
+        [str(python), *arguments],
+        cwd=project,
+        env=environment | {"PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_wheel_takes_one_name_and_has_all_that_is_read_beside_the_code(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names} == {"braid", "braid_pipelines-0.1.0.dist-info"}
+    read = {
+        path.relative_to(ROOT)
+        for package in ("flows", "trainer", "transforms")
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".md")
+    }
+    assert {str(path) for path in read} - {
+        name.removeprefix("braid/").replace("py.typed", "flows/facade/py.typed") for name in names
+    } == set()
+
+
+def test_the_notebook_runs_in_a_project_with_folders_of_our_names(python, project):
+    told = run(
+        python, project, str(ROOT / "tests/support/notebook.py"), str(ROOT / "docs/notebook.ipynb")
+    )
+    assert "price: the new model is the champion" in told
+    assert "(data:image/png;base64," in told
+    assert "area: not_finite" in told
+    assert "A run does nothing: nothing is new since run" in told
+
+
+def test_the_champions_network_loads(python, project):
+    assert run(python, project, "-c", LOAD_MODEL).endswith("['price']\n")
