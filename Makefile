@@ -9,7 +9,7 @@ DEMO := demo
 MINUTES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz test-server lint bench bench-quality format lock clean
+.PHONY: help install demo test fuzz test-server test-pythons lint bench bench-quality format lock clean
 
 help: ## say what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ fuzz: $(STAMP) ## draw declarations, tables, pictures and faults that nobody mea
 
 test-server: $(STAMP) ## test schedules and lost hosts on servers of their own; needs PostgreSQL
 	$(BIN)/python -m pytest -m server tests/server
+
+test-pythons: $(STAMP) ## install the wheel for the other Pythons at hand, and run the notebook; downloads
+	$(BIN)/python -m pytest -m pythons tests/repository/test_wheel.py
 
 lint: $(STAMP) ## run every static check
 	$(BIN)/ruff check .

@@ -6,10 +6,13 @@ The page `docs/notebook.ipynb` is run there, cell by cell.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,26 @@ def project(tmp_path_factory) -> Path:
     return folder
 
 
+def other_pythons() -> Iterator[str]:
+    """Yields the versions that the wheel is for, but for the one that runs this."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for classifier in project["classifiers"]:
+        version = re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", classifier)
+        if version and version[1] != f"3.{sys.version_info.minor}":
+            yield version[1]
+
+
+def interpreter(version: str) -> Path | None:
+    """Returns an interpreter of a version, of the path or of pyenv's, if one is at hand."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    command = shutil.which(f"python{version}")
+    for path in [*([Path(command)] if command else []), *pyenv.glob(f"{version}.*/bin/python")]:
+        told = subprocess.run([str(path), "--version"], capture_output=True, text=True, check=False)
+        if told.stdout.startswith(f"Python {version}."):
+            return path
+    return None
+
+
 def run(python: Path, project: Path, *arguments: str) -> str:
     environment = {n: v for n, v in os.environ.items() if not n.startswith("PYTHON")}
     done = subprocess.run(
@@ -87,15 +110,34 @@ def test_a_wheel_takes_one_name_and_has_all_that_is_read_beside_the_code(wheel):
     } == set()
 
 
-def test_the_notebook_runs_in_a_project_with_folders_of_our_names(python, project):
-    told = run(
-        python, project, str(ROOT / "tests/support/notebook.py"), str(ROOT / "docs/notebook.ipynb")
-    )
+def run_notebook(python: Path, project: Path) -> None:
+    program = ROOT / "tests/support/notebook.py"
+    told = run(python, project, str(program), str(ROOT / "docs/notebook.ipynb"))
     assert "price: the new model is the champion" in told
     assert "(data:image/png;base64," in told
     assert "area: not_finite" in told
     assert "A run does nothing: nothing is new since run" in told
 
 
+def test_the_notebook_runs_in_a_project_with_folders_of_our_names(python, project):
+    run_notebook(python, project)
+
+
 def test_the_champions_network_loads(python, project):
     assert run(python, project, "-c", LOAD_MODEL).endswith("['price']\n")
+
+
+@pytest.mark.pythons
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("version", other_pythons())
+def test_the_notebook_runs_with_every_python(version, wheel, tmp_path):
+    path = interpreter(version)
+    if path is None:
+        pytest.skip(f"no Python {version} is at hand")
+    uv, python = [sys.executable, "-m", "uv"], tmp_path / "venv" / "bin" / "python"
+    subprocess.run(
+        [*uv, "venv", "--quiet", "--python", str(path), str(tmp_path / "venv")], check=True
+    )
+    command = [*uv, "pip", "install", "--quiet", "--python", str(python), str(wheel)]
+    subprocess.run(command, check=True)
+    run_notebook(python, tmp_path)
