@@ -5,6 +5,7 @@ The page `docs/notebook.ipynb` is run there, cell by cell.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -108,6 +109,27 @@ def test_a_wheel_takes_one_name_and_has_all_that_is_read_beside_the_code(wheel):
     assert {str(path) for path in read} - {
         name.removeprefix("braid/").replace("py.typed", "flows/facade/py.typed") for name in names
     } == set()
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Yields the modules that a module imports by their whole names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module or ""
+
+
+def test_no_module_of_a_wheel_imports_from_outside_of_braid(wheel):
+    outside = {
+        (name, module)
+        for archive in [zipfile.ZipFile(wheel)]
+        for name in archive.namelist()
+        if name.endswith(".py")
+        for module in imported(ast.parse(archive.read(name)))
+        if module.split(".")[0] in ("flows", "trainer", "transforms")
+    }
+    assert outside == set()
 
 
 def run_notebook(python: Path, project: Path) -> None:
