@@ -132,6 +132,18 @@ def test_no_module_of_a_wheel_imports_from_outside_of_braid(wheel):
     assert outside == set()
 
 
+@pytest.mark.parametrize("package", ["flows", "trainer", "transforms"])
+def test_whatever_names_a_module_as_text_asks_for_its_whole_name(package):
+    for path in (ROOT / package).rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        named = {
+            module
+            for module in re.findall(r"[\"']((?:flows|trainer|transforms)(?:\.\w+)+)[\"']", text)
+            if list(ROOT.glob(f"{module.replace('.', '/')}.py"))
+        }
+        assert not named or "full_name" in text or "python_m" in text, (path, named)
+
+
 def run_notebook(python: Path, project: Path) -> None:
     program = ROOT / "tests/support/notebook.py"
     told = run(python, project, str(program), str(ROOT / "docs/notebook.ipynb"))
