@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from transforms.contract.process.entry import run_step
+from transforms.contract.process.events import report_doing
 from transforms.contract.process.startup import quick_start
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.steps.tuning import TuneJob
@@ -15,22 +18,29 @@ from transforms.contract.steps.tuning import TuneJob
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
-def _train(job: str) -> dict[str, Any]:
+@contextmanager
+def _loading() -> Iterator[None]:
+    report_doing("loading TensorFlow")
     with quick_start():
+        yield
+
+
+def _train(job: str) -> dict[str, Any]:
+    with _loading():
         from trainer.training.training import train
 
     return train(TrainJob.model_validate_json(job))
 
 
 def _tune(job: str) -> dict[str, Any]:
-    with quick_start():
+    with _loading():
         from trainer.tuning.trials import tune
 
     return tune(TuneJob.model_validate_json(job))
 
 
 def _evaluate(job: str) -> dict[str, Any]:
-    with quick_start():
+    with _loading():
         from trainer.evaluation.evaluation import evaluate
 
     return evaluate(TrainJob.model_validate_json(job))
@@ -39,7 +49,7 @@ def _evaluate(job: str) -> dict[str, Any]:
 def _export(job: str) -> dict[str, Any]:
     # Traced beside a GPU, an LSTM becomes a cuDNN operation that no other machine can run.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    with quick_start():
+    with _loading():
         from trainer.export.export import export
 
     return export(TrainJob.model_validate_json(job))
@@ -48,7 +58,7 @@ def _export(job: str) -> dict[str, Any]:
 def _check(job: str) -> dict[str, Any]:
     # It runs beside the evaluation, which has the GPU's memory as a whole.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    with quick_start():
+    with _loading():
         from trainer.export.serving import check
 
     return check(TrainJob.model_validate_json(job))

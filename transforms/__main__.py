@@ -11,6 +11,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from transforms.contract.process.entry import run_step
+from transforms.contract.process.events import report_doing
 from transforms.contract.process.own_packages import full_name
 from transforms.contract.process.startup import quick_start
 
@@ -22,6 +23,7 @@ _MODULES = {
 
 
 def _run(step: str, job: str) -> dict[str, Any]:
+    report_doing("loading TensorFlow and Beam")
     with quick_start():
         module = import_module(full_name(_MODULES[step]))
     return getattr(module, step)(job)  # type: ignore[no-any-return]

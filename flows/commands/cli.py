@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,19 +19,17 @@ from flows.commands.options import (
     TARGETS,
     WORKSPACE,
     Commands,
+    open_either,
     open_pipeline,
-    open_workspace,
 )
 from flows.commands.serve_command import serve
 from flows.console.harmless import say
-from flows.console.output import give
+from flows.console.output import OUTPUT, give
 from flows.console.wording import counted
 
 if TYPE_CHECKING:
     from flows.records.backfill_record import Training
-    from transforms.contract.declaration.pipeline import PipelineSpec
     from transforms.contract.declaration.source import Format
-    from transforms.contract.workspace.layout import Workspace
 
 
 @click.group(
@@ -42,8 +39,8 @@ if TYPE_CHECKING:
 def cli() -> None:
     """One table of mixed columns in, one registered multi-input, multi-output model out.
 
-    Exit codes: 0 done, 1 the run failed, 2 the declaration or the command was wrong, 3 the gate
-    refused the model, 130 Ctrl-C, 143 SIGTERM.
+    Exit codes: 0 done, 1 it failed or something is damaged, 2 the declaration or the command was
+    wrong, 3 the gate refused the model, 130 Ctrl-C, 143 SIGTERM.
     """
 
 
@@ -94,10 +91,17 @@ def validate(context: click.Context, declaration: Path, overrides: tuple[str, ..
 
 @cli.command()
 def schema() -> None:
-    """Print the JSON Schema of the declaration, for editors."""
-    from transforms.contract.declaration.pipeline import PipelineSpec
+    """Print the JSON Schema of the declaration: every key, explained, for editors.
 
-    click.echo(json.dumps(PipelineSpec.model_json_schema(), indent=2))
+    A file that begins with `# yaml-language-server: $schema=braid.schema.json` is checked and
+    completed by what this command writes into braid.schema.json beside it.
+    """
+    from transforms.contract.declaration.json_schema import declaration_schema, schema_text
+
+    if OUTPUT.json:
+        give(declaration_schema())
+    else:
+        click.echo(schema_text(), nl=False)
 
 
 @cli.command()
@@ -153,7 +157,7 @@ def run(
     screen = console()
     folder, record = launch(screen, declaration, pipeline, folders, overrides, retrain=retrain)
     show(screen, record)
-    for name in ("run.json", PICTURE_FILE):
+    for name in () if OUTPUT.quiet else ("run.json", PICTURE_FILE):
         if (folder / name).exists():
             say(f"{folder / name}")
     give({"folder": folder, "run": record})
@@ -336,7 +340,7 @@ def runs(declaration: Path | None, workspace: Path | None) -> None:
     from flows.console.progress import console
     from flows.report.listing import show_runs
 
-    folders, pipeline = _workspace_and_pipeline(declaration, workspace)
+    folders, pipeline = open_either(declaration, workspace)
     show_runs(console(), folders, None if pipeline is None else pipeline.name)
 
 
@@ -375,21 +379,12 @@ def check(
     """
     from flows.commands.check import check as verify
 
-    folders, pipeline = _workspace_and_pipeline(declaration, workspace)
+    folders, pipeline = open_either(declaration, workspace)
     context.exit(verify(folders, pipeline, repair=repair))
 
 
 for command in (serve, promote, rollback, history):
     cli.add_command(command)
-
-
-def _workspace_and_pipeline(
-    declaration: Path | None, workspace: Path | None
-) -> tuple[Workspace, PipelineSpec | None]:
-    if declaration is not None:
-        pipeline, folders = open_pipeline(declaration, workspace, ())
-        return folders, pipeline
-    return open_workspace(Path("pipeline.yaml"), workspace), None
 
 
 def main() -> None:

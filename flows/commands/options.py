@@ -103,6 +103,20 @@ def open_pipeline(
     return load(declaration, overrides), open_workspace(declaration, workspace)
 
 
+def open_either(
+    declaration: Path | None, workspace: Path | None
+) -> tuple[Workspace, PipelineSpec | None]:
+    """Returns a workspace with the pipeline that is looked at, or with None for all of them.
+
+    Raises:
+        DeclarationError: The declaration is wrong.
+    """
+    if declaration is not None:
+        pipeline, folders = open_pipeline(declaration, workspace, ())
+        return folders, pipeline
+    return open_workspace(Path("pipeline.yaml"), workspace), None
+
+
 def open_workspace(declaration: Path, workspace: Path | None) -> Workspace:
     """Returns the given workspace, or the one beside the declaration."""
     from transforms.contract.workspace.layout import Workspace

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol
 
@@ -16,8 +17,12 @@ from flows.console import harmless
 from flows.console.output import OUTPUT
 from flows.process.child import Progress
 
+_NARROW = 80  # columns: below them the bar leaves its place to the figures
 LINE_SECONDS = 5.0  # between two plain lines of one step: a log of an hour stays readable
 _NAME_WIDTH = 10
+_BAR_WIDTH = 24
+_FRAME_WIDTH = 12  # of the spinner, the time and the spaces between them
+_INDENT = " " * (_NAME_WIDTH + 5)  # under what is told of a step
 _ROWS_PER_SECOND = "rows_per_second"
 _PLAIN_WIDTH = 140
 
@@ -49,36 +54,47 @@ class Reporter:
 
     Args:
         console: Where to; a terminal gets bars, anything else throttled lines.
+        steps: The names of all steps that there may be, in their order; a step that is among them
+            is shown with its place.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, steps: Sequence[str] = ()) -> None:
         self.console = console
+        self._places = {name: f"step {n} of {len(steps)}" for n, name in enumerate(steps, 1)}
         self._showing = threading.Lock()
         self._shown: tuple[Steps, ExitStack] | None = None
         self._users = 0
 
     def note(self, text: str) -> None:
         """Prints one line between the steps."""
+        if OUTPUT.quiet:
+            return
         self.console.print(harmless.console(text, lines=True), highlight=False)
 
     def skipped(self, step: str, why: str) -> None:
         """Prints that a step has nothing to do."""
-        self.console.print(
-            f"  [dim]· {_name(step)} {harmless.console(why)}[/dim]", highlight=False, soft_wrap=True
-        )
+        self._end("[dim]·[/dim]", step, why)
 
     def done(self, step: str, summary: str) -> None:
         """Prints how a step ended."""
-        self.console.print(
-            f"  [green]✓[/green] {_name(step)} {harmless.console(summary)}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        self._end("[green]✓[/green]", step, summary)
 
     def failed(self, step: str, why: str) -> None:
         """Prints that a step failed and others go on."""
+        self._end("[red]✗[/red]", step, why, quietly=False)
+
+    def _end(self, mark: str, step: str, text: str, *, quietly: bool = True) -> None:
+        if OUTPUT.quiet and quietly:
+            return
+        lines = [text]
+        if self.console.is_terminal:  # a log's reader searches it by line
+            room = max(self.console.width - len(_INDENT) - 1, _NAME_WIDTH)
+            lines = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
+        rest = "".join(f"\n{_INDENT}{harmless.console(line)}" for line in lines[1:])
         self.console.print(
-            f"  [red]✗[/red] {_name(step)} {harmless.console(why)}", highlight=False, soft_wrap=True
+            f"  {mark} {_name(step)} {harmless.console(lines[0])}{rest}",
+            highlight=False,
+            soft_wrap=True,
         )
 
     @contextmanager
@@ -110,77 +126,119 @@ class Reporter:
 
     @contextmanager
     def _open(self) -> Iterator[Steps]:
-        if not self.console.is_terminal:
-            yield _ManyLines(self.console)
+        if OUTPUT.quiet:
+            yield _Nothing()
             return
+        if not self.console.is_terminal:
+            yield _ManyLines(self.console, self._places)
+            return
+        bar = () if self.console.width < _NARROW else (BarColumn(bar_width=_BAR_WIDTH),)
         bars = Bars(
             SpinnerColumn(finished_text=" "),
             TextColumn(f"{{task.description:<{_NAME_WIDTH}}}"),
-            BarColumn(bar_width=24),
+            *bar,
             TextColumn("{task.fields[figures]}"),
             TimeElapsedColumn(),
             console=self.console,
             transient=True,  # the step's last line takes its place
         )
+        taken = _NAME_WIDTH + _FRAME_WIDTH + (_BAR_WIDTH + 1 if bar else 0)
         with bars:
-            yield _ManyBars(bars)
+            yield _ManyBars(bars, self._places, self.console.width - taken)
 
 
-class _ManyBars:
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
+class _Nothing:
+    """A view for those who asked for none."""
 
     @contextmanager
     def step(self, name: str) -> Iterator[StepView]:
-        task = self._bars.add_task(harmless.console(name), total=None, figures="starting")
+        del name
+        yield self
+
+    def update(self, progress: Progress) -> None:
+        del progress
+
+
+class _ManyBars:
+    def __init__(self, bars: Bars, places: Mapping[str, str], room: int) -> None:
+        self._bars, self._places, self._room = bars, places, room
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[StepView]:
+        begun = _begun(self._places.get(name), "starting")
+        task = self._bars.add_task(harmless.console(name), total=None, figures=begun)
         try:
-            yield _Bar(self._bars, task)
+            yield _Bar(self._bars, task, self._places.get(name), self._room)
         finally:
             self._bars.remove_task(task)
 
 
 class _ManyLines:
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, places: Mapping[str, str]) -> None:
+        self._console, self._places = console, places
 
     @contextmanager
     def step(self, name: str) -> Iterator[StepView]:
-        yield _Lines(self._console, name)
+        yield _Lines(self._console, name, self._places.get(name))
 
 
 class _Bar:
-    def __init__(self, bars: Bars, task: TaskID) -> None:
-        self._bars = bars
-        self._task = task
+    def __init__(self, bars: Bars, task: TaskID, place: str | None, room: int) -> None:
+        self._bars, self._task, self._place, self._room = bars, task, place, room
         self._rate = _Rate()
+        self._milestone: dict[str, float] = {}  # what the last one told stays until the next
 
     def update(self, progress: Progress) -> None:
+        if progress.milestone:
+            self._milestone = progress.numbers
+        numbers = self._milestone | progress.numbers
+        shown = figures(
+            progress.model_copy(update={"numbers": numbers}),
+            self._rate.of(progress),
+            self._room,
+        )
         self._bars.update(
             self._task,
             completed=progress.done,
             total=progress.total or None,
-            figures=figures(progress, self._rate.of(progress)),
+            figures=_begun(self._place, shown) if progress.doing else shown,
+            refresh=progress.milestone or bool(progress.doing),
         )
 
 
 class _Lines:
-    def __init__(self, console: Console, name: str) -> None:
+    def __init__(self, console: Console, name: str, place: str | None) -> None:
         self._console = console
         self._name = name
         self._rate = _Rate()
         self._printed = time.monotonic()
         self._done = 0
-        self._console.print(f"    {_name(name)} starting", highlight=False)
+        self._has_milestones = False
+        self._print(_begun(place, "starting"))
 
     def update(self, progress: Progress) -> None:
         rate = self._rate.of(progress)
+        if progress.doing and OUTPUT.verbose:
+            self._print(progress.doing)
+        if progress.milestone:
+            self._has_milestones = True
+            self._print(figures(progress, rate))
+            return
         now = time.monotonic()
         last = progress.total > 0 and progress.done >= progress.total
         if progress.done == self._done or (now - self._printed < LINE_SECONDS and not last):
             return
         self._printed, self._done = now, progress.done
-        line = f"    {_name(self._name)} {harmless.console(figures(progress, rate))}"
+        if not self._has_milestones or OUTPUT.verbose:
+            self._print(figures(progress, rate))
+
+    def _print(self, text: str) -> None:
+        line = f"    {_name(self._name)} {harmless.console(text)}"
         self._console.print(line, highlight=False, soft_wrap=True)
+
+
+def _begun(place: str | None, what: str) -> str:
+    return what if place is None else f"{place}: {what}"
 
 
 def _name(step: str) -> str:
@@ -201,18 +259,45 @@ class _Rate:
         return done / seconds if seconds > 0.5 and done else None
 
 
-def figures(progress: Progress, rate: float | None) -> str:
-    """Returns "1,200/2,000 rows · 450 rows/s · loss 0.41"."""
-    total = f"/{progress.total:,}" if progress.total else ""  # 0: nobody knows
-    parts = [f"{progress.done:,}{total} {progress.unit}"]
+def figures(progress: Progress, rate: float | None, room: int | None = None) -> str:
+    """Returns "1,200/2,000 rows · 450 rows/s · 0:02 left", or "epoch 3/18 · loss 0.41 · ...".
+
+    Args:
+        progress: How far the step is.
+        rate: Units a second, if they are known.
+        room: Columns; what does not fit is left out from the end. None has room for all.
+    """
+    parts = [progress.doing] if progress.doing else list(_parts(progress, rate))
+    while room is not None and len(parts) > 1 and len(" · ".join(parts)) > room:
+        parts.pop()
+    return " · ".join(parts)
+
+
+def _parts(progress: Progress, rate: float | None) -> Iterator[str]:
+    """Yields what is told of a step, what matters most first."""
     numbers = dict(progress.numbers)
     measured = numbers.pop(_ROWS_PER_SECOND, None)  # a step that counts something else knows it
-    if measured is not None:
-        parts.append(f"{_number(measured)} rows/s")
-    elif rate is not None and progress.unit == "rows":
-        parts.append(f"{_number(rate)} rows/s")
-    parts += [f"{name} {_number(value)}" for name, value in numbers.items()]
-    return " · ".join(parts)
+    per_second = measured if measured is not None or progress.unit != "rows" else rate
+    speed = [] if per_second is None else [f"{_number(per_second)} rows/s"]
+    epoch, epochs = numbers.pop("epoch", None), numbers.pop("epochs", None)
+    if epoch is not None:
+        yield f"epoch {_number(epoch)}" + ("" if epochs is None else f"/{_number(epochs)}")
+    else:
+        total = f"/{progress.total:,}" if progress.total else ""  # 0: nobody knows
+        yield f"{progress.done:,}{total} {progress.unit}"
+        yield from speed
+    yield from (f"{name} {_number(value)}" for name, value in numbers.items())
+    if rate and progress.total > progress.done:
+        yield f"{_duration((progress.total - progress.done) / rate)} left"
+    if epoch is not None:
+        yield from speed
+
+
+def _duration(seconds: float) -> str:
+    """Returns "0:07", "12:05" or "1:02:05"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def summary(rows: int | None, seconds: float | None, unit: str = "rows") -> str:

@@ -130,7 +130,7 @@ def refresh_model(
     pipeline = declarations.load(Path(declaration), overrides)
     folders = Workspace(Path(workspace).absolute())
     reach_registry(pipeline, folders, may_begin=retrain)
-    reporter = Reporter(console())
+    reporter = Reporter(console(), _steps_of(pipeline))
     with pipeline_lock(folders, pipeline.name, reporter) as lock:
         partitions = scan_source(pipeline)
         name_flow_run(f"{pipeline.name}, {span(partitions)}, {now():%Y-%m-%d %H:%M:%S}")
@@ -229,6 +229,17 @@ def _work(session: Session, work: Callable[[Session], None]) -> None:
         raise
     write_report(session.folder, session.record)
     _publish(session)
+
+
+def _steps_of(pipeline: PipelineSpec) -> tuple[str, ...]:
+    """Returns the names of the steps that a run may have, in their order."""
+    measures = pipeline.transform.refit == "when_drifted"
+    return (
+        *((drift.STEP,) if measures else ()),
+        *(("windows",) if pipeline.source.windows is not None else ()),
+        *("check keys", "analyze", "transform", "rows", "train", "export", "check", "evaluate"),
+        *("register", "gate", "promote"),
+    )
 
 
 def _steps(session: Session) -> None:

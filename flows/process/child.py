@@ -34,12 +34,23 @@ _CHUNK = 64 * 1024
 
 
 class Progress(BaseModel):
-    """How far a step is; a total of 0 is not known."""
+    """How far a step is.
+
+    Attributes:
+        done: Units that are done.
+        total: Units in all; 0 is not known.
+        unit: What is counted, in the plural.
+        numbers: Figures beside it, such as the loss.
+        milestone: Whether it is worth a line of its own in a log.
+        doing: What the step does before it has anything to count; "" once it counts.
+    """
 
     done: int
     total: int
     unit: str
     numbers: dict[str, float] = {}
+    milestone: bool = False
+    doing: str = ""
 
 
 class StepDied(BraidError):  # noqa: N818 - it names what happened, as BraidError's other kinds do

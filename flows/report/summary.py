@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.console import harmless
+from flows.console.output import OUTPUT
 from flows.records.record import RunRecord
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.steps.tuning import Tuning, changes_in_words
@@ -51,7 +52,7 @@ def show(console: Console, record: RunRecord) -> None:
     console.print()
     style = _STYLES.get(record.status, "bold")
     console.print(f"[{style}]{record.pipeline}: {outcome(record)}[/{style}]", highlight=False)
-    for title, head, rows in _sections(record):
+    for title, head, rows in () if OUTPUT.quiet else _sections(record):
         show_table(console, title, head, rows)
     console.print()
     for line in _gate_lines(record):

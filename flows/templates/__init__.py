@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from transforms.contract.declaration.json_schema import MODELINE, write_schema
 from transforms.contract.errors import DeclarationError
 
 _ROOT = Path(__file__).parent
@@ -63,8 +64,11 @@ def create(name: str, folder: Path) -> Path:
     write_table(folder / _DATA)
     variants = sorted(path.name for path in template.glob("*.yaml") if path.name != _DECLARATION)
     # The main declaration comes last: where it stands, everything else is whole.
-    for file in (_PAGE, *variants, _DECLARATION):
-        shutil.copyfile(template / file, folder / file)
+    write_schema(folder)
+    shutil.copyfile(template / _PAGE, folder / _PAGE)
+    for file in (*variants, _DECLARATION):
+        text = (template / file).read_text(encoding="utf-8")
+        (folder / file).write_text(MODELINE + text, encoding="utf-8")
     return folder / _DECLARATION
 
 

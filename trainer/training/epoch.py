@@ -228,6 +228,7 @@ class EpochRunner:
             unit="steps",
             loss=loss,
             epoch=epoch,
+            epochs=self._recipe.epochs,
             rows_per_second=running.rows / (now - running.began),
         )
 

@@ -28,8 +28,10 @@ from trainer.training.optimizers import averaged_weights, take_averages
 from trainer.training.training_data import TrainingData
 from trainer.training.training_state import TrainingState
 from trainer.training.warm_start import WarmStarted, begin
+from trainer.training.watching import WatchedMetric, tell_round
 from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.process.events import is_heard, report_doing
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.documents import RETRAIN, read_json, read_object
 from transforms.contract.workspace.files import replacing, write_atomic
@@ -85,7 +87,9 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
     check_seam(job.pipeline, manifest)
     data = TrainingData(job)
     recipe = _recipe(folder, data, manifest)
-    training = Training(job, manifest, data, recipe, devices)
+    report_doing("building the model")
+    training = Training(job, manifest, data, recipe, devices, is_watched=is_heard())
+    report_doing("tracing a training step")
     chosen = kept = training.run(recipe, Checkpoints(folder / "training"))
     if recipe.refit:
         _save(training.network, folder / CHOSEN_FILE)
@@ -128,6 +132,7 @@ class Training:
         recipe: What the network is built for: how many members, and how its weights are averaged.
         devices: What to train on.
         after_round: Called with the state of the training once a round is committed.
+        is_watched: Whether somebody wants to know how each round ended.
     """
 
     def __init__(
@@ -138,9 +143,12 @@ class Training:
         recipe: Recipe,
         devices: Sequence[str] | None = None,
         after_round: Callable[[TrainingState], None] = lambda _: None,
+        *,
+        is_watched: bool = False,
     ) -> None:
         self._job, self._pipeline, self._manifest = job, job.pipeline, manifest
         self._data, self._recipe, self._after_round = data, recipe, after_round
+        self._is_watched = is_watched
         spec = self._pipeline.training
         # Before the model is built: its initial weights and dropout's states come from this seed.
         keras.utils.set_random_seed(spec.seed)
@@ -238,35 +246,39 @@ class Training:
             checkpoints.restore(model, state.epochs - 1)
         save = partial(checkpoints.save_within, model, states)
         self._runner.begin(recipe, save)
-        validation_loss = None
+        validate = None
         while not state.stopped:
             start = position or Position(epoch=state.epochs)
             position = None
             data = self._data.round(layout, recipe, start, all_rows=all_rows)
             record = self._runner.run(data, start, state.steps)
             # Not before the first epoch: its end is when all validation rows are there for sure.
-            validation_loss = validation_loss or self._validation_loss(
+            validate = validate or self._validation(
                 model, recipe, () if all_rows else self._data.validation
             )
+            validation_loss, metric = validate()
             learnt = {f"{name}_weight": w for name, w in learnt_loss_weights(model).items()}
             record = record.model_copy(
-                update={"validation_loss": validation_loss(), "losses": record.losses | learnt}
+                update={"validation_loss": validation_loss, "losses": record.losses | learnt}
             )
             state = state.after(record, recipe)
             checkpoints.save(model, state)
             self._after_round(state)
+            if self._is_watched:
+                tell_round(record, recipe, metric)
         return state
 
-    def _validation_loss(
+    def _validation(
         self, model: keras.Model, recipe: Recipe, files: Sequence[ShardFile]
-    ) -> Callable[[], float | None]:
-        """Returns a function that gives the present loss on the validation rows.
+    ) -> Callable[[], tuple[float | None, dict[str, float]]]:
+        """Returns a function that gives the present loss on the validation rows, and a metric.
 
-        It is that of the averaged weights, counts no class weights, and is None without rows.
+        They are those of the averaged weights. The loss counts no class weights, and is None
+        without rows; the metric is for those who watch, by its name.
         """
         rows = count_rows(files)
         if rows == 0:
-            return lambda: None
+            return lambda: (None, {})
         layout = BatchLayout.for_evaluation(self._pipeline, self._manifest)
         most = max(recipe.batch_size, _VALIDATION_ROWS)
         batches = evaluation_batches(files, layout, self._manifest.batch_rows(most))
@@ -274,11 +286,13 @@ class Training:
             batches = batches.cache().prefetch(tf.data.AUTOTUNE)
         step = traced(model, "test", batches)
 
-        def present() -> float:
+        watched = WatchedMetric(self.network, self._pipeline, self._manifest)
+
+        def present() -> tuple[float, dict[str, float]]:
             with averaged_weights(model):
                 loss = evaluate_loss(step, batches)
-            refuse_non_finite(loss, "the validation loss")
-            return loss
+                refuse_non_finite(loss, "the validation loss")
+                return loss, watched.of(batches) if self._is_watched else {}
 
         return present
 

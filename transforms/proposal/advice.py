@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from transforms.contract.columns.features import Categorical, FeatureSpec, RawColumn, Text
 from transforms.contract.columns.kinds import is_user_kind
-from transforms.contract.columns.targets import TargetSpec
+from transforms.contract.columns.targets import Target
 from transforms.proposal.choices import Choice, Read, choose_feature
 from transforms.proposal.sampled_column import SampledColumn
 
@@ -36,7 +36,7 @@ class Declared:
 
     name: str
     place: str
-    spec: FeatureSpec | TargetSpec
+    spec: FeatureSpec | Target
     raw: RawColumn
     is_sensitive: bool
 

@@ -11,18 +11,20 @@ import yaml
 
 from transforms.contract.columns.features import FeatureSpec
 from transforms.contract.columns.targets import TargetSpec
+from transforms.contract.declaration.json_schema import MODELINE, write_schema
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.split import HashSplit
 from transforms.contract.declaration.yaml_text import read_yaml
 from transforms.proposal.proposal import Proposal, pipeline_name
 
-_HEAD = """\
-# Proposed from {rows} of {path} by `braid init --from`: a kind and a reason for every column.
+_HEAD = f"""\
+{MODELINE}\
+# Proposed from {{rows}} of {{path}} by `braid init --from`: a kind and a reason for every column.
 #
 #   braid validate pipeline.yaml     checks this file against the table, in seconds
 #   braid run pipeline.yaml          table in, registered model out
-#   braid schema > schema.json       every key with its type and default, for your editor
+#   braid schema > braid.schema.json  every key, explained in your editor; again after an upgrade
 #
 # What is not declared has its default. A line that is left out comes back without its first "#",
 # once it has a kind.
@@ -33,7 +35,7 @@ _COMMENT_COLUMN = 40
 
 
 def write(proposal: Proposal, folder: Path, table: str) -> PipelineSpec:
-    """Writes `pipeline.yaml` into a folder and returns what it declares.
+    """Writes `pipeline.yaml` and its schema into a folder and returns what it declares.
 
     Args:
         proposal: What to write.
@@ -47,6 +49,7 @@ def write(proposal: Proposal, folder: Path, table: str) -> PipelineSpec:
     text = document(proposal, table)
     declared = parse(read_yaml(text), str(path))
     folder.mkdir(parents=True, exist_ok=True)
+    write_schema(folder)
     path.write_text(text, encoding="utf-8")
     return declared
 

@@ -168,18 +168,20 @@ def _first_rows(pipeline: PipelineSpec, scanned: Scan) -> tuple[pa.Table, bool]:
 
 def _examine(pipeline: PipelineSpec, sample: Sample) -> Examination:
     table, declared = sample.table, _declared(pipeline)
-    pictures = {d.raw.name: d for d in declared if isinstance(d.spec, Image | ImageTarget)}
+    pictures = {
+        d.raw.name: (d.raw, d.spec) for d in declared if isinstance(d.spec, Image | ImageTarget)
+    }
     every = _read(pipeline, table, {d.raw.name for d in declared} - set(pictures))
     read = files_of(pipeline.source)
-    few = _few(table, [each.raw for each in pictures.values()], read) if pictures else table
+    few = _few(table, [raw for raw, _ in pictures.values()], read) if pictures else table
     seen = _read(pipeline, few, set(pictures)) if pictures else every
-    refused = {n: refused_pictures(d.spec, seen.columns[n]) for n, d in pictures.items()}
+    refused = {n: refused_pictures(spec, seen.columns[n]) for n, (_, spec) in pictures.items()}
     lost = len(every.rejects) / table.num_rows
     if pictures:
         undecodable = sum(
             sum(refused[name].values())
-            for name, each in pictures.items()
-            if each.spec.invalid == "reject"
+            for name, (_, spec) in pictures.items()
+            if spec.invalid == "reject"
         )
         of_pictures = [r for r in seen.rejects if not _is_of_row(pipeline, r.column)]
         lost += (len(of_pictures) + undecodable) / few.num_rows

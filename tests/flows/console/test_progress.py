@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -17,8 +18,77 @@ def _progress(done: int, total: int = 2000, **numbers: float) -> Progress:
 def test_figures_name_what_is_counted():
     assert (
         figures(_progress(1200, loss=0.41234), 450.4)
-        == "1,200/2,000 rows · 450 rows/s · loss 0.412"
+        == "1,200/2,000 rows · 450 rows/s · loss 0.412 · 0:02 left"
     )
+
+
+def _epoch(epoch: int, **numbers: float) -> Progress:
+    counted = {"epoch": epoch, "epochs": 18, "loss": 0.41234, **numbers}
+    return Progress(done=20 * epoch, total=360, unit="steps", numbers=counted)
+
+
+def test_a_training_is_told_by_epochs_and_by_the_names_that_keras_gives():
+    told = figures(_epoch(3, val_loss=0.39, val_auc=0.91, rows_per_second=5_000), 10.0)
+    assert (
+        told == "epoch 3/18 · loss 0.412 · val_loss 0.39 · val_auc 0.91 · 0:30 left · 5,000 rows/s"
+    )
+
+
+def test_what_has_no_room_is_left_out_from_the_end():
+    assert figures(_epoch(3, val_loss=0.39), 10.0, room=40) == (
+        "epoch 3/18 · loss 0.412 · val_loss 0.39"
+    )
+
+
+def test_a_log_has_a_line_for_each_epoch_and_none_between_them(monkeypatch):
+    clock = iter(range(0, 1000))
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock) * 6.0)
+    output = io.StringIO()
+    with Reporter(Console(file=output, width=100)).step("train") as view:
+        for epoch in (1, 2, 3):
+            view.update(_epoch(epoch, val_loss=0.4).model_copy(update={"milestone": True}))
+            view.update(_epoch(epoch + 1))
+    lines = [line.split()[1:3] for line in output.getvalue().splitlines()]
+    assert lines == [["starting"], ["epoch", "1/18"], ["epoch", "2/18"], ["epoch", "3/18"]]
+
+
+def test_a_step_is_told_with_its_place_among_all_and_what_its_start_does(monkeypatch):
+    monkeypatch.setattr(module.OUTPUT, "verbose", True)
+    output = io.StringIO()
+    reporter = Reporter(Console(file=output, width=100), ("analyze", "transform", "train"))
+    with reporter.step("transform") as view:
+        view.update(Progress(done=0, total=0, unit="", doing="loading TensorFlow"))
+    assert [line.strip() for line in output.getvalue().splitlines()] == [
+        "transform  step 2 of 3: starting",
+        "transform  loading TensorFlow",
+    ]
+
+
+def test_whoever_wants_quiet_hears_of_failures_alone(monkeypatch):
+    monkeypatch.setattr(module.OUTPUT, "quiet", True)
+    output = io.StringIO()
+    reporter = Reporter(Console(file=output, width=100))
+    with reporter.step("transform") as view:
+        view.update(_progress(500))
+    reporter.done("transform", "2,000 rows")
+    reporter.note("on to the next")
+    reporter.failed("day=2026-01-02", "a file is cut")
+    assert output.getvalue() == "  ✗ day=2026-01-02 a file is cut\n"
+
+
+def test_all_that_a_run_shows_fits_60_columns():
+    output = io.StringIO()
+    terminal = Console(file=output, width=60, force_terminal=True, color_system=None)
+    reporter = Reporter(terminal, ("analyze", "train"))
+    with reporter.step("train") as view:
+        view.update(Progress(done=0, total=0, unit="", doing="loading TensorFlow"))
+        told = _epoch(3, val_loss=0.39, val_auc=0.91, rows_per_second=5_000)
+        view.update(told.model_copy(update={"milestone": True}))
+    reporter.done("train", "15.9 s · 2,777 rows/s · 18 epochs, the best is 14; batch 64, up to 440")
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "\n", output.getvalue())
+    assert "step 2 of 2: loading TensorFlow" in shown
+    assert "epoch 3/18 · loss 0.412" in shown
+    assert max(map(len, re.split(r"[\n\r]", shown))) <= 60
 
 
 def test_summary_leaves_out_what_is_unknown():

@@ -59,7 +59,7 @@ def test_a_table_in_files_stays_where_it_is(tmp_path):
     pq.write_table(TABLE, tmp_path / "table.parquet")
     p = braid.init(tmp_path / "table.parquet", target="price", folder=tmp_path / "flats")
     assert p.spec.source.path == str(tmp_path / "table.parquet")
-    assert [path.name for path in (tmp_path / "flats").iterdir()] == ["pipeline.yaml"]
+    assert not (tmp_path / "flats" / "data").exists()
 
 
 def test_overrides_are_those_of_set(declared):

@@ -224,6 +224,11 @@ class Text(FeatureSpec):
     frequency. Terms beyond `length` are cut.
 
     Attributes:
+        vocabulary_size: At most so many terms have an id of their own.
+        minimum_count: A rarer term has none.
+        length: So many terms of a text are kept.
+        lower: Whether upper case and lower case are alike.
+        strip_punctuation: Whether punctuation is taken for a space.
         level: A term is made of "words" or of "characters"; white space between characters is one
             space.
         ngrams: All sequences of 1 to so many neighbours are terms, in the order of their first

@@ -52,6 +52,12 @@ class Binary(TargetSpec):
     "calibration_error" is how far probabilities lie from the shares of rows that come true.
 
     Attributes:
+        positive: The column's value that is "yes"; any other one is "no". Without it the column has
+            booleans, or 0 and 1.
+        loss: What training lowers.
+        class_weights: A weight for the rows of each class in the training loss, by its label; or
+            "balanced", by which rare classes weigh as much as frequent ones.
+        metrics: What is told of validation and test rows; the first one is the gate's by default.
         label_smoothing: In the training loss alone, a "yes" is 1 less half of this, a "no" half of
             it.
         spread: Whether the standard deviation of the members' probabilities is an output too.
@@ -83,6 +89,9 @@ class Multiclass(TargetSpec):
     not have is an invalid value.
 
     Attributes:
+        vocabulary_size: At most so many labels, the most frequent ones, are classes.
+        class_weights: As those of a binary target.
+        metrics: As those of a binary target.
         label_smoothing: In the training loss alone, this much of every label is shared among all
             classes alike.
         spread: Whether the standard deviation of the members' probabilities of the label that is
@@ -120,6 +129,7 @@ class NumericTarget(TargetSpec):
             skewness is above 1 beyond chance, and the log takes two thirds of it; else "z_score".
             What "log" predicts stays within twice the training rows' range of logs, and what
             "quantile" predicts within their range.
+        loss: What training lowers, on the scale.
         spread: Whether the standard deviation of the members' numbers is an output too, in the
             column's unit and made so wide that 68.3 % of the validation rows' numbers lie within
             one of it of what is answered, as within one standard deviation of a normal error.
@@ -150,7 +160,9 @@ class Multilabel(TargetSpec):
     missing value. A label that the training rows do not have is an invalid value.
 
     Attributes:
+        vocabulary_size: As that of a multiclass target.
         length: At most so many labels a row; a row with more is invalid.
+        loss: What training lowers.
         label_smoothing: As that of a binary target, for every class.
         metrics: Over all classes together, each row's each class counting once.
     """
@@ -182,6 +194,7 @@ class SequenceTarget(TargetSpec):
         length: Steps.
         channels: Numbers a step.
         scale: As that of a numeric target.
+        loss: As that of a numeric target.
         metrics: Likewise.
     """
 
@@ -214,6 +227,8 @@ class ImageTarget(TargetSpec):
             alpha channel. A picture without one is opaque everywhere.
         storage: How pixels lie in the shards. "raw" reads back fastest, "png" is smaller and exact.
         max_pixels: A picture whose header claims more is refused before it is decoded.
+        loss: What training lowers.
+        metrics: What is told of validation and test rows; the first one is the gate's by default.
     """
 
     kind: Literal["image"]
@@ -256,6 +271,9 @@ class ClassMask(ImageTarget):
     """A pixel is one of several classes: its gray value is the class, from 0.
 
     The head is a softmax for every pixel. A picture with a value of `classes` or above is invalid.
+
+    Attributes:
+        classes: How many there are.
     """
 
     content: Literal["class_mask"]

@@ -48,6 +48,20 @@ class PipelineSpec(Spec):
     """One pipeline: a table, its features and targets, a model and how it is trained.
 
     Whether its parts fit together is for the rules to say, where a document is read.
+
+    Attributes:
+        name: The pipeline's name, and by default its model's.
+        source: Where the rows are.
+        split: Which rows train, which validate and which test.
+        features: What the model sees, by name: columns and their kinds.
+        targets: What it predicts, by name: columns and their kinds.
+        model: The network between them.
+        training: How long, how fast and how often it is trained.
+        gate: What a model must reach to become the champion: one gate, or several in a list.
+        registry: Where models are registered.
+        transform: How rows become shards, and how many of them may be lost.
+        beam: What runs the transform.
+        schedule: When a Prefect server runs the pipeline, once it is deployed.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]

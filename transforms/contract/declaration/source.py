@@ -133,6 +133,7 @@ class SourceSpec(Spec):
         path: A file, a folder (read with all its subfolders) or a glob of `*`, `?`, `[...]` and
             `**/`. A part that is the very name of a file or folder is no pattern. A relative path
             is taken from the folder of the declaration.
+        format: Of its files.
         key: The column that names a row; its values are unique and never null.
         sensitive_key: Whether the keys are kept out of all that people read, as the values of a
             feature that is `sensitive`. The predictions of `braid predict` have them.

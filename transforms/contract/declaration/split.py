@@ -119,6 +119,11 @@ class TimeSplit(Spec):
 
     The bounds are compared with the column's values in the column's own type: a date or a
     timestamp in ISO 8601, a number, or text.
+
+    Attributes:
+        column: The column with the times.
+        validation_from: The first time of validation rows.
+        test_from: The first time of test rows.
     """
 
     by: Literal["time"]

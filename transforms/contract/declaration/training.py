@@ -22,6 +22,9 @@ class CosineSchedule(Spec):
 
     Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017, without
     the restarts.
+
+    Attributes:
+        warmup_steps: Optimizer steps until the learning rate is reached.
     """
 
     kind: Literal["cosine"] = "cosine"
@@ -121,9 +124,12 @@ class TrainingSpec(Spec):
             `trainer.recipe` says, and so do all keys that may be "auto".
         steps: At most so many optimizer steps, in place of `epochs`.
         batch_size: Rows in a step.
+        optimizer: What makes steps out of gradients.
+        learning_rate: The length of a step, at its largest where a schedule changes it.
         weight_decay: Of "adamw", for weights that multiply; not for biases and normalizations.
         gradient_clipping: A step's gradients are scaled down to this length, all together; None
             takes them as they are.
+        schedule: How the learning rate changes from step to step.
         ema: The model's weights are a running mean of those that the steps give, of which every
             step keeps this share: Polyak and Juditsky, "Acceleration of Stochastic Approximation
             by Averaging", 1992. 0 takes the last weights.
@@ -146,6 +152,7 @@ class TrainingSpec(Spec):
             random.
         dispatch: Where training, export and evaluation run: "local", in processes of the machine
             that the flow runs on, or "deployment", on a machine of the server's `gpu` pool.
+        seed: Of the initial weights, the order of the rows, dropout and noise.
     """
 
     partitions: Partitions = "all"

@@ -40,7 +40,11 @@ class OneHotEncoder(Spec):
 
 
 class DenseEncoder(Spec):
-    """Fully connected layers; without any, the numbers go to the fusion as they are."""
+    """Fully connected layers; without any, the numbers go to the fusion as they are.
+
+    Attributes:
+        units: The widths of the layers.
+    """
 
     kind: Literal["dense"] = "dense"
     units: tuple[Width, ...] = ()
@@ -102,6 +106,11 @@ class GruEncoder(SharedByMembers):
 
     Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
     Translation", 2014.
+
+    Attributes:
+        dimension: As of `lstm`.
+        units: The state's width.
+        bidirectional: Whether a second one reads from the end.
     """
 
     kind: Literal["gru"] = "gru"

@@ -36,7 +36,11 @@ class ConcatenateFusion(FusionSpec):
 
 
 class AddFusion(FusionSpec):
-    """The sum of the branches, each projected to `width`."""
+    """The sum of the branches, each projected to `width`.
+
+    Attributes:
+        width: Of every projected branch, and of their sum.
+    """
 
     kind: Literal["add"] = "add"
     width: Width = 64
@@ -46,6 +50,9 @@ class GatedFusion(FusionSpec):
     """As `add`, each projection weighted by a gate that sees every branch.
 
     Arevalo et al., "Gated Multimodal Units for Information Fusion", 2017.
+
+    Attributes:
+        width: Of every projected branch, and of their sum.
     """
 
     kind: Literal["gated"] = "gated"

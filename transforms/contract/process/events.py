@@ -26,13 +26,24 @@ def emit(event: str, **fields: Any) -> None:
             line = line[os.write(int(descriptor), line) :]
 
 
-def report(done: int, total: int, *, unit: str, **numbers: float) -> None:
+def is_heard() -> bool:
+    """Returns whether a flow reads the events of this process."""
+    return EVENTS_VARIABLE in os.environ
+
+
+def report_doing(what: str) -> None:
+    """Tells what a step does before it has anything to count, such as "loading TensorFlow"."""
+    emit("progress", done=0, total=0, unit="", doing=what)
+
+
+def report(done: int, total: int, *, unit: str, milestone: bool = False, **numbers: float) -> None:
     """Tells how much of a step is done.
 
     Args:
         done: Units done so far.
         total: Units in all.
         unit: What is counted, in the plural: "rows", "steps".
+        milestone: Whether it is worth a line of its own in a log, such as the end of an epoch.
         **numbers: Figures to show beside the progress, such as the loss.
     """
-    emit("progress", done=done, total=total, unit=unit, numbers=numbers)
+    emit("progress", done=done, total=total, unit=unit, milestone=milestone, numbers=numbers)
