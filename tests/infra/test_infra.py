@@ -17,10 +17,6 @@ def _pins(path: str) -> dict[str, str]:
     return {pin[1]: pin[2] for pin in found if pin}
 
 
-def _name(requirement: str) -> str:
-    return re.split(r"[\[<>=]", requirement)[0]
-
-
 def test_a_gpu_machine_has_the_versions_that_everything_was_tested_with():
     gpu, tested = _pins("infra/gpu.lock"), _pins("requirements.lock")
     beyond = {name for name in gpu if name not in tested}
@@ -43,9 +39,10 @@ def test_every_pool_has_a_worker_in_the_compose_file():
     assert {deployment["work_pool"]["name"] for deployment in deployed["deployments"]} == pools
 
 
-def test_a_machine_of_one_role_needs_nothing_that_an_installation_does_not():
+def test_a_machine_of_one_role_needs_what_an_installation_does_in_the_same_versions():
     document = tomllib.loads((_PROJECT / "pyproject.toml").read_text())
-    installed = {_name(requirement) for requirement in document["project"]["dependencies"]}
-    groups = document["dependency-groups"].values()
-    named = {_name(entry) for group in groups for entry in group if isinstance(entry, str)}
-    assert named == installed
+    groups = document["dependency-groups"]
+    needed = {entry for group in groups.values() for entry in group if isinstance(entry, str)}
+    cuda = document["project"]["optional-dependencies"]["cuda"]
+    assert groups["gpu"][1:] == cuda
+    assert needed - set(cuda) == set(document["project"]["dependencies"])
