@@ -172,6 +172,7 @@ def test_the_notebook_runs_with_every_python(version, wheel, tmp_path):
     subprocess.run(
         [*uv, "venv", "--quiet", "--python", str(path), str(tmp_path / "venv")], check=True
     )
-    command = [*uv, "pip", "install", "--quiet", "--python", str(python), str(wheel)]
-    subprocess.run(command, check=True)
+    # Bytecode: else each step would compile TensorFlow, and Prefect's server take minutes to start.
+    command = [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)]
+    subprocess.run([*command, str(wheel)], check=True)
     run_notebook(python, tmp_path)
