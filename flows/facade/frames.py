@@ -24,7 +24,6 @@ class ArrowStream(Protocol):
         """Returns a capsule with an `ArrowArrayStream` of record batches."""
 
 
-@runtime_checkable
 class ToArrow(Protocol):
     """A table that converts itself, as those of older Polars and of Hugging Face do."""
 

@@ -237,8 +237,8 @@ def _parquet(frame: Frame) -> bytes:
 
 def _refuse_another(there: Pipeline, targets: Sequence[str], rows: bytes | None, path: str) -> None:
     """Refuses to take the declaration of other rows or targets for that of these."""
-    declared = Path(there.spec.source.path)
-    same_rows = Path(path) == declared if rows is None else _bytes(declared) == rows
+    declared = there.spec.source.path
+    same_rows = _is_same(path, declared) if rows is None else _bytes(Path(declared)) == rows
     columns = {target.column or name for name, target in there.spec.targets.items()}
     if same_rows and columns == set(targets):
         return
@@ -248,6 +248,12 @@ def _refuse_another(there: Pipeline, targets: Sequence[str], rows: bytes | None,
         received="other rows" if not same_rows else f"targets {', '.join(sorted(columns))}",
         action="Give another folder, or braid.load this one: nothing is ever written over.",
     )
+
+
+def _is_same(path: str, declared: str) -> bool:
+    if "://" in path or "://" in declared:
+        return path == declared
+    return os.path.realpath(path) == os.path.realpath(declared)
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -55,11 +55,13 @@ def test_another_frame_and_another_target_need_another_folder(tmp_path):
         braid.init(TABLE, target=["price", "area"], folder=tmp_path)
 
 
-def test_a_table_in_files_stays_where_it_is(tmp_path):
+def test_a_table_in_files_stays_where_it_is(tmp_path, monkeypatch):
     pq.write_table(TABLE, tmp_path / "table.parquet")
     p = braid.init(tmp_path / "table.parquet", target="price", folder=tmp_path / "flats")
     assert p.spec.source.path == str(tmp_path / "table.parquet")
     assert not (tmp_path / "flats" / "data").exists()
+    monkeypatch.chdir(tmp_path)
+    assert braid.init("table.parquet", target="price", folder="flats").spec == p.spec
 
 
 def test_overrides_are_those_of_set(declared):
