@@ -9,7 +9,7 @@ DEMO := demo
 MINUTES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz test-server lint bench bench-quality format lock clean
+.PHONY: help install demo test fuzz test-server test-pythons lint bench bench-quality format lock clean
 
 help: ## say what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ fuzz: $(STAMP) ## draw declarations, tables, pictures and faults that nobody mea
 test-server: $(STAMP) ## test schedules and lost hosts on servers of their own; needs PostgreSQL
 	$(BIN)/python -m pytest -m server tests/server
 
+test-pythons: $(STAMP) ## install the wheel for the other Pythons at hand, and run the notebook; downloads
+	$(BIN)/python -m pytest -m pythons tests/repository/test_wheel.py
+
 lint: $(STAMP) ## run every static check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -65,9 +68,9 @@ format: $(STAMP) ## rewrite the sources in the one format
 
 lock: $(STAMP) ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
-		--extra dev --extra etl --extra serve --extra server --extra train pyproject.toml -o requirements.lock
+		--extra dev --extra server pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
-		--extra train --extra cuda --constraint requirements.lock pyproject.toml -o infra/gpu.lock
+		--group gpu --constraint requirements.lock -o infra/gpu.lock
 
 clean: ## remove the demo, the caches and .venv
 	rm -rf $(DEMO) $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache \

@@ -13,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from transforms.contract.process.entry import run_step
 from transforms.contract.process.events import report_doing
+from transforms.contract.process.own_packages import full_name
 from transforms.contract.process.startup import quick_start
 
 _MODULES = {
@@ -27,7 +28,7 @@ _MODULES = {
 def _run(step: str, job: str) -> BaseModel:
     report_doing("loading TensorFlow and Beam")
     with quick_start():
-        module = import_module(_MODULES[step])
+        module = import_module(full_name(_MODULES[step]))
     return getattr(module, step)(job)  # type: ignore[no-any-return]
 
 

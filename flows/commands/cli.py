@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.group(
     cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(package_name="braid", prog_name="braid")
+@click.version_option(package_name="braid-pipelines", prog_name="braid")
 def cli() -> None:
     """One table of mixed columns in, one registered multi-input, multi-output model out.
 

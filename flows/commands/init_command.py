@@ -72,7 +72,7 @@ def _from_table(folder: Path, table: str, targets: tuple[str, ...], format_: For
     from transforms.proposal.proposal import propose
 
     proposal = propose(table, targets, format_)
-    declared = write(proposal, folder, _path_from(folder, table))
+    declared = write(proposal, folder, path_from(folder, table))
     left_out = [choice for choice in proposal.features if choice.spec is None]
     rows = "all" if proposal.is_whole else "a sample of"
     say(
@@ -94,7 +94,7 @@ def _from_table(folder: Path, table: str, targets: tuple[str, ...], format_: For
     )
 
 
-def _path_from(folder: Path, table: str) -> str:
+def path_from(folder: Path, table: str) -> str:
     """Returns a table's path as the declaration has it: relative ones from its own folder."""
     if "://" in table or Path(table).is_absolute():
         return table

@@ -22,6 +22,7 @@ from flows.steps.shard_steps import scan_source
 from transforms.contract.declaration.parsing import hide_secrets
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.process.own_packages import full_name
 from transforms.contract.process.startup import without_garbage_collection
 from transforms.contract.workspace.layout import Workspace
 
@@ -162,7 +163,7 @@ def _started(console: Console, workspace: Workspace, pipeline: str, module: str)
     with ExitStack() as stack:
         with console.status("starting Prefect"), without_garbage_collection():
             stack.enter_context(temporary_server(workspace, pipeline))
-            flows = import_module(f"flows.orchestration.{module}")
+            flows = import_module(full_name(f"flows.orchestration.{module}"))
         yield flows
 
 

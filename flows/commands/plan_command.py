@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
 from flows.console.harmless import say
 from flows.console.output import give
+
+if TYPE_CHECKING:
+    from flows.records.plan import RunPlan
+    from transforms.contract.declaration.pipeline import PipelineSpec
+    from transforms.contract.workspace.layout import Workspace
 
 
 @click.command()
@@ -24,25 +30,35 @@ def plan(
     Nothing is run, and nothing is written.
     """
     from flows.console.progress import console
-    from flows.records.plan import plan_run
     from flows.records.record import read_records
     from flows.report.partition_states import states_of
     from flows.report.plan_words import plan_table, sentence, total
+
+    pipeline, folders = open_pipeline(declaration, workspace, overrides)
+    would_do = planned(pipeline, folders, retrain=retrain)
+    records = [record for _, record in read_records(folders, pipeline.name)]
+    would = sentence(would_do, states_of(would_do, folders, records))
+    say(would)
+    give({"sentence": would, "steps": would_do.steps})
+    if would_do.steps:
+        console().print(plan_table(would_do))
+        say(total(would_do))
+
+
+def planned(pipeline: PipelineSpec, workspace: Workspace, *, retrain: bool = False) -> RunPlan:
+    """Returns what a run of the source as it is now would do.
+
+    Raises:
+        BraidError: The source cannot be listed.
+    """
+    from flows.records.plan import plan_run
     from flows.steps.shard_steps import scan_source
     from transforms.source.row_counts import rows_before_reading
 
-    pipeline, folders = open_pipeline(declaration, workspace, overrides)
-    planned = plan_run(
+    return plan_run(
         pipeline,
         scan_source(pipeline),
-        folders,
+        workspace,
         retrain=retrain,
         rows_of=lambda partition: rows_before_reading(pipeline.source, partition),
     )
-    records = [record for _, record in read_records(folders, pipeline.name)]
-    would = sentence(planned, states_of(planned, folders, records))
-    say(would)
-    give({"sentence": would, "steps": planned.steps})
-    if planned.steps:
-        console().print(plan_table(planned))
-        say(total(planned))

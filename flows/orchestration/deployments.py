@@ -1,4 +1,4 @@
-"""Puts a pipeline on a Prefect server: what `infra/prefect.yaml` says, filled in.
+"""Puts a pipeline on a Prefect server: what `prefect.yaml` says, filled in.
 
 Import this after `flows.orchestration.prefect_settings.configure`.
 """
@@ -61,8 +61,8 @@ def deploy(
 def filled_in(
     declaration: Path, pipeline: PipelineSpec, workspace: Workspace, overrides: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns what `infra/prefect.yaml` says of a pipeline."""
-    text = (files("infra") / DEPLOYMENTS_FILE).read_text(encoding="utf-8")
+    """Returns what `prefect.yaml` says of a pipeline."""
+    text = (files(__package__) / DEPLOYMENTS_FILE).read_text(encoding="utf-8")
     schedule = pipeline.schedule
     values = {
         "name": pipeline.name,

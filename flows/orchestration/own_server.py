@@ -9,7 +9,6 @@ import atexit
 import contextlib
 import os
 import subprocess
-import sys
 import threading
 import time
 from http import HTTPStatus
@@ -20,6 +19,7 @@ from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import get_current_settings
 
 from transforms.contract.errors import BraidError
+from transforms.contract.process.own_packages import python_m
 
 # What Prefect itself tells a server that it starts for a while.
 _SETTINGS = {
@@ -90,7 +90,7 @@ class OwnServer(SubprocessASGIServer):
         options += ["--log-level", "error", "--lifespan", "on"]
         settings = get_current_settings().to_environment_variables(exclude_unset=True)
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "transforms.contract.process.lifeline", *server, *options],
+            python_m("transforms.contract.process.lifeline", *server, *options),
             stdin=subprocess.PIPE,  # held open: the server ends when this process is gone
             process_group=0,
             env={**os.environ, **_SETTINGS, **settings},

@@ -1,6 +1,7 @@
 """The Prefect flow of a machine that trains: one step of a run, handed over by the pipeline's flow.
 
-Such a machine has `braid[train]` alone: what this imports knows nothing of tables and transforms.
+Such a machine has the group `train` of `pyproject.toml` alone: what this imports knows nothing of
+tables and transforms.
 """
 
 from __future__ import annotations

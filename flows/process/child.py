@@ -12,7 +12,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from transforms.contract.process.events import (
     Progress,
     Returned,
 )
+from transforms.contract.process.own_packages import python_m
 from transforms.contract.spec import Spec
 from transforms.contract.steps.step import Step
 
@@ -161,9 +161,8 @@ def _start(
     inherit: Sequence[int],
     search_path: Path | None,
 ) -> subprocess.Popen[bytes]:
-    # -P: a user's folder named "trainer" beside the declaration must not be taken for ours.
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", *arguments],
+        python_m(*arguments),
         stdin=subprocess.PIPE,  # held open: the step ends itself when this process is gone
         stdout=output,
         stderr=subprocess.STDOUT,

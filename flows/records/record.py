@@ -26,6 +26,7 @@ from transforms.contract.workspace.partition import PartitionId
 
 RECORD_FILE = "run.json"
 FINISHED = ("promoted", "refused")
+DISTRIBUTION = "braid-pipelines"  # as pip lists it
 
 _EXCLUDED_IF_NONE = Field(exclude_if=lambda value: value is None)
 
@@ -227,7 +228,7 @@ class RunRecord(WorkRecord):
 
 def braid_version() -> str:
     """Returns the installed version of this software."""
-    return version("braid")
+    return version(DISTRIBUTION)
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

@@ -31,7 +31,7 @@ from transforms.reading.batches import BatchReader, RawBatch
 from transforms.source.scan import open_filesystem
 from transforms.source.units import plan_units
 
-LOADER = "flows.serving.pyfunc_model"
+LOADER = "braid.pyfunc_model"  # not by the name of a folder that a user may have too
 LIBRARIES = ("tensorflow", "numpy", "pyarrow", "pillow", "pydantic")
 _ROWS_LOOKED_AT = 64
 _LARGEST_PICTURE = 1_000_000  # bytes; the example is read as a whole wherever the model is opened

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from transforms.contract.process.own_packages import python_m
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock
 
-BRAID = [sys.executable, "-c", "from flows.commands.cli import main; main()"]
+BRAID = python_m("braid")
 ROWS: dict[str, list[Any]] = {
     "id": [f"r{i}" for i in range(20)],
     "area": [float(i) for i in range(20)],

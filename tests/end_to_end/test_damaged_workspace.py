@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -18,10 +17,11 @@ from click.testing import CliRunner
 from flows.commands.cli import cli
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import checksum
+from transforms.contract.process.own_packages import python_m
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock
 
-BRAID = [sys.executable, "-c", "from flows.commands.cli import main; main()"]
+BRAID = python_m("braid")
 ROWS: dict[str, list[Any]] = {
     "id": [f"r{i}" for i in range(200)],
     "area": [float(i % 50) if i % 20 else None for i in range(200)],

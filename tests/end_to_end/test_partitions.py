@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,8 +12,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from trainer.registry.registry import ModelRegistry
+from transforms.contract.process.own_packages import python_m
 
-_BRAID = [sys.executable, "-c", "from flows.commands.cli import main; main()"]
+_BRAID = python_m("braid")
 
 
 def braid(project: Path, command: str, *options: str) -> str:

@@ -30,7 +30,7 @@ def test_a_gpu_machine_has_the_versions_that_everything_was_tested_with():
 
 def test_every_pool_has_a_worker_in_the_compose_file():
     services = yaml.safe_load((_PROJECT / "infra/compose.yaml").read_text())["services"]
-    deployed = yaml.safe_load((_PROJECT / "infra/prefect.yaml").read_text())
+    deployed = yaml.safe_load((_PROJECT / "flows/orchestration/prefect.yaml").read_text())
     pools = {pool["name"] for pool in deployed["pools"]}
     started = (
         re.search(r"--pool (\w+)", service.get("command", "")) for service in services.values()
@@ -39,7 +39,10 @@ def test_every_pool_has_a_worker_in_the_compose_file():
     assert {deployment["work_pool"]["name"] for deployment in deployed["deployments"]} == pools
 
 
-def test_a_package_holds_what_is_deployed():
-    packaged = tomllib.loads((_PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert "infra" in packaged["packages"]["find"]["include"]
-    assert packaged["package-data"]["infra"] == ["prefect.yaml"]
+def test_a_machine_of_one_role_needs_what_an_installation_does_in_the_same_versions():
+    document = tomllib.loads((_PROJECT / "pyproject.toml").read_text())
+    groups = document["dependency-groups"]
+    needed = {entry for group in groups.values() for entry in group if isinstance(entry, str)}
+    cuda = document["project"]["optional-dependencies"]["cuda"]
+    assert groups["gpu"][1:] == cuda
+    assert needed - set(cuda) == set(document["project"]["dependencies"])

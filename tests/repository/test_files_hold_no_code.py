@@ -13,7 +13,7 @@ import flows
 ROOT = Path(flows.__file__).parent.parent
 SOURCES = [
     path
-    for package in ("flows", "infra", "trainer", "transforms")
+    for package in ("flows", "trainer", "transforms")
     for path in sorted((ROOT / package).rglob("*.py"))
 ]
 

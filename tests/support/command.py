@@ -6,12 +6,13 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-BRAID = [sys.executable, "-c", "from flows.commands.cli import main; main()"]
+from transforms.contract.process.own_packages import python_m
+
+BRAID = python_m("braid")
 
 
 def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:

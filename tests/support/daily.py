@@ -6,7 +6,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,13 @@ from flows.steps.drift import Measurement, decide, measure_drift
 from flows.steps.shard_steps import scan_source
 from tests.support.runs import run_of
 from transforms.contract.declaration.parsing import load
+from transforms.contract.process.own_packages import python_m
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.transform_choice import Undecided
 
 DAYS = 31
 _FIRST = date(2026, 1, 1)
-_BRAID = [sys.executable, "-c", "from flows.commands.cli import main; main()"]
+_BRAID = python_m("braid")
 _REFUSED = 3  # as a model of one epoch may be
 # A day of the demo has few rows: one in ten may be unusable.
 _SETTINGS = (

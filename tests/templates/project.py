@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,12 @@ from transforms.columns.splits import assign_splits
 from transforms.contract.declaration.parsing import load
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.split import SPLITS
+from transforms.contract.process.own_packages import python_m
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import TransformManifest
 from transforms.source.scan import scan
 
-_BRAID = [sys.executable, "-c", "from flows.commands.cli import main; main()"]
+_BRAID = python_m("braid")
 _READ = {"parquet": pq.read_table, "csv": pacsv.read_csv}
 
 

@@ -19,10 +19,21 @@ from packaging.requirements import Requirement
 _PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
-def declared(extra: str) -> list[str]:
-    """Returns what `pip install braid[extra]` requires."""
-    project = tomllib.loads(_PROJECT.read_text())["project"]
-    return [*project["dependencies"], *project["optional-dependencies"][extra]]
+def declared(role: str | None = None) -> list[str]:
+    """Returns what an installation requires, or what a machine of one role does."""
+    document = tomllib.loads(_PROJECT.read_text())
+    groups = document["dependency-groups"]
+    return document["project"]["dependencies"] if role is None else _members(groups, role)
+
+
+def _members(groups: dict[str, list[str | dict[str, str]]], name: str) -> list[str]:
+    return [
+        requirement
+        for entry in groups[name]
+        for requirement in (
+            [entry] if isinstance(entry, str) else _members(groups, entry["include-group"])
+        )
+    ]
 
 
 def closure(requirements: list[str]) -> dict[str, Distribution]:

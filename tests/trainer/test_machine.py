@@ -1,4 +1,4 @@
-"""A training machine needs neither Beam nor TFT: `braid[train]` has all that the trainer takes."""
+"""A training machine needs neither Beam nor TFT: the group `train` has all that it takes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run(python, *arguments):
     return child.wait(), output
 
 
-def test_the_extras_need_of_each_other_what_they_say():
+def test_the_groups_of_two_roles_differ_by_what_reads_tables():
     train, etl = closure(declared("train")), closure(declared("etl"))
     beyond = {"apache-beam", "tensorflow-transform", "tfx-bsl", "pyarrow", "matplotlib"}
     assert beyond.isdisjoint(train)

@@ -85,7 +85,7 @@ def _refuse_without_page() -> None:
             "braid ui",
             expected="MLflow with its page",
             received="mlflow-skinny alone, which keeps and reads runs",
-            action="Install the extra that has it: pip install 'braid[server]'.",
+            action="Install the extra that has it: pip install 'braid-pipelines[server]'.",
         ) from None
 
 

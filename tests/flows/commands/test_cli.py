@@ -12,13 +12,14 @@ import pytest
 import yaml
 
 from flows.commands.cli import cli
+from transforms.contract.process.own_packages import python_m
 
 _HEAVY = ("tensorflow", "prefect", "apache_beam", "keras", "mlflow", "matplotlib")
 
 
 def braid(*arguments, cwd=None, **variables) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from flows.commands.cli import main; main()", *map(str, arguments)],
+        python_m("braid", *map(str, arguments)),
         capture_output=True,
         text=True,
         cwd=cwd,

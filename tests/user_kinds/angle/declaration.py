@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from transforms.contract.columns.features import FeatureSpec, Layout, RawColumn
+from braid import FeatureSpec, Layout, RawColumn
 
 
 class Declaration(FeatureSpec):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import keras
 
-from transforms.contract.workspace.manifest import StoredFeature
+from braid import StoredFeature
 
 
 def encode(name: str, stored: StoredFeature, point: keras.KerasTensor) -> keras.KerasTensor:

@@ -5,8 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from braid import Fitted, Learnt, Request
 from tests.user_kinds.angle.declaration import Declaration
-from transforms.kinds.requests import Fitted, Learnt, Request
 
 
 def requests(name: str, spec: Declaration, raw: tf.Tensor) -> tuple[Request, ...]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from transforms.contract.columns.features import FeatureSpec, Layout, RawColumn
+from braid import FeatureSpec, Layout, RawColumn
 
 
 class Declaration(FeatureSpec):

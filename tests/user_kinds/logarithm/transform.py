@@ -4,8 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from braid import Fitted, Learnt, MomentsRequest, Request
 from tests.user_kinds.logarithm.declaration import Declaration
-from transforms.kinds.requests import Fitted, Learnt, MomentsRequest, Request
 
 
 def requests(name: str, spec: Declaration, raw: tf.Tensor) -> tuple[Request, ...]:

@@ -1,0 +1,89 @@
+"""Tables as users have them, to Arrow and back: pandas, Polars, and whatever speaks Arrow.
+
+Neither pandas nor Polars is needed: a frame's own module is imported where there is a frame.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
+
+import pyarrow as pa
+
+from transforms.contract.errors import DeclarationError
+
+
+@runtime_checkable
+class ArrowStream(Protocol):
+    """A table that gives itself as a C stream, by Arrow's PyCapsule interface.
+
+    pandas, Polars, DuckDB, PyArrow and others have tables that do.
+    """
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Returns a capsule with an `ArrowArrayStream` of record batches."""
+
+
+class ToArrow(Protocol):
+    """A table that converts itself, as those of older Polars and of Hugging Face do."""
+
+    def to_arrow(self) -> Any:
+        """Returns a `pyarrow.Table`."""
+
+
+Frame = ArrowStream | ToArrow
+FrameT = TypeVar("FrameT", bound=Frame)
+
+
+def to_arrow(frame: Frame) -> pa.Table:
+    """Returns a frame's rows as an Arrow table.
+
+    The index of a pandas frame is a column if it has a name, and left out if not.
+
+    Raises:
+        DeclarationError: It is no frame, or a column has values of several types.
+    """
+    try:
+        if _is_of(frame, "pandas"):
+            return _from_pandas(frame)
+        if isinstance(frame, ArrowStream):
+            return pa.table(frame)
+        return pa.table(frame.to_arrow())
+    except pa.ArrowException as error:
+        raise _not_a_table(frame, str(error)) from None
+    except (AttributeError, TypeError):
+        raise _not_a_table(frame, type(frame).__name__) from None
+
+
+def like(frame: FrameT, table: pa.Table) -> FrameT:
+    """Returns a table in the kind of frame that the rows came in, as Arrow if that is not known.
+
+    Args:
+        frame: The rows.
+        table: What is told of them, a row for each.
+    """
+    made: Any = table
+    if _is_of(frame, "pandas"):
+        made = table.to_pandas()
+        made.index = cast("Any", frame).index
+    elif _is_of(frame, "polars"):
+        made = sys.modules["polars"].from_arrow(table)
+    return cast("FrameT", made)
+
+
+def _is_of(frame: object, library: str) -> bool:
+    return type(frame).__module__.split(".")[0] == library
+
+
+def _from_pandas(frame: Any) -> pa.Table:
+    named = [name for name in frame.index.names if name is not None]
+    return pa.Table.from_pandas(frame.reset_index(named) if named else frame, preserve_index=False)
+
+
+def _not_a_table(frame: object, received: str) -> DeclarationError:
+    return DeclarationError(
+        f"the table, of {type(frame).__module__}",
+        expected="a frame of pandas, Polars or Arrow, with one type of values in a column",
+        received=received,
+        action="Convert what is not, for example by `pyarrow.table(...)`.",
+    )

@@ -1,1 +1,0 @@
-"""How Braid is deployed: `prefect.yaml`, which `braid deploy` reads, and files for containers."""
