@@ -33,7 +33,7 @@ def _evaluate(job: str) -> dict[str, Any]:
     with quick_start():
         from trainer.evaluation.evaluation import evaluate
 
-    return evaluate(TrainJob.model_validate_json(job))
+    return evaluate(TrainJob.model_validate_json(job)).model_dump(mode="json")
 
 
 def _export(job: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from flows.process.attempt import attempts, remove_leftovers_of_the_dead
 from flows.records.record import (
@@ -87,8 +87,15 @@ def identity_of(
             "registry": _registry(pipeline),
             "max_reject_fraction": pipeline.transform.max_reject_fraction,
         }
+        | _evaluation(pipeline)
     )
     return Identity(run, judgement)
+
+
+def _evaluation(pipeline: PipelineSpec) -> dict[str, Any]:
+    # Nothing where all of it is by default, as in the records of older versions.
+    declared = pipeline.evaluation.model_dump(mode="json", exclude_defaults=True)
+    return {"evaluation": declared} if declared else {}
 
 
 def _registry(pipeline: PipelineSpec) -> dict[str, str | None]:

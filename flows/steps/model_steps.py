@@ -12,7 +12,7 @@ from flows.steps.registration import open_registry, register_run
 from trainer.registry.gate import decide
 from trainer.registry.history import Cause
 from trainer.registry.registry import RegisteredVersion
-from transforms.contract.steps.baselines import Baselines
+from transforms.contract.steps.evaluation import EvaluationResult, read_evaluation
 from transforms.contract.steps.jobs import WarmStart
 
 
@@ -103,21 +103,24 @@ def evaluate(session: Session) -> None:
     record = session.record
     champion = present_champion(session)
     compared_with = None if champion is None else champion.version
-    if record.compared_with == compared_with and session.was_done("evaluate"):
+    earlier = read_evaluation(session.folder)
+    told = earlier is None or earlier.declared == session.pipeline.evaluation
+    if told and record.compared_with == compared_with and session.was_done("evaluate"):
         return
     watch = Stopwatch()
     registry = open_registry(session.pipeline, session.workspace)
     job = session.train_job(None if champion is None else registry.export_folder(champion))
-    result = session.run_child("trainer", "evaluate", job)
-    record.metrics = result["metrics"]
-    record.baselines = Baselines.model_validate(result["baselines"])
-    record.champion_metrics = result["champion_metrics"]
-    record.champion_problem = result["champion_problem"]
-    record.parity = result["parity"]
-    record.warnings = list(dict.fromkeys([*record.warnings, *result.get("warnings", [])]))
+    returned = session.run_child("trainer", "evaluate", job)
+    result = EvaluationResult.model_validate(returned, strict=False)
+    record.metrics = result.metrics
+    record.baselines = result.baselines
+    record.champion_metrics = result.champion_metrics
+    record.champion_problem = result.champion_problem
+    record.parity = result.parity
+    record.warnings = list(dict.fromkeys([*record.warnings, *result.warnings]))
     record.compared_with = compared_with
     record.forget_steps("gate")
-    text = f"{result['rows']:,} rows"
+    text = f"{result.rows:,} rows"
     if champion is not None:
         text += f", beside champion version {champion.version}"
     _finish(session, "evaluate", watch, text)
@@ -158,6 +161,7 @@ def gate(session: Session) -> bool:
         record.champion_metrics,
         record.champion_problem,
         constant_metrics=record.baselines.constant,
+        evaluation=read_evaluation(session.folder),
     )
     record.gate = GateRecord(passed=decision.passed, reasons=tuple(decision.reasons))
     verdict = "passed" if decision.passed else "refused"

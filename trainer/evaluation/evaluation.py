@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -26,36 +24,34 @@ from trainer.export.serving import load
 from trainer.export.trained import Predict, predictor
 from trainer.run_folder import CHOSEN_FILE, EXPORT_FOLDER, MODEL_FILE
 from transforms.contract.process.events import report
+from transforms.contract.steps.evaluation import (
+    EVALUATION_FILE,
+    EvaluationResult,
+    read_evaluation,
+)
 from transforms.contract.steps.jobs import TrainJob
-from transforms.contract.workspace.documents import BRING_BACK, read_object
 from transforms.contract.workspace.files import write_atomic
 
-EVALUATION_FILE = "evaluation.json"
 _MOST_ROWS = 256  # a small training batch would only slow the evaluation down
 
 
-def evaluate(job: TrainJob) -> dict[str, Any]:
+def evaluate(job: TrainJob) -> EvaluationResult:
     """Measures the trained model and commits `evaluation.json`.
 
-    Returns:
-        `metrics`; those of the `baselines`, as `Baselines` has them; the `champion_metrics` or
-        None; why there is a champion that could not be scored as `champion_problem`, or None; the
-        largest difference between export and shards as `parity` (None without test rows); the
-        number of `rows`; the data of the `figures`; and `warnings` as sentences.
+    One that was made beside the same champion, and with all that is asked for, is not made again.
 
     Raises:
         BraidError: A shard is damaged, or the export answers otherwise than the model.
     """
-    path = Path(job.run_folder) / EVALUATION_FILE
-    if path.exists():
-        known = read_object(path, "champion", action=BRING_BACK)
-        # An older version scored no baselines.
-        if known["champion"] == job.champion and "baselines" in known:
-            return known
+    folder = Path(job.run_folder)
+    earlier, asked = read_evaluation(folder), (job.champion, job.pipeline.evaluation)
+    # An older version did not say what was asked for.
+    if earlier is not None and (earlier.champion, earlier.declared) == asked:
+        return earlier
     # TensorFloat-32 would make export and model differ by a thousandth on a GPU.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     result = _Evaluation(job).run()
-    write_atomic(path, json.dumps(result, indent=1))
+    write_atomic(folder / EVALUATION_FILE, result.model_dump_json(indent=1))
     return result
 
 
@@ -77,7 +73,7 @@ class _Evaluation:
         self._rows = sum(count_rows(files) for files in self._files.values())
         self._done = 0
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> EvaluationResult:
         predict = self._predictor(MODEL_FILE)
         # A model that was trained on the validation rows too says nothing about them.
         chosen = (Path(self._job.run_folder) / CHOSEN_FILE).exists()
@@ -94,18 +90,21 @@ class _Evaluation:
         self._warnings += [sentence] if sentence else []
         export = load(Path(self._job.run_folder) / EXPORT_FOLDER)
         check_dependence(self._manifest, export, self._raw)
-        return {
-            "metrics": metrics,
-            "baselines": baselines.results().scored(),
-            **self._champion(),
-            "parity": largest_difference(
+        champion_metrics, problem = self._champion()
+        return EvaluationResult(
+            metrics=metrics,
+            baselines=baselines.results(),
+            champion=self._job.champion,
+            champion_metrics=champion_metrics,
+            champion_problem=problem,
+            parity=largest_difference(
                 self._pipeline, self._manifest, predict, export, self._files["test"], self._raw
             ),
-            "rows": self._rows,
-            "champion": self._job.champion,
-            "figures": figures.results(),
-            "warnings": self._warnings,
-        }
+            rows=self._rows,
+            figures=figures.results(),
+            warnings=tuple(self._warnings),
+            declared=self._pipeline.evaluation,
+        )
 
     def _predictor(self, file: str) -> Predict:
         folder = Path(self._job.run_folder)
@@ -146,17 +145,17 @@ class _Evaluation:
         ]
         return results
 
-    def _champion(self) -> dict[str, Any]:
+    def _champion(self) -> tuple[dict[str, float] | None, str | None]:
         """Returns the champion's metrics, or why there is one that could not be scored."""
-        metrics, problem = None, None
-        if self._job.champion is not None:
-            try:
-                metrics = score_champion(
-                    self._job.champion, self._pipeline, self._manifest, self._raw, self._batch
-                )
-            except NotComparableError as error:
-                problem = str(error)
-        return {"champion_metrics": metrics, "champion_problem": problem}
+        if self._job.champion is None:
+            return None, None
+        try:
+            metrics = score_champion(
+                self._job.champion, self._pipeline, self._manifest, self._raw, self._batch
+            )
+        except NotComparableError as error:
+            return None, str(error)
+        return metrics, None
 
 
 def _unshaped(truth: np.ndarray) -> np.ndarray:

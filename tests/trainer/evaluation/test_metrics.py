@@ -119,17 +119,12 @@ def test_figures_by_hand(pipeline, manifest):
     figures = Figures(pipeline, manifest)
     figures.update(PREDICTIONS, TRUTHS, WEIGHTS, {})
     found = figures.results()
-    assert found["group"] == {
-        "kind": "confusion",
-        "labels": ["b", "a", "c"],
-        "rows": [[1, 1, 0], [0, 1, 1], [0, 0, 0]],
-    }
-    assert found["cost"]["kind"] == "scatter"
-    assert found["cost"]["true"] == pytest.approx([50, 50, 60])
-    assert found["cost"]["predicted"] == pytest.approx([50, 60, 40])
-    curve = list(
-        zip(found["sold"]["false_positive_rate"], found["sold"]["true_positive_rate"], strict=True)
-    )
+    assert found["group"].labels == ("b", "a", "c")
+    assert found["group"].rows == ((1, 1, 0), (0, 1, 1), (0, 0, 0))
+    assert found["cost"].true == pytest.approx([50, 50, 60])
+    assert found["cost"].predicted == pytest.approx([50, 60, 40])
+    sold = found["sold"]
+    curve = list(zip(sold.false_positive_rate, sold.true_positive_rate, strict=True))
     assert curve == [(0, 0), (0, 0.5), (0.5, 0.5), (0.5, 1), (1, 1)]
 
 
@@ -152,8 +147,8 @@ def test_figures_stay_small(pipeline, manifest):
     }
     figures.update(predictions, truths, {name: np.ones(rows) for name in TARGETS}, {})
     found = figures.results()
-    assert len(found["cost"]["true"]) == 500
-    assert len(found["sold"]["true_positive_rate"]) <= 50
+    assert len(found["cost"].true) == 500
+    assert len(found["sold"].true_positive_rate) <= 50
 
 
 def test_many_classes_have_no_confusion_matrix(pipeline, manifest):
@@ -186,7 +181,7 @@ def test_what_is_made_with_noise_is_shown_by_condition():
     assert figure.result() is None
     figure.update(made, real, {"shape": np.array([2, 1] * 10)})
     result = figure.result()
-    assert result["columns"] == ["real", *["made"] * 7]
-    assert [len(row) for row in result["rows"]] == [8, 8]
-    assert len(set(result["rows"][0][1:])) == 1
-    assert result["rows"][0][0] != result["rows"][0][1]
+    assert result.columns == ("real", *["made"] * 7)
+    assert [len(row) for row in result.rows] == [8, 8]
+    assert len(set(result.rows[0][1:])) == 1
+    assert result.rows[0][0] != result.rows[0][1]

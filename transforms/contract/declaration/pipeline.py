@@ -12,6 +12,7 @@ from transforms.contract.columns.features import FeatureSpec, Image, RawColumn
 from transforms.contract.columns.inputs import named_inputs
 from transforms.contract.columns.kinds import Feature, is_user_kind, user_code
 from transforms.contract.columns.targets import ImageTarget, Target
+from transforms.contract.declaration.evaluation import EvaluationSpec
 from transforms.contract.declaration.gate import Gate, GateSpec, RegistrySpec
 from transforms.contract.declaration.schedule import ScheduleSpec
 from transforms.contract.declaration.source import WINDOW_SPLIT_COLUMN, SourceSpec
@@ -57,6 +58,7 @@ class PipelineSpec(Spec):
     targets: Annotated[dict[ColumnName, Target], Field(min_length=1)]
     model: ModelSpec = ModelSpec()
     training: TrainingSpec = TrainingSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
     gate: Gate = GateSpec()
     registry: RegistrySpec = RegistrySpec()
     transform: TransformSpec = TransformSpec()

@@ -15,6 +15,7 @@ from transforms.contract.columns.features import Categorical, Image, Noise, RawC
 from transforms.contract.columns.kinds import Feature
 from transforms.contract.columns.targets import ImageTarget, Target
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.rules.evaluation import check_gates, check_slices
 from transforms.contract.declaration.rules.pictures import (
     check_augmentations,
     check_backbones,
@@ -318,6 +319,8 @@ CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
     check_members,
     check_objective,
     _gate_metrics_exist,
+    check_slices,
+    check_gates,
 )
 
 
