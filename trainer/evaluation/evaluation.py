@@ -19,6 +19,9 @@ from trainer.evaluation.figures import Figures
 from trainer.evaluation.intervals import few_rows
 from trainer.evaluation.metrics import SplitScores
 from trainer.evaluation.parity import largest_difference
+from trainer.evaluation.resampling import resample
+from trainer.evaluation.row_terms import RowTerms
+from trainer.evaluation.slices import find_slices
 from trainer.export.calibration import kept_factors
 from trainer.export.serving import load
 from trainer.export.trained import Predict, predictor
@@ -27,6 +30,8 @@ from transforms.contract.process.events import report
 from transforms.contract.steps.evaluation import (
     EVALUATION_FILE,
     EvaluationResult,
+    RowsResult,
+    SliceResult,
     read_evaluation,
 )
 from transforms.contract.steps.jobs import TrainJob
@@ -70,6 +75,8 @@ class _Evaluation:
             if count_rows(files) == 0
         ]
         self._batch = self._manifest.batch_rows(_MOST_ROWS)
+        self._test_terms = RowTerms(self._pipeline)
+        self._champion_terms = RowTerms(self._pipeline)
         self._rows = sum(count_rows(files) for files in self._files.values())
         self._done = 0
 
@@ -91,6 +98,7 @@ class _Evaluation:
         export = load(Path(self._job.run_folder) / EXPORT_FOLDER)
         check_dependence(self._manifest, export, self._raw)
         champion_metrics, problem = self._champion()
+        test, slices = self._resampled()
         return EvaluationResult(
             metrics=metrics,
             baselines=baselines.results(),
@@ -104,7 +112,20 @@ class _Evaluation:
             figures=figures.results(),
             warnings=tuple(self._warnings),
             declared=self._pipeline.evaluation,
+            test=test,
+            slices=slices,
         )
+
+    def _resampled(self) -> tuple[RowsResult | None, tuple[SliceResult, ...]]:
+        """Returns the metrics of the test rows and their slices, with what chance makes of them."""
+        rows, declared = count_rows(self._files["test"]), self._pipeline.evaluation
+        if not rows:
+            return None, ()
+        champion = self._champion_terms.measures("test")
+        slices = find_slices(declared, self._manifest, self._raw)
+        seed = self._pipeline.training.seed
+        model = self._test_terms.measures("test")
+        return resample(declared, rows, model, champion, slices, seed=seed)
 
     def _predictor(self, file: str) -> Predict:
         folder = Path(self._job.run_folder)
@@ -124,7 +145,9 @@ class _Evaluation:
         figures: Figures,
         baselines: BaselineScores,
     ) -> dict[str, float]:
-        scores = SplitScores(self._pipeline, self._manifest, frozenset(self._pipeline.targets))
+        everything = frozenset(self._pipeline.targets)
+        terms = self._test_terms if split == "test" else None
+        scores = SplitScores(self._pipeline, self._manifest, everything, terms)
         layout = BatchLayout.for_evaluation(self._pipeline, self._manifest)
         with readable_errors(files):
             for inputs, targets, weights in evaluation_batches(files, layout, self._batch):
@@ -151,9 +174,15 @@ class _Evaluation:
             return None, None
         try:
             metrics = score_champion(
-                self._job.champion, self._pipeline, self._manifest, self._raw, self._batch
+                self._job.champion,
+                self._pipeline,
+                self._manifest,
+                self._raw,
+                self._batch,
+                self._champion_terms,
             )
         except NotComparableError as error:
+            self._champion_terms = RowTerms(self._pipeline)  # of some rows only, perhaps
             return None, str(error)
         return metrics, None
 

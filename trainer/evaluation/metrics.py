@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trainer.evaluation.row_terms import RowTerms
 from trainer.network.heads import head_of
 from trainer.network.scores import Arrays, Mean, Score
 from transforms.contract.columns.targets import NumericTarget, Target
@@ -43,11 +44,17 @@ class SplitScores:
         pipeline: The declaration, with the metrics of every target.
         manifest: The transform that wrote the truths.
         targets: The targets that there are predictions for.
+        terms: Collects what the metrics need of every row, if that is wanted.
     """
 
     def __init__(
-        self, pipeline: PipelineSpec, manifest: TransformManifest, targets: frozenset[str]
+        self,
+        pipeline: PipelineSpec,
+        manifest: TransformManifest,
+        targets: frozenset[str],
+        terms: RowTerms | None = None,
     ) -> None:
+        self._terms = terms
         self._pipeline = pipeline
         self._manifest = manifest
         self._rows = 0
@@ -66,6 +73,8 @@ class SplitScores:
             weights: Per target, 0 for a masked row, [B].
         """
         self._rows += len(next(iter(truths.values())))
+        if self._terms is not None:
+            self._terms.begin(len(next(iter(truths.values()))))
         for name, scores in self._scores.items():
             target = self._pipeline.targets[name]
             statistics = self._manifest.targets[name]
@@ -73,10 +82,13 @@ class SplitScores:
             prediction, truth = predictions[name][kept], truths[name][kept]
             if not len(truth):
                 continue
-            scores.loss += row_loss_sum(target, statistics, prediction, truth)
+            losses = row_losses(target, statistics, prediction, truth)
+            scores.loss += float(losses.sum())
             truth = head_of(target).in_unit(statistics, truth)
             for metric in scores.metrics.values():
                 metric.update(truth, prediction)
+            if self._terms is not None:
+                self._terms.add(name, kept, losses, scores.metrics, truth, prediction)
             if isinstance(target, NumericTarget) and name + SPREAD_SUFFIX in predictions:
                 spread = predictions[name + SPREAD_SUFFIX][kept]
                 scores.within_spread.update(np.abs(truth - prediction), spread)
@@ -100,13 +112,15 @@ class SplitScores:
         return found
 
 
-def row_loss_sum(
+def row_losses(
     target: Target, statistics: TargetStatistics, prediction: np.ndarray, truth: np.ndarray
-) -> float:
-    """Returns the sum of the rows' losses, that of numbers on the scale that is learnt."""
+) -> np.ndarray:
+    """Returns every row's loss, that of numbers on the scale that is learnt, float64 [B]."""
     head = head_of(target)
-    mean = head.loss(target)(_columns(truth), _columns(head.standardized(statistics, prediction)))
-    return float(mean) * len(truth)
+    prediction = head.standardized(statistics, prediction)
+    pair = [_columns(truth), _columns(prediction).astype(np.float32)]
+    losses = np.asarray(head.loss(target).call(*pair), np.float64)
+    return np.asarray(losses.reshape(len(truth), -1).mean(axis=1))
 
 
 def _columns(values: np.ndarray) -> np.ndarray:
