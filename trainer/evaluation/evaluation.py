@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from trainer.data.seam import check_seam
@@ -16,12 +15,14 @@ from trainer.evaluation.baselines.scoring import BaselineScores
 from trainer.evaluation.champion import NotComparableError, score_champion
 from trainer.evaluation.dependence import check_dependence
 from trainer.evaluation.figures import Figures
+from trainer.evaluation.importance import importances
 from trainer.evaluation.intervals import few_rows
-from trainer.evaluation.metrics import SplitScores
+from trainer.evaluation.metrics import SplitScores, unshaped
 from trainer.evaluation.parity import largest_difference
 from trainer.evaluation.resampling import resample
 from trainer.evaluation.row_terms import RowTerms
 from trainer.evaluation.slices import find_slices
+from trainer.evaluation.worst_rows import worst_rows
 from trainer.export.calibration import kept_factors
 from trainer.export.serving import load
 from trainer.export.trained import Predict, predictor
@@ -30,6 +31,7 @@ from transforms.contract.process.events import report
 from transforms.contract.steps.evaluation import (
     EVALUATION_FILE,
     EvaluationResult,
+    Importance,
     RowsResult,
     SliceResult,
     read_evaluation,
@@ -114,7 +116,22 @@ class _Evaluation:
             declared=self._pipeline.evaluation,
             test=test,
             slices=slices,
+            importance=self._importance(predict),
+            worst=worst_rows(
+                self._pipeline,
+                self._manifest,
+                predict,
+                self._test_terms.losses(),
+                (self._files["test"], self._raw),
+                self._batch,
+            ),
         )
+
+    def _importance(self, predict: Predict) -> tuple[Importance, ...]:
+        if not self._pipeline.evaluation.importance:
+            return ()
+        files = self._files["test"]
+        return importances(self._pipeline, self._manifest, predict, files, self._batch)
 
     def _resampled(self) -> tuple[RowsResult | None, tuple[SliceResult, ...]]:
         """Returns the metrics of the test rows and their slices, with what chance makes of them."""
@@ -152,7 +169,7 @@ class _Evaluation:
         with readable_errors(files):
             for inputs, targets, weights in evaluation_batches(files, layout, self._batch):
                 predictions = predict(inputs)
-                truths = {name: _unshaped(truth.numpy()) for name, truth in targets.items()}
+                truths = {name: unshaped(truth.numpy()) for name, truth in targets.items()}
                 rows = {name: weight.numpy() for name, weight in weights.items()}
                 scores.update(predictions, truths, rows)
                 baselines.update(split, inputs, predictions, truths, rows)
@@ -185,8 +202,3 @@ class _Evaluation:
             self._champion_terms = RowTerms(self._pipeline)  # of some rows only, perhaps
             return None, str(error)
         return metrics, None
-
-
-def _unshaped(truth: np.ndarray) -> np.ndarray:
-    """Returns a target as the shards have it: the stream makes one value a row [B, 1]."""
-    return truth[:, 0] if truth.shape[1:] == (1,) else truth

@@ -212,7 +212,7 @@ class Pictures:
             truth = truth / (classes - 1)
         for row in range(min(_MOST_PICTURES - len(self._rows), len(truth))):
             shown = [*(pixels[row] / 255 for pixels in pictures.values()), truth[row]]
-            self._rows.append([_png(pixels) for pixels in (*shown, prediction[row])])
+            self._rows.append([png(pixels) for pixels in (*shown, prediction[row])])
 
     def result(self) -> Figure | None:
         """Returns rows of PNG files in base64; None without any."""
@@ -233,10 +233,10 @@ class Made:
         (values,) = pictures.values()
         for value, made, real in zip(values.tolist(), prediction, truth, strict=True):
             if value not in self._rows and len(self._rows) < _MOST_CONDITIONS:
-                self._rows[value] = [_png(real)]
+                self._rows[value] = [png(real)]
             row = self._rows.get(value)
             if row is not None and len(row) <= _MADE:
-                row.append(_png(made))
+                row.append(png(made))
 
     def result(self) -> Figure | None:
         """Returns rows of PNG files in base64; None without any."""
@@ -293,7 +293,7 @@ def _condition(pipeline: PipelineSpec, manifest: TransformManifest) -> str | Non
     return next((name for name in categories if inputs[name].shape == ()), None)
 
 
-def _png(pixels: np.ndarray) -> str:
+def png(pixels: np.ndarray) -> str:
     """Returns a small PNG of pixels from 0 to 1, [H, W, C], in base64."""
     step = -(-max(pixels.shape[:2]) // _PICTURE_SIDE)
     small = np.clip(np.round(pixels[::step, ::step] * 255), 0, 255).astype(np.uint8)

@@ -123,6 +123,11 @@ def row_losses(
     return np.asarray(losses.reshape(len(truth), -1).mean(axis=1))
 
 
+def unshaped(truth: np.ndarray) -> np.ndarray:
+    """Returns a target as the shards have it: the stream makes one value a row [B, 1]."""
+    return truth[:, 0] if truth.shape[1:] == (1,) else truth
+
+
 def _columns(values: np.ndarray) -> np.ndarray:
     """Returns one value a row as [B, 1]: Keras averages over the last axis."""
     return values[:, np.newaxis] if values.ndim == 1 else values

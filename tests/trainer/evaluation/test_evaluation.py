@@ -238,3 +238,53 @@ def test_the_loaded_model_has_the_trained_weights(trainer_run, run_folder):
     trained = keras.models.load_model(run_folder / "model.keras")
     for ours, theirs in zip(found.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_worst_rows_are_shown_with_what_the_model_saw_and_said(trainer_run):
+    worst = trainer_run.results["evaluate"].worst
+    losses = [row.loss for row in worst]
+    assert losses == sorted(losses, reverse=True)
+    assert len(worst) == 10
+    assert set(worst[0].values) == {"color", "unit price", "sizes", "band", "review"}
+    assert set(worst[0].pictures) == {"photo"}
+    assert set(worst[0].answers) == {"sold", "group", "cost"}
+    truth, said = worst[0].answers["sold"]
+    assert truth in ("yes", "no")
+    assert said.startswith(("yes (0.", "no (0."))
+
+
+def test_the_loss_is_resampled_and_has_the_evaluations_own_value_within_its_interval(trainer_run):
+    result = trainer_run.results["evaluate"]
+    assert result.test.metrics["test_loss"] == pytest.approx(result.metrics["test_loss"], rel=1e-5)
+    low, high = result.intervals(0.95)["test_loss"]
+    assert low < result.metrics["test_loss"] < high
+
+
+def test_what_says_most_is_most_important(trainer_run):
+    # The color alone says whether it is sold.
+    importance = trainer_run.results["evaluate"].importance
+    assert {each.column for each in importance} == {
+        "color", "unit price", "sizes", "band", "review", "photo"
+    }  # fmt: skip
+    assert [each.loss for each in importance] == sorted(
+        (each.loss for each in importance), reverse=True
+    )
+
+
+def test_nothing_is_shown_of_sensitive_columns(trainer_run):
+    from trainer.evaluation.worst_rows import worst_rows
+
+    job = trainer_run.job
+    hidden = {
+        "color": {"kind": "categorical", "sensitive": True},
+        "photo": {"kind": "image", "height": 8, "width": 8, "sensitive": True},
+    }
+    targets = DECLARATION["targets"] | {"cost": {"kind": "numeric", "sensitive": True}}
+    pipeline = pipeline_of(features=DECLARATION["features"] | hidden, targets=targets)
+    predict = predictor(pipeline, job.manifest(), Path(job.run_folder))
+    files = (shard_files(job, "test"), shard_files(job, "test", "raw"))
+    (row, *_) = worst_rows(pipeline, job.manifest(), predict, np.arange(17.0), files, 7)
+    assert row.loss == 16
+    assert set(row.values) == {"unit price", "sizes", "band", "review"}
+    assert not row.pictures
+    assert set(row.answers) == {"sold", "group"}

@@ -33,7 +33,7 @@ def test_a_text_is_cut_by_its_characters():
     found = _rows(
         np.array(["ä".encode(), b"four", b"fifty", "schön ist".encode()], object), "length"
     )
-    assert list(found)[0] == "up to 3.25 characters"
+    assert next(iter(found)) == "up to 3.25 characters"
     assert list(found.values()) == [[0], [1], [2], [3]]
 
 
