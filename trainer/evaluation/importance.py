@@ -74,7 +74,10 @@ class _Rows:
     """Test rows in memory, with the loss of answers for them."""
 
     def __init__(
-        self, pipeline: PipelineSpec, manifest: TransformManifest, parts: list[tuple[Arrays, ...]]
+        self,
+        pipeline: PipelineSpec,
+        manifest: TransformManifest,
+        parts: Sequence[tuple[Arrays, ...]],
     ) -> None:
         self._pipeline = pipeline
         self._manifest = manifest
@@ -123,7 +126,7 @@ def _rows(
     layout = BatchLayout.for_evaluation(pipeline, manifest)
     batches = evaluation_batches(stored, layout, batch_size)
     chosen = islice(batches, 0, None, max(1, there // wanted))
-    parts = [
+    parts: list[tuple[Arrays, ...]] = [
         tuple({name: values.numpy() for name, values in part.items()} for part in batch)
         for batch in islice(chosen, wanted)
     ]

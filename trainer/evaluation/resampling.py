@@ -79,17 +79,12 @@ def resample(
     ]
     points = [float(value.of(np.ones((1, len(parts[value.part]))))[0]) for value in values]
     replicates = _replicates(declared, values, parts, rows, seed) if rows > 1 else None
-    whole = RowsResult(rows=rows, **_fields(_ALL, values, points, replicates))
-    sliced = tuple(
-        SliceResult(
-            feature=own.feature,
-            label=own.label,
-            rows=len(own.rows),
-            **_fields(number, values, points, replicates),
-        )
-        for number, own in enumerate(slices)
-    )
-    return whole, sliced
+    whole = _result(_ALL, rows, values, points, replicates)
+    sliced = []
+    for number, own in enumerate(slices):
+        part = _result(number, len(own.rows), values, points, replicates)
+        sliced.append(SliceResult(feature=own.feature, label=own.label, **dict(part)))
+    return whole, tuple(sliced)
 
 
 def _on_part(number: int, owner: str, measure: Measure, chosen: np.ndarray, rows: int) -> _Value:
@@ -136,10 +131,14 @@ def _draw(random: np.random.Generator, replicates: int, rows: int) -> np.ndarray
     return np.stack([np.bincount(own, minlength=rows) for own in drawn]).astype(np.uint16)
 
 
-def _fields(
-    part: int, values: Sequence[_Value], points: Sequence[float], replicates: np.ndarray | None
-) -> dict[str, dict[str, float] | dict[str, Resampled]]:
-    """Returns what `RowsResult` has of a part, by field."""
+def _result(
+    part: int,
+    rows: int,
+    values: Sequence[_Value],
+    points: Sequence[float],
+    replicates: np.ndarray | None,
+) -> RowsResult:
+    """Returns the metrics of a part, which has so many rows."""
     metrics: dict[str, dict[str, float]] = {"model": {}, "champion": {}}
     rows_of: dict[str, dict[str, np.ndarray]] = {"model": {}, "champion": {}}
     for index, value in enumerate(values):
@@ -149,12 +148,13 @@ def _fields(
                 rows_of[value.owner][value.measure.name] = replicates[index]
     model, champion = rows_of["model"], rows_of["champion"]
     differences = {name: model[name] - champion[name] for name in model if name in champion}
-    return {
-        "metrics": metrics["model"],
-        "champion": metrics["champion"],
-        "resampled": dict(_summarized(model)),
-        "differences": dict(_summarized(differences)),
-    }
+    return RowsResult(
+        rows=rows,
+        metrics=metrics["model"],
+        champion=metrics["champion"],
+        resampled=dict(_summarized(model)),
+        differences=dict(_summarized(differences)),
+    )
 
 
 def _summarized(replicates: Mapping[str, np.ndarray]) -> Iterator[tuple[str, Resampled]]:

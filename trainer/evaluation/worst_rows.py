@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,7 @@ _LONGEST_TEXT = 400  # characters
 _MOST_NUMBERS = 8  # of a list or a series
 _PIXELS = "uint8"
 
+Tensors = Mapping[str, Any]
 Files = tuple[Sequence[ShardFile], Sequence[ShardFile]]
 
 
@@ -86,12 +88,13 @@ class _Shown:
         self._pictures = [
             stored.name
             for stored in manifest.inputs()
-            if stored.dtype == _PIXELS and not pipeline.features[stored.name].sensitive
+            if stored.dtype == _PIXELS
+            and not hidden.intersection(manifest.raw_features[stored.name].columns)
         ]
         self._targets = {n: t for n, t in pipeline.targets.items() if not t.sensitive}
 
     def batch(
-        self, predict: Predict, inputs: Mapping, targets: Mapping, weights: Mapping, records: object
+        self, predict: Predict, inputs: Tensors, targets: Tensors, weights: Tensors, records: object
     ) -> Callable[[int, float], RowShown]:
         """Returns what shows a row of a batch, given its number there and its loss."""
         answers = predict(inputs)

@@ -18,11 +18,11 @@ class Ranked:
 
     Args:
         of: From how many positives and negatives there are, as far as the probability is one of
-            the first, second, ... highest ones, [..., different probabilities] each, to the
-            metric, [...]; NaN where it is not defined.
+            the first, second, ... highest ones, [different probabilities] each, to the metric; NaN
+            where it is not defined.
     """
 
-    def __init__(self, of: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
+    def __init__(self, of: Callable[[np.ndarray, np.ndarray], float]) -> None:
         self._of = of
         self._probabilities: list[np.ndarray] = []
         self._truths: list[np.ndarray] = []
@@ -41,7 +41,7 @@ class Ranked:
             return math.nan
         order, last = _falling(probabilities)
         positives = np.cumsum(truths[order])[last]
-        value = float(_defined(self._of, positives, last + 1 - positives))
+        value = _defined(self._of, positives, last + 1 - positives)
         return None if math.isnan(value) else value
 
     def terms(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -79,13 +79,13 @@ def _falling(probabilities_T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _defined(
-    of: Callable[[np.ndarray, np.ndarray], np.ndarray], positives: np.ndarray, negatives: np.ndarray
-) -> np.ndarray:
+    of: Callable[[np.ndarray, np.ndarray], float], positives: np.ndarray, negatives: np.ndarray
+) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         return of(positives, negatives)
 
 
-def roc_auc(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+def roc_auc(positives: np.ndarray, negatives: np.ndarray) -> float:
     """Returns the chance that a positive row is put before a negative one; a tie is half of it.
 
     Hanley and McNeil, "The Meaning and Use of the Area under a Receiver Operating Characteristic
@@ -93,22 +93,22 @@ def roc_auc(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """
     pairs = 2.0 * float(positives[-1]) * float(negatives[-1])
     if not pairs:
-        return np.float64(np.nan)
+        return math.nan
     first = float(negatives[0]) * float(positives[0])
     added, before_and_after = np.diff(negatives), positives[1:] + positives[:-1]
-    return np.float64((first + np.einsum("n,n->", added, before_and_after)) / pairs)
+    return float((first + np.einsum("n,n->", added, before_and_after)) / pairs)
 
 
-def average_precision(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+def average_precision(positives: np.ndarray, negatives: np.ndarray) -> float:
     """Returns the sum over the thresholds of the precision times the recall gained.
 
     Without interpolation, as in Pedregosa et al., "Scikit-learn: Machine Learning in Python", 2011.
     """
     if not positives[-1]:
-        return np.float64(np.nan)
+        return math.nan
     gained = np.diff(positives, prepend=0) / positives[-1]
     # A threshold that only rows without weight reach gains nothing.
-    return np.float64((gained * positives / np.maximum(positives + negatives, 1)).sum())
+    return float((gained * positives / np.maximum(positives + negatives, 1)).sum())
 
 
 class MedianAbsoluteError:

@@ -116,7 +116,7 @@ def sums_and_counts(values: np.ndarray) -> np.ndarray:
     flat = values.reshape(len(values), math.prod(values.shape[1:]))
     counts = np.full(len(flat), flat.shape[1])
     if isinstance(flat, np.ma.MaskedArray):
-        flat, counts = flat.filled(0), flat.count(axis=1)
+        counts, flat = np.ma.count(flat, axis=1), np.ma.filled(flat, 0)
     return np.stack([flat.sum(axis=1, dtype=np.float64), counts], axis=1)
 
 
