@@ -4,39 +4,45 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 from transforms.contract.process.entry import run_step
 from transforms.contract.process.startup import quick_start
+from transforms.contract.steps.evaluation import EvaluationResult
 from transforms.contract.steps.jobs import TrainJob
+from transforms.contract.steps.results import (
+    CheckResult,
+    ExportResult,
+    TrainResult,
+    TuneResult,
+)
 from transforms.contract.steps.tuning import TuneJob
 
 # Before TensorFlow is imported: its C++ notes would drown the step's log.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
-def _train(job: str) -> dict[str, Any]:
+def _train(job: str) -> TrainResult:
     with quick_start():
         from trainer.training.training import train
 
     return train(TrainJob.model_validate_json(job))
 
 
-def _tune(job: str) -> dict[str, Any]:
+def _tune(job: str) -> TuneResult:
     with quick_start():
         from trainer.tuning.trials import tune
 
     return tune(TuneJob.model_validate_json(job))
 
 
-def _evaluate(job: str) -> dict[str, Any]:
+def _evaluate(job: str) -> EvaluationResult:
     with quick_start():
         from trainer.evaluation.evaluation import evaluate
 
-    return evaluate(TrainJob.model_validate_json(job)).model_dump(mode="json")
+    return evaluate(TrainJob.model_validate_json(job))
 
 
-def _export(job: str) -> dict[str, Any]:
+def _export(job: str) -> ExportResult:
     # Traced beside a GPU, an LSTM becomes a cuDNN operation that no other machine can run.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     with quick_start():
@@ -45,7 +51,7 @@ def _export(job: str) -> dict[str, Any]:
     return export(TrainJob.model_validate_json(job))
 
 
-def _check(job: str) -> dict[str, Any]:
+def _check(job: str) -> CheckResult:
     # It runs beside the evaluation, which has the GPU's memory as a whole.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     with quick_start():

@@ -6,7 +6,8 @@ import os
 import sys
 from functools import partial
 from importlib import import_module
-from typing import Any
+
+from pydantic import BaseModel
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -20,7 +21,7 @@ _MODULES = {
 }
 
 
-def _run(step: str, job: str) -> dict[str, Any]:
+def _run(step: str, job: str) -> BaseModel:
     with quick_start():
         module = import_module(_MODULES[step])
     return getattr(module, step)(job)  # type: ignore[no-any-return]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 import threading
@@ -17,7 +16,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from transforms.contract.declaration.secrets import expand_options
 from transforms.contract.declaration.transform import BeamSpec
-from transforms.contract.errors import BraidError, error_from_dict, storage_error
+from transforms.contract.errors import BraidError, ErrorReport, storage_error
 from transforms.contract.process import events
 
 Counters = dict[tuple[str, str], int]
@@ -75,12 +74,16 @@ def marked_errors(place: str) -> Iterator[None]:
 def error_in(text: str) -> BraidError | None:
     """Returns the user's error that Beam tells about in a text, if it is one."""
     found = _MARKED.search(text)
-    return None if found is None else error_from_dict(json.loads(base64.b64decode(found.group(1))))
+    return None if found is None else _report_in(found.group(1)).error()
 
 
 def _marked(error: BraidError) -> str:
-    fields = base64.b64encode(json.dumps(error.to_dict()).encode()).decode()
+    fields = base64.b64encode(error.report().model_dump_json().encode()).decode()
     return f"{error} {_MARK}{fields}{_MARK}"
+
+
+def _report_in(marked: str) -> ErrorReport:
+    return ErrorReport.model_validate_json(base64.b64decode(marked))
 
 
 @contextmanager

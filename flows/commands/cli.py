@@ -22,6 +22,7 @@ from flows.commands.options import (
     open_pipeline,
     open_workspace,
 )
+from flows.commands.plan_command import plan
 from flows.commands.serve_command import serve
 from flows.console.harmless import say
 
@@ -146,13 +147,14 @@ def run(
     from flows.commands.exit_codes import EXIT_CODES
     from flows.commands.launch import launch
     from flows.console.progress import console
+    from flows.report.page.page import PAGE_FILE
     from flows.report.summary import PICTURE_FILE, show
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
     screen = console()
     folder, record = launch(screen, declaration, pipeline, folders, overrides, retrain=retrain)
     show(screen, record)
-    for name in ("run.json", PICTURE_FILE):
+    for name in ("run.json", PICTURE_FILE, PAGE_FILE):
         if (folder / name).exists():
             say(f"{folder / name}")
     context.exit(EXIT_CODES[record.status])
@@ -375,7 +377,7 @@ def check(
     context.exit(verify(folders, pipeline, repair=repair))
 
 
-for command in (serve, promote, rollback, history):
+for command in (plan, serve, promote, rollback, history):
     cli.add_command(command)
 
 

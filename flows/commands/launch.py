@@ -11,11 +11,12 @@ from typing import Any
 
 from rich.console import Console
 
+from flows.orchestration.handover import Opened, handing_over
 from flows.orchestration.prefect_settings import ask_server, configure, temporary_server
 from flows.records.backfill_record import BackfillRecord, Training, read_backfill
+from flows.records.plan import plan_run
 from flows.records.record import RunRecord, read_record
-from flows.records.run_identity import up_to_date_run
-from flows.steps.backfill import partitions_between
+from flows.steps.backfill import partitions_between, partitions_of_source
 from flows.steps.registration import reach_registry, refuse_lost_version
 from flows.steps.shard_steps import scan_source
 from transforms.contract.declaration.parsing import hide_secrets
@@ -23,7 +24,6 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.process.startup import without_garbage_collection
 from transforms.contract.workspace.layout import Workspace
-from transforms.contract.workspace.transform_choice import Undecided, choose_transform
 
 
 def launch(
@@ -43,25 +43,19 @@ def launch(
     _check_dispatch(pipeline)
     partitions = scan_source(pipeline)
     reach_registry(pipeline, workspace, may_begin=retrain)
-    if not retrain:
-        choice = choose_transform(pipeline, partitions, workspace)
-        # What new partitions decide, once their drift is measured, cannot be done already.
-        finished = (
-            None
-            if isinstance(choice, Undecided)
-            else up_to_date_run(workspace, pipeline, choice.name, partitions)
+    finished = plan_run(pipeline, partitions, workspace, retrain=retrain).finished
+    if finished is not None:
+        refuse_lost_version(pipeline, workspace, finished[1])
+        console.print(
+            f"Nothing is new since run {finished[1].run_id}: same declaration, same rows. "
+            "--retrain trains a new model all the same.",
+            highlight=False,
         )
-        if finished is not None:
-            refuse_lost_version(pipeline, workspace, finished[1])
-            console.print(
-                f"Nothing is new since run {finished[1].run_id}: same declaration, same rows. "
-                "--retrain trains a new model all the same.",
-                highlight=False,
-            )
-            return finished
+        return finished
+    opened = Opened(pipeline, partitions)
     with _started(console, workspace, pipeline.name, "run_flow") as run_flow:
         flow = run_flow.refresh_model
-        folder = _carry_out(flow, declaration, workspace, overrides, retrain=retrain)
+        folder = _carry_out(flow, opened, declaration, workspace, overrides, retrain=retrain)
     record = read_record(folder)
     if record is None:
         raise _lost(folder)
@@ -89,11 +83,13 @@ def launch_backfill(
     if train != "none":
         _check_dispatch(pipeline)
         reach_registry(pipeline, workspace)
-    partitions_between(pipeline, first, last)
+    everything = partitions_of_source(pipeline)
+    partitions_between(everything, first, last)
     with _started(console, workspace, pipeline.name, "backfill_flow") as backfill_flow:
         try:
             folder = _carry_out(
                 backfill_flow.backfill_partitions,
+                Opened(pipeline, everything),
                 declaration,
                 workspace,
                 overrides,
@@ -172,6 +168,7 @@ def _started(console: Console, workspace: Workspace, pipeline: str, module: str)
 
 def _carry_out(
     flow: Callable[..., str],
+    opened: Opened,
     declaration: Path,
     workspace: Workspace,
     overrides: tuple[str, ...],
@@ -182,7 +179,7 @@ def _carry_out(
     Raises:
         BraidError: The flow's own, or Prefect's server was lost or refuses the flow.
     """
-    with _server_in_words("The same command resumes."):
+    with _server_in_words("The same command resumes."), handing_over(opened):
         folder = flow(
             declaration=str(declaration.absolute()),
             workspace=str(workspace.root),

@@ -15,27 +15,26 @@ import yaml
 from pydantic import JsonValue
 
 from flows.commands.launch import launch
-from flows.console.progress import Reporter
-from flows.process.child import Progress, run_child
-from flows.records.record import (
-    RunRecord,
-    StepRecord,
-    braid_version,
-    now,
-    own_host,
-    own_process,
-    write_record,
-)
-from flows.records.run_identity import OpenedRun, identity_of
+from flows.console.progress import Reporter, StepView
+from flows.orchestration.run_steps import Run, shards
+from flows.records.kept import now, own_host, own_process
+from flows.records.log import RunLog
+from flows.records.plan import DecidedPlan
+from flows.records.record import RunRecord, braid_version, write_record
+from flows.records.run_identity import OpenedRun
+from flows.records.step_result import StepResult, Stopwatch
 from flows.report.summary import write_report
-from flows.sessions.session import Session, Stopwatch, search_path, span
-from flows.steps import drift, shard_steps
+from flows.steps import drift
+from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
-from flows.steps.windows import cut_windows
+from flows.steps.shard_steps import scan_source
+from flows.steps.work import Work, search_path, span
 from transforms.contract.declaration.parsing import load, read_document
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.fingerprint import fingerprint
+from transforms.contract.process.events import Progress
+from transforms.contract.steps.step import TUNE
 from transforms.contract.steps.tuning import (
     SEARCH_VERSION,
     SearchedKey,
@@ -52,9 +51,9 @@ from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock
 from transforms.contract.workspace.partition import Partition
-from transforms.contract.workspace.transform_choice import TransformChoice, Undecided
+from transforms.contract.workspace.transform_choice import Undecided
 
-_STEP = "tune"
+_STEP = TUNE.name
 
 
 @dataclass(frozen=True)
@@ -91,14 +90,14 @@ def tune(order: Order, *, trials: int, seconds: float) -> Tuning:
     """
     keys = _keys(order.pipeline)
     reach_registry(order.pipeline, order.workspace)
-    partitions = shard_steps.scan_source(order.pipeline)
-    with _session(order, keys, partitions) as (session, lock):
-        _make_shards(session)
-        made = session.record.step("transform")
+    partitions = scan_source(order.pipeline)
+    with _under_way(order, keys, partitions) as run:
+        run = shards(run)
+        made = run.log.record.step("transform")
         transformed = (made.rows if made else None) or 0
         order.reporter.note(f"  {transformed:,} rows transformed")
-        _run_trials(session, keys, lock, trials=trials, seconds=seconds)
-        return _outcome(_trials_folder(session.folder), keys, transformed)
+        _run_trials(run, keys, trials=trials, seconds=seconds)
+        return _outcome(_trials_folder(run.log.folder), keys, transformed)
 
 
 def run_best(order: Order, tuning: Tuning) -> tuple[Path, RunRecord]:
@@ -194,49 +193,39 @@ def _keys(pipeline: PipelineSpec) -> tuple[SearchedKey, ...]:
 
 
 @contextmanager
-def _session(
+def _under_way(
     order: Order, keys: tuple[SearchedKey, ...], partitions: tuple[Partition, ...]
-) -> Iterator[tuple[Session, int]]:
-    """Gives the session of a tuning and the descriptor of the pipeline's lock, which it holds."""
+) -> Iterator[Run]:
+    """Gives a tuning as what it is up to its shards, a run, and holds the pipeline's lock."""
     pipeline, workspace = order.pipeline, order.workspace
     modules = search_path(pipeline, order.declaration)
     path = workspace.lock("run", pipeline.name)
     with exclusive_lock(path, holder=f"pipeline '{pipeline.name}'") as lock:
 
-        def measure(undecided: Undecided) -> StepRecord:
+        def measure(undecided: Undecided) -> StepResult[None]:
             work = drift.Measurement(
                 pipeline, workspace, undecided, order.reporter, modules, inherit=(lock,)
             )
             return drift.measure_drift(work)
 
-        choice, measured = drift.decide(pipeline, partitions, workspace, measure)
-        session = Session(
-            pipeline,
-            workspace,
-            _opened(order, keys, choice, partitions),
-            choice=choice,
-            partitions=partitions,
-            reporter=order.reporter,
-            search_path=modules,
+        plan, measured = drift.decide(pipeline, partitions, workspace, measure)
+        opened = _opened(order, keys, plan)
+        run = Run(
+            Work(pipeline, workspace, opened.folder, plan.choice, partitions),
+            Processes(opened.folder, order.reporter, modules),
+            RunLog(opened.folder, opened.record, order.reporter),
         )
-        session.note_drift(measured)
+        run.begin(measured)
         order.reporter.note(
-            f"{pipeline.name} · tuning {session.folder.name} · {span(partitions)} · "
-            f"{workspace.root}"
+            f"{pipeline.name} · tuning {opened.folder.name} · {span(partitions)} · {workspace.root}"
         )
-        with session.child_locks(lock):
-            yield session, lock
+        with run.processes.inheriting(lock):
+            yield run
 
 
-def _opened(
-    order: Order,
-    keys: tuple[SearchedKey, ...],
-    choice: TransformChoice,
-    partitions: tuple[Partition, ...],
-) -> OpenedRun:
-    """Returns a tuning as what it is up to its shards: a run, in a folder of its own."""
-    pipeline = order.pipeline
-    identity = identity_of(pipeline, choice.name, partitions)
+def _opened(order: Order, keys: tuple[SearchedKey, ...], plan: DecidedPlan) -> OpenedRun:
+    """Returns the record of a tuning, in a folder of its own."""
+    pipeline, identity = order.pipeline, plan.identity
     searched = [key.model_dump(mode="json") for key in keys]
     name = fingerprint([SEARCH_VERSION, identity.run, searched])
     record = RunRecord(
@@ -248,69 +237,45 @@ def _opened(
         braid_version=braid_version(),
         identity=identity.run,
         judgement=identity.judgement,
-        transform=choice.name,
+        transform=plan.choice.name,
         data_fingerprint=pipeline.data_fingerprint(),
         training_fingerprint=pipeline.training_fingerprint(),
-        partitions={part.name: part.fingerprint for part in partitions},
+        partitions={part.name: part.fingerprint for part in plan.partitions},
     )
     return OpenedRun(order.workspace.tunings(pipeline.name) / name, record)
 
 
-def _make_shards(session: Session) -> None:
-    if session.pipeline.source.windows is not None:
-        cut_windows(session)
-    shard_steps.check_source(session)
-    with shard_steps.transform_lock(session):
-        shard_steps.analyze(session)
-        shard_steps.transform(session)
-    shard_steps.count_rows(session)
-
-
-def _run_trials(
-    session: Session, keys: tuple[SearchedKey, ...], lock: int, *, trials: int, seconds: float
-) -> None:
-    folder, reporter = _trials_folder(session.folder), session.reporter
+def _run_trials(run: Run, keys: tuple[SearchedKey, ...], *, trials: int, seconds: float) -> None:
+    folder, reporter, work = _trials_folder(run.log.folder), run.log.reporter, run.work
     known = read_trials(folder)
     if known:
         reporter.skipped(_STEP, f"{len(known)} trial(s) of earlier commands are kept")
     if len(known) >= trials:
         return
     job = TuneJob(
-        training=session.train_job().model_copy(update={"pipeline": _as_trial(session.pipeline)}),
+        training=work.train_job().model_copy(update={"pipeline": _as_trial(work.pipeline)}),
         keys=keys,
         trials=trials,
         seconds=seconds,
         folder=str(folder),
     )
-    path = session.folder / "jobs" / f"{_STEP}.json"
-    write_atomic(path, job.model_dump_json(indent=2))
     watch, told = Stopwatch(), len(known)
-    with reporter.step(_STEP) as view:
 
-        def show(progress: Progress) -> None:
-            nonlocal told
-            if progress.unit != "trials":
-                view.update(progress)
-                return
-            ended = read_trials(folder)
-            for trial in ended[told:]:
-                _tell(reporter, trial, ended)
-            told = len(ended)
+    def show(view: StepView, progress: Progress) -> None:
+        nonlocal told
+        if progress.unit != "trials":
+            view.update(progress)
+            return
+        ended = read_trials(folder)
+        for trial in ended[told:]:
+            _tell(reporter, trial, ended)
+        told = len(ended)
 
-        result = run_child(
-            "trainer",
-            _STEP,
-            path,
-            log=session.folder / "logs" / f"{_STEP}.log",
-            on_progress=show,
-            inherit=(lock,),
-            search_path=session.search_path,
-            stopping=session.stopping,
-        )
+    result = run.processes.run(TUNE, job, show).result
     reporter.done(
         _STEP,
-        f"{result['trials']} trials · {watch.seconds():.1f} s · compared on "
-        f"{result['validation']:,} validation rows",
+        f"{result.trials} trials · {watch.seconds():.1f} s · compared on "
+        f"{result.validation:,} validation rows",
     )
 
 

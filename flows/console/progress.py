@@ -13,7 +13,7 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElap
 from rich.progress import Progress as Bars
 
 from flows.console import harmless
-from flows.process.child import Progress
+from transforms.contract.process.events import Progress
 
 LINE_SECONDS = 5.0  # between two plain lines of one step: a log of an hour stays readable
 _NAME_WIDTH = 10

@@ -5,38 +5,44 @@ Import this after `flows.orchestration.prefect_settings.configure`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
-from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.console.failures import stop_of
 from flows.console.progress import Reporter, console
+from flows.orchestration import backfill_steps as steps
+from flows.orchestration.backfill_steps import Backfill, PartitionOfBackfill
+from flows.orchestration.handover import open_for_flow
 from flows.orchestration.restarts import pipeline_lock, refuse_endless_restarts
 from flows.orchestration.run_flow import (
-    RETRY_DELAY_SECONDS,
+    RETRIED,
     RunOrder,
     carry_out,
+    first_name,
     made_task,
-    may_heal,
     name_flow_run,
+    publish,
     steps_on_committed,
 )
 from flows.records.backfill_record import BackfillRecord, Training
-from flows.records.record import now, read_record
+from flows.records.kept import now
+from flows.records.log import BackfillLog
+from flows.records.plan import plan_run
+from flows.records.record import read_record
 from flows.report.backfill_report import markdown
-from flows.sessions.backfill_session import Backfill, PartitionWork
-from flows.sessions.session import search_path, span
-from flows.steps import backfill as steps
+from flows.steps.backfill import (
+    default_workers,
+    partitions_between,
+    partitions_of_source,
+    training_sets,
+)
+from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
-from transforms.contract.declaration import parsing as declarations
+from flows.steps.work import span
 from transforms.contract.errors import BraidError
-from transforms.contract.masking import masked
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
 from transforms.contract.workspace.transform_choice import TransformChoice
@@ -50,12 +56,13 @@ class PartitionsFailed(BraidError):  # noqa: N818 - it names what happened
     """
 
     def __init__(self, backfill: Backfill) -> None:
-        failed = [part.name for part in backfill.record.failed()]
-        self.folder = backfill.folder
+        record = backfill.log.record
+        failed = [part.name for part in record.failed()]
+        self.folder = backfill.log.folder
         super().__init__(
             backfill.title,
             expected="every partition to be committed",
-            received=f"{backfill.record.counts()}: {', '.join(failed)}",
+            received=f"{record.counts()}: {', '.join(failed)}",
             action="Mend them and run the same command again: it does only what is missing.",
         )
 
@@ -67,23 +74,11 @@ def _named(name: str, function: Callable[[Backfill], None]) -> Callable[[Backfil
 check_partitions = _named("check", steps.check_partitions)
 freeze = _named("analyze", steps.freeze)
 transform_partition: Any = made_task(
-    "transform",
-    steps.transform_partition,
-    task_run_name="transform: {work.title}",
-    retries=1,
-    retry_delay_seconds=RETRY_DELAY_SECONDS,
-    retry_condition_fn=may_heal,
+    "transform", steps.transform_partition, task_run_name="transform: {part.title}", **RETRIED
 )
 
 
-def _flow_run_name() -> str:
-    """Returns the flow run's name until its partitions are known."""
-    parameters = flow_run.parameters
-    pipeline = declarations.load(Path(parameters["declaration"]), parameters["overrides"])
-    return f"{pipeline.name} backfill {now():%Y-%m-%d %H:%M:%S}"
-
-
-@flow(name="braid-backfill", flow_run_name=_flow_run_name, persist_result=False)
+@flow(name="braid-backfill", flow_run_name=first_name, persist_result=False)
 def backfill_partitions(
     declaration: str,
     workspace: str,
@@ -109,62 +104,51 @@ def backfill_partitions(
         BraidError: Another run of the pipeline is going on, or the training failed.
     """
     refuse_endless_restarts()
-    pipeline = declarations.load(Path(declaration), overrides)
+    opened = open_for_flow(declaration, overrides)
+    pipeline = opened.pipeline
     folders = Workspace(Path(workspace).absolute())
     if train != "none":
         reach_registry(pipeline, folders)
     reporter = Reporter(console())
     with pipeline_lock(folders, pipeline.name, reporter) as lock:
         order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
-        chosen, everything = steps.partitions_between(pipeline, first, last)
+        everything = opened.partitions or partitions_of_source(pipeline)
+        chosen = partitions_between(everything, first, last)
         record = steps.open_record(
-            pipeline, folders, chosen, workers=workers or steps.default_workers(), train=train
+            pipeline, folders, chosen, workers=workers or default_workers(), train=train
         )
         backfill = _begin(order, chosen, record)
-        with _recording_the_end(backfill):
+        with backfill.processes.inheriting(lock), backfill.log.ending():
             _transform_all(backfill)
             if not record.failed():
                 _train(backfill, order, everything)
-        _publish(backfill)
+            _end(backfill)
+        publish(
+            f"braid-backfill-{pipeline.name}",
+            markdown(record),
+            f"Backfill {record.backfill_id}: {record.counts()}",
+        )
         if record.failed():
             raise PartitionsFailed(backfill)
-        return str(backfill.folder)
+        return str(backfill.log.folder)
 
 
 def _begin(order: RunOrder, chosen: tuple[Partition, ...], record: BackfillRecord) -> Backfill:
     """Returns the backfill of the chosen partitions, and tells what it is going to do."""
-    pipeline = order.pipeline
+    pipeline, reporter = order.pipeline, order.reporter
     name_flow_run(f"{pipeline.name} backfill, {span(chosen)}, {now():%Y-%m-%d %H:%M:%S}")
-    backfill = Backfill(
-        pipeline,
-        order.workspace,
-        chosen,
-        record,
-        reporter=order.reporter,
-        lock=order.lock,
-        search_path=search_path(pipeline, order.declaration),
-    )
-    order.reporter.note(
-        f"{pipeline.name} · backfill {record.backfill_id} · {span(chosen)} · {order.workspace.root}"
-    )
+    folder = order.workspace.backfills(pipeline.name) / record.backfill_id
+    processes = Processes(folder, reporter, order.search_path)
+    log = BackfillLog(folder, record, reporter)
+    backfill = Backfill(pipeline, order.workspace, chosen, processes, log)
+    order.announce(f"backfill {record.backfill_id}", chosen)
     return backfill
 
 
-@contextmanager
-def _recording_the_end(backfill: Backfill) -> Iterator[None]:
-    """Records how the backfill ended, whatever ends the block."""
-    try:
-        yield
-    except BaseException as error:
-        _end(backfill, error)
-        raise
-    _end(backfill)
-
-
 def _transform_all(backfill: Backfill) -> None:
-    for part in backfill.record.partitions:
+    for part in backfill.log.record.partitions:
         if part.status == "skipped":
-            backfill.reporter.skipped(part.name, part.note)
+            backfill.log.reporter.skipped(part.name, part.note)
     if not backfill.pending():
         return
     check_partitions(backfill)
@@ -174,57 +158,40 @@ def _transform_all(backfill: Backfill) -> None:
     pending = backfill.pending()
     if not pending:
         return
-    runner: ThreadPoolTaskRunner[None] = ThreadPoolTaskRunner(max_workers=backfill.record.workers)
-    with backfill.holding(), backfill.reporter.steps() as shown, runner:
+    workers = backfill.log.record.workers
+    runner: ThreadPoolTaskRunner[None] = ThreadPoolTaskRunner(max_workers=workers)
+    with backfill.holding(), backfill.log.reporter.steps() as shown, runner:
         try:
             futures = [
                 runner.submit(
-                    transform_partition, {"work": PartitionWork(backfill, partition, shown)}
+                    transform_partition, {"part": PartitionOfBackfill(backfill, partition, shown)}
                 )
                 for partition in pending
             ]
             for future in futures:
                 future.wait()
         except BaseException:
-            backfill.stopping.set()  # leaving the runner waits for what its threads do
+            backfill.processes.stopping.set()  # leaving the runner waits for what its threads do
             raise
     for partition in backfill.pending():
         backfill.fail(partition, RuntimeError("its task ended without a result"))
 
 
 def _train(backfill: Backfill, order: RunOrder, everything: tuple[Partition, ...]) -> None:
-    backfill.reporter.note(f"  partitions: {backfill.record.counts()}")
-    for partitions in steps.training_sets(backfill, everything):
+    log = backfill.log
+    log.reporter.note(f"  partitions: {log.record.counts()}")
+    names = [partition.name for partition in backfill.partitions]
+    due = training_sets(backfill.work_on(backfill.partitions), log.record.train, names, everything)
+    for partitions in due:
         choice = TransformChoice(backfill.transform)
-        folder = carry_out(order, choice, partitions, steps_on_committed)
-        run = read_record(folder)
+        plan = plan_run(order.pipeline, partitions, order.workspace, choice=choice).decided()
+        run = read_record(carry_out(order, plan, steps_on_committed))
         if run is not None and run.status in ("promoted", "refused"):
-            backfill.record.runs.append(run.run_id)
-            backfill.record.trained = "promoted" if run.status == "promoted" else "refused"
-            backfill.save()
+            with log.recording() as record:
+                record.runs.append(run.run_id)
+                record.trained = "promoted" if run.status == "promoted" else "refused"
 
 
-def _end(backfill: Backfill, error: BaseException | None = None) -> None:
-    record = backfill.record
-    record.status, record.ended = "done", now()
-    stop = None if error is None else stop_of(error)
-    if isinstance(error, BraidError) and stop is None:
-        record.error = error.to_dict()
-    elif error is not None:
-        record.error = {"type": type(error).__name__, "received": stop or masked(str(error))}
-    if error is not None or record.failed():
-        record.status = "stopped" if stop else "failed"
-    try:
-        backfill.save()
-    except OSError as second:
-        # A full disk, most likely, and what failed the backfill too.
-        backfill.reporter.note(f"  backfill.json could not be written: {second.strerror}")
-
-
-def _publish(backfill: Backfill) -> None:
-    """Shows the summary in Prefect's UI."""
-    create_markdown_artifact(
-        key=f"braid-backfill-{backfill.pipeline.name.replace('_', '-')}",
-        markdown=markdown(backfill.record),
-        description=f"Backfill {backfill.record.backfill_id}: {backfill.record.counts()}",
-    )
+def _end(backfill: Backfill) -> None:
+    with backfill.log.recording() as record:
+        record.status, record.ended = "failed" if record.failed() else "done", now()

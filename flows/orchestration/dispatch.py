@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -19,6 +19,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
+from pydantic import BaseModel
 
 from flows.console.progress import Reporter
 from flows.process.attempt import (
@@ -28,9 +29,13 @@ from flows.process.attempt import (
     new_attempt,
     remove_leftovers_of_the_dead,
 )
-from flows.process.child import Progress, StepDied, StepStopped, refuse_stopped
-from transforms.contract.errors import BraidError, error_from_dict
+from flows.process.child import Done, StepDied, StepStopped, refuse_stopped
+from transforms.contract.errors import BraidError
+from transforms.contract.process.events import Progress, Returned
 from transforms.contract.steps.jobs import TrainJob
+from transforms.contract.steps.step import Step
+
+_R = TypeVar("_R", bound=BaseModel)
 
 TRAINING_FLOW = "braid-train"
 GPU_POOL = "gpu"
@@ -64,15 +69,15 @@ class GpuPool:
 
     def __call__(
         self,
-        step: str,
+        step: Step[TrainJob, _R],
         job: TrainJob,
         on_progress: Callable[[Progress], None],
         stopping: threading.Event,
-    ) -> dict[str, Any]:
+    ) -> Done[_R]:
         """Runs a step to its end and returns its result.
 
         Args:
-            step: The step's name.
+            step: The step.
             job: Its job.
             on_progress: Called whenever it is further.
             stopping: Set by another thread, it ends the step.
@@ -82,14 +87,16 @@ class GpuPool:
             StepDied: Attempt after attempt died.
             StepStopped: `stopping` was set.
         """
-        for number, attempt in enumerate(self._attempts(step, job), start=1):
+        for number, attempt in enumerate(self._attempts(step.name, job), start=1):
             try:
-                return self._run(step, attempt, on_progress, stopping)
+                returned = self._run(step.name, attempt, on_progress, stopping)
+                result = step.result.model_validate_json(returned.result)
+                return Done(result, returned.peak_bytes)
             except StepDied as error:
                 if number == MOST_ATTEMPTS:
                     raise
                 self.reporter.note(
-                    f"  {step}: attempt {number} of {MOST_ATTEMPTS} died: {error.received}"
+                    f"  {step.name}: attempt {number} of {MOST_ATTEMPTS} died: {error.received}"
                 )
                 remove_leftovers_of_the_dead(self.run_folder)
         raise ValueError("there is an attempt for every number")
@@ -110,7 +117,7 @@ class GpuPool:
         attempt: Attempt,
         on_progress: Callable[[Progress], None],
         stopping: threading.Event,
-    ) -> dict[str, Any]:
+    ) -> Returned:
         def look(progress: Progress | None) -> None:
             refuse_stopped(stopping, step)
             if progress is not None:
@@ -186,14 +193,14 @@ def _outcome(attempt: Attempt, state: State[Any]) -> Outcome | None:
     return outcome
 
 
-def _result(step: str, state: State[Any], outcome: Outcome | None) -> dict[str, Any]:
-    if outcome is not None and outcome.result is not None:
-        return outcome.result
+def _result(step: str, state: State[Any], outcome: Outcome | None) -> Returned:
+    if outcome is not None and outcome.returned is not None:
+        return outcome.returned
     if outcome is not None and outcome.error is not None:
         error = outcome.error
         if outcome.died:
-            raise _died(step, error["received"], error["action"])
-        raise error_from_dict(error)
+            raise _died(step, error.received, error.action)
+        raise error.error()
     told = (state.message or "").rstrip(".")
     if state.is_crashed():
         raise _died(

@@ -13,39 +13,38 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from prefect import Task, flow, task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 
-from flows.console.failures import stop_of
 from flows.console.harmless import plain
 from flows.console.progress import Reporter, console
+from flows.orchestration import run_steps as steps
 from flows.orchestration.dispatch import GpuPool
-from flows.orchestration.overlap import ending_others, step_beside, trains_early
+from flows.orchestration.handover import name_at_first, open_for_flow
+from flows.orchestration.overlap import ending_others, step_beside
 from flows.orchestration.restarts import pipeline_lock, refuse_endless_restarts
+from flows.orchestration.run_steps import Run
 from flows.process.child import StepDied
-from flows.records.record import StepRecord, now, write_record
-from flows.records.run_identity import (
-    CHECKPOINT_FOLDER,
-    OpenedRun,
-    identity_of,
-    open_run,
-    up_to_date_run,
-)
+from flows.records.kept import now
+from flows.records.log import RunLog
+from flows.records.plan import DecidedPlan
+from flows.records.run_identity import CHECKPOINT_FOLDER, OpenedRun, open_run
+from flows.records.step_result import StepResult
+from flows.report.page.page import PAGE_FILE, write_page
 from flows.report.summary import PICTURE_FILE, SUMMARY_FILE, write_report
-from flows.sessions.session import Session, search_path, span, title_of
-from flows.steps import drift, model_steps, shard_steps, windows
+from flows.steps import drift, shard_steps
+from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
-from transforms.contract.declaration import parsing as declarations
+from flows.steps.work import Work, search_path, span
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
-from transforms.contract.masking import masked
 from transforms.contract.workspace.files import remove
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
-from transforms.contract.workspace.transform_choice import TransformChoice, Undecided
+from transforms.contract.workspace.transform_choice import Undecided
 
 RETRY_DELAY_SECONDS = 5
 
@@ -59,6 +58,13 @@ def may_heal(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     return isinstance(error, StepDied) or not isinstance(error, BraidError)
 
 
+RETRIED: dict[str, Any] = {
+    "retries": 1,
+    "retry_delay_seconds": RETRY_DELAY_SECONDS,
+    "retry_condition_fn": may_heal,
+}
+
+
 def made_task(
     name: str, function: Callable[[_Given], _R], **options: Any
 ) -> Callable[[_Given], _R]:
@@ -68,44 +74,36 @@ def made_task(
     return cast("Callable[[_Given], _R]", made)
 
 
-def _named(name: str, function: Callable[[Session], _R], **options: Any) -> Callable[[Session], _R]:
-    return made_task(name, function, task_run_name=f"{name}: {{session.title}}", **options)
+def _named(name: str, function: Callable[[Run], _R], **options: Any) -> Callable[[Run], _R]:
+    return made_task(name, function, task_run_name=f"{name}: {{run.title}}", **options)
 
 
-def _retried(name: str, function: Callable[[Session], _R]) -> Callable[[Session], _R]:
-    return _named(
-        name,
-        function,
-        retries=1,
-        retry_delay_seconds=RETRY_DELAY_SECONDS,
-        retry_condition_fn=may_heal,
-    )
+def _retried(name: str, function: Callable[[Run], _R]) -> Callable[[Run], _R]:
+    return _named(name, function, **RETRIED)
 
 
 scan_source = made_task("scan", shard_steps.scan_source, task_run_name="scan: {pipeline.name}")
 measure_drift = made_task(
     drift.STEP, drift.measure_drift, task_run_name=f"{drift.STEP}: {{work.title}}"
 )
-cut_windows = _named("windows", windows.cut_windows)
-check_source = _named("check keys", shard_steps.check_source)
-analyze = _named("analyze", shard_steps.analyze)
-transform = _retried("transform", shard_steps.transform)
-count_rows = _named("rows", shard_steps.count_rows)
-train = _named("train", model_steps.train)
-train_beside = _named("train", ending_others(model_steps.train))
-export = _named("export", model_steps.export)
-evaluate = _named("evaluate", model_steps.evaluate)
-check_beside = _named("check", ending_others(model_steps.check))
-register = _retried("register", model_steps.register)
-gate = _named("gate", model_steps.gate)
-promote = _retried("promote", model_steps.promote)
+cut_windows = _named("windows", steps.cut_windows)
+check_source = _named("check keys", steps.check_source)
+analyze = _named("analyze", steps.analyze)
+transform = _retried("transform", steps.transform)
+count_rows = _named("rows", steps.count_rows)
+train = _named("train", steps.train)
+train_beside = _named("train", ending_others(steps.train))
+export = _named("export", steps.export)
+evaluate = _named("evaluate", steps.evaluate)
+check_beside = _named("check", ending_others(steps.check))
+register = _retried("register", steps.register)
+gate = _named("gate", steps.gate)
+promote = _retried("promote", steps.promote)
 
 
-def _flow_run_name() -> str:
-    """Returns the flow run's name until its partitions are known."""
-    parameters = flow_run.parameters
-    pipeline = declarations.load(Path(parameters["declaration"]), parameters["overrides"])
-    return f"{pipeline.name} {now():%Y-%m-%d %H:%M:%S}"
+def first_name() -> str:
+    """Returns a flow run's name until its partitions are known."""
+    return f"{name_at_first(deployment.name)} {now():%Y-%m-%d %H:%M:%S}"
 
 
 def name_flow_run(name: str) -> None:
@@ -114,7 +112,7 @@ def name_flow_run(name: str) -> None:
         client.update_flow_run(UUID(flow_run.id), name=plain(name))
 
 
-@flow(name="braid", flow_run_name=_flow_run_name, persist_result=False)
+@flow(name="braid", flow_run_name=first_name, persist_result=False)
 def refresh_model(
     declaration: str, workspace: str, overrides: tuple[str, ...] = (), retrain: bool = False
 ) -> str:
@@ -127,16 +125,17 @@ def refresh_model(
         retrain: Train a new model even if nothing is new.
     """
     refuse_endless_restarts()
-    pipeline = declarations.load(Path(declaration), overrides)
+    opened = open_for_flow(declaration, overrides)
+    pipeline = opened.pipeline
     folders = Workspace(Path(workspace).absolute())
     reach_registry(pipeline, folders, may_begin=retrain)
     reporter = Reporter(console())
     with pipeline_lock(folders, pipeline.name, reporter) as lock:
-        partitions = scan_source(pipeline)
+        partitions = opened.partitions or scan_source(pipeline)
         name_flow_run(f"{pipeline.name}, {span(partitions)}, {now():%Y-%m-%d %H:%M:%S}")
         order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
-        choice, measured = drift.decide(pipeline, partitions, folders, order.measure)
-        return str(carry_out(order, choice, partitions, _steps, measured=measured, retrain=retrain))
+        plan, measured = drift.decide(pipeline, partitions, folders, order.measure, retrain=retrain)
+        return str(carry_out(order, plan, _steps, measured=measured, retrain=retrain))
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,18 @@ class RunOrder:
     reporter: Reporter
     lock: int
 
-    def measure(self, undecided: Undecided) -> StepRecord:
+    @property
+    def search_path(self) -> Path | None:
+        """Where the user's own modules lie; None if the declaration names none."""
+        return search_path(self.pipeline, self.declaration)
+
+    def announce(self, what: str, partitions: Sequence[Partition]) -> None:
+        """Tells what begins, and on which partitions."""
+        self.reporter.note(
+            f"{self.pipeline.name} · {what} · {span(partitions)} · {self.workspace.root}"
+        )
+
+    def measure(self, undecided: Undecided) -> StepResult[None]:
         """Measures the drift of new partitions, as a task of the flow that calls this."""
         return measure_drift(
             drift.Measurement(
@@ -165,7 +175,7 @@ class RunOrder:
                 self.workspace,
                 undecided,
                 self.reporter,
-                search_path=search_path(self.pipeline, self.declaration),
+                search_path=self.search_path,
                 inherit=(self.lock,),
             )
         )
@@ -173,19 +183,17 @@ class RunOrder:
 
 def carry_out(
     order: RunOrder,
-    choice: TransformChoice,
-    partitions: tuple[Partition, ...],
-    work: Callable[[Session], None],
+    plan: DecidedPlan,
+    work: Callable[[Run], None],
     *,
-    measured: StepRecord | None = None,
+    measured: StepResult[None] | None = None,
     retrain: bool = False,
 ) -> Path:
-    """Opens the run on these partitions and works on it, unless a finished one did all this.
+    """Opens the planned run and works on it, unless a finished one did all this.
 
     Args:
         order: What to run.
-        choice: The transform.
-        partitions: What the model is to be trained on.
+        plan: What it would do.
         work: The steps of the run.
         measured: The step that measured what decided on the transform.
         retrain: Train a new model even if nothing is new.
@@ -193,116 +201,105 @@ def carry_out(
     Returns:
         The run's folder.
     """
-    pipeline, workspace, reporter = order.pipeline, order.workspace, order.reporter
-    finished = None if retrain else up_to_date_run(workspace, pipeline, choice.name, partitions)
-    if finished is not None:
-        reporter.note(f"Nothing is new since run {finished[1].run_id}.")
-        return finished[0]
-    identity = identity_of(pipeline, choice.name, partitions)
-    run = open_run(
-        workspace, pipeline, identity, transform=choice.name, partitions=partitions, retrain=retrain
+    if plan.finished is not None:
+        order.reporter.note(f"Nothing is new since run {plan.finished[1].run_id}.")
+        return plan.finished[0]
+    opened = open_run(
+        order.workspace,
+        order.pipeline,
+        plan.identity,
+        transform=plan.choice.name,
+        partitions=plan.partitions,
+        retrain=retrain,
     )
-    _announce(reporter, run, partitions, workspace)
-    own_modules = search_path(pipeline, order.declaration)
-    pool = GpuPool(pipeline.name, run.folder, title_of(pipeline, partitions), own_modules, reporter)
-    session = Session(
-        pipeline,
-        workspace,
-        run,
-        choice=choice,
-        partitions=partitions,
-        reporter=reporter,
-        search_path=own_modules,
+    order.announce(f"run {opened.record.run_id}", plan.partitions)
+    if opened.resumed:
+        order.reporter.note(f"  resumes this run: {opened.resumed}")
+    run = _begin(order, opened, plan)
+    run.begin(measured)
+    with run.processes.inheriting(order.lock):
+        with run.log.ending():
+            work(run)
+        write_report(run.log.folder, run.log.record)
+        write_page(run.work, run.log.record)
+        _publish(run.log)
+    return run.log.folder
+
+
+def _begin(order: RunOrder, opened: OpenedRun, plan: DecidedPlan) -> Run:
+    pipeline, modules = order.pipeline, order.search_path
+    work = Work(pipeline, order.workspace, opened.folder, plan.choice, plan.partitions)
+    pool = GpuPool(pipeline.name, opened.folder, work.title, modules, order.reporter)
+    processes = Processes(
+        opened.folder,
+        order.reporter,
+        modules,
         elsewhere=pool if pipeline.training.dispatch == "deployment" else None,
     )
-    session.note_drift(measured)
-    with session.child_locks(order.lock):
-        _work(session, work)
-    return session.folder
+    return Run(work, processes, RunLog(opened.folder, opened.record, order.reporter))
 
 
-def _work(session: Session, work: Callable[[Session], None]) -> None:
-    try:
-        work(session)
-    except BaseException as error:
-        _record_failure(session, error)
-        raise
-    write_report(session.folder, session.record)
-    _publish(session)
-
-
-def _steps(session: Session) -> None:
-    if session.pipeline.source.windows is not None:
-        cut_windows(session)
-    check_source(session)
-    with step_beside(session, "train", train_beside) as training:
-        with shard_steps.transform_lock(session):
-            analyze(session)
-            if trains_early(session):
+def _steps(run: Run) -> None:
+    if run.work.pipeline.source.windows is not None:
+        run = cut_windows(run)
+    check_source(run)
+    with step_beside(run, "train", train_beside) as training:
+        with steps.transform_lock(run):
+            analyze(run)
+            if run.work.pipeline.training.start == "streaming" and run.has_pending():
                 training.begin()
-            transform(session)
-        count_rows(session)
+            transform(run)
+        count_rows(run)
     if not training.has_begun:
-        train(session)
-    _steps_on_model(session)
+        train(run)
+    _steps_on_model(run)
 
 
-def steps_on_committed(session: Session) -> None:
+def steps_on_committed(run: Run) -> None:
     """The steps of a run whose partitions are all committed."""
-    check_source(session)
-    count_rows(session)
-    train(session)
-    _steps_on_model(session)
+    check_source(run)
+    count_rows(run)
+    train(run)
+    _steps_on_model(run)
 
 
-def _steps_on_model(session: Session) -> None:
-    export(session)
-    with step_beside(session, "check", check_beside) as check:
+def _steps_on_model(run: Run) -> None:
+    export(run)
+    with step_beside(run, "check", check_beside) as check:
         check.begin()
-        evaluate(session)
-    register(session)
-    passed = gate(session)
+        evaluate(run)
+    register(run)
+    passed = gate(run)
     if passed:
-        promote(session)
-    session.record.status = "promoted" if passed else "refused"
-    session.record.ended = now()
-    session.save()
-    remove(session.folder / CHECKPOINT_FOLDER)  # the model is whole; nothing resumes this training
+        promote(run)
+    with run.log.recording() as record:
+        record.status = "promoted" if passed else "refused"
+        record.ended = now()
+    remove(run.log.folder / CHECKPOINT_FOLDER)  # the model is whole; nothing resumes this training
 
 
-def _record_failure(session: Session, error: BaseException) -> None:
-    record = session.record
-    stop = stop_of(error)
-    record.status, record.ended = "stopped" if stop else "failed", now()
-    if isinstance(error, BraidError) and stop is None:
-        record.error = error.to_dict()
-    else:
-        record.error = {"type": type(error).__name__, "received": stop or masked(str(error))}
-    try:
-        write_record(session.folder, record)
-    except OSError as second:
-        # A full disk, most likely, and what failed the run too. The record says "running" still,
-        # which the next run takes for killed and resumes.
-        session.reporter.note(f"  run.json could not be written: {second.strerror}")
-
-
-def _announce(
-    reporter: Reporter, run: OpenedRun, partitions: Sequence[Partition], workspace: Workspace
-) -> None:
-    record = run.record
-    reporter.note(
-        f"{record.pipeline} · run {record.run_id} · {span(partitions)} · {workspace.root}"
-    )
-    if run.resumed:
-        reporter.note(f"  resumes this run: {run.resumed}")
-
-
-def _publish(session: Session) -> None:
+def _publish(log: RunLog) -> None:
     """Shows the summary in Prefect's UI, the picture inside it."""
-    text = (session.folder / SUMMARY_FILE).read_text(encoding="utf-8")
-    picture = base64.b64encode((session.folder / PICTURE_FILE).read_bytes()).decode()
-    create_markdown_artifact(
-        key=f"braid-{session.pipeline.name.replace('_', '-')}",
-        markdown=text.replace(f"({PICTURE_FILE})", f"(data:image/png;base64,{picture})"),
-        description=f"Run {session.record.run_id}: {session.record.status}",
+    text = (log.folder / SUMMARY_FILE).read_text(encoding="utf-8")
+    picture = base64.b64encode((log.folder / PICTURE_FILE).read_bytes()).decode()
+    publish(
+        f"braid-{log.record.pipeline}",
+        text.replace(f"({PICTURE_FILE})", f"(data:image/png;base64,{picture})"),
+        f"Run {log.record.run_id}: {log.record.status}",
     )
+    create_link_artifact(
+        key=f"braid-{log.record.pipeline}-page".replace("_", "-"),
+        link=(log.folder / PAGE_FILE).absolute().as_uri(),
+        link_text=f"{PAGE_FILE} of run {log.record.run_id}",
+    )
+
+
+def publish(key: str, markdown: str, description: str) -> None:
+    """Shows Markdown in Prefect's UI.
+
+    Args:
+        key: What tells it from others; underscores become hyphens.
+        markdown: The text.
+        description: One line.
+    """
+    create_markdown_artifact(key=key.replace("_", "-"), markdown=markdown, description=description)

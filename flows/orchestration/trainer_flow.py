@@ -12,8 +12,10 @@ from prefect import flow
 
 from flows.console.progress import Reporter, console
 from flows.process.attempt import LOCK_FILE, Attempt, Outcome
-from flows.process.child import Progress, StepDied, run_child
+from flows.process.child import StepDied, run_child
 from transforms.contract.errors import BraidError
+from transforms.contract.process.events import Progress, Returned
+from transforms.contract.steps.step import TRAINER_STEPS
 from transforms.contract.workspace.locks import waiting_lock
 
 _PROGRESS_SECONDS = 1.0  # between two files that tell how far a step is
@@ -51,9 +53,8 @@ def run_trainer_step(step: str, attempt: str, search_path: str | None = None) ->
                     view.update(event)
                     told.update(event)
 
-                result = run_child(
-                    "trainer",
-                    step,
+                done = run_child(
+                    TRAINER_STEPS[step],
                     order.job_file,
                     log=order.run_folder / "logs" / f"{step}.log",
                     on_progress=progress,
@@ -63,9 +64,10 @@ def run_trainer_step(step: str, attempt: str, search_path: str | None = None) ->
         except BraidError as error:
             _refuse_given_up(order)
             died = isinstance(error, StepDied)
-            order.put_outcome(Outcome(error=error.to_dict(), died=died))
+            order.put_outcome(Outcome(error=error.report(), died=died))
             raise
-        order.put_outcome(Outcome(result=result))
+        returned = Returned(result=done.result.model_dump_json(), peak_bytes=done.peak_bytes)
+        order.put_outcome(Outcome(returned=returned))
 
 
 class _Telling:

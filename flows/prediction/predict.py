@@ -25,10 +25,10 @@ from flows.prediction.prediction_file import (
     refuse_output,
     refuse_pictures,
 )
-from flows.process.child import Progress
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.rules.checks import ERROR_COLUMN
 from transforms.contract.errors import BraidError
+from transforms.contract.process.events import Progress
 from transforms.contract.process.startup import quick_start
 from transforms.contract.workspace.files import replacing
 from transforms.contract.workspace.layout import Workspace

@@ -12,12 +12,11 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from flows.process.child import Progress
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import BraidError, ErrorReport
+from transforms.contract.process.events import Progress, Returned
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.documents import read_json
 from transforms.contract.workspace.files import remove_temporaries, write_atomic
@@ -36,15 +35,15 @@ class Outcome(BaseModel):
     """How an attempt ended: with a result, or with an error for the user.
 
     Attributes:
-        result: What the step returns.
-        error: `BraidError.to_dict` of what went wrong.
+        returned: The step's result.
+        error: What went wrong.
         died: Whether the step's process died, so that another attempt may do better.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    result: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
+    returned: Returned | None = None
+    error: ErrorReport | None = None
     died: bool = False
 
 

@@ -8,7 +8,6 @@ JOB.json` and the like. What comes back is events on a pipe
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -16,14 +15,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Generic, TypeVar
 
 from pydantic import BaseModel
 
 from flows.process.memory_kills import cause_of_kill, memory_kills, remedy
-from transforms.contract.errors import BraidError, error_from_dict
-from transforms.contract.process.events import EVENTS_VARIABLE
+from transforms.contract.errors import BraidError
+from transforms.contract.process.events import (
+    EVENTS,
+    EVENTS_VARIABLE,
+    Event,
+    Failed,
+    Progress,
+    Returned,
+)
+from transforms.contract.spec import Spec
+from transforms.contract.steps.step import Step
 
 _POLL_SECONDS = 0.5
 _TERMINATION_SECONDS = 10.0  # a step that has not ended after this long is killed
@@ -33,13 +42,22 @@ _LOG_TAIL_BYTES = 16 * 1024
 _CHUNK = 64 * 1024
 
 
-class Progress(BaseModel):
-    """How far a step is; a total of 0 is not known."""
+_J = TypeVar("_J", bound=Spec)
+_R = TypeVar("_R", bound=BaseModel)
+_Result = TypeVar("_Result", bound=BaseModel, covariant=True)
 
-    done: int
-    total: int
-    unit: str
-    numbers: dict[str, float] = {}
+
+@dataclass(frozen=True)
+class Done(Generic[_Result]):
+    """A step that has ended well.
+
+    Attributes:
+        result: What it returned.
+        peak_bytes: Resident memory of its largest process, in bytes; 0 is not known.
+    """
+
+    result: _Result
+    peak_bytes: int = 0
 
 
 class StepDied(BraidError):  # noqa: N818 - it names what happened, as BraidError's other kinds do
@@ -72,8 +90,7 @@ def refuse_stopped(stopping: threading.Event, place: str) -> None:
 
 
 def run_child(
-    module: str,
-    step: str,
+    step: Step[_J, _R],
     job: Path,
     *,
     log: Path,
@@ -81,13 +98,12 @@ def run_child(
     inherit: Sequence[int] = (),
     search_path: Path | None = None,
     stopping: threading.Event | None = None,
-) -> dict[str, Any]:
+) -> Done[_R]:
     """Runs `python -m MODULE STEP JOB` to its end and returns its result.
 
     Args:
-        module: "transforms" or "trainer".
-        step: The step's name in the module's table of steps.
-        job: The file with the step's job.
+        step: The step.
+        job: The file with its job.
         log: Where the step's own output is appended.
         on_progress: Called for every progress event.
         inherit: Descriptors of held locks. The child holds them too, so that a child which
@@ -101,20 +117,23 @@ def run_child(
         StepDied: The process ended without a result.
     """
     stopping = stopping or threading.Event()
-    refuse_stopped(stopping, step)
-    outcome: dict[str, Any] = {}
+    refuse_stopped(stopping, step.name)
+    end: Failed | Returned | None = None
     kills = memory_kills()
-    with _child([module, step, str(job)], log, inherit, search_path) as (process, events):
+    arguments = [step.module, step.name, str(job)]
+    with _child(arguments, log, inherit, search_path) as (process, events):
         for event in _events(events, process):
-            refuse_stopped(stopping, step)
-            outcome = _told(event, on_progress) or outcome
+            refuse_stopped(stopping, step.name)
+            if isinstance(event, Progress):
+                on_progress(event)
+            elif event is not None:
+                end = event
         process.wait()
-    if "error" in outcome:
-        raise error_from_dict(outcome["error"])
-    if process.returncode != 0 or "result" not in outcome:
-        raise _died(module, step, process.returncode, log, kills)
-    result: dict[str, Any] = outcome["result"]
-    return result
+    if isinstance(end, Failed):
+        raise end.error.error()
+    if process.returncode != 0 or end is None:
+        raise _died(step.module, step.name, process.returncode, log, kills)
+    return Done(step.result.model_validate_json(end.result), end.peak_bytes)
 
 
 @contextlib.contextmanager
@@ -133,16 +152,6 @@ def _child(
             yield process, events
         finally:
             _stop(process)
-
-
-def _told(
-    event: dict[str, Any] | None, on_progress: Callable[[Progress], None]
-) -> dict[str, Any] | None:
-    """Passes progress on; returns what tells how the step ended, its result or its error."""
-    if event is None or event["event"] != "progress":
-        return event
-    on_progress(Progress.model_validate(event))
-    return None
 
 
 def _start(
@@ -172,7 +181,7 @@ def _environment(base: Mapping[str, str], events: int, search_path: Path | None)
     return variables
 
 
-def _events(pipe: IO[bytes], process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any] | None]:
+def _events(pipe: IO[bytes], process: subprocess.Popen[bytes]) -> Iterator[Event | None]:
     """Yields events until the pipe closes, and None now and then while there is none.
 
     It may outlive the step in the hands of a worker that the step left behind, so an ended step
@@ -191,7 +200,7 @@ def _events(pipe: IO[bytes], process: subprocess.Popen[bytes]) -> Iterator[dict[
             return
         *lines, pending = (pending + chunk).split(b"\n")
         for line in lines:
-            yield json.loads(line)
+            yield EVENTS.validate_json(line)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from flows.records.kept import KeptRecord, read_all, read_kept, write_kept
+from flows.records.kept import KeptRecord, WorkRecord, read_all, read_kept, write_kept
+from transforms.contract.errors import ErrorReport
 from transforms.contract.workspace.layout import Workspace
 
 RECORD_FILE = "backfill.json"
@@ -25,7 +25,7 @@ class PartitionRecord(KeptRecord):
         rejected: Rows of them that could not be used.
         seconds: How long it took; None if nothing was done.
         note: Why it was skipped.
-        error: What failed it, as `BraidError.to_dict` gives it.
+        error: What failed it.
     """
 
     name: str
@@ -35,37 +35,36 @@ class PartitionRecord(KeptRecord):
     rejected: int | None = None
     seconds: float | None = None
     note: str = ""
-    error: dict[str, Any] | None = None
+    error: ErrorReport | None = None
 
 
-class BackfillRecord(KeptRecord):
+class BackfillRecord(WorkRecord):
     """One backfill: which partitions, what became of each, and which runs trained on them.
 
     Attributes:
         status: "done" if no partition failed and the training ended, whatever the gate decided;
             "stopped" by Ctrl-C or SIGTERM.
-        pid: The number of the process that works or worked on it.
-        host: The machine of that process; "" in records of older versions.
         transform: The fingerprint of the one transform of all partitions, once it is known.
         runs: The ids of the training runs, in order.
         trained: How the last of them ended.
-        error: What ended the backfill before its end.
     """
 
     backfill_id: str
-    pipeline: str
     status: Literal["running", "done", "failed", "stopped"] = "running"
-    pid: int
-    host: str = ""
-    started: datetime
-    ended: datetime | None = None
     workers: int
     train: Training
     transform: str | None = None
     partitions: list[PartitionRecord]
     runs: list[str] = []
     trained: Literal["promoted", "refused"] | None = None
-    error: dict[str, Any] | None = None
+
+    def end_as(self, status: Literal["stopped", "failed"]) -> None:
+        """Sets how it ended."""
+        self.status = status
+
+    def pending(self) -> list[str]:
+        """Returns the names of the partitions that are neither committed nor failed."""
+        return [part.name for part in self.partitions if part.status == "pending"]
 
     def partition(self, name: str) -> PartitionRecord:
         """Returns the record of a partition."""

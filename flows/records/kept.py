@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from transforms.contract.errors import BraidError, ErrorReport
+from transforms.contract.masking import masked
 from transforms.contract.workspace.documents import BRING_BACK, read_json
 from transforms.contract.workspace.files import write_atomic
 
@@ -17,7 +22,67 @@ class KeptRecord(BaseModel):
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
 
 
+class WorkRecord(KeptRecord):
+    """What runs, tunings and backfills are recorded with alike.
+
+    Attributes:
+        pid: The number of the process that works or worked on it.
+        host: The machine of that process; "" in records of older versions.
+        error: What ended it before its end.
+    """
+
+    pipeline: str
+    pid: int
+    host: str = ""
+    started: datetime
+    ended: datetime | None = None
+    error: ErrorReport | None = None
+
+    def end_by(self, error: BaseException, stop: str | None) -> None:
+        """Notes that an error ended it.
+
+        Args:
+            error: What ended it.
+            stop: The name of the signal that it comes from, if it does.
+        """
+        self.ended = now()
+        self.end_as("stopped" if stop else "failed")
+        if isinstance(error, BraidError) and stop is None:
+            self.error = error.report()
+        else:
+            received = stop or masked(str(error))
+            self.error = ErrorReport(type=type(error).__name__, received=received)
+
+    def end_as(self, status: Literal["stopped", "failed"]) -> None:
+        """Sets how it ended."""
+        raise NotImplementedError
+
+
 _R = TypeVar("_R", bound=KeptRecord)
+
+
+def now() -> datetime:
+    """Returns the present time in UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def own_process() -> int:
+    """Returns the number of this process, for the record of what it works on."""
+    return os.getpid()
+
+
+def own_host() -> str:
+    """Returns the name of this machine, without which a process's number says nothing."""
+    return socket.gethostname()
+
+
+def free_name(parent: Path, name: str) -> str:
+    """Returns the name, or one that sorts after it: two may start within one second."""
+    taken, number = name, 1
+    while (parent / taken).exists():
+        number += 1
+        taken = f"{name}-{number}"
+    return taken
 
 
 def write_kept(path: Path, record: KeptRecord) -> None:

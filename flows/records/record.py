@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
-from flows.records.kept import KeptRecord, read_all, read_kept, write_kept
+from flows.records.kept import KeptRecord, WorkRecord, read_all, read_kept, write_kept
 from transforms.contract.steps.baselines import Baselines
+from transforms.contract.steps.evaluation import EvaluationResult
+from transforms.contract.steps.results import TrainResult
 from transforms.contract.steps.tuning import Tuning
 from transforms.contract.workspace.drift import JudgedDrift
 from transforms.contract.workspace.layout import Workspace
@@ -20,6 +25,8 @@ from transforms.contract.workspace.manifest import RejectCount, ReplacedCount
 
 RECORD_FILE = "run.json"
 FINISHED = ("promoted", "refused")
+
+_EXCLUDED_IF_NONE = Field(exclude_if=lambda value: value is None)
 
 Status = Literal["running", "promoted", "refused", "failed", "stopped", "killed"]
 
@@ -34,6 +41,8 @@ class StepRecord(KeptRecord):
         rows_per_second: As the step itself measured it, or rows by seconds.
         note: Why it had nothing to do, or what it did.
         beside: Those of the seconds in which another step was under way too.
+        peak_bytes: Resident memory of its largest process, in bytes, if it had one of its own.
+        written_bytes: Bytes of the shards or of the export that it wrote.
     """
 
     name: str
@@ -42,6 +51,8 @@ class StepRecord(KeptRecord):
     rows_per_second: float | None = None
     note: str = ""
     beside: float = 0.0
+    peak_bytes: Annotated[int | None, _EXCLUDED_IF_NONE] = None
+    written_bytes: Annotated[int | None, _EXCLUDED_IF_NONE] = None
 
 
 class ModelVersion(KeptRecord):
@@ -65,7 +76,7 @@ class GateRecord(KeptRecord):
     reasons: tuple[str, ...] = ()
 
 
-class RunRecord(KeptRecord):
+class RunRecord(WorkRecord):
     """One run: what it worked on, what came out, and how it ended.
 
     Attributes:
@@ -75,8 +86,6 @@ class RunRecord(KeptRecord):
         identity: The fingerprint of all that shapes the model: declaration, transform, rows.
         judgement: The fingerprint of gate, registry and budget of rejected rows: they change no
             model, but its fate.
-        pid: The number of the process that works or worked on it.
-        host: The machine of that process; "" in records of older versions.
         partitions: The fingerprint of every partition's source files, by the partition's name.
         past_partitions: Those, with their fingerprints, that the source had when the run was begun
             or resumed before, and no longer has.
@@ -94,13 +103,8 @@ class RunRecord(KeptRecord):
     """
 
     run_id: str
-    pipeline: str
     status: Status = "running"
     abandoned: bool = False
-    pid: int
-    host: str = ""
-    started: datetime
-    ended: datetime | None = None
     braid_version: str
     identity: str
     judgement: str
@@ -116,7 +120,7 @@ class RunRecord(KeptRecord):
     replaced: list[ReplacedCount] = []
     steps: list[StepRecord] = []
     warm_start: str | None = None
-    training: dict[str, Any] = {}
+    training: TrainResult | None = None
     tuning: Tuning | None = None
     metrics: dict[str, float] = {}
     baselines: Baselines = Baselines()
@@ -127,7 +131,17 @@ class RunRecord(KeptRecord):
     warnings: list[str] = []
     gate: GateRecord | None = None
     model: ModelVersion | None = None
-    error: dict[str, Any] | None = None
+
+    @field_validator("training", mode="before")
+    @classmethod
+    def _training_that_has_not_ended(cls, training: Any) -> Any:
+        return training or None
+
+    @field_serializer("training", mode="wrap")
+    def _as_older_versions_read_it(
+        self, training: TrainResult | None, serialize: SerializerFunctionWrapHandler
+    ) -> Any:
+        return {} if training is None else serialize(training)
 
     @field_validator("status", mode="before")
     @classmethod
@@ -142,6 +156,10 @@ class RunRecord(KeptRecord):
             self.status = "failed" if self.error else "killed"
         return self
 
+    def end_as(self, status: Literal["stopped", "failed"]) -> None:
+        """Sets how it ended."""
+        self.status = status
+
     def may_be_resumed(self) -> bool:
         """Returns whether it has not ended, or not well, and a run may go on with it."""
         return self.status not in FINISHED and not self.abandoned
@@ -153,6 +171,28 @@ class RunRecord(KeptRecord):
     def put_step(self, step: StepRecord) -> None:
         """Adds a step's record in the place of an earlier one of the same name."""
         self.steps = [s for s in self.steps if s.name != step.name] + [step]
+
+    def trained(self, result: TrainResult) -> None:
+        """Notes a training; a new model has yet to be exported and judged."""
+        self.warnings = list(result.warnings)
+        self.training = result.model_copy(update={"warnings": ()})
+        self.forget_steps("export", "evaluate", "check", "register", "gate", "promote")
+
+    def evaluated(self, result: EvaluationResult, compared_with: str | None) -> None:
+        """Notes an evaluation, which has yet to be judged.
+
+        Args:
+            result: The metrics.
+            compared_with: The version of the champion that was scored beside the model.
+        """
+        self.metrics = result.metrics
+        self.baselines = result.baselines
+        self.champion_metrics = result.champion_metrics
+        self.champion_problem = result.champion_problem
+        self.parity = result.parity
+        self.warnings = list(dict.fromkeys([*self.warnings, *result.warnings]))
+        self.compared_with = compared_with
+        self.forget_steps("gate")
 
     def found(self, partitions: dict[str, str]) -> None:
         """Notes what the source has now, and what it had when an earlier attempt looked."""
@@ -171,11 +211,6 @@ class RunRecord(KeptRecord):
     def seconds(self) -> float:
         """Returns how long the steps took, without the time between the attempts of a run."""
         return sum((step.seconds or 0.0) - step.beside for step in self.steps)
-
-
-def now() -> datetime:
-    """Returns the present time in UTC, to the second."""
-    return datetime.now(UTC).replace(microsecond=0)
 
 
 def braid_version() -> str:
@@ -217,13 +252,3 @@ def pipelines(workspace: Workspace) -> list[str]:
     parents = [folder_of("any").parent for folder_of in kinds]
     folders = [path for parent in parents if parent.is_dir() for path in parent.iterdir()]
     return sorted({path.name for path in folders if path.is_dir()})
-
-
-def own_process() -> int:
-    """Returns the number of this process, for the record of a run that it works on."""
-    return os.getpid()
-
-
-def own_host() -> str:
-    """Returns the name of this machine, without which a process's number says nothing."""
-    return socket.gethostname()

@@ -6,16 +6,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from flows.process.attempt import attempts, remove_leftovers_of_the_dead
+from flows.records.backfill_record import BackfillRecord
+from flows.records.kept import WorkRecord, free_name, now, own_host, own_process
 from flows.records.record import (
     FINISHED,
     RunRecord,
     braid_version,
-    now,
-    own_host,
-    own_process,
     read_records,
     write_record,
 )
@@ -106,10 +105,10 @@ def _registry(pipeline: PipelineSpec) -> dict[str, str | None]:
 
 
 def finished_run(
-    workspace: Workspace, pipeline: PipelineSpec, identity: Identity
+    records: Sequence[tuple[Path, RunRecord]], identity: Identity
 ) -> tuple[Path, RunRecord] | None:
     """Returns the newest finished run of this identity and judgement: nothing is new since it."""
-    for folder, record in reversed(read_records(workspace, pipeline.name)):
+    for folder, record in reversed(records):
         if record.status not in FINISHED:
             if _is_same(record, identity) and record.may_be_resumed():
                 return None  # a forced run that was interrupted comes first
@@ -117,15 +116,6 @@ def finished_run(
         if _is_same(record, identity) and record.judgement == identity.judgement:
             return folder, record
     return None
-
-
-def up_to_date_run(
-    workspace: Workspace, pipeline: PipelineSpec, transform: str, partitions: Sequence[Partition]
-) -> tuple[Path, RunRecord] | None:
-    """Returns the finished run that leaves a run over these partitions nothing to do, if any."""
-    if pending_partitions(workspace, transform, partitions):
-        return None  # also one that does not train: its shards are there when it is to
-    return finished_run(workspace, pipeline, identity_of(pipeline, transform, partitions))
 
 
 def pending_partitions(
@@ -184,7 +174,7 @@ def run_to_resume(
 
 def _how_it_ended(record: RunRecord) -> str:
     if record.status == "stopped":
-        return f"was stopped by {(record.error or {}).get('received', 'a signal')}"
+        return f"was stopped by {record.error.received if record.error else 'a signal'}"
     return "failed" if record.status == "failed" else "was killed"
 
 
@@ -221,7 +211,9 @@ def _new_run(
     transform: str,
 ) -> OpenedRun:
     started = now()
-    run_id = _free_name(workspace, pipeline.name, f"{started:%Y%m%dT%H%M%SZ}-{identity.run[:6]}")
+    run_id = free_name(
+        workspace.runs(pipeline.name), f"{started:%Y%m%dT%H%M%SZ}-{identity.run[:6]}"
+    )
     record = RunRecord(
         run_id=run_id,
         pipeline=pipeline.name,
@@ -239,30 +231,20 @@ def _new_run(
     return OpenedRun(workspace.run(pipeline.name, run_id), record)
 
 
-def _free_name(workspace: Workspace, pipeline: str, name: str) -> str:
-    """Returns the name, or one that sorts after it: two short runs may start in one second."""
-    taken, number = name, 1
-    while workspace.run(pipeline, taken).exists():
-        number += 1
-        taken = f"{name}-{number}"
-    return taken
-
-
-class Recorded(Protocol):
-    """A run or a backfill, as far as it tells who works on it."""
-
-    pipeline: str
-    pid: int
-    host: str
-
-
-def is_going_on(workspace: Workspace, record: Recorded) -> bool:
+def is_going_on(workspace: Workspace, record: WorkRecord) -> bool:
     """Returns whether a run or a backfill that is recorded as running still does."""
     path = workspace.lock("run", record.pipeline)
     # The lock is tried only if the process seems to be there, as the number may be another's by
     # now: trying a free lock could refuse a run that starts at the same moment. Of a process on
     # another machine only the lock can tell.
     return (record.host != own_host() or _is_alive(record.pid)) and is_held(path)
+
+
+def shown_status(workspace: Workspace, record: RunRecord | BackfillRecord) -> str:
+    """Returns how a run or a backfill ended, telling one that goes on from one that was killed."""
+    if record.status == "running" and not is_going_on(workspace, record):
+        return "killed"
+    return record.status
 
 
 def _is_alive(pid: int) -> bool:

@@ -9,18 +9,11 @@ from rich.table import Table
 
 from flows.console import harmless
 from flows.records.backfill_record import BackfillRecord, PartitionRecord
-from flows.records.run_identity import is_going_on
+from flows.records.run_identity import shown_status
+from flows.report.tables import markdown_table, terminal_table
+from transforms.contract.errors import ErrorReport
 from transforms.contract.workspace.layout import Workspace
 
-_STYLES = {
-    "done": "green",
-    "skipped": "dim",
-    "failed": "red",
-    "stopped": "yellow",
-    "killed": "red",
-    "running": "cyan",
-    "pending": "dim",
-}
 _HEAD = ("partition", "status", "rows", "rejected", "seconds", "note")
 _FIGURES = ("rows", "rejected", "seconds")
 
@@ -34,20 +27,18 @@ def show_backfill(console: Console, record: BackfillRecord) -> None:
         f"[/{style}]",
         highlight=False,
     )
-    table = Table(box=None, header_style="dim")
-    for name in _HEAD:
-        table.add_column(name, justify="right" if name in _FIGURES else "left", overflow="fold")
-    for part in record.partitions:
-        cells = [harmless.console(cell) for cell in _cells(part)]
-        cells[1] = f"[{_STYLES[part.status]}]{part.status}[/]"
-        table.add_row(*cells)
-    console.print(table)
+    rows = [_cells(part) for part in record.partitions]
+    console.print(terminal_table(_HEAD, rows, figures=_FIGURES, state="status", head_style="dim"))
     for part in record.failed():
-        error = part.error or {}
-        place = harmless.console(error["place"])
+        error = part.error or ErrorReport(type="")
+        place = harmless.console(error.place)
         console.print(f"\n[bold red]{harmless.console(part.name)}[/bold red] {place}")
-        for label, key in (("expected", "expected"), ("received", "received"), ("to do", "action")):
-            text = harmless.console(str(error[key]).rstrip(), lines=True)
+        for label, told in (
+            ("expected", error.expected),
+            ("received", error.received),
+            ("to do", error.action),
+        ):
+            text = harmless.console(told.rstrip(), lines=True)
             console.print(f"  [dim]{label:<9}[/dim] {text}", highlight=False, soft_wrap=True)
     console.print()
     console.print(harmless.console(_training_line(record)), highlight=False)
@@ -55,49 +46,43 @@ def show_backfill(console: Console, record: BackfillRecord) -> None:
 
 def markdown(record: BackfillRecord) -> str:
     """Returns a backfill's summary as Markdown."""
-    cells = [tuple(map(harmless.markdown, _cells(part))) for part in record.partitions]
-    rows = [_HEAD, ("---",) * len(_HEAD), *cells]
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
     parts = [
         f"# {record.pipeline}: {record.counts()}",
         f"Backfill `{record.backfill_id}`, {record.seconds():.0f} s, "
         f"{record.workers} partitions at once, transform `{record.transform or 'none'}`",
         _training_line(record),
-        "\n".join(lines),
+        markdown_table(_HEAD, [_cells(part) for part in record.partitions]),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def backfills_table(workspace: Workspace, records: Sequence[BackfillRecord]) -> Table:
     """Returns which backfills there were and how they ended, the newest last."""
-    table = Table(box=None)
-    for name in ("backfill", "pipeline", "status", "from", "to", "seconds", "partitions", "runs"):
-        table.add_column(name, justify="right" if name == "seconds" else "left", overflow="fold")
-    for record in records:
-        going = record.status != "running" or is_going_on(workspace, record)
-        status = record.status if going else "killed"
-        table.add_row(
-            harmless.console(record.backfill_id),
-            harmless.console(record.pipeline),
-            f"[{_STYLES[status]}]{status}[/]",
-            harmless.console(record.partitions[0].name),
-            harmless.console(record.partitions[-1].name),
+    head = ("backfill", "pipeline", "status", "from", "to", "seconds", "partitions", "runs")
+    rows = [
+        (
+            record.backfill_id,
+            record.pipeline,
+            shown_status(workspace, record),
+            record.partitions[0].name,
+            record.partitions[-1].name,
             f"{record.seconds():.0f}",
             record.counts(),
-            harmless.console(", ".join(record.runs)),
+            ", ".join(record.runs),
         )
-    return table
+        for record in records
+    ]
+    return terminal_table(head, rows, figures=("seconds",), state="status")
 
 
 def _cells(part: PartitionRecord) -> tuple[str, ...]:
-    error = part.error or {}
     return (
         part.name,
         part.status,
         "-" if part.rows is None else f"{part.rows:,}",
         "-" if part.rejected is None else f"{part.rejected:,}",
         "-" if part.seconds is None else f"{part.seconds:.1f}",
-        str(error["place"]) if error else part.note,
+        part.error.place if part.error else part.note,
     )
 
 

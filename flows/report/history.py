@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.console import harmless
+from flows.report.tables import terminal_table
 from trainer.registry.history import ChampionChange, History, Registration, What
 
 _WORDS: dict[What, str] = {
@@ -32,15 +33,13 @@ def history_table(history: History) -> Table:
     What the gate said of a version is told whole where it was registered, and again only if it has
     judged it anew since.
     """
-    table = Table(box=None)
-    for name in ("when (UTC)", "version", "what", "by", "why", "gate"):
-        table.add_column(name, justify="right" if name == "version" else "left", overflow="fold")
     rows = [_registered(each) for each in history.registrations]
     said = {each.version: each.gate for each in history.registrations}
     rows += [_changed(each, said.get(each.version)) for each in history.changes]
-    for at, *cells in sorted(rows, key=lambda row: row[0]):
-        table.add_row(f"{at:%Y-%m-%d %H:%M:%S}", *map(harmless.console, cells))
-    return table
+    head = ("when (UTC)", "version", "what", "by", "why", "gate")
+    ordered = sorted(rows, key=lambda row: row[0])
+    shown = [(f"{at:%Y-%m-%d %H:%M:%S}", *cells) for at, *cells in ordered]
+    return terminal_table(head, shown, figures=("version",))
 
 
 def closing_lines(history: History) -> list[str]:

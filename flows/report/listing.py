@@ -12,22 +12,14 @@ from rich.table import Table
 from flows.console import harmless
 from flows.records.backfill_record import BackfillRecord, read_backfills
 from flows.records.record import RunRecord, pipelines, read_records
-from flows.records.run_identity import is_going_on
+from flows.records.run_identity import shown_status
 from flows.report.backfill_report import backfills_table
+from flows.report.tables import terminal_table
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.layout import Workspace
 
 if TYPE_CHECKING:
     from trainer.registry.registry import ModelRegistry
-
-_STYLES = {
-    "promoted": "green",
-    "refused": "yellow",
-    "failed": "red",
-    "stopped": "yellow",
-    "killed": "red",
-    "running": "cyan",
-}
 
 
 def show_runs(console: Console, workspace: Workspace, pipeline: str | None) -> None:
@@ -47,24 +39,22 @@ def show_runs(console: Console, workspace: Workspace, pipeline: str | None) -> N
 
 def runs_table(workspace: Workspace, records: Sequence[RunRecord]) -> Table:
     """Returns what ran and how it ended, the newest last."""
-    table = Table(box=None)
-    for name in ("run", "pipeline", "status", "rows", "rejected", "seconds", "model", "outcome"):
-        numeric = name in ("rows", "rejected", "seconds")
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for record in records:
-        status = run_status(workspace, record)
-        model = "-" if record.model is None else f"{record.model.name} {record.model.version}"
-        table.add_row(
-            harmless.console(record.run_id),
-            harmless.console(record.pipeline),
-            f"[{_STYLES[status]}]{status}[/]",
+    head = ("run", "pipeline", "status", "rows", "rejected", "seconds", "model", "outcome")
+    rows = [
+        (
+            record.run_id,
+            record.pipeline,
+            shown_status(workspace, record),
             f"{record.source_rows:,}",
             f"{record.rejected():,}",
             f"{record.seconds():.0f}",
-            harmless.console(model),
-            harmless.console(_outcome(record)),
+            "-" if record.model is None else f"{record.model.name} {record.model.version}",
+            _outcome(record),
         )
-    return table
+        for record in records
+    ]
+    figures = ("rows", "rejected", "seconds")
+    return terminal_table(head, rows, figures=figures, state="status")
 
 
 def models_table(pipeline: PipelineSpec, registry: ModelRegistry) -> Table | None:
@@ -77,40 +67,29 @@ def models_table(pipeline: PipelineSpec, registry: ModelRegistry) -> Table | Non
         return None
     wanted = [str(gate.metric) for gate in pipeline.gates()]
     wanted += [name for name in pipeline.metric_names() if name.startswith("test_")]
-    table = Table(box=None)
-    table.add_column("version", justify="right")
-    for name in ("aliases", "registered (UTC)", "run", "metrics"):
-        table.add_column(name, overflow="fold")
-    for item in versions:
-        created = datetime.fromtimestamp(item.created_ms / 1000, UTC)
-        metrics = [
-            f"{name} {item.metrics[name]:.4g}"
-            for name in dict.fromkeys(wanted)
-            if name in item.metrics
-        ]
-        table.add_row(
+    head = ("version", "aliases", "registered (UTC)", "run", "metrics")
+    rows = [
+        (
             item.version,
-            harmless.console(", ".join(item.aliases)),
-            f"{created:%Y-%m-%d %H:%M}",
-            harmless.console(item.run_id),
-            harmless.console(", ".join(metrics)),
+            ", ".join(item.aliases),
+            f"{datetime.fromtimestamp(item.created_ms / 1000, UTC):%Y-%m-%d %H:%M}",
+            item.run_id,
+            ", ".join(
+                f"{name} {item.metrics[name]:.4g}"
+                for name in dict.fromkeys(wanted)
+                if name in item.metrics
+            ),
         )
-    return table
-
-
-def run_status(workspace: Workspace, record: RunRecord) -> str:
-    """Returns a run's status, telling one that goes on from one that was killed."""
-    if record.status == "running" and not is_going_on(workspace, record):
-        return "killed"
-    return record.status
+        for item in versions
+    ]
+    return terminal_table(head, rows, figures=("version",))
 
 
 def _outcome(record: RunRecord) -> str:
     if record.error is not None and record.status == "stopped":
-        return f"by {record.error['received']}"
+        return f"by {record.error.received}"
     if record.error is not None:
-        place = record.error.get("place", record.error["type"])
-        return f"{place}: {record.error['received']}".splitlines()[0]
+        return record.error.headline()
     if record.gate is not None and record.gate.reasons:
         return record.gate.reasons[0]
     return ""

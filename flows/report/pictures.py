@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -20,6 +19,7 @@ from PIL import Image
 
 from flows.console.harmless import plain
 from flows.records.record import RunRecord
+from trainer.run_folder import HISTORY_FILE
 from transforms.contract.declaration.metrics import metric_of
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.steps.evaluation import (
@@ -30,11 +30,10 @@ from transforms.contract.steps.evaluation import (
     ScatterFigure,
     read_evaluation,
 )
+from transforms.contract.steps.results import EpochRecord, TrainingHistory
 from transforms.contract.steps.tuning import Tuning
-from transforms.contract.workspace.documents import BRING_BACK, read_object
+from transforms.contract.workspace.documents import BRING_BACK, read_json
 from transforms.contract.workspace.drift import JudgedDrift
-
-HISTORY_FILE = "history.json"
 
 _BLUE, _ORANGE, _GREY, _RED, _INK = "#2f6db5", "#e07b39", "#9aa5b1", "#c0504d", "#22303c"
 _COLUMNS = 3
@@ -77,7 +76,7 @@ def draw_report(folder: Path, record: RunRecord, path: Path) -> None:
 
 
 def _draw(folder: Path, record: RunRecord, path: Path) -> None:
-    panels = _panels(_read(folder / HISTORY_FILE), read_evaluation(folder), record)
+    panels = _panels(_rounds(folder / HISTORY_FILE), read_evaluation(folder), record)
     lines = max(1, math.ceil(len(panels) / _COLUMNS))
     # No pyplot: its figures are global state, and its backend may want a display.
     figure = Figure(
@@ -95,10 +94,12 @@ def _draw(folder: Path, record: RunRecord, path: Path) -> None:
     figure.savefig(path, format="png", dpi=110, facecolor="white")
 
 
-def _panels(history: Any, evaluation: EvaluationResult | None, record: RunRecord) -> list[Panel]:
+def _panels(
+    rounds: Sequence[EpochRecord], evaluation: EvaluationResult | None, record: RunRecord
+) -> list[Panel]:
     panels: list[Panel] = []
-    if history.get("epochs"):
-        panels.append(lambda axes: _loss(axes, history["epochs"], record))
+    if rounds:
+        panels.append(lambda axes: _loss(axes, rounds, record))
     shares = _shares(record.metrics)
     if shares:
         panels.append(lambda axes: _metrics(axes, shares, record))
@@ -116,22 +117,27 @@ def _panels(history: Any, evaluation: EvaluationResult | None, record: RunRecord
     return panels
 
 
-def _loss(axes: Axes, epochs: list[Any], record: RunRecord) -> None:
+def _loss(axes: Axes, rounds: Sequence[EpochRecord], record: RunRecord) -> None:
     # The two losses of an adversarial training say something; their sum does not.
-    curves = _ADVERSARIAL if "discriminator_loss" in epochs[0]["losses"] else _SUPERVISED
+    curves = _ADVERSARIAL if "discriminator_loss" in rounds[0].losses else _SUPERVISED
     for name, color, label in curves:
-        losses = [(e["epoch"] + 1, (e | e["losses"])[name]) for e in epochs]
+        losses = [(each.epoch + 1, _loss_of(each, name)) for each in rounds]
         # Without validation rows there is no such loss.
         points = [(epoch, loss) for epoch, loss in losses if loss is not None]
         if points:
             axes.plot(*zip(*points, strict=True), color=color, marker="o", ms=3, label=label)
-    best = record.training.get("best_epoch")
+    best = None if record.training is None else record.training.best_epoch
     if best:
         axes.axvline(best, color=_GREY, linestyle=":", label=f"kept: epoch {best}")
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8)
     _name(axes, "Loss")
+
+
+def _loss_of(each: EpochRecord, name: str) -> float | None:
+    totals = {"loss": each.loss, "validation_loss": each.validation_loss}
+    return totals[name] if name in totals else each.losses[name]
 
 
 def _shares(metrics: dict[str, float]) -> dict[str, dict[str, float]]:
@@ -364,5 +370,5 @@ def _short(name: str) -> str:
     return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
 
 
-def _read(path: Path) -> Any:
-    return read_object(path, action=BRING_BACK) if path.exists() else {}
+def _rounds(path: Path) -> tuple[EpochRecord, ...]:
+    return read_json(path, TrainingHistory, action=BRING_BACK).epochs if path.exists() else ()

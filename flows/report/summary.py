@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from flows.console import harmless
 from flows.records.record import RunRecord
+from flows.report.tables import STYLES, Rows, markdown_table, terminal_table
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.steps.tuning import Tuning, changes_in_words
 from transforms.contract.workspace.files import replacing, write_atomic
@@ -26,9 +26,6 @@ _OUTCOMES = {
     "stopped": "the run was stopped",
     "killed": "the run was killed, and newer rows or another declaration came after",
 }
-_STYLES = {"promoted": "bold green", "refused": "bold yellow", "failed": "bold red"}
-
-Rows = Sequence[tuple[str, ...]]
 
 
 def write_report(folder: Path, record: RunRecord) -> None:
@@ -49,7 +46,7 @@ def outcome(record: RunRecord) -> str:
 def show(console: Console, record: RunRecord) -> None:
     """Prints a run's summary."""
     console.print()
-    style = _STYLES.get(record.status, "bold")
+    style = f"bold {STYLES[record.status]}"
     console.print(f"[{style}]{record.pipeline}: {outcome(record)}[/{style}]", highlight=False)
     for title, head, rows in _sections(record):
         show_table(console, title, head, rows)
@@ -60,15 +57,9 @@ def show(console: Console, record: RunRecord) -> None:
 
 def show_table(console: Console, title: str, head: tuple[str, ...], rows: Rows) -> None:
     """Prints a table of a summary under its title."""
-    table = Table(box=None, header_style="dim")
-    for index, name in enumerate(head):
-        numeric = index > 0 and all(_is_figure(row[index]) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(harmless.console(cell) for cell in row))
     console.print()
     console.print(f" [bold]{title}[/bold]")
-    console.print(table)
+    console.print(terminal_table(head, rows, head_style="dim"))
 
 
 def markdown(record: RunRecord) -> str:
@@ -81,9 +72,7 @@ def markdown(record: RunRecord) -> str:
         f"![Report]({PICTURE_FILE})",
     ]
     for title, head, rows in _sections(record):
-        lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-        lines += ["| " + " | ".join(map(harmless.markdown, row)) + " |" for row in rows]
-        parts.append(f"## {title}\n\n" + "\n".join(lines))
+        parts.append(f"## {title}\n\n{markdown_table(head, rows)}")
     parts.append(
         f"Fingerprints: declaration of the data `{record.data_fingerprint}`, transform "
         f"`{record.transform}`, training `{record.training_fingerprint}`."
@@ -190,10 +179,6 @@ def _gate_lines(record: RunRecord) -> Sequence[str]:
 def _short_path(path: str) -> str:
     """Returns the last two parts of a path, which tell files of one table apart."""
     return "/".join(path.rsplit("/", 2)[-2:])
-
-
-def _is_figure(text: str) -> bool:
-    return text == "-" or text.replace(",", "").replace(".", "").lstrip("-").isdigit()
 
 
 def _figure(value: float | None) -> str:

@@ -8,20 +8,18 @@ from pathlib import Path
 
 from flows.console.progress import Reporter
 from flows.process.child import run_child
-from flows.records.record import StepRecord
-from flows.sessions.session import Stopwatch, rows_step, rows_text, search_path
+from flows.records.plan import DecidedPlan, plan_run
+from flows.records.step_result import StepResult, Stopwatch, on_rows
+from flows.steps.work import search_path
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.jobs import TransformJob
+from transforms.contract.steps.step import MEASURE
 from transforms.contract.workspace.drift import JudgedDrift
 from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import TransformManifest
 from transforms.contract.workspace.partition import Partition
-from transforms.contract.workspace.transform_choice import (
-    TransformChoice,
-    Undecided,
-    choose_transform,
-)
+from transforms.contract.workspace.transform_choice import Undecided
 from transforms.source.scan import check_schema, scan
 
 STEP = "measure drift"
@@ -53,7 +51,7 @@ class Measurement:
         return self.pipeline.name
 
 
-def measure_drift(work: Measurement) -> StepRecord:
+def measure_drift(work: Measurement) -> StepResult[None]:
     """Counts the new partitions that are not counted yet, and writes how far they are."""
     watch = Stopwatch()
     job = TransformJob(
@@ -67,42 +65,45 @@ def measure_drift(work: Measurement) -> StepRecord:
     job_path = path.with_suffix(".job.json")
     write_atomic(job_path, job.model_dump_json(indent=2))
     with work.reporter.step(STEP) as view:
-        result = run_child(
-            "transforms",
-            "measure",
+        done = run_child(
+            MEASURE,
             job_path,
             log=path.with_suffix(".log"),
             on_progress=view.update,
             inherit=work.inherit,
             search_path=work.search_path,
         )
-    note = f"training rows only; reads {result['partitions']} of {len(names)} new partition(s)"
-    step = rows_step(STEP, watch, result, note)
-    work.reporter.done(STEP, rows_text(step))
-    return step
+    note = f"training rows only; reads {done.result.partitions} of {len(names)} new partition(s)"
+    result = on_rows(STEP, watch, done, note)
+    # Told here, as no run is open yet whose record would tell it.
+    work.reporter.done(STEP, result.text)
+    return result
 
 
 def decide(
     pipeline: PipelineSpec,
     partitions: Sequence[Partition],
     workspace: Workspace,
-    measure: Callable[[Undecided], StepRecord],
-) -> tuple[TransformChoice, StepRecord | None]:
-    """Returns which transform a run uses, and the step that measured what decides, if any.
+    measure: Callable[[Undecided], StepResult[None]],
+    *,
+    retrain: bool = False,
+) -> tuple[DecidedPlan, StepResult[None] | None]:
+    """Returns what a run does, and the step that measured what decides on its transform, if any.
 
     Args:
         pipeline: The declaration.
         partitions: What the source has.
         workspace: Where everything lies.
         measure: Measures what is not decided.
+        retrain: Train a new model even if nothing is new.
     """
-    step = None
-    found = choose_transform(pipeline, partitions, workspace)
+    measured = None
+    plan = plan_run(pipeline, partitions, workspace, retrain=retrain)
     # Again, if another pipeline with the same features commits a newer transform meanwhile.
-    while isinstance(found, Undecided):
-        step = measure(found)
-        found = choose_transform(pipeline, partitions, workspace)
-    return found, step
+    while isinstance(plan.choice, Undecided):
+        measured = measure(plan.choice)
+        plan = plan_run(pipeline, partitions, workspace, retrain=retrain)
+    return plan.decided(), measured
 
 
 def drift_in_words(drift: JudgedDrift) -> str:
@@ -142,9 +143,9 @@ def measure_ahead(
     check_schema(pipeline, found.files())
     modules = search_path(pipeline, declaration)
 
-    def measure(undecided: Undecided) -> StepRecord:
+    def measure(undecided: Undecided) -> StepResult[None]:
         return measure_drift(Measurement(pipeline, workspace, undecided, reporter, modules))
 
-    _, step = decide(pipeline, found.partitions, workspace, measure)
-    if step is None:
+    _, measured = decide(pipeline, found.partitions, workspace, measure)
+    if measured is None:
         reporter.skipped(STEP, "nothing is to be measured")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flows.records.record import RunRecord, read_records
-from flows.sessions.session import Session
+from flows.steps.work import Work
 from trainer.registry.history import BY_TAG, this_person
 from trainer.registry.registry import ModelRegistry, RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -71,16 +71,16 @@ def _lost(record: RunRecord, missing: str) -> BraidError:
     )
 
 
-def register_run(session: Session) -> str:
+def register_run(work: Work, record: RunRecord) -> str:
     """Registers a run's export as challenger and returns its version."""
-    return open_registry(session.pipeline, session.workspace).register(
-        session.pipeline.registered_name(),
-        session.export_folder,
-        run_id=f"{session.record.pipeline}/{session.record.run_id}",
-        metrics=_metrics(session.record),
-        parameters=_parameters(session.pipeline),
-        tags=_tags(session.record, session.trained),
-        texts={"declaration.json": session.pipeline.model_dump_json(indent=2)},
+    return open_registry(work.pipeline, work.workspace).register(
+        work.pipeline.registered_name(),
+        work.export_folder,
+        run_id=f"{record.pipeline}/{record.run_id}",
+        metrics=_metrics(record),
+        parameters=_parameters(work.pipeline),
+        tags=_tags(record, work.trained),
+        texts={"declaration.json": work.pipeline.model_dump_json(indent=2)},
     )
 
 

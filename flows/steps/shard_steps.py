@@ -1,27 +1,65 @@
-"""The steps of a run up to the committed shards, as plain functions that Prefect tasks wrap."""
+"""The steps of a run up to the committed shards: functions of its work to what they did."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
+from flows.console.progress import Reporter
 from flows.records.record import StepRecord
 from flows.records.run_identity import pending_partitions
+from flows.records.step_result import StepResult, Stopwatch, idle, on_rows, rows_text
 from flows.retention.leftovers import remove_superseded
 from flows.retention.locks import shards_lock
 from flows.retention.older_transforms import remove_unused
-from flows.sessions.session import Session, Stopwatch, rows_step, rows_text, span
-from flows.steps.budget import check_budget, rows_per_split
+from flows.steps.budget import rows_per_split
 from flows.steps.drift import why_kept
+from flows.steps.processes import Processes
+from flows.steps.work import Work, span
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import declaration_of_table
+from transforms.contract.steps.step import ANALYZE, TRANSFORM
 from transforms.contract.workspace.locks import exclusive_lock
-from transforms.contract.workspace.manifest import ShardManifest, total_rejects, total_replaced
+from transforms.contract.workspace.manifest import (
+    RejectCount,
+    ReplacedCount,
+    ShardManifest,
+    total_rejects,
+    total_replaced,
+)
 from transforms.contract.workspace.partition import Partition
 from transforms.reading.keys import check_unique
 from transforms.source.scan import check_schema, scan
 from transforms.source.windows import windows_partition
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """The rows of the partitions that train, as their manifests count them."""
+
+    manifests: tuple[ShardManifest, ...]
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Usable rows of every split."""
+        return rows_per_split(self.manifests)
+
+    @property
+    def source_rows(self) -> int:
+        """Rows of the source, unusable ones included."""
+        return sum(manifest.rows for manifest in self.manifests)
+
+    @property
+    def rejects(self) -> list[RejectCount]:
+        """Rows that could not be used, by column and reason."""
+        return total_rejects(self.manifests)
+
+    @property
+    def replaced(self) -> list[ReplacedCount]:
+        """Values that were replaced by their default, by column and reason."""
+        return total_replaced(self.manifests)
 
 
 def scan_source(pipeline: PipelineSpec) -> tuple[Partition, ...]:
@@ -37,112 +75,94 @@ def scan_source(pipeline: PipelineSpec) -> tuple[Partition, ...]:
     return found.partitions
 
 
-def check_source(session: Session) -> None:
-    """Looks for keys that two rows share."""
+def check_source(work: Work) -> StepResult[None]:
+    """Looks for keys that two rows share.
+
+    Raises:
+        BraidError: Two rows share one.
+    """
     watch = Stopwatch()
-    table = declaration_of_table(session.pipeline, session.partitions)
-    found = check_unique(table, session.partitions, session.workspace)
-    files = sum(len(partition.files) for partition in session.partitions)
+    table = declaration_of_table(work.pipeline, work.partitions)
+    checked = check_unique(table, work.partitions, work.workspace)
+    files = sum(len(partition.files) for partition in work.partitions)
     note = (
-        f"{len(session.partitions)} partition(s), {files} file(s), every key once; "
-        f"reads {found.partitions_read}"
+        f"{len(work.partitions)} partition(s), {files} file(s), every key once; "
+        f"reads {checked.partitions_read}"
     )
     seconds = round(watch.seconds(), 3)
-    step = StepRecord(name="check keys", seconds=seconds, rows=found.rows, note=note)
-    session.finish(step, rows_text(step))
+    record = StepRecord(name="check keys", seconds=seconds, rows=checked.rows, note=note)
+    return StepResult("check keys", rows_text(record), None, record)
 
 
-def analyze(session: Session) -> None:
+def analyze(work: Work, processes: Processes) -> StepResult[None]:
     """Freezes the transform's statistics, unless they are committed already."""
-    kept = session.workspace.read_transform(session.transform)
+    kept = work.workspace.read_transform(work.transform)
     if kept is not None:
-        why = why_kept(session.pipeline, session.drift, kept, session.partitions)
-        session.skip("analyze", f"transform {session.transform} is committed: {why}")
-        return
+        why = why_kept(work.pipeline, work.choice.drift, kept, work.partitions)
+        return idle("analyze", f"transform {work.transform} is committed: {why}", None)
     watch = Stopwatch()
-    result = session.run_child("transforms", "analyze", session.transform_job(session.partitions))
-    read, parts = int(result["partitions"]), len(session.partitions)
+    done = processes.run(ANALYZE, work.transform_job())
+    read, parts = done.result.partitions, len(work.partitions)
     note = f"training rows only; reads {read} of {parts} partitions"
-    if result["logs"]:
-        note += f"; {', '.join(result['logs'])} on a log scale"
-    step = rows_step("analyze", watch, result, note)
-    session.finish(step, rows_text(step))
+    if done.result.logs:
+        note += f"; {', '.join(done.result.logs)} on a log scale"
+    return on_rows("analyze", watch, done, note)
 
 
-def transform(session: Session) -> None:
+def transform(work: Work, processes: Processes) -> StepResult[None]:
     """Writes the shards of every partition that is not committed yet."""
-    pending = _pending(session)
-    total = len(session.partitions)
+    pending = pending_partitions(work.workspace, work.transform, work.partitions)
+    total = len(work.partitions)
     note = f"reuses {total - len(pending)} of {total} partitions"
     if not pending:
-        session.skip("transform", note)
-        return
+        return idle("transform", note, None)
     watch = Stopwatch()
-    result = session.run_child("transforms", "transform", session.transform_job(pending))
-    step = rows_step("transform", watch, result, note)
-    session.finish(step, rows_text(step))
+    done = processes.run(TRANSFORM, work.transform_job(pending))
+    written = [shard.bytes for m in map(work.manifest, pending) if m for shard in m.shards]
+    return on_rows("transform", watch, done, note, written_bytes=sum(written))
 
 
-def count_rows(session: Session) -> None:
-    """Records what the shards hold that train, and refuses a run that lost too many rows."""
-    manifests = [found for part in session.trained if (found := _manifest(session, part))]
-    record = session.record
-    record.rows = rows_per_split(manifests)
-    record.source_rows = sum(manifest.rows for manifest in manifests)
-    record.rejects = total_rejects(manifests)
-    record.replaced = total_replaced(manifests)
-    session.save()
-    share = record.rejected() / max(record.source_rows, 1)
-    splits = ", ".join(f"{rows:,} {split}" for split, rows in record.rows.items())
-    if len(session.trained) < len(session.partitions):
-        splits += f" · of {span(session.trained)}, which train"
-    session.reporter.done(
-        "rows", f"{splits} · {record.rejected():,} rejected ({share:.1%}), kept with their reason"
-    )
-    judged = {str(gate.metric).partition("_")[0] for gate in session.pipeline.gates()}
-    check_budget(
-        manifests, session.pipeline.transform.max_reject_fraction, ("train", *sorted(judged))
-    )
-
-
-def _pending(session: Session) -> list[Partition]:
-    return pending_partitions(session.workspace, session.transform, session.partitions)
+def count_rows(work: Work) -> StepResult[RowCounts]:
+    """Counts what the shards hold that train."""
+    manifests = (work.manifest(part) for part in work.trained)
+    counts = RowCounts(tuple(manifest for manifest in manifests if manifest is not None))
+    rejected = sum(reject.rows for reject in counts.rejects)
+    share = rejected / max(counts.source_rows, 1)
+    text = ", ".join(f"{rows:,} {split}" for split, rows in counts.rows.items())
+    if len(work.trained) < len(work.partitions):
+        text += f" · of {span(work.trained)}, which train"
+    text += f" · {rejected:,} rejected ({share:.1%}), kept with their reason"
+    return StepResult("rows", text, counts)
 
 
 @contextmanager
-def transform_lock(session: Session) -> Iterator[None]:
+def transform_lock(work: Work, processes: Processes) -> Iterator[None]:
     """Keeps other pipelines' runs from writing the same shards; cleans up after killed ones.
 
     Shards are named by their content, so two pipelines with the same features write the same
     files. The second one waits, and then finds them committed. When all shards are there, those
     go that were made of files which the source no longer has, and what older transforms left.
     """
-    workspace, transform = session.workspace, session.transform
-    lock = shards_lock(workspace, transform, session.partitions, session.reporter)
-    with lock as descriptors, session.shard_locks(*descriptors):
+    workspace, transform, reporter = work.workspace, work.transform, processes.reporter
+    lock = shards_lock(workspace, transform, work.partitions, reporter)
+    with lock as descriptors, processes.inheriting_shards(*descriptors):
         if not descriptors:
             path, holder = workspace.lock("transform", transform), f"transform {transform}"
             with suppress(BraidError), exclusive_lock(path, holder=holder):
-                _remove_unneeded(session)
+                _remove_unneeded(work, reporter)
         yield
         if descriptors:
-            _remove_unneeded(session)
+            _remove_unneeded(work, reporter)
 
 
-def _remove_unneeded(session: Session) -> None:
-    unused = remove_unused(session.workspace, session.pipeline, session.partitions)
+def _remove_unneeded(work: Work, reporter: Reporter) -> None:
+    unused = remove_unused(work.workspace, work.pipeline, work.partitions)
     if unused:
-        session.reporter.note(f"  removed {unused} older transform(s), and their shards")
-    removed = remove_superseded(
-        session.workspace, session.record.pipeline, session.transform, session.partitions
-    )
+        reporter.note(f"  removed {unused} older transform(s), and their shards")
+    removed = remove_superseded(work.workspace, work.pipeline.name, work.transform, work.partitions)
     if removed:
         names = ", ".join(removed[:3]) + (" ..." if len(removed) > 3 else "")
-        session.reporter.note(
+        reporter.note(
             f"  removed the shards of {len(removed)} partition(s) that changed or are gone "
             f"from the source: {names}"
         )
-
-
-def _manifest(session: Session, partition: Partition) -> ShardManifest | None:
-    return session.workspace.read_shards(session.transform, partition.name, partition.fingerprint)

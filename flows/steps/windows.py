@@ -4,40 +4,49 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from flows.process.child import Progress
+from flows.console.progress import Reporter
 from flows.records.record import StepRecord
-from flows.sessions.session import Session, Stopwatch, rows_text
+from flows.records.step_result import StepResult, Stopwatch, idle, rows_text
+from flows.steps.work import Work
 from transforms.contract.errors import BraidError
+from transforms.contract.process.events import Progress
 from transforms.contract.workspace.files import remove_temporaries
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock, waiting_lock
+from transforms.contract.workspace.partition import Partition
 from transforms.reading.cutting import WindowCounts, committed_windows, write_windows_of_run
 
 STEP = "windows"
 
 
-def cut_windows(session: Session) -> None:
-    """Cuts the windows, unless they are cut already; from there on the run reads their table."""
-    workspace, (partition,) = session.workspace, session.partitions
+def cut_windows(work: Work, reporter: Reporter) -> StepResult[Partition]:
+    """Cuts the windows, unless they are cut already; gives the partition that their table is.
+
+    Args:
+        work: The run's work.
+        reporter: Who is told about progress.
+
+    Raises:
+        BraidError: The long table cannot be cut.
+    """
+    workspace, (partition,) = work.workspace, work.partitions
     watch = Stopwatch()
     _remove_leftovers(workspace, partition.fingerprint)
     holder = f"windows {partition.fingerprint}"
     with waiting_lock(workspace.lock("windows", partition.fingerprint), holder=holder):
-        found = committed_windows(workspace, partition)
-        if found is not None:
-            session.partitions = (found[0],)
-            session.skip(STEP, f"{windows_text(found[1])}; they are cut already")
-            return
-        with session.reporter.step(STEP) as view:
+        committed = committed_windows(workspace, partition)
+        if committed is not None:
+            cut, counts = committed
+            return idle(STEP, f"{windows_text(counts)}; they are cut already", cut)
+        with reporter.step(STEP) as view:
 
             def show(done: int, total: int) -> None:
                 view.update(Progress(done=done, total=total, unit=STEP))
 
-            cut, counts = write_windows_of_run(session.pipeline, workspace, partition, show)
-    session.partitions = (cut,)
+            cut, counts = write_windows_of_run(work.pipeline, workspace, partition, show)
     seconds = round(watch.seconds(), 3)
-    step = StepRecord(name=STEP, seconds=seconds, rows=counts.rows, note=windows_text(counts))
-    session.finish(step, rows_text(step))
+    record = StepRecord(name=STEP, seconds=seconds, rows=counts.rows, note=windows_text(counts))
+    return StepResult(STEP, rows_text(record), cut, record)
 
 
 def windows_text(counts: WindowCounts) -> str:

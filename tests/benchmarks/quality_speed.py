@@ -30,7 +30,7 @@ def measure(rows: int, folder: Path) -> Report:
     declaration.write_text(_declaration(table))
     record = trained(declaration, [], folder / "run.log")
     training = record.training
-    steps = training["steps"]
+    steps = training.steps
     seconds = train_seconds(record)
     return Report(
         title=f"Training on {rows:,} rows of {len(_NUMBERS) + len(_CATEGORIES)} columns",
@@ -39,10 +39,10 @@ def measure(rows: int, folder: Path) -> Report:
         lines=[
             (
                 "defaults",
-                f"{training['rows']:,}",
+                f"{training.rows:,}",
                 f"{steps:,}",
                 f"{seconds:.1f}",
-                f"{training['seconds'] / steps * 1e3:.1f}",
+                f"{training.seconds / steps * 1e3:.1f}",
                 f"{_TO_REACH} s",
             )
         ],

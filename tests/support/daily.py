@@ -17,11 +17,11 @@ from rich.console import Console
 
 from flows import templates
 from flows.console.progress import Reporter
-from flows.records.record import StepRecord
-from flows.records.run_identity import identity_of, open_run
-from flows.sessions.session import Session
-from flows.steps import shard_steps
+from flows.orchestration import run_steps
+from flows.records.step_result import StepResult
 from flows.steps.drift import Measurement, decide, measure_drift
+from flows.steps.shard_steps import scan_source
+from tests.support.runs import run_of
 from transforms.contract.declaration.parsing import load
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.transform_choice import Undecided
@@ -94,23 +94,19 @@ class DailyDemo:
         """Does what a run does to the table, and no training; returns the steps by their names."""
         pipeline = load(self.declaration, _SETTINGS)
         workspace, reporter = Workspace(self.workspace), Reporter(Console(file=io.StringIO()))
-        partitions = shard_steps.scan_source(pipeline)
+        partitions = scan_source(pipeline)
 
-        def measure(undecided: Undecided) -> StepRecord:
+        def measure(undecided: Undecided) -> StepResult[None]:
             return measure_drift(Measurement(pipeline, workspace, undecided, reporter))
 
-        choice, measured = decide(pipeline, partitions, workspace, measure)
-        identity = identity_of(pipeline, choice.name, partitions)
-        run = open_run(workspace, pipeline, identity, transform=choice.name, partitions=partitions)
-        session = Session(
-            pipeline, workspace, run, choice=choice, partitions=partitions, reporter=reporter
-        )
-        session.note_drift(measured)
-        shard_steps.check_source(session)
-        with shard_steps.transform_lock(session):
-            shard_steps.analyze(session)
-            shard_steps.transform(session)
-        return etl_steps(session.record.model_dump())
+        plan, measured = decide(pipeline, partitions, workspace, measure)
+        run = run_of(pipeline, workspace, partitions, plan.choice, plan.identity)
+        run.begin(measured)
+        run_steps.check_source(run)
+        with run_steps.transform_lock(run):
+            run_steps.analyze(run)
+            run_steps.transform(run)
+        return etl_steps(run.log.record.model_dump())
 
 
 def etl_steps(record: dict[str, Any]) -> dict[str, dict[str, Any]]:

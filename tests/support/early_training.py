@@ -9,6 +9,7 @@ import os
 import runpy
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tests.support.command import until
@@ -49,15 +50,16 @@ def _has_learnt_what_is_committed(job) -> bool:
 
 def _braid() -> None:
     from flows.commands import cli
-    from flows.sessions import session
+    from flows.steps import processes
 
-    run_child = session.run_child
+    run_child = processes.run_child
 
-    def own(module, step, job, **others):
-        own_module = "tests.support.early_training" if step in ("transform", "train") else module
-        return run_child(own_module, step, job, **others)
+    def own(step, job, **others):
+        if step.name in ("transform", "train"):
+            step = replace(step, module="tests.support.early_training")
+        return run_child(step, job, **others)
 
-    session.run_child = own
+    processes.run_child = own
     cli.main()
 
 

@@ -31,7 +31,7 @@ def test_a_step_reports_progress_and_its_result(trainer_world, tmp_path):
     code, events = run_step("train", file)
     assert code == 0
     assert events[-1]["event"] == "result"
-    assert events[-1]["result"]["epochs"] == 2
+    assert json.loads(events[-1]["result"])["epochs"] == 2
     progress = [event for event in events if event["event"] == "progress"]
     assert progress[-1]["done"] == progress[-1]["total"]
     assert progress[-1]["unit"] == "steps"

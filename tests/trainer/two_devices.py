@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -19,4 +18,4 @@ if __name__ == "__main__":
         device, [tf.config.LogicalDeviceConfiguration()] * len(DEVICES)
     )
     job = TrainJob.model_validate_json(Path(sys.argv[1]).read_text())
-    sys.stdout.write(json.dumps(train(job, devices=DEVICES)) + "\n")
+    sys.stdout.write(train(job, devices=DEVICES).model_dump_json() + "\n")

@@ -22,7 +22,7 @@ def test_users_error_crosses_beam_whole() -> None:
     error = BraidError("a.parquet", expected="a {file}", received='"none"', action="Mend it.")
     with pytest.raises(BraidError) as caught:
         fail_with(error)
-    assert caught.value.to_dict() == error.to_dict()
+    assert caught.value.report() == error.report()
 
 
 def test_full_disk_becomes_an_error_that_says_what_to_do() -> None:

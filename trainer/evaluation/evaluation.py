@@ -32,8 +32,8 @@ from transforms.contract.steps.evaluation import (
     EVALUATION_FILE,
     EvaluationResult,
     Importance,
-    RowsResult,
-    SliceResult,
+    MeasuredRows,
+    MeasuredSlice,
     read_evaluation,
 )
 from transforms.contract.steps.jobs import TrainJob
@@ -133,7 +133,7 @@ class _Evaluation:
         files = self._files["test"]
         return importances(self._pipeline, self._manifest, predict, files, self._batch)
 
-    def _resampled(self) -> tuple[RowsResult | None, tuple[SliceResult, ...]]:
+    def _resampled(self) -> tuple[MeasuredRows | None, tuple[MeasuredSlice, ...]]:
         """Returns the metrics of the test rows and their slices, with what chance makes of them."""
         rows, declared = count_rows(self._files["test"]), self._pipeline.evaluation
         if not rows:

@@ -19,7 +19,7 @@ import numpy as np
 from trainer.evaluation.row_terms import Measure
 from trainer.evaluation.slices import Slice
 from transforms.contract.declaration.evaluation import EvaluationSpec
-from transforms.contract.steps.evaluation import LEVELS, Resampled, RowsResult, SliceResult
+from transforms.contract.steps.evaluation import LEVELS, MeasuredRows, MeasuredSlice, Resampled
 
 _BLOCK_BYTES = 32 * 1024 * 1024  # of the weights of the replicates that are worked on at a time
 _ALL = -1  # the number of the part that has all rows
@@ -59,7 +59,7 @@ def resample(
     slices: Sequence[Slice],
     *,
     seed: int,
-) -> tuple[RowsResult, tuple[SliceResult, ...]]:
+) -> tuple[MeasuredRows, tuple[MeasuredSlice, ...]]:
     """Returns the metrics of all test rows and of every slice, with what chance makes of them.
 
     Args:
@@ -83,7 +83,7 @@ def resample(
     sliced = []
     for number, own in enumerate(slices):
         part = _result(number, len(own.rows), values, points, replicates)
-        sliced.append(SliceResult(feature=own.feature, label=own.label, **dict(part)))
+        sliced.append(MeasuredSlice(feature=own.feature, label=own.label, **dict(part)))
     return whole, tuple(sliced)
 
 
@@ -137,7 +137,7 @@ def _result(
     values: Sequence[_Value],
     points: Sequence[float],
     replicates: np.ndarray | None,
-) -> RowsResult:
+) -> MeasuredRows:
     """Returns the metrics of a part, which has so many rows."""
     metrics: dict[str, dict[str, float]] = {"model": {}, "champion": {}}
     rows_of: dict[str, dict[str, np.ndarray]] = {"model": {}, "champion": {}}
@@ -148,7 +148,7 @@ def _result(
                 rows_of[value.owner][value.measure.name] = replicates[index]
     model, champion = rows_of["model"], rows_of["champion"]
     differences = {name: model[name] - champion[name] for name in model if name in champion}
-    return RowsResult(
+    return MeasuredRows(
         rows=rows,
         metrics=metrics["model"],
         champion=metrics["champion"],

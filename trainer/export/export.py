@@ -24,6 +24,7 @@ from trainer.training.warm_start import exported_weights
 from transforms.contract.columns.features import RawColumn
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.jobs import TrainJob
+from transforms.contract.steps.results import ExportResult
 from transforms.contract.workspace.documents import reading
 from transforms.contract.workspace.files import replacing
 from transforms.contract.workspace.manifest import TransformManifest
@@ -33,12 +34,8 @@ _DTYPES = {"string": tf.string, "bytes": tf.string, "float32": tf.float32}
 Tensors = dict[str, tf.Tensor]
 
 
-def export(job: TrainJob) -> dict[str, Any]:
-    """Joins the job's transform graph and its trained model, and commits `export/`.
-
-    Returns:
-        The export's folder and its size in bytes.
-    """
+def export(job: TrainJob) -> ExportResult:
+    """Joins the job's transform graph and its trained model, and commits `export/`."""
     folder = Path(job.run_folder) / EXPORT_FOLDER
     if not folder.exists():
         manifest = job.manifest()
@@ -57,7 +54,7 @@ def export(job: TrainJob) -> dict[str, Any]:
             document = _declaration(job.pipeline, manifest, model)
             (temporary / DECLARATION_FILE).write_text(document)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return {"folder": str(folder), "bytes": size}
+    return ExportResult(folder=str(folder), bytes=size)
 
 
 def forward(model: keras.Model, inputs: Tensors, *, with_members: bool = False) -> Answer:

@@ -20,6 +20,7 @@ from transforms.contract.columns.numbers import number_in
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import TrainJob
+from transforms.contract.steps.results import CheckResult
 from transforms.contract.workspace.documents import reading
 from transforms.contract.workspace.manifest import UNUSABLE_SUFFIX, TransformManifest
 
@@ -170,7 +171,7 @@ def try_out(scorer: Scorer, rows: int = 1) -> dict[str, np.ndarray]:
     return predictions
 
 
-def check(job: TrainJob) -> dict[str, Any]:
+def check(job: TrainJob) -> CheckResult:
     """Loads the job's export and lets it answer for a test row and for a row without any value.
 
     Raises:
@@ -182,7 +183,7 @@ def check(job: TrainJob) -> dict[str, Any]:
     if files:
         records = tf.stack(list(_first_records(files[0])))
         _refuse_non_finite(scorer.score_examples(records), f"the first row of {files[0].path}")
-    return {"ok": True}
+    return CheckResult()
 
 
 def _first_records(file: ShardFile) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from transforms.contract.declaration.gate import GateSpec
 from transforms.contract.declaration.metrics import is_better, metric_of
-from transforms.contract.steps.evaluation import EvaluationResult, RowsResult, SliceResult
+from transforms.contract.steps.evaluation import EvaluationResult, MeasuredRows, MeasuredSlice
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ def decide(
             reason = f"{name} was not measured: there are no rows with a label for it."
             checks.append(_Check(False, reason))
         elif gate.slice is None:
-            rows = RowsResult(rows=0, metrics={name: value}, champion=dict(champion_metrics or {}))
+            rows = MeasuredRows(
+                rows=0, metrics={name: value}, champion=dict(champion_metrics or {})
+            )
             if evaluation is not None and evaluation.test is not None:
                 test = evaluation.test
                 resampled = {"resampled": test.resampled, "differences": test.differences}
@@ -85,7 +87,7 @@ def decide(
 
 
 def _of_slices(
-    gate: GateSpec, slices: Sequence[SliceResult], problem: str | None, no_champion: bool
+    gate: GateSpec, slices: Sequence[MeasuredSlice], problem: str | None, no_champion: bool
 ) -> Iterator[_Check]:
     """Yields each comparison of the slice that does worst at it.
 
@@ -106,7 +108,7 @@ def _of_slices(
         yield min(checks, key=lambda check: (check.passed, check.margin))
 
 
-def _limits(gate: GateSpec, rows: RowsResult, where: str) -> list[_Check]:
+def _limits(gate: GateSpec, rows: MeasuredRows, where: str) -> list[_Check]:
     checks = []
     for words, limit, sign in (("at least", gate.at_least, 1), ("at most", gate.at_most, -1)):
         if limit is not None:
@@ -117,7 +119,7 @@ def _limits(gate: GateSpec, rows: RowsResult, where: str) -> list[_Check]:
 
 
 def _limit(
-    gate: GateSpec, rows: RowsResult, where: str, words: str, margin: float, held: float | None
+    gate: GateSpec, rows: MeasuredRows, where: str, words: str, margin: float, held: float | None
 ) -> _Check:
     name, passed = str(gate.metric), margin >= 0
     subject = f"{name} {rows.metrics[name]:.4g}{where}"
@@ -127,7 +129,7 @@ def _limit(
     return _Check(passed, f"{subject} {verb} {words}{_confidence(gate, held)}.", margin)
 
 
-def _bound(gate: GateSpec, rows: RowsResult, *, worse_is_lower: bool) -> float | None:
+def _bound(gate: GateSpec, rows: MeasuredRows, *, worse_is_lower: bool) -> float | None:
     """Returns the value to judge: the metric's, or what it is with the gate's confidence.
 
     None if that is not known.
@@ -147,7 +149,7 @@ def _confidence(gate: GateSpec, held: float) -> str:
     return f" with {gate.confidence * 100:g} % confidence, with which it is {held:.4g}"
 
 
-def _beside_constant(gate: GateSpec, rows: RowsResult, constant: float | None) -> _Check:
+def _beside_constant(gate: GateSpec, rows: MeasuredRows, constant: float | None) -> _Check:
     """Compares with the answer that is the same for every row: as good as it does not pass."""
     name, value = str(gate.metric), rows.metrics[str(gate.metric)]
     if constant is None or not math.isfinite(constant):
@@ -166,7 +168,7 @@ def _beside_constant(gate: GateSpec, rows: RowsResult, constant: float | None) -
 
 
 def _comparison(
-    gate: GateSpec, rows: RowsResult, where: str, problem: str | None, *, no_champion: bool
+    gate: GateSpec, rows: MeasuredRows, where: str, problem: str | None, *, no_champion: bool
 ) -> _Check:
     """Compares with the champion: worse by more than the tolerance does not pass."""
     name, value = str(gate.metric), rows.metrics[str(gate.metric)]
@@ -199,7 +201,7 @@ def _comparison(
 
 
 def _beyond_chance(
-    gate: GateSpec, rows: RowsResult, subject: str, champion: float, allowed: float
+    gate: GateSpec, rows: MeasuredRows, subject: str, champion: float, allowed: float
 ) -> _Check:
     """Compares with the champion on the same rows, as a test of non-inferiority."""
     name, level = str(gate.metric), float(gate.confidence or 0)

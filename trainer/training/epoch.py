@@ -19,9 +19,9 @@ from trainer.data.stream import Batch
 from trainer.recipe import Recipe
 from trainer.training.checkpoint import Position
 from trainer.training.devices import batch_step
-from trainer.training.training_state import EpochRecord
 from transforms.contract.errors import Diverged
 from transforms.contract.process.events import report
+from transforms.contract.steps.results import EpochRecord
 
 _REPORT_SECONDS = 0.2  # reading the loss waits for the device, so not at every step
 

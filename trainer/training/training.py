@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -27,11 +25,12 @@ from trainer.training.objectives import learnt_loss_weights, trainable
 from trainer.training.optimizers import averaged_weights, take_averages
 from trainer.training.training_data import TrainingData
 from trainer.training.training_state import TrainingState
-from trainer.training.warm_start import WarmStarted, begin
+from trainer.training.warm_start import begin
 from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.jobs import TrainJob
-from transforms.contract.workspace.documents import RETRAIN, read_json, read_object
+from transforms.contract.steps.results import TrainingHistory, TrainResult, WarmStarted
+from transforms.contract.workspace.documents import RETRAIN, read_json
 from transforms.contract.workspace.files import replacing, write_atomic
 from transforms.contract.workspace.manifest import TransformManifest
 
@@ -54,7 +53,7 @@ class Trained:
     warnings: tuple[str, ...] = ()
 
 
-def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, Any]:
+def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> TrainResult:
     """Trains a model, or goes on where a killed training was, and commits `model.keras`.
 
     Where the recipe says so, a second model is trained on training and validation rows together.
@@ -65,22 +64,13 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
         job: The run.
         devices: What to train on, as TensorFlow names it; None is every GPU, or else the CPU.
 
-    Returns:
-        What the run's record keeps of it: the recipe in words, epochs, steps, seconds, rows per
-        second, the best epoch (from 1), the share of time that the model waited for data, in all
-        and by epoch, the seconds that it waited for the transform beside those, the number of
-        parameters, the loss weights by target if they were learnt, what it began with if that was
-        a registered model, warnings.
-
     Raises:
         BraidError: There are no training rows, a shard is damaged, the shards do not fit the
             declaration, or the loss stops being a number.
     """
     folder = Path(job.run_folder)
     if (folder / MODEL_FILE).exists():
-        history = read_object(folder / HISTORY_FILE, "result", action=RETRAIN)
-        result: dict[str, Any] = history["result"]
-        return result
+        return read_json(folder / HISTORY_FILE, TrainingHistory, action=RETRAIN).result
     manifest = job.manifest()
     check_seam(job.pipeline, manifest)
     data = TrainingData(job)
@@ -93,8 +83,8 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> dict[str, A
         again = recipe.on_all_rows(rows, chosen.state.best_steps)
         kept = training.run(again, Checkpoints(folder / "training" / "refit"), all_rows=True)
     result = training.result(chosen, kept)
-    records = [record.model_dump() for record in chosen.state.history]
-    write_atomic(folder / HISTORY_FILE, json.dumps({"result": result, "epochs": records}, indent=1))
+    history = TrainingHistory(result=result, epochs=chosen.state.history)
+    write_atomic(folder / HISTORY_FILE, history.model_dump_json(indent=1))
     _save(training.network, folder / MODEL_FILE)
     return result
 
@@ -178,7 +168,7 @@ class Training:
         take_averages(self._model)
         return Trained(state, started, warnings)
 
-    def result(self, chosen: Trained, kept: Trained) -> dict[str, Any]:
+    def result(self, chosen: Trained, kept: Trained) -> TrainResult:
         """Returns what the run's record keeps.
 
         Args:
@@ -190,29 +180,28 @@ class Training:
         refits = () if kept is chosen else kept.state.history
         waited = sum(record.seconds * record.input_wait_share for record in history)
         warnings = [*self._judgement(state), *self._warnings, *chosen.warnings]
-        result: dict[str, Any] = {
-            "recipe": self._recipe.in_words(),
-            "members": self._recipe.members,
-            "epochs": state.epochs,
-            "steps": state.steps,
-            "best_steps": state.best_steps,
-            "rows": self._data.rows,
-            "seconds": seconds,
-            "refit_seconds": sum(record.seconds for record in refits),
-            "rows_per_second": self._data.rows * state.epochs / seconds,
-            "best_epoch": (state.best_epoch or 0) + 1,
-            "input_wait_share": waited / seconds,
-            "input_wait_share_by_epoch": [record.input_wait_share for record in history],
-            "transform_wait_seconds": sum(r.transform_wait_seconds for r in history),
-            "parameters": int(self.network.count_params()),
-            "loss_weights": learnt_loss_weights(self._model),
-            "warnings": warnings,
-            "devices": self._strategy.num_replicas_in_sync,
-        }
         if kept.started is not None:
-            result["warm_start"] = kept.started.model_dump(mode="json", exclude={"problem"})
             warnings += kept.started.warnings()
-        return result
+        return TrainResult(
+            recipe=self._recipe.in_words(),
+            members=self._recipe.members,
+            epochs=state.epochs,
+            steps=state.steps,
+            best_steps=state.best_steps,
+            rows=self._data.rows,
+            seconds=seconds,
+            refit_seconds=sum(record.seconds for record in refits),
+            rows_per_second=self._data.rows * state.epochs / seconds,
+            best_epoch=(state.best_epoch or 0) + 1,
+            input_wait_share=waited / seconds,
+            input_wait_share_by_epoch=tuple(record.input_wait_share for record in history),
+            transform_wait_seconds=sum(r.transform_wait_seconds for r in history),
+            parameters=int(self.network.count_params()),
+            loss_weights=learnt_loss_weights(self._model),
+            warnings=tuple(warnings),
+            devices=self._strategy.num_replicas_in_sync,
+            warm_start=_told(kept.started),
+        )
 
     def _judgement(self, state: TrainingState) -> list[str]:
         """Returns what is to be said of how the best epoch was chosen."""
@@ -300,6 +289,11 @@ class Training:
             cpu_share=sum(record.cpu_seconds for record in state.history) / seconds,
         )
         return (advice(measurement),)
+
+
+def _told(started: WarmStarted | None) -> WarmStarted | None:
+    """Returns a warm start as the record keeps it; what was wrong is a warning."""
+    return None if started is None else started.model_copy(update={"problem": None})
 
 
 def _augmenter(pipeline: PipelineSpec) -> Augmenter:

@@ -4,38 +4,7 @@ from __future__ import annotations
 
 from trainer.recipe import Recipe
 from transforms.contract.spec import Spec
-
-
-class EpochRecord(Spec):
-    """A round of the training: one epoch, or several of a small table.
-
-    Attributes:
-        epoch: The number of its last epoch, from 0.
-        steps: Optimizer steps of the training up to its end.
-        loss: The total loss, a mean over the training rows while they were learnt.
-        losses: The loss of every target, if there are several; what else the objective reports
-            beside it, such as learnt weights or the discriminator's loss.
-        validation_loss: None without validation rows.
-        seconds: Time of its training steps, without validation, checkpoint, and waiting for the
-            transform.
-        rows_per_second: Training rows by those seconds.
-        input_wait_share: The share of those seconds that the model waited for data.
-        first_wait_share: The share of those seconds that it waited for the first batch.
-        transform_wait_seconds: Time beside those in which rows had yet to be transformed.
-        cpu_seconds: What the process took of all cores meanwhile.
-    """
-
-    epoch: int
-    steps: int = 0
-    loss: float
-    losses: dict[str, float]
-    validation_loss: float | None
-    seconds: float
-    rows_per_second: float
-    input_wait_share: float
-    first_wait_share: float = 0.0
-    transform_wait_seconds: float = 0.0
-    cpu_seconds: float = 0.0
+from transforms.contract.steps.results import EpochRecord
 
 
 class TrainingState(Spec):

@@ -23,6 +23,7 @@ from trainer.training.checkpoint import Checkpoints
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.spec import Spec
 from transforms.contract.steps.jobs import TrainJob, WarmStart
+from transforms.contract.steps.results import WarmStarted
 from transforms.contract.workspace.documents import BRING_BACK, RETRAIN, read_json, read_object
 from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.manifest import TransformManifest
@@ -59,33 +60,6 @@ def exported_weights(
         ExportedWeight(path=path, index=places[id(weight)], axes=axes[path])
         for path, weight in weights_by_path(network).items()
     ]
-
-
-class WarmStarted(Spec):
-    """What a training began with.
-
-    Attributes:
-        version: The registered version.
-        carried: How many of the network's weights have values of that version's.
-        weights: How many the network has.
-        fresh: The paths of the others, which began at random.
-        terms: Of every vocabulary and every target with classes in these weights, by name, how
-            many terms or labels that version knew, and how many there are.
-        problem: Why nothing was carried over, if so.
-    """
-
-    version: str
-    carried: int = 0
-    weights: int
-    fresh: tuple[str, ...] = ()
-    terms: dict[str, tuple[int, int]] = {}
-    problem: str | None = None
-
-    def warnings(self) -> list[str]:
-        """Returns what the run's record is to warn of."""
-        if self.problem is None:
-            return []
-        return [f"No warm start from version {self.version}: {self.problem}"]
 
 
 def begin(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 
@@ -23,6 +23,7 @@ from trainer.training.training_state import TrainingState
 from trainer.tuning.search import PARTS, Asked, Search, is_declaration
 from transforms.contract.errors import BraidError, Diverged
 from transforms.contract.process.events import report
+from transforms.contract.steps.results import TuneResult
 from transforms.contract.steps.tuning import (
     Trial,
     TuneJob,
@@ -43,14 +44,11 @@ class _TimeIsUp(Exception):  # noqa: N818 - it names what happened
     """The time for trials is over in the middle of one."""
 
 
-def tune(job: TuneJob) -> dict[str, Any]:
+def tune(job: TuneJob) -> TuneResult:
     """Runs trials until there are as many as are to be, or the time is up.
 
     A trial that the end of the time cuts is dropped, but the declaration's own goes to its end:
     without it nothing could be compared.
-
-    Returns:
-        How many trials this call ran, and training and validation rows.
 
     Raises:
         BraidError: There are no validation rows, or a shard is damaged.
@@ -68,7 +66,8 @@ def tune(job: TuneJob) -> dict[str, Any]:
         write_trial(folder, trial)
         known = read_trials(folder)
         report(len(known), job.trials, unit="trials")
-    return {"trials": len(known) - before, **trials.rows()}
+    train, validation = trials.rows()
+    return TuneResult(trials=len(known) - before, train=train, validation=validation)
 
 
 def _has_begun(known: tuple[Trial, ...]) -> bool:
@@ -97,9 +96,9 @@ class _Trials:
             )
         self._search = Search(job.keys, self._data.recipe(self._manifest))
 
-    def rows(self) -> dict[str, int]:
-        """Returns the rows of each split that trials look at."""
-        return {"train": self._data.rows, "validation": count_rows(self._data.validation)}
+    def rows(self) -> tuple[int, int]:
+        """Returns the training and the validation rows that trials look at."""
+        return self._data.rows, count_rows(self._data.validation)
 
     def run(self, number: int, known: tuple[Trial, ...], deadline: float | None) -> Trial | None:
         """Runs a trial to its end, or until it falls behind; None if the time was up.

@@ -20,6 +20,7 @@ from transforms.contract.columns.targets import Binary, Multiclass, Multilabel
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import TransformJob
+from transforms.contract.steps.results import AnalyzeResult
 from transforms.contract.workspace.files import replacing, write_atomic
 from transforms.contract.workspace.manifest import (
     MISSING_SUFFIX,
@@ -36,12 +37,8 @@ from transforms.statistics.drift_reference import write_reference
 from transforms.statistics.frozen import freeze, read_learnt, statistics_folder
 
 
-def analyze(text: str) -> dict[str, Any]:
+def analyze(text: str) -> AnalyzeResult:
     """Runs a `TransformJob` given as JSON: analyzes its partitions and commits the transform.
-
-    Returns:
-        The analyzed training rows, the number of partitions that were read for it, the targets that
-        are learnt on a log scale, and the seconds that it took.
 
     Raises:
         BraidError: A file cannot be read, or the training rows cannot make a model.
@@ -63,12 +60,9 @@ def analyze(text: str) -> dict[str, Any]:
         write_atomic(folder / "transform.json", manifest.model_dump_json(indent=1))
     seconds = time.monotonic() - started
     logs = [name for name, target in manifest.targets.items() if target.curve == "log"]
-    return {
-        "rows": manifest.rows,
-        "partitions": read.partitions,
-        "logs": logs,
-        "seconds": seconds,
-    }
+    return AnalyzeResult(
+        rows=manifest.rows, partitions=read.partitions, logs=tuple(logs), seconds=seconds
+    )
 
 
 def _base(job: TransformJob) -> Path | None:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from transforms.analysis.partition_statistics import count_partitions, statistics_of
 from transforms.contract.steps.jobs import TransformJob
+from transforms.contract.steps.results import MeasureResult
 from transforms.contract.workspace.drift import MeasuredDrift
 from transforms.contract.workspace.files import write_atomic
 from transforms.statistics.drift_reference import distances
 from transforms.statistics.frozen import statistics_folder
 
 
-def measure(text: str) -> dict[str, Any]:
+def measure(text: str) -> MeasureResult:
     """Runs a `TransformJob` given as JSON: measures its new partitions against its transform.
 
     Their statistics are left for a later analysis.
-
-    Returns:
-        The training rows that were read, the number of partitions, and the seconds that it took.
 
     Raises:
         BraidError: A file cannot be read.
@@ -37,8 +34,6 @@ def measure(text: str) -> dict[str, Any]:
         features=distances(statistics_folder(folders.transform(job.transform)), total),
     )
     write_atomic(folders.drift(job.transform, partitions), measured.model_dump_json(indent=1))
-    return {
-        "rows": read.rows,
-        "partitions": read.partitions,
-        "seconds": time.monotonic() - started,
-    }
+    return MeasureResult(
+        rows=read.rows, partitions=read.partitions, seconds=time.monotonic() - started
+    )

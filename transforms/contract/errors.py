@@ -4,9 +4,46 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from typing import Any
+from operator import not_
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from transforms.contract.masking import masked
+
+# Of an error that is not for the user, only type and message are known.
+_Part = Annotated[str, Field(exclude_if=not_)]
+
+
+class ErrorReport(BaseModel):
+    """An error as it crosses processes and as records keep it.
+
+    Attributes:
+        type: The name of its class.
+        place: Where it is wrong; "" of an error that is no `BraidError`.
+        expected: What would have been right there.
+        received: What is there instead, or the error's message.
+        action: What to do next.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: str
+    place: _Part = ""
+    expected: _Part = ""
+    received: str = ""
+    action: _Part = ""
+
+    def error(self) -> BraidError:
+        """Returns the error, to be raised in this process.
+
+        Where the module of its class is not loaded, it is a plain `BraidError`.
+        """
+        return _copied(next((k for k in _kinds() if k.__name__ == self.type), BraidError), self)
+
+    def headline(self) -> str:
+        """Returns where it is wrong and what is there, in one line."""
+        return f"{self.place or self.type}: {self.received}".splitlines()[0]
 
 
 class BraidError(Exception):
@@ -18,32 +55,32 @@ class BraidError(Exception):
         received: What is there instead.
         action: What to do next, as a sentence.
 
-    Secrets are masked in all of them.
+    Secrets are masked in all of them, and what is no Unicode is spelled out, as no JSON takes it.
     """
 
     exit_code = 1
 
     def __init__(self, place: str, *, expected: str, received: str, action: str) -> None:
-        self.place = masked(place)
-        self.expected = masked(expected)
-        self.received = masked(received)
-        self.action = masked(action)
+        self.place = _shown(place)
+        self.expected = _shown(expected)
+        self.received = _shown(received)
+        self.action = _shown(action)
         super().__init__(
             f"{self.place}: expected {self.expected}, received {self.received}. {self.action}"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _copied, (type(self), self.to_dict()), vars(self).copy()
+        return _copied, (type(self), self.report()), vars(self).copy()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns what `error_from_dict` needs to raise this error in another process."""
-        return {
-            "type": type(self).__name__,
-            "place": self.place,
-            "expected": self.expected,
-            "received": self.received,
-            "action": self.action,
-        }
+    def report(self) -> ErrorReport:
+        """Returns what raises this error in another process, and what records keep of it."""
+        return ErrorReport(
+            type=type(self).__name__,
+            place=self.place,
+            expected=self.expected,
+            received=self.received,
+            action=self.action,
+        )
 
 
 class DeclarationError(BraidError):
@@ -56,19 +93,20 @@ class Diverged(BraidError):  # noqa: N818 - it names what happened
     """The loss of a training has left the numbers."""
 
 
-def error_from_dict(raw: dict[str, Any]) -> BraidError:
-    """Rebuilds an error that crossed a process boundary with `BraidError.to_dict`.
-
-    Where the module of its class is not loaded, it is a plain `BraidError`.
-    """
-    return _copied(next((k for k in _kinds() if k.__name__ == raw["type"]), BraidError), raw)
+def _shown(text: str) -> str:
+    return masked(text).encode(errors="backslashreplace").decode()
 
 
-def _copied(kind: type[BraidError], raw: dict[str, Any]) -> BraidError:
+def _copied(kind: type[BraidError], report: ErrorReport) -> BraidError:
     # Not by its constructor: a class may take other arguments, and has the same fields.
     error = kind.__new__(kind)
-    fields = {name: raw[name] for name in ("place", "expected", "received", "action")}
-    BraidError.__init__(error, **fields)
+    BraidError.__init__(
+        error,
+        report.place,
+        expected=report.expected,
+        received=report.received,
+        action=report.action,
+    )
     return error
 
 

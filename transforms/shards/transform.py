@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -17,6 +16,7 @@ from transforms.contract.declaration.split import SPLITS
 from transforms.contract.errors import BraidError
 from transforms.contract.spec import Spec
 from transforms.contract.steps.jobs import TransformJob
+from transforms.contract.steps.results import TransformResult
 from transforms.contract.workspace.documents import DamagedFile, read_json
 from transforms.contract.workspace.files import remove, write_atomic
 from transforms.contract.workspace.layout import Workspace
@@ -54,16 +54,12 @@ class UnitReceipt(Spec):
     replaced: tuple[ReplacedCount, ...]
 
 
-def transform(text: str) -> dict[str, Any]:
+def transform(text: str) -> TransformResult:
     """Runs a `TransformJob` given as JSON: transforms its partitions and commits their shards.
 
     A partition is committed as soon as its units are done, while others are still being worked on.
     What an earlier, killed run finished is kept: whole partitions by their manifests, units of
     work by their receipts.
-
-    Returns:
-        Rows that were read, and partitions that were committed, which leaves out what was there;
-        and seconds.
 
     Raises:
         BraidError: A file cannot be read, or changed meanwhile, or the disk is full.
@@ -87,11 +83,9 @@ def transform(text: str) -> dict[str, Any]:
             with repeated(commits.try_those_done, _COMMIT_SECONDS):
                 run_pipeline(job.pipeline.beam, build)
         commits.all()
-    return {
-        "rows": commits.rows,
-        "seconds": time.monotonic() - started,
-        "partitions": len(job.partitions),
-    }
+    return TransformResult(
+        rows=commits.rows, partitions=len(job.partitions), seconds=time.monotonic() - started
+    )
 
 
 def _without_committed(job: TransformJob) -> TransformJob:

@@ -65,6 +65,8 @@ def distributions(
     Raises:
         BraidError: The source cannot be read.
     """
+    if not partitions:
+        return [], 0
     kinds = {raw.name: (kind, raw) for kind, raw in _columns(pipeline)}
     sample = _Sample(declaration_of_table(pipeline, partitions), set(kinds))
     for partition, piece in _spread(list(_pieces(pipeline, partitions)), _MOST_PIECES):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -13,14 +12,17 @@ from flows.report.page import sections
 from flows.report.page.columns import Distribution, distributions
 from flows.report.page.markup import anchor, document, text
 from flows.report.summary import outcome
+from flows.steps.work import Work
 from trainer.run_folder import HISTORY_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.evaluation import read_evaluation
-from transforms.contract.workspace.documents import BRING_BACK, read_object
+from transforms.contract.steps.results import EpochRecord, TrainingHistory
+from transforms.contract.workspace.documents import BRING_BACK, read_json
 from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
+from transforms.reading.cutting import committed_windows
 
 PAGE_FILE = "report.html"
 MOST_BYTES = 3_000_000
@@ -31,25 +33,21 @@ _SECTIONS = (
 )  # fmt: skip
 
 
-def write_page(
-    folder: Path,
-    record: RunRecord,
-    pipeline: PipelineSpec,
-    workspace: Workspace,
-    partitions: Sequence[Partition],
-) -> None:
-    """Writes a run's page into its folder.
+def write_page(work: Work, record: RunRecord) -> None:
+    """Writes a run's page into its folder. A sample of the rows that train is read once more.
 
     Args:
-        folder: The run's.
-        record: Its record.
-        pipeline: The declaration.
-        workspace: Where everything lies.
-        partitions: Those that train; a sample of their rows is read once more.
+        work: The run's work.
+        record: The run's record.
     """
-    found, sampled = _distributions(record, pipeline, workspace, partitions)
-    examples = _examples(record, workspace, partitions)
-    write_atomic(folder / PAGE_FILE, page(folder, record, pipeline, (found, sampled), examples))
+    trained: tuple[Partition, ...] = work.trained
+    if work.pipeline.source.windows is not None:
+        committed = committed_windows(work.workspace, trained[0])
+        trained = () if committed is None else (committed[0],)
+    columns = _distributions(record, work, trained)
+    examples = _examples(record, work.workspace, trained)
+    written = page(work.folder, record, work.pipeline, columns, examples)
+    write_atomic(work.folder / PAGE_FILE, written)
 
 
 def page(
@@ -68,7 +66,7 @@ def page(
         columns: The columns' distributions, and of how many rows they are.
         examples: The value of a rejected row by column and reason.
     """
-    evaluation, history = read_evaluation(folder), _history(folder)
+    evaluation, rounds = read_evaluation(folder), _rounds(folder)
     while True:
         body = [
             sections.metrics(record, evaluation),
@@ -76,7 +74,7 @@ def page(
             sections.slices(evaluation, pipeline),
             sections.importance(evaluation),
             sections.worst(evaluation),
-            sections.training(history),
+            sections.training(record, rounds),
             sections.columns(pipeline, *columns, record),
             sections.rows(record, examples),
             sections.done(record),
@@ -99,21 +97,18 @@ def _contents(body: Sequence[str]) -> str:
     return f"<nav>{''.join(links)}</nav>"
 
 
-def _history(folder: Path) -> dict[str, Any]:
+def _rounds(folder: Path) -> tuple[EpochRecord, ...]:
     path = folder / HISTORY_FILE
-    return read_object(path, action=BRING_BACK) if path.exists() else {}
+    return read_json(path, TrainingHistory, action=BRING_BACK).epochs if path.exists() else ()
 
 
 def _distributions(
-    record: RunRecord,
-    pipeline: PipelineSpec,
-    workspace: Workspace,
-    partitions: Sequence[Partition],
+    record: RunRecord, work: Work, partitions: Sequence[Partition]
 ) -> tuple[list[Distribution], int]:
-    manifest = workspace.read_transform(record.transform)
+    manifest = work.workspace.read_transform(record.transform)
     frozen = manifest.partitions if manifest is not None else {}
     try:
-        return distributions(pipeline, partitions, frozen)
+        return distributions(work.pipeline, partitions, frozen)
     except (BraidError, OSError):  # the model is registered; a source that is gone now undoes none
         return [], 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from flows.records.record import RunRecord
 from flows.report.page.charts import Axes, Series, bars, chart, steps, whiskers
@@ -24,7 +23,8 @@ from flows.report.page.targets import figure_cards
 from transforms.contract.declaration.metrics import metric_of
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.split import SPLITS
-from transforms.contract.steps.evaluation import EvaluationResult, Resampled, RowsResult
+from transforms.contract.steps.evaluation import EvaluationResult, MeasuredRows, Resampled
+from transforms.contract.steps.results import EpochRecord
 
 _GOOD, _BAD = ("promoted",), ("failed", "refused", "killed")
 _COLORS: dict[str, int] = {name: n for n, name in enumerate(SPLITS)} | {FROZEN: 5}
@@ -143,36 +143,30 @@ def _column(found: Distribution, record: RunRecord) -> str:
     return card(found.column, paragraph(" · ".join(words), "dim"), drawn)
 
 
-def training(history: Mapping[str, Any]) -> str:
-    """Returns the losses of all epochs, and of every target."""
-    epochs = history.get("epochs") or []
-    if not epochs:
+def training(record: RunRecord, rounds: Sequence[EpochRecord]) -> str:
+    """Returns the losses of all rounds, and of every target."""
+    if not rounds:
         return ""
-
-    def points(values: Iterable[float | None]) -> list[tuple[float, float]]:
-        pairs = zip(epochs, values, strict=True)
-        return [(each["epoch"] + 1, value) for each, value in pairs if value is not None]
-
-    best = (history.get("result") or {}).get("best_epoch")
+    names = list(rounds[0].losses)
     whole = [
-        Series("training", points(each["loss"] for each in epochs), 0),
-        Series("validation", points(each["validation_loss"] for each in epochs), 1),
+        Series("training", _curve(rounds, [each.loss for each in rounds]), 0),
+        Series("validation", _curve(rounds, [each.validation_loss for each in rounds]), 1),
     ]
-    names = list(epochs[0]["losses"])
     own = [
-        Series(name, points(each["losses"].get(name) for each in epochs), number)
+        Series(name, _curve(rounds, [each.losses.get(name) for each in rounds]), number)
         for number, name in enumerate(names)
     ]
-    axes = Axes("epoch", guide=best)
-    return section(
-        "Training",
-        grid(
-            [
-                card("Loss; the dotted line is the epoch that was kept", chart(whole, axes)),
-                card("Training loss of each target", chart(own, axes)) if len(own) > 1 else "",
-            ]
-        ),
-    )
+    axes = Axes("epoch", guide=None if record.training is None else record.training.best_epoch)
+    cards = [card("Loss; the dotted line is the epoch that was kept", chart(whole, axes))]
+    cards.append(card("Training loss of each target", chart(own, axes)) if len(own) > 1 else "")
+    return section("Training", grid(cards))
+
+
+def _curve(
+    rounds: Sequence[EpochRecord], values: Iterable[float | None]
+) -> list[tuple[float, float]]:
+    pairs = zip(rounds, values, strict=True)
+    return [(float(each.epoch + 1), value) for each, value in pairs if value is not None]
 
 
 def metrics(record: RunRecord, evaluation: EvaluationResult | None) -> str:
@@ -216,7 +210,7 @@ def slices(evaluation: EvaluationResult | None, pipeline: PipelineSpec) -> str:
     level, cards = _level(evaluation), []
     for target, spec in pipeline.modelled().targets.items():
         name = f"test_{target}_{spec.metrics[0]}"
-        parts: list[tuple[str, RowsResult]] = [("all rows", evaluation.test)]
+        parts: list[tuple[str, MeasuredRows]] = [("all rows", evaluation.test)]
         parts += [(f"{own.feature} {own.label}", own) for own in evaluation.slices]
         shown = [(words, part) for words, part in parts if name in part.metrics]
         # The worst on top, below that of all rows.

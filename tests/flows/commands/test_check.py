@@ -13,8 +13,9 @@ import pytest
 from flows.checks.check_data import check_data
 from flows.commands.check import check
 from flows.records.backfill_record import BackfillRecord, write_backfill
-from flows.records.record import now, write_record
-from tests.support.sessions import session_of
+from flows.records.kept import now
+from flows.records.record import write_record
+from tests.support.runs import run_of
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.steps.tuning import Trial, write_trial
 from transforms.contract.workspace.drift import MeasuredDrift
@@ -37,13 +38,13 @@ PIPELINE = parse(
 def workspace(tmp_path: Path) -> Workspace:
     """Returns one with an unfinished run, a tuning, a backfill, windows and a measured drift."""
     workspace = Workspace(tmp_path / "workspace")
-    session = session_of(PIPELINE, workspace)
-    write_atomic(session.folder / "evaluation.json", "{}")
-    write_atomic(session.folder / "training" / "state.json", "{}")
-    (session.folder / "training" / "refit").mkdir()
-    np.savez(session.folder / "training" / "refit" / "epoch-0001.npz", np.zeros(9))
+    run = run_of(PIPELINE, workspace)
+    write_atomic(run.log.folder / "evaluation.json", "{}")
+    write_atomic(run.log.folder / "training" / "state.json", "{}")
+    (run.log.folder / "training" / "refit").mkdir()
+    np.savez(run.log.folder / "training" / "refit" / "epoch-0001.npz", np.zeros(9))
     tuning = workspace.tunings("flats") / "t"
-    write_record(tuning, session.record)
+    write_record(tuning, run.log.record)
     trial = Trial(number=0, status="complete", loss=1.0, changes={}, parameters={}, seconds=1)
     write_trial(tuning / "trials", trial)
     backfill = BackfillRecord(

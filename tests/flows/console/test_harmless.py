@@ -15,13 +15,14 @@ from rich.console import Console
 import flows
 from flows.console import harmless
 from flows.console.failures import readable_failures
-from flows.console.progress import Progress, Reporter
+from flows.console.progress import Reporter
 from flows.records.backfill_record import BackfillRecord, PartitionRecord
 from flows.records.record import GateRecord, RunRecord, StepRecord
 from flows.report.backfill_report import markdown as backfill_markdown
 from flows.report.backfill_report import show_backfill
 from flows.report.summary import markdown, show, write_report
 from transforms.contract.errors import BraidError
+from transforms.contract.process.events import Progress
 from transforms.contract.steps.evaluation import ConfusionFigure, EvaluationResult
 from transforms.contract.workspace.manifest import RejectCount, ReplacedCount
 
@@ -57,7 +58,7 @@ def _record(text: str) -> RunRecord:
 
 
 def _backfill(text: str) -> BackfillRecord:
-    error = BraidError(text, expected=text, received=text, action=text).to_dict()
+    error = BraidError(text, expected=text, received=text, action=text).report()
     return BackfillRecord(
         backfill_id="b",
         pipeline="flats",

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from flows.console import progress as module
 from flows.console.progress import Reporter, figures, summary
-from flows.process.child import Progress
+from transforms.contract.process.events import Progress
 
 
 def _progress(done: int, total: int = 2000, **numbers: float) -> Progress:

@@ -18,10 +18,13 @@ from flows.console.progress import Reporter
 from flows.orchestration import dispatch
 from flows.orchestration.dispatch import MOST_ATTEMPTS, GpuPool
 from flows.process.attempt import Outcome, attempts, new_attempt
-from flows.process.child import Progress, StepDied, StepStopped
+from flows.process.child import Done, StepDied, StepStopped
 from tests.flows.orchestration.test_trainer_flow import Job
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.process.events import Progress, Returned
+from transforms.contract.steps.results import TrainResult
+from transforms.contract.steps.step import TRAIN
 from transforms.contract.workspace.layout import Workspace
 
 JOB = Job('{"epochs": 3}')
@@ -72,10 +75,15 @@ def pool(tmp_path, monkeypatch):
         monkeypatch.setattr(dispatch, "run_deployment", server.run_deployment)
         monkeypatch.setattr(dispatch, "get_client", lambda **_: contextlib.nullcontext(server))
         run.server = server
-        return made("train", JOB, on_progress, stopping or threading.Event())
+        return made(TRAIN, JOB, on_progress, stopping or threading.Event())
 
     run.folder, run.output = folder, output
     return run
+
+
+def _returned(**told) -> Outcome:
+    result = TrainResult(**told).model_dump_json()
+    return Outcome(returned=Returned(result=result, peak_bytes=7))
 
 
 def _ended(attempt, outcome: Outcome):
@@ -86,10 +94,10 @@ def _ended(attempt, outcome: Outcome):
 def test_result_and_progress_come_back_and_nothing_is_left(pool):
     def work(attempt):
         attempt.put_progress(Progress(done=1, total=2, unit="steps"))
-        return _ended(attempt, Outcome(result={"epochs": 3}))
+        return _ended(attempt, _returned(epochs=3))
 
     seen = []
-    assert pool(work, seen.append) == {"epochs": 3}
+    assert pool(work, seen.append) == Done(TrainResult(epochs=3), 7)
     assert seen == [Progress(done=1, total=2, unit="steps")]
     assert pool.server.names == ["braid-train/flats: train: flats, day=1"]
     assert list(attempts(pool.folder)) == []
@@ -99,9 +107,9 @@ def test_a_crash_is_followed_by_another_attempt_with_another_key(pool):
     def work(attempt):
         if len(pool.server.keys) == 1:
             return [Running(), Crashed(message="the host is lost")]
-        return _ended(attempt, Outcome(result={}))
+        return _ended(attempt, _returned())
 
-    assert pool(work) == {}
+    assert pool(work).result == TrainResult()
     assert len(set(pool.server.keys)) == 2
     assert "attempt 1 of 3 died: a crash of its flow run: the host is lost" in (
         pool.output.getvalue()
@@ -112,7 +120,7 @@ def test_a_killed_trainer_is_followed_by_another_attempt_but_not_for_ever(pool):
     died = StepDied("train", expected="a", received="killed by signal 9", action="See the log.")
 
     def work(attempt):
-        attempt.put_outcome(Outcome(error=died.to_dict(), died=True))
+        attempt.put_outcome(Outcome(error=died.report(), died=True))
         return [Failed(message="StepDied")]
 
     with pytest.raises(StepDied, match="killed by signal 9"):
@@ -124,7 +132,7 @@ def test_an_error_for_the_user_comes_back_as_it_is_and_is_not_tried_again(pool):
     error = DeclarationError("model.builder", expected="a", received="b", action="Do c.")
 
     def work(attempt):
-        attempt.put_outcome(Outcome(error=error.to_dict()))
+        attempt.put_outcome(Outcome(error=error.report()))
         return [Failed(message="DeclarationError")]
 
     with pytest.raises(DeclarationError, match=r"model\.builder: expected a, received b\. Do c\."):
@@ -152,15 +160,15 @@ def test_a_flow_that_starts_again_goes_on_with_the_attempt_under_way(pool):
 
     def work(attempt):
         assert attempt == under_way
-        return _ended(attempt, Outcome(result={"epochs": 3}))
+        return _ended(attempt, _returned(epochs=3))
 
-    assert pool(work) == {"epochs": 3}
+    assert pool(work).result == TrainResult(epochs=3)
     assert pool.server.keys == [f"r1 {under_way.folder.name}"]
 
 
 def test_an_attempt_at_another_job_is_given_up(pool):
     old = new_attempt(pool.folder, "train", Job('{"epochs": 2}'))
-    assert pool(lambda attempt: _ended(attempt, Outcome(result={}))) == {}
+    assert pool(lambda attempt: _ended(attempt, _returned())).result == TrainResult()
     assert old.is_given_up()
     assert old.folder.name not in pool.server.keys[0]
 

@@ -16,8 +16,11 @@ from flows.process.attempt import (
     new_attempt,
     remove_leftovers_of_the_dead,
 )
-from flows.process.child import Progress, StepDied
+from flows.process.child import Done, StepDied
 from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.process.events import Progress
+from transforms.contract.steps.results import TrainResult
+from transforms.contract.steps.step import TRAIN
 from transforms.contract.workspace.locks import exclusive_lock
 
 
@@ -51,15 +54,17 @@ def _run(attempt: Attempt) -> None:
 
 
 def test_the_result_and_the_progress_lie_in_the_attempts_folder(attempt, trainer):
-    def step(module, name, job, *, on_progress, log, **_):
-        assert (module, name, job) == ("trainer", "train", attempt.job_file)
+    def step(step, job, *, on_progress, log, **_):
+        assert (step, job) == (TRAIN, attempt.job_file)
         assert log == attempt.run_folder / "logs" / "train.log"
         on_progress(Progress(done=3, total=9, unit="steps", numbers={"loss": 0.5}))
-        return {"epochs": 2}
+        return Done(TrainResult(epochs=2), 3)
 
     trainer(step)
     _run(attempt)
-    assert attempt.outcome() == Outcome(result={"epochs": 2})
+    returned = attempt.outcome().returned
+    assert TrainResult.model_validate_json(returned.result) == TrainResult(epochs=2)
+    assert returned.peak_bytes == 3
     assert attempt.progress() == Progress(done=3, total=9, unit="steps", numbers={"loss": 0.5})
 
 
@@ -73,7 +78,7 @@ def test_an_error_is_told_to_whoever_waits_and_to_the_server(attempt, trainer, k
     trainer(step)
     with pytest.raises(kind):
         _run(attempt)
-    assert attempt.outcome() == Outcome(error=error.to_dict(), died=died)
+    assert attempt.outcome() == Outcome(error=error.report(), died=died)
 
 
 def test_an_attempt_that_is_given_up_stops_at_its_next_word_and_leaves_nothing(attempt, trainer):
@@ -99,14 +104,14 @@ def test_a_folder_that_is_not_there_says_that_the_workspace_has_to_be_shared(tmp
 
 
 def test_a_second_attempt_at_a_run_waits_for_the_first(attempt, trainer):
-    trainer(lambda *_, **__: {})
+    trainer(lambda *_, **__: Done(TrainResult()))
     thread = threading.Thread(target=_run, args=[attempt])
     with exclusive_lock(attempt.run_folder / LOCK_FILE, holder="the first"):
         thread.start()
         time.sleep(1)
         assert attempt.outcome() is None
     thread.join(10)
-    assert attempt.outcome() == Outcome(result={})
+    assert attempt.outcome().returned is not None
 
 
 def test_what_an_attempt_under_way_writes_is_not_taken_for_a_dead_ones(attempt, trainer):
@@ -117,7 +122,7 @@ def test_what_an_attempt_under_way_writes_is_not_taken_for_a_dead_ones(attempt, 
         half_written.touch()
         remove_leftovers_of_the_dead(attempt.run_folder)
         assert half_written.exists()
-        return {}
+        return Done(TrainResult())
 
     trainer(step)
     _run(attempt)

@@ -13,15 +13,35 @@ from pathlib import Path
 
 import pytest
 
-from flows.process.child import Progress, StepDied, StepStopped, run_child
+import flows
+from flows.process.child import StepDied, StepStopped, run_child
 from tests.support.command import until
 from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.process.events import Progress
+from transforms.contract.spec import Spec
+from transforms.contract.steps.results import Result
+from transforms.contract.steps.step import Step
 
+
+class Answer(Result):
+    """What a script returns."""
+
+    job: str = ""
+    ino: int = 0
+
+
+_ROOT = str(Path(flows.__file__).parent.parent)
 _PRELUDE = """
 import os, signal, sys, time
 from transforms.contract.errors import *
 from transforms.contract.process.events import emit, report
 from transforms.contract.process.entry import run_step
+from transforms.contract.steps.results import Result
+
+class Answer(Result):
+    job: str = ""
+    ino: int = 0
+
 """
 
 
@@ -33,27 +53,26 @@ def script(tmp_path, monkeypatch):
         steps = _PRELUDE + "def step(job):\n" + textwrap.indent(textwrap.dedent(body), "    ")
         code = steps + "\nsys.exit(run_step({'go': step}, sys.argv[1:]))\n"
         (tmp_path / f"{module}.py").write_text(code)
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), _ROOT]))
         job = tmp_path / "job.json"
         job.write_text('{"answer": 42}')
         progress = seen if seen is not None else []
         return run_child(
-            module,
-            "go",
+            Step(module, "go", Spec, Answer),
             job,
             log=tmp_path / "go.log",
             on_progress=progress.append,
             inherit=inherit,
             stopping=stopping,
-        )
+        ).result
 
     return run
 
 
 def test_result_and_progress_come_back(script):
     seen = []
-    result = script("report(1, 2, unit='rows', loss=0.5)\nreturn {'job': job}", seen=seen)
-    assert result == {"job": '{"answer": 42}'}
+    result = script("report(1, 2, unit='rows', loss=0.5)\nreturn Answer(job=job)", seen=seen)
+    assert result == Answer(job='{"answer": 42}')
     assert seen == [Progress(done=1, total=2, unit="rows", numbers={"loss": 0.5})]
 
 
@@ -116,18 +135,18 @@ def test_a_worker_that_outlives_the_step_does_not_hold_up_the_flow(script, tmp_p
         time.sleep(30)
         open({str(ended)!r}, "w").close()
         os._exit(0)
-    return {{}}
+    return Answer()
     """
-    assert script(body) == {}
+    assert script(body) == Answer()
     assert not ended.exists()
 
 
 def test_the_step_inherits_held_locks(script, tmp_path):
     with (tmp_path / "lock").open("w") as file:
         result = script(
-            f"return {{'ino': os.fstat({file.fileno()}).st_ino}}", inherit=[file.fileno()]
+            f"return Answer(ino=os.fstat({file.fileno()}).st_ino)", inherit=[file.fileno()]
         )
-        assert result["ino"] == os.fstat(file.fileno()).st_ino
+        assert result.ino == os.fstat(file.fileno()).st_ino
 
 
 def test_an_interrupt_on_this_side_ends_the_step(script, tmp_path):
@@ -167,14 +186,15 @@ def test_a_killed_flow_ends_its_step(tmp_path):
     (tmp_path / "job").write_text("{}")
     flow = (
         "from pathlib import Path; from flows.process.child import run_child\n"
-        "run_child('fakestep', 'go', Path('job'), log=Path('log'),"
+        "from transforms.contract.steps.step import TRAIN; from dataclasses import replace\n"
+        "run_child(replace(TRAIN, module='fakestep', name='go'), Path('job'), log=Path('log'),"
         " on_progress=lambda p: print(p.done, flush=True))"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", flow],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), _ROOT])},
     )
     child = int(parent.stdout.readline())
     parent.send_signal(signal.SIGKILL)

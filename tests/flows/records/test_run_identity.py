@@ -8,6 +8,7 @@ import os
 import pytest
 
 from flows.process.attempt import new_attempt
+from flows.records.plan import plan_run
 from flows.records.record import RunRecord, StepRecord, read_record, read_records, write_record
 from flows.records.run_identity import (
     Identity,
@@ -15,15 +16,17 @@ from flows.records.run_identity import (
     identity_of,
     is_going_on,
     open_run,
-    up_to_date_run,
 )
 from tests.flows.orchestration.test_trainer_flow import Job
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.documents import DamagedFile
+from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock
+from transforms.contract.workspace.manifest import ShardManifest
 from transforms.contract.workspace.partition import Partition, SourceFile
+from transforms.contract.workspace.transform_choice import TransformChoice
 
 IDENTITY = Identity(run="a" * 16, judgement="j1")
 OTHER = Identity(run="b" * 16, judgement="j1")
@@ -100,21 +103,32 @@ def test_a_run_is_up_to_date_once_all_shards_are_there(workspace):
     run = open_run(workspace, pipeline, identity, transform="t", partitions=partitions[:1])
     _end(run, "promoted", "train")
     _commit(workspace, partitions[0])
-    assert up_to_date_run(workspace, pipeline, "t", partitions[:1]) is not None
-    assert up_to_date_run(workspace, pipeline, "t", partitions) is None
+    assert _finished(workspace, pipeline, partitions[:1])
+    assert not _finished(workspace, pipeline, partitions)
     again = open_run(workspace, pipeline, identity, transform="t", partitions=partitions)
     assert (again.folder, again.resumed) == (run.folder, "what it trained on is the same")
     assert again.record.partitions == {"1": "f1", "2": "f1"}
     assert again.record.step("train") is not None
     _end(again, "promoted", "train")
     _commit(workspace, partitions[1])
-    assert up_to_date_run(workspace, pipeline, "t", partitions) is not None
+    assert _finished(workspace, pipeline, partitions)
+
+
+def _finished(workspace, pipeline, partitions) -> bool:
+    plan = plan_run(pipeline, partitions, workspace, choice=TransformChoice("t"))
+    return plan.finished is not None
 
 
 def _commit(workspace, part) -> None:
+    manifest = ShardManifest(
+        transform="t",
+        partition=part.name,
+        partition_fingerprint=part.fingerprint,
+        shards=(),
+        rows=1,
+    )
     path = workspace.shards("t", part.name, part.fingerprint) / "manifest.json"
-    path.parent.mkdir(parents=True)
-    path.touch()
+    write_atomic(path, manifest.model_dump_json())
 
 
 def test_another_budget_of_rejected_rows_judges_the_same_model_again():
@@ -193,18 +207,18 @@ def test_what_an_abandoned_run_handed_over_is_given_up(workspace):
 @pytest.mark.parametrize("status", ["promoted", "refused"])
 def test_nothing_is_new_after_a_finished_run(workspace, status):
     run = _open(workspace)
-    assert finished_run(workspace, _pipeline(), IDENTITY) is None
+    assert finished_run(read_records(workspace, "flats"), IDENTITY) is None
     _end(run, status)
-    folder, record = finished_run(workspace, _pipeline(), IDENTITY)
+    folder, record = finished_run(read_records(workspace, "flats"), IDENTITY)
     assert (folder, record.status) == (run.folder, status)
-    assert finished_run(workspace, _pipeline(), OTHER) is None
+    assert finished_run(read_records(workspace, "flats"), OTHER) is None
 
 
 def test_another_gate_judges_the_same_model_again(workspace):
     first = _open(workspace)
     _end(first, "refused", "train", "evaluate", "register", "gate")
     stricter = Identity(IDENTITY.run, "j2")
-    assert finished_run(workspace, _pipeline(), stricter) is None
+    assert finished_run(read_records(workspace, "flats"), stricter) is None
     second = _open(workspace, stricter)
     assert second.folder == first.folder
     assert [step.name for step in second.record.steps] == ["train", "evaluate"]
@@ -216,7 +230,9 @@ def test_retrain_makes_a_new_run_once_and_resumes_it_if_it_was_killed(workspace)
     second = _open(workspace, retrain=True)
     assert second.folder != first.folder
     assert sorted([first.folder, second.folder]) == [first.folder, second.folder]
-    assert finished_run(workspace, _pipeline(), IDENTITY) is None, "the forced run comes first"
+    assert finished_run(read_records(workspace, "flats"), IDENTITY) is None, (
+        "the forced run comes first"
+    )
     assert _open(workspace, retrain=True).folder == second.folder
 
 

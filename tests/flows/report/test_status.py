@@ -182,7 +182,9 @@ def test_what_drift_decides_is_measured_first_and_then_told(project):
     _write(project, "2026-02-02")
     before = sorted(workspace.root.rglob("*"))
     (plan,) = _status(project, by_drift).lines
-    assert plan.startswith("A run first measures the drift of 1 new partition (so does --measure);")
+    assert plan.startswith(
+        "A run first measures the drift of 1 new partition (so does `braid status "
+    )
     assert "; without a refit it reuses transform " in plan
     assert "and transforms 1 new of 4 partitions; trains on all of 4" in plan
     assert sorted(workspace.root.rglob("*")) == before, "looking writes nothing"

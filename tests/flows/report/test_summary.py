@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from datetime import UTC, datetime
 
 import pytest
@@ -14,6 +13,7 @@ from flows.report.summary import markdown, metric_table, show, write_report
 from transforms.contract.declaration.transform import DriftSpec
 from transforms.contract.steps.baselines import Baselines
 from transforms.contract.steps.evaluation import EvaluationResult, PicturesFigure
+from transforms.contract.steps.results import EpochRecord, TrainingHistory, TrainResult
 from transforms.contract.steps.tuning import Trial, Tuning
 from transforms.contract.workspace.drift import Distance, JudgedDrift, MeasuredDrift, judge
 from transforms.contract.workspace.manifest import RejectCount
@@ -49,7 +49,7 @@ def record() -> RunRecord:
         steps=[
             StepRecord(name="transform", seconds=2.0, rows=100, rows_per_second=50.0, note="x|y")
         ],
-        training={"best_epoch": 2},
+        training=TrainResult(best_epoch=2),
         metrics={
             "test_loss": 0.5,
             "validation_loss": 0.4,
@@ -139,11 +139,20 @@ def test_a_refused_model_is_the_challenger(record):
 
 @pytest.mark.parametrize("losses", [{}, {"generator_loss": 0.7, "discriminator_loss": 1.3}])
 def test_report_files_are_written_from_what_the_steps_left(record, tmp_path, losses):
-    epochs = [
-        {"epoch": 0, "loss": 1.0, "losses": losses, "validation_loss": 0.9},
-        {"epoch": 1, "loss": 0.5, "losses": losses, "validation_loss": None},
-    ]
-    (tmp_path / "history.json").write_text(json.dumps({"epochs": epochs}))
+    rounds = tuple(
+        EpochRecord(
+            epoch=number,
+            loss=1.0 - number / 2,
+            losses=losses,
+            validation_loss=validation,
+            seconds=1.0,
+            rows_per_second=9.0,
+            input_wait_share=0.1,
+        )
+        for number, validation in enumerate((0.9, None))
+    )
+    history = TrainingHistory(result=TrainResult(), epochs=rounds)
+    (tmp_path / "history.json").write_text(history.model_dump_json())
     write_report(tmp_path, record)
     assert Image.open(tmp_path / "report.png").size[0] > 1000
     assert (tmp_path / "summary.md").read_text().startswith("# flats: the new model")

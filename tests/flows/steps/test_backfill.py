@@ -12,6 +12,8 @@ import pytest
 from rich.console import Console
 
 from flows.console.progress import Reporter
+from flows.orchestration import backfill_steps as steps
+from flows.orchestration.backfill_steps import Backfill, PartitionOfBackfill
 from flows.process.child import StepStopped
 from flows.records.backfill_record import (
     BackfillRecord,
@@ -19,11 +21,12 @@ from flows.records.backfill_record import (
     read_backfill,
     read_backfills,
 )
-from flows.records.record import now, pipelines
+from flows.records.kept import now
+from flows.records.log import BackfillLog
+from flows.records.record import pipelines
 from flows.report.backfill_report import backfills_table, markdown, show_backfill
-from flows.sessions.backfill_session import Backfill, PartitionWork
-from flows.steps import backfill as steps
-from flows.steps.backfill import partitions_between
+from flows.steps.backfill import partitions_between, partitions_of_source, training_sets
+from flows.steps.processes import Processes
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.workspace.layout import Workspace
@@ -58,21 +61,30 @@ def _write(folder: Path, day: str, first_key: int = 0, rows: int = 40) -> Path:
 
 def _open(pipeline, workspace: Workspace, train="once", **bounds) -> Backfill:
     first, last = bounds.get("first"), bounds.get("last")
-    partitions, _ = partitions_between(pipeline, first, last)
+    partitions = partitions_between(partitions_of_source(pipeline), first, last)
     record = steps.open_record(pipeline, workspace, partitions, workers=2, train=train)
     reporter = Reporter(Console(file=io.StringIO(), width=200))
-    lock = os.open("/dev/null", os.O_RDONLY)
-    return Backfill(pipeline, workspace, partitions, record, reporter=reporter, lock=lock)
+    folder = workspace.backfills(pipeline.name) / record.backfill_id
+    processes = Processes(folder, reporter)
+    return Backfill(
+        pipeline, workspace, partitions, processes, BackfillLog(folder, record, reporter)
+    )
 
 
 def _told(backfill: Backfill) -> str:
-    return backfill.reporter.console.file.getvalue()
+    return backfill.log.reporter.console.file.getvalue()
+
+
+def _trainings(backfill: Backfill, everything) -> list[list[str]]:
+    names = [partition.name for partition in backfill.partitions]
+    work, train = backfill.work_on(backfill.partitions), backfill.log.record.train
+    return [[p.name for p in chosen] for chosen in training_sets(work, train, names, everything)]
 
 
 def _transform(backfill: Backfill) -> None:
-    with backfill.holding(), backfill.reporter.steps() as shown:
+    with backfill.holding(), backfill.log.reporter.steps() as shown:
         for partition in backfill.pending():
-            steps.transform_partition(PartitionWork(backfill, partition, shown))
+            steps.transform_partition(PartitionOfBackfill(backfill, partition, shown))
 
 
 @pytest.fixture
@@ -93,9 +105,10 @@ def days(tmp_path) -> Path:
     ],
 )
 def test_both_bounds_belong_to_the_range_and_may_be_left_out(days, first, last, expected):
-    chosen, everything = partitions_between(_pipeline(days), first, last)
-    assert [partition.name for partition in chosen] == expected
+    everything = partitions_of_source(_pipeline(days))
     assert len(everything) == 4
+    chosen = partitions_between(everything, first, last)
+    assert [partition.name for partition in chosen] == expected
 
 
 @pytest.mark.parametrize(
@@ -108,7 +121,7 @@ def test_both_bounds_belong_to_the_range_and_may_be_left_out(days, first, last, 
 )
 def test_a_range_that_is_not_there_is_refused(days, first, last, message):
     with pytest.raises(BraidError, match=message):
-        partitions_between(_pipeline(days), first, last)
+        partitions_between(partitions_of_source(_pipeline(days)), first, last)
 
 
 def test_windows_are_no_partitions(days):
@@ -123,7 +136,7 @@ def test_windows_are_no_partitions(days):
         }
     )
     with pytest.raises(DeclarationError, match="windows, which are cut from the whole table"):
-        partitions_between(pipeline, None, None)
+        partitions_of_source(pipeline)
 
 
 def test_partitions_that_cannot_be_used_fail_before_the_analysis_and_the_others_go_on(days):
@@ -135,11 +148,11 @@ def test_partitions_that_cannot_be_used_fail_before_the_analysis_and_the_others_
     backfill = _open(_pipeline(days), Workspace(days.parent / "workspace"))
     steps.check_partitions(backfill)
     assert [partition.name for partition in backfill.pending()] == ["day=2", "day=11"]
-    corrupt, shared = backfill.record.failed()
-    assert corrupt.error["place"].endswith("day=9/a.parquet")
-    assert corrupt.error["expected"] == "a whole Parquet file"
-    assert "twice" in shared.error["received"]
-    assert read_backfill(backfill.folder).failed() == [corrupt, shared]
+    corrupt, shared = backfill.log.record.failed()
+    assert corrupt.error.place.endswith("day=9/a.parquet")
+    assert corrupt.error.expected == "a whole Parquet file"
+    assert "twice" in shared.error.received
+    assert read_backfill(backfill.log.folder).failed() == [corrupt, shared]
     assert "✗ day=9" in _told(backfill)
 
 
@@ -161,11 +174,11 @@ def test_one_transform_for_all_is_kept_when_what_failed_is_repaired(tmp_path):
     first = _open(pipeline, workspace)
     steps.check_partitions(first)
     steps.freeze(first)
-    assert [part.name for part in first.record.failed()] == ["day=2"]
+    assert [part.name for part in first.log.record.failed()] == ["day=2"]
     assert set(workspace.read_transform(first.transform).partitions) == {"day=1", "day=3"}
     _transform(first)
-    assert first.record.counts() == "2 done, 1 failed"
-    assert [(p.rows, p.rejected) for p in first.record.partitions] == [
+    assert first.log.record.counts() == "2 done, 1 failed"
+    assert [(p.rows, p.rejected) for p in first.log.record.partitions] == [
         (40, 2),
         (None, None),
         (40, 2),
@@ -173,36 +186,34 @@ def test_one_transform_for_all_is_kept_when_what_failed_is_repaired(tmp_path):
 
     damaged.write_bytes(content)
     second = _open(pipeline, workspace)
-    assert second.record.counts() == "2 skipped, 1 pending"
-    assert "committed" in second.record.partition("day=1").note
+    assert second.log.record.counts() == "2 skipped, 1 pending"
+    assert "committed" in second.log.record.partition("day=1").note
     steps.check_partitions(second)
     steps.freeze(second)
     assert second.transform == first.transform
     _transform(second)
-    assert second.record.counts() == "1 done, 2 skipped"
+    assert second.log.record.counts() == "1 done, 2 skipped"
     assert not list(workspace.root.rglob(".tmp-*"))
 
     # What is outside the range, but committed and in the source, is trained on too.
-    _, everything = partitions_between(pipeline, None, None)
+    everything = partitions_of_source(pipeline)
     last = _open(pipeline, workspace, first="3")
-    assert [[p.name for p in training] for training in steps.training_sets(last, everything)] == [
-        ["day=1", "day=2", "day=3"]
-    ]
+    assert _trainings(last, everything) == [["day=1", "day=2", "day=3"]]
     each = _open(pipeline, workspace, train="each", first="2")
-    assert [[p.name for p in training] for training in steps.training_sets(each, everything)] == [
+    assert _trainings(each, everything) == [
         ["day=1", "day=2"],
         ["day=1", "day=2", "day=3"],
     ]
-    assert steps.training_sets(_open(pipeline, workspace, train="none"), everything) == []
+    assert _trainings(_open(pipeline, workspace, train="none"), everything) == []
     assert len(read_backfills(workspace, "flats")) == 5
 
 
 def test_a_backfill_that_is_stopped_starts_no_partition(days):
     backfill = _open(_pipeline(days), Workspace(days.parent / "workspace"))
-    backfill.stopping.set()
-    with backfill.reporter.steps() as shown, pytest.raises(StepStopped):
-        steps.transform_partition(PartitionWork(backfill, backfill.partitions[0], shown))
-    assert backfill.record.counts() == "4 pending"
+    backfill.processes.stopping.set()
+    with backfill.log.reporter.steps() as shown, pytest.raises(StepStopped):
+        steps.transform_partition(PartitionOfBackfill(backfill, backfill.partitions[0], shown))
+    assert backfill.log.record.counts() == "4 pending"
 
 
 def _record(**changes) -> BackfillRecord:
@@ -217,7 +228,7 @@ def _record(**changes) -> BackfillRecord:
         "train": "once",
         "partitions": [
             PartitionRecord(name="day=1", fingerprint="f", status="done", rows=1234, rejected=5),
-            PartitionRecord(name="day=2", fingerprint="f", status="failed", error=error.to_dict()),
+            PartitionRecord(name="day=2", fingerprint="f", status="failed", error=error.report()),
         ],
     }
     return BackfillRecord.model_validate(values | changes)

@@ -2,17 +2,23 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from flows.orchestration import run_steps
+from flows.orchestration.run_steps import Run
+from flows.process.child import Done
 from flows.records.record import read_record
-from flows.sessions.session import Session
 from flows.steps import model_steps
-from tests.support.sessions import session_of
+from flows.steps.processes import Processes
+from tests.support.runs import run_of
 from trainer.registry.registry import RegisteredVersion
 from transforms.contract.declaration.parsing import parse
+from transforms.contract.steps.baselines import Baselines
+from transforms.contract.steps.evaluation import EvaluationResult
 from transforms.contract.steps.jobs import WarmStart
+from transforms.contract.steps.results import TrainResult
 from transforms.contract.workspace.layout import Workspace
 
 
-def _session(workspace: Workspace, training=None, **gate) -> Session:
+def _run(workspace: Workspace, training=None, **gate) -> Run:
     pipeline = parse(
         {
             "name": "flats",
@@ -23,51 +29,43 @@ def _session(workspace: Workspace, training=None, **gate) -> Session:
             "gate": {"metric": "test_sold_auc"} | gate,
         }
     )
-    return session_of(pipeline, workspace)
+    return run_of(pipeline, workspace)
 
 
 def test_a_champion_that_could_not_be_scored_is_recorded_and_stays(tmp_path, monkeypatch):
     champion = RegisteredVersion("flats", "1", "r0", "", 0)
     registry = SimpleNamespace(champion=lambda _: champion, export_folder=lambda _: tmp_path)
     monkeypatch.setattr(model_steps, "open_registry", lambda *_: registry)
-    session = _session(Workspace(tmp_path))
-    result = {
-        "metrics": {"test_sold_auc": 0.9},
-        "baselines": {"constant": {"test_sold_auc": 0.5}},
-        "champion_metrics": None,
-        "champion_problem": "it takes the column 'rooms', which no feature reads",
-        "parity": 0.0,
-        "rows": 10,
-    }
-    monkeypatch.setattr(session, "run_child", lambda *_: result)
-    model_steps.evaluate(session)
-    assert not model_steps.gate(session)
-    record = read_record(session.folder)
-    assert record.champion_problem == result["champion_problem"]
-    assert result["champion_problem"] in record.gate.reasons[0]
+    run = _run(Workspace(tmp_path))
+    result = EvaluationResult(
+        metrics={"test_sold_auc": 0.9},
+        baselines=Baselines(constant={"test_sold_auc": 0.5}),
+        champion_problem="it takes the column 'rooms', which no feature reads",
+        rows=10,
+    )
+    monkeypatch.setattr(Processes, "run", lambda *_: Done(result))
+    run_steps.evaluate(run)
+    assert not run_steps.gate(run)
+    record = read_record(run.log.folder)
+    assert record.champion_problem == result.champion_problem
+    assert result.champion_problem in record.gate.reasons[0]
 
-    without = _session(Workspace(tmp_path), compare=False)
-    assert without.record.run_id == session.record.run_id
-    assert model_steps.gate(without)
+    without = _run(Workspace(tmp_path), compare=False)
+    assert without.log.record.run_id == run.log.record.run_id
+    assert run_steps.gate(without)
 
 
 def test_a_model_that_is_no_better_than_the_constant_answer_is_refused(tmp_path, monkeypatch):
     registry = SimpleNamespace(champion=lambda _: None)
     monkeypatch.setattr(model_steps, "open_registry", lambda *_: registry)
-    session = _session(Workspace(tmp_path), compare=False)
-    result = {
-        "metrics": {"test_sold_auc": 0.5},
-        "baselines": {"constant": {"test_sold_auc": 0.5}, "linear": {"test_sold_auc": 0.8}},
-        "champion_metrics": None,
-        "champion_problem": None,
-        "parity": 0.0,
-        "rows": 10,
-    }
-    monkeypatch.setattr(session, "run_child", lambda *_: result)
-    model_steps.evaluate(session)
-    assert not model_steps.gate(session)
-    record = read_record(session.folder)
-    assert record.baselines.scored() == result["baselines"]
+    run = _run(Workspace(tmp_path), compare=False)
+    answers = Baselines(constant={"test_sold_auc": 0.5}, linear={"test_sold_auc": 0.8})
+    result = EvaluationResult(metrics={"test_sold_auc": 0.5}, baselines=answers, rows=10)
+    monkeypatch.setattr(Processes, "run", lambda *_: Done(result))
+    run_steps.evaluate(run)
+    assert not run_steps.gate(run)
+    record = read_record(run.log.folder)
+    assert record.baselines == answers
     assert record.gate.reasons[0] == (
         "test_sold_auc 0.5 is not better than the constant answer's 0.5."
     )
@@ -93,13 +91,14 @@ TOLD = {
 
 
 def _training(tmp_path, monkeypatch, registry, told, **training):
-    """Returns the jobs of a training step and its session."""
+    """Returns the jobs of a training step and its run."""
     monkeypatch.setattr(model_steps, "open_registry", lambda *_: registry)
-    session = _session(Workspace(tmp_path), training=training)
+    run = _run(Workspace(tmp_path), training=training)
     jobs = []
-    monkeypatch.setattr(session, "run_child", lambda *call: jobs.append(call[-1]) or dict(told))
-    model_steps.train(session)
-    return jobs, session
+    result = Done(TrainResult(**told))
+    monkeypatch.setattr(Processes, "run", lambda *call: jobs.append(call[-1]) or result)
+    run_steps.train(run)
+    return jobs, run
 
 
 def test_a_training_begins_with_the_champion_and_says_what_it_took(tmp_path, monkeypatch):
@@ -107,9 +106,9 @@ def test_a_training_begins_with_the_champion_and_says_what_it_took(tmp_path, mon
         champion=lambda _: RegisteredVersion("flats", "3", "r0", "", 0),
         export_folder=lambda version: tmp_path / version.version,
     )
-    (job,), session = _training(tmp_path, monkeypatch, registry, TOLD, warm_start="champion")
+    (job,), run = _training(tmp_path, monkeypatch, registry, TOLD, warm_start="champion")
     assert job.warm_start == WarmStart(version="3", folder=str(tmp_path / "3"))
-    record = read_record(session.folder)
+    record = read_record(run.log.folder)
     assert record.warm_start == "3"
     assert record.step("train").note == (
         "2 epochs, the best is 1; batch 16, up to 10 steps; because 80 rows; "
@@ -124,9 +123,9 @@ def test_a_training_is_noted_with_what_the_analysis_warned_of(tmp_path, monkeypa
     manifest = SimpleNamespace(warnings=warnings)
     monkeypatch.setattr(Workspace, "read_transform", lambda *_: manifest)
     told = {n: v for n, v in TOLD.items() if n != "warm_start"} | {"warnings": ["Slow."]}
-    _, session = _training(tmp_path, monkeypatch, None, told)
+    _, run = _training(tmp_path, monkeypatch, None, told)
     # The model of this pipeline reads no rooms.
-    assert session.record.warnings == ["Feature 'area' is constant.", "Slow."]
+    assert run.log.record.warnings == ["Feature 'area' is constant.", "Slow."]
 
 
 def test_a_resumed_training_keeps_to_the_version_that_it_began_with(tmp_path, monkeypatch):
@@ -136,30 +135,30 @@ def test_a_resumed_training_keeps_to_the_version_that_it_began_with(tmp_path, mo
         find=lambda _, version: versions[version],
         export_folder=lambda version: tmp_path / version.version,
     )
-    _, session = _training(tmp_path, monkeypatch, registry, TOLD, warm_start="champion")
-    session.record.forget_steps("train")
-    session.save()
+    _, run = _training(tmp_path, monkeypatch, registry, TOLD, warm_start="champion")
+    with run.log.recording() as record:
+        record.forget_steps("train")
     registry.champion = lambda _: versions["4"]
     (job,), again = _training(tmp_path, monkeypatch, registry, TOLD, warm_start="champion")
-    assert again.record.run_id == session.record.run_id
+    assert again.log.record.run_id == run.log.record.run_id
     assert job.warm_start.version == "3"
 
 
 def test_without_a_champion_a_training_begins_at_random_and_says_so(tmp_path, monkeypatch):
     registry = SimpleNamespace(champion=lambda _: None)
     told = {name: value for name, value in TOLD.items() if name != "warm_start"}
-    (job,), session = _training(tmp_path, monkeypatch, registry, told, warm_start="champion")
+    (job,), run = _training(tmp_path, monkeypatch, registry, told, warm_start="champion")
     assert job.warm_start is None
-    assert session.record.step("train").note.endswith("; no champion to start from")
+    assert run.log.record.step("train").note.endswith("; no champion to start from")
 
 
 def test_no_registry_is_asked_where_no_warm_start_is_declared(tmp_path, monkeypatch):
     told = {name: value for name, value in TOLD.items() if name != "warm_start"}
-    (job,), session = _training(tmp_path, monkeypatch, None, told)
+    (job,), run = _training(tmp_path, monkeypatch, None, told)
     assert job.warm_start is None
     assert (
-        session.record.step("train").note
+        run.log.record.step("train").note
         == "2 epochs, the best is 1; batch 16, up to 10 steps; because 80 rows; "
         "waited 4% of the time for data"
     )
-    assert session.record.warm_start is None
+    assert run.log.record.warm_start is None

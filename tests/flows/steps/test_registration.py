@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from flows.orchestration import run_steps
 from flows.records.record import ModelVersion
-from flows.steps import model_steps, registration
+from flows.steps import registration
 from flows.steps.registration import (
     find_version,
     open_registry,
@@ -15,7 +16,7 @@ from flows.steps.registration import (
     refuse_lost_version,
     register_run,
 )
-from tests.support.sessions import session_of
+from tests.support.runs import run_of
 from trainer.registry.history import this_person
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
@@ -49,10 +50,10 @@ def test_a_version_tells_what_it_saw_in_source_order_and_its_whole_declaration(
 
     registry = SimpleNamespace(register=register)
     monkeypatch.setattr(registration, "open_registry", lambda *_: registry)
-    session = session_of(pipeline, Workspace(tmp_path), partitions)
-    session.record.metrics = {"test_loss": 0.5}
-    session.record.baselines = Baselines(constant={"test_loss": 0.75})
-    assert register_run(session) == "1"
+    run = run_of(pipeline, Workspace(tmp_path), partitions)
+    run.log.record.metrics = {"test_loss": 0.5}
+    run.log.record.baselines = Baselines(constant={"test_loss": 0.75})
+    assert register_run(run.work, run.log.record) == "1"
     assert given["tags"]["braid.first_partition"] == "day=9"
     assert given["tags"]["braid.last_partition"] == "day=11"
     assert given["tags"]["braid.partitions"] == "3"
@@ -72,53 +73,53 @@ def _registered(tmp_path):
             "targets": {"sold": {"kind": "binary"}},
         }
     )
-    session = session_of(pipeline, Workspace(tmp_path))
-    (session.export_folder / "variables").mkdir(parents=True)
-    version = register_run(session)
-    session.record.model = ModelVersion(name="flats", version=version)
-    session.save()
-    return session
+    run = run_of(pipeline, Workspace(tmp_path))
+    (run.work.export_folder / "variables").mkdir(parents=True)
+    version = register_run(run.work, run.log.record)
+    with run.log.recording() as record:
+        record.model = ModelVersion(name="flats", version=version)
+    return run
 
 
 def test_a_registry_that_is_gone_is_told_before_any_work(tmp_path):
-    session = _registered(tmp_path)
-    here = (session.pipeline, session.workspace)
+    run = _registered(tmp_path)
+    here = (run.work.pipeline, run.work.workspace)
     reach_registry(*here)
     (tmp_path / "registry.db").rename(tmp_path / "elsewhere.db")
     with pytest.raises(BraidError, match=r"received no .*registry\.db\. Bring that back") as told:
         reach_registry(*here)
-    assert session.record.run_id in told.value.place
+    assert run.log.record.run_id in told.value.place
     with pytest.raises(BraidError, match=r"received no .*registry\.db"):
         find_version(open_registry(*here), "flats", alias="champion", version=None)
     reach_registry(*here, may_begin=True)
 
 
 def test_a_model_that_is_gone_from_the_registry_makes_no_finished_run(tmp_path):
-    session = _registered(tmp_path)
-    refuse_lost_version(session.pipeline, session.workspace, session.record)
+    run = _registered(tmp_path)
+    refuse_lost_version(run.work.pipeline, run.work.workspace, run.log.record)
     shutil.rmtree(tmp_path / "registry")
     with pytest.raises(BraidError, match=r"received no .*/registry/.*/export"):
-        refuse_lost_version(session.pipeline, session.workspace, session.record)
+        refuse_lost_version(run.work.pipeline, run.work.workspace, run.log.record)
 
 
 def test_a_fresh_workspace_has_no_registry_to_miss(tmp_path):
-    pipeline = _registered(tmp_path / "other").pipeline
+    pipeline = _registered(tmp_path / "other").work.pipeline
     reach_registry(pipeline, Workspace(tmp_path / "fresh"))
     assert not (tmp_path / "fresh").exists()
 
 
 def test_a_runs_promotion_is_told_by_the_history_as_one_by_hand_is(tmp_path):
-    session = _registered(tmp_path)
-    session.record.metrics = {"test_sold_auc": 0.9, "test_loss": 0.4}
-    session.record.baselines = Baselines(constant={"test_sold_auc": 0.5, "test_loss": 0.7})
-    assert model_steps.gate(session)
+    run = _registered(tmp_path)
+    run.log.record.metrics = {"test_sold_auc": 0.9, "test_loss": 0.4}
+    run.log.record.baselines = Baselines(constant={"test_sold_auc": 0.5, "test_loss": 0.7})
+    assert run_steps.gate(run)
     for _ in range(2):  # as when the run was killed before it could note that
-        model_steps.promote(session)
-    history = open_registry(session.pipeline, session.workspace).history("flats")
+        run_steps.promote(run)
+    history = open_registry(run.work.pipeline, run.work.workspace).history("flats")
     (registration,), (change,) = history.registrations, history.changes
     assert registration.gate == change.gate
     assert change.gate.startswith("passed: test_")
     assert (change.what, change.version, change.before) == ("gate", "1", None)
-    assert change.reason == f"run {session.record.run_id}"
-    assert registration.run_id == f"flats/{session.record.run_id}"
+    assert change.reason == f"run {run.log.record.run_id}"
+    assert registration.run_id == f"flats/{run.log.record.run_id}"
     assert registration.by == change.by == this_person()

@@ -8,18 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from flows.orchestration.run_steps import Run, analyze, count_rows, transform_lock
+from flows.process.child import Done
 from flows.records.backfill_record import BackfillRecord, write_backfill
-from flows.records.record import now, write_record
-from flows.sessions.session import Session
-from flows.steps.shard_steps import analyze, count_rows, transform_lock
-from tests.support.sessions import session_of
+from flows.records.kept import now
+from flows.records.record import write_record
+from flows.steps.processes import Processes
+from tests.support.runs import run_of, told_by
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
+from transforms.contract.steps.results import AnalyzeResult
 from transforms.contract.workspace.files import remove
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock
 from transforms.contract.workspace.manifest import Shard, ShardManifest, TransformManifest
 from transforms.contract.workspace.partition import Partition
+from transforms.contract.workspace.transform_choice import TransformChoice
 
 OURS, OTHERS = "aaaa", "bbbb"
 DAY_1 = Partition(name="day=1", value="1", fingerprint="f1", files=())
@@ -31,7 +35,7 @@ def workspace(tmp_path) -> Workspace:
     return Workspace(tmp_path / "workspace")
 
 
-def _session(workspace: Workspace, *partitions: Partition, **changes) -> Session:
+def _run(workspace: Workspace, *partitions: Partition, **changes) -> Run:
     pipeline = parse(
         {
             "name": "flats",
@@ -41,14 +45,14 @@ def _session(workspace: Workspace, *partitions: Partition, **changes) -> Session
         }
         | changes
     )
-    return session_of(pipeline, workspace, partitions, transform=OURS)
+    return run_of(pipeline, workspace, partitions, TransformChoice(OURS))
 
 
 def _tuning(workspace: Workspace, transform: str, *partitions: Partition, name: str) -> None:
     """Leaves the record of a tuning, and no run."""
-    session = _session(workspace, *partitions, name=name)
-    session.record.transform = transform
-    write_record(workspace.tunings(name) / "t", session.record)
+    record = _run(workspace, *partitions, name=name).log.record
+    record.transform = transform
+    write_record(workspace.tunings(name) / "t", record)
     remove(workspace.runs(name))
 
 
@@ -114,7 +118,7 @@ def test_a_commit_that_was_killed_is_cleaned_up_though_nothing_is_pending(worksp
     _write(folder / "units" / "plan.json")
     _write(folder / "train-of-a-killed-attempt.tfrecord")
     _write(folder / ".tmp-train.tfrecord")
-    with transform_lock(_session(workspace, DAY_1)):
+    with transform_lock(_run(workspace, DAY_1)):
         pass
     assert _names(folder) == {"manifest.json", "train.tfrecord"}
     assert _names(workspace.rejects(OURS, "day=1", "f1")) == {"00000.parquet"}
@@ -126,7 +130,7 @@ def test_what_is_finished_of_a_pending_partition_is_kept_and_an_old_one_is_not(w
     folder, rejects = _start(workspace, OURS, DAY_1)
     old = DAY_1.model_copy(update={"fingerprint": "f0"})
     old_folders = _start(workspace, OURS, old)
-    with transform_lock(_session(workspace, DAY_1)):
+    with transform_lock(_run(workspace, DAY_1)):
         assert _names(folder) == {"units", "train.tfrecord"}
         assert _names(rejects) == {"00000.parquet"}
     assert not any(path.exists() for path in old_folders)
@@ -141,7 +145,7 @@ def test_leftovers_of_another_transform_go_unless_someone_works_on_it(workspace,
     half = _write(workspace.root / "transforms" / ".tmp-1234-cccc" / "graph").parent
     temporary = _write(workspace.transform(OTHERS) / ".tmp-1234-transform.json")
     lock = exclusive_lock(workspace.lock("transform", OTHERS), holder="other")
-    with lock if held else nullcontext(), transform_lock(_session(workspace, DAY_1)):
+    with lock if held else nullcontext(), transform_lock(_run(workspace, DAY_1)):
         pass
     assert [path.exists() for path in (*folders, temporary)] == [held] * 3
     assert not half.exists()
@@ -156,7 +160,7 @@ def test_a_run_with_nothing_to_write_does_not_wait_for_another(workspace):
     _write(folder / "units" / "plan.json")
     with (
         exclusive_lock(workspace.lock("transform", OURS), holder="other"),
-        transform_lock(_session(workspace, DAY_1)),
+        transform_lock(_run(workspace, DAY_1)),
     ):
         assert (folder / "units").exists()
 
@@ -164,14 +168,14 @@ def test_a_run_with_nothing_to_write_does_not_wait_for_another(workspace):
 @pytest.mark.parametrize("pending", [False, True])
 def test_shards_of_files_that_the_source_has_no_more_are_removed(workspace, pending):
     _transform(workspace, OURS)
-    _session(workspace, DAY_1, DAY_2)  # an earlier run
+    _run(workspace, DAY_1, DAY_2)  # an earlier run
     old, gone = _commit(workspace, OURS, DAY_1), _commit(workspace, OURS, DAY_2)
     unknown = _commit(workspace, OURS, DAY_1.model_copy(update={"fingerprint": "f9"}))
     corrected = DAY_1.model_copy(update={"fingerprint": "f1b"})
-    session = _session(workspace, corrected)
+    run = _run(workspace, corrected)
     if not pending:
         _commit(workspace, OURS, corrected)
-    with transform_lock(session):
+    with transform_lock(run):
         assert old.exists() == gone.exists() == pending, "they stay until the new ones are there"
         if pending:
             _commit(workspace, OURS, corrected)
@@ -180,9 +184,9 @@ def test_shards_of_files_that_the_source_has_no_more_are_removed(workspace, pend
     assert not workspace.rejects(OURS, "day=1", "f1").exists()
     assert unknown.exists(), "no run of this pipeline made it"
     assert workspace.is_committed(OURS, "day=1", "f1b")
-    (trained,) = session.train_job().shard_folders()
+    (trained,) = run.work.train_job().shard_folders()
     assert trained[0].name == "day=1@f1b"
-    assert "of 2 partition(s) that changed or are gone" in session.reporter.console.file.getvalue()
+    assert "of 2 partition(s) that changed or are gone" in told_by(run)
 
 
 def test_shards_that_only_a_tuning_of_the_pipeline_made_are_removed_too(workspace):
@@ -191,32 +195,32 @@ def test_shards_that_only_a_tuning_of_the_pipeline_made_are_removed_too(workspac
     old = _commit(workspace, OURS, DAY_1)
     corrected = DAY_1.model_copy(update={"fingerprint": "f1b"})
     _commit(workspace, OURS, corrected)
-    with transform_lock(_session(workspace, corrected)):
+    with transform_lock(_run(workspace, corrected)):
         pass
     assert not old.exists()
 
 
 def test_shards_that_another_pipelines_newest_run_has_stay(workspace):
     _transform(workspace, OURS)
-    _session(workspace, DAY_1)
-    _session(workspace, DAY_1, name="other")
+    _run(workspace, DAY_1)
+    _run(workspace, DAY_1, name="other")
     shared = _commit(workspace, OURS, DAY_1)
     corrected = DAY_1.model_copy(update={"fingerprint": "f1b"})
     _commit(workspace, OURS, corrected)
-    with transform_lock(_session(workspace, corrected)):
+    with transform_lock(_run(workspace, corrected)):
         pass
     assert shared.exists()
-    with transform_lock(_session(workspace, corrected, name="other")):
+    with transform_lock(_run(workspace, corrected, name="other")):
         pass
     assert not shared.exists()
 
 
 def test_a_step_that_fails_keeps_the_shards_that_it_was_to_replace(workspace):
     _transform(workspace, OURS)
-    _session(workspace, DAY_1)
+    _run(workspace, DAY_1)
     old = _commit(workspace, OURS, DAY_1)
-    session = _session(workspace, DAY_1.model_copy(update={"fingerprint": "f1b"}))
-    with pytest.raises(RuntimeError), transform_lock(session):
+    run = _run(workspace, DAY_1.model_copy(update={"fingerprint": "f1b"}))
+    with pytest.raises(RuntimeError), transform_lock(run):
         raise RuntimeError
     assert old.exists()
 
@@ -224,27 +228,24 @@ def test_a_step_that_fails_keeps_the_shards_that_it_was_to_replace(workspace):
 def test_only_the_chosen_partitions_train_and_are_counted(workspace):
     for part in (DAY_1, DAY_2):
         _commit(workspace, OURS, part)
-    session = _session(workspace, DAY_1, DAY_2, training={"partitions": {"last": 1}})
-    assert [part.name for part in session.train_job().partitions] == ["day=2"]
-    assert len(session.transform_job(session.partitions).partitions) == 2
+    run = _run(workspace, DAY_1, DAY_2, training={"partitions": {"last": 1}})
+    assert [part.name for part in run.work.train_job().partitions] == ["day=2"]
+    assert len(run.work.transform_job().partitions) == 2
     with pytest.raises(BraidError, match="expected test rows"):
-        count_rows(session)
-    assert session.record.rows == {"train": 1, "validation": 0, "test": 0}
-    assert session.record.source_rows == 1
-    assert (
-        "1 train, 0 validation, 0 test · of day=2, which"
-        in session.reporter.console.file.getvalue()
-    )
+        count_rows(run)
+    assert run.log.record.rows == {"train": 1, "validation": 0, "test": 0}
+    assert run.log.record.source_rows == 1
+    assert "1 train, 0 validation, 0 test · of day=2, which" in told_by(run)
 
 
 def test_the_names_of_tasks_tell_the_partitions_in_the_order_of_the_source(workspace):
-    assert _session(workspace, DAY_1).title == "flats, day=1"
+    assert _run(workspace, DAY_1).title == "flats, day=1"
     many = [Partition(name=f"day={n}", value=str(n), fingerprint="f", files=()) for n in (9, 10)]
-    assert _session(workspace, *many).title == "flats, day=9 to day=10 (2 partitions)"
+    assert _run(workspace, *many).title == "flats, day=9 to day=10 (2 partitions)"
 
 
 def _declaration(workspace: Workspace) -> str:
-    return _session(workspace, DAY_1).pipeline.data_fingerprint()
+    return _run(workspace, DAY_1).work.pipeline.data_fingerprint()
 
 
 def _statistics(workspace: Workspace, declaration: str, part: Partition) -> Path:
@@ -258,15 +259,15 @@ def test_older_transforms_of_the_same_declaration_go_once_the_new_shards_are_the
     _transform(workspace, OTHERS, DAY_1, declaration="d", age=3)
     old, others = _commit(workspace, "old", DAY_1), _commit(workspace, OTHERS, DAY_1)
     drift = _write(workspace.drift("old", {"day=2": "f2"}))
-    session = _session(workspace, DAY_1, DAY_2)
+    run = _run(workspace, DAY_1, DAY_2)
     _commit(workspace, OURS, DAY_1)
-    with transform_lock(session):
+    with transform_lock(run):
         assert old.exists(), "until the new shards are there"
         _commit(workspace, OURS, DAY_2)
     assert workspace.read_transform("old") is None
     gone = [workspace.transform("old"), old.parent, drift.parent, workspace.root / "rejects/old"]
     assert not any(path.exists() for path in gone)
-    assert "removed 1 older transform(s)" in session.reporter.console.file.getvalue()
+    assert "removed 1 older transform(s)" in told_by(run)
     assert others.exists(), "another declaration's"
     assert workspace.read_transform(OTHERS) is not None
     assert list(workspace.root.rglob(".tmp-*")) == []
@@ -277,9 +278,9 @@ def test_a_transform_that_another_pipeline_works_with_stays(workspace):
     for number, name in enumerate(("run's", "backfill's", "tuning's", "locked", OURS)):
         _transform(workspace, name, DAY_1, declaration=mine, age=9 - number)
         _commit(workspace, name, DAY_1)
-    run = _session(workspace, DAY_1, name="other")
-    run.record.transform = "run's"
-    run.save()
+    run = _run(workspace, DAY_1, name="other")
+    with run.log.recording() as record:
+        record.transform = "run's"
     backfill = BackfillRecord(
         backfill_id="b", pipeline="third", pid=1, started=now(), workers=1, train="none",
         transform="backfill's", partitions=[],
@@ -288,7 +289,7 @@ def test_a_transform_that_another_pipeline_works_with_stays(workspace):
     _tuning(workspace, "tuning's", DAY_1, name="fourth")
     with (
         exclusive_lock(workspace.lock("transform", "locked"), holder="locked"),
-        transform_lock(_session(workspace, DAY_1)),
+        transform_lock(_run(workspace, DAY_1)),
     ):
         pass
     kept = [path.name for path in (workspace.root / "transforms").iterdir()]
@@ -301,7 +302,7 @@ def test_statistics_of_partitions_that_changed_or_are_gone_go(workspace):
     frozen = DAY_1.model_copy(update={"fingerprint": "f1a"})
     _transform(workspace, OURS, frozen, declaration=mine)
     _commit(workspace, OURS, DAY_1)
-    other = _session(workspace, DAY_2, name="other")
+    other = _run(workspace, DAY_2, name="other")
     parts = [DAY_1, frozen, DAY_2, DAY_1.model_copy(update={"fingerprint": "f0"})]
     now_, of_the_transform, of_another_run, old = (
         _statistics(workspace, mine, part) for part in parts
@@ -311,11 +312,11 @@ def test_statistics_of_partitions_that_changed_or_are_gone_go(workspace):
     os.utime(killed, (1, 1))
     foreign = _statistics(workspace, "d", DAY_1)
     keys = [_write(workspace.keys("id", part.name, part.fingerprint)) for part in parts]
-    with transform_lock(_session(workspace, DAY_1)):
+    with transform_lock(_run(workspace, DAY_1)):
         pass
     kept = [now_, of_the_transform, of_another_run, writing, foreign]
     assert [path.exists() for path in (*kept, old, killed)] == [True] * 5 + [False] * 2
-    assert other.record.partitions == {"day=2": "f2"}
+    assert other.log.record.partitions == {"day=2": "f2"}
     assert [path.exists() for path in keys] == [True, False, True, False]
 
 
@@ -329,21 +330,22 @@ def test_windows_of_a_table_that_changed_go_unless_another_run_reads_them(worksp
     past = [Partition(name="all", value=None, fingerprint=f, files=()) for f in ("w1", "w2", "w3")]
     folders = [_write(workspace.windows(p.fingerprint) / "windows.parquet") for p in past]
     unknown = _write(workspace.windows("w9") / "windows.parquet")
-    _session(workspace, past[1], name="other", **declared)
+    _run(workspace, past[1], name="other", **declared)
     for part in past:
         _commit(workspace, OURS, part)
-        session = _session(workspace, part, **declared)
-    with transform_lock(session):
+        run = _run(workspace, part, **declared)
+    with transform_lock(run):
         pass
     assert [path.exists() for path in folders] == [False, True, True]
     assert unknown.exists(), "no run of this pipeline cut it"
 
 
 def test_a_run_says_which_targets_are_learnt_on_a_log_scale(workspace, monkeypatch) -> None:
-    session = _session(workspace, DAY_1)
-    result = {"rows": 9, "partitions": 1, "seconds": 0.5, "logs": ["price", "rent"]}
-    monkeypatch.setattr(session, "run_child", lambda *_: result)
-    analyze(session)
-    step = session.record.step("analyze")
+    run = _run(workspace, DAY_1)
+    result = AnalyzeResult(rows=9, partitions=1, seconds=0.5, logs=("price", "rent"))
+    monkeypatch.setattr(Processes, "run", lambda *_: Done(result, peak_bytes=7))
+    analyze(run)
+    step = run.log.record.step("analyze")
     assert step is not None
+    assert step.peak_bytes == 7
     assert step.note.endswith("reads 1 of 1 partitions; price, rent on a log scale")

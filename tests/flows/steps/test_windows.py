@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from flows.console.progress import Reporter
-from flows.records.run_identity import identity_of, open_run
-from flows.sessions.session import Session
-from flows.steps.shard_steps import check_source, scan_source
-from flows.steps.windows import cut_windows
+from flows.orchestration.run_steps import Run, check_source, cut_windows
+from flows.records.run_identity import identity_of
+from flows.steps.shard_steps import scan_source
+from tests.support.runs import run_of, told_by
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.layout import Workspace
@@ -26,7 +23,7 @@ def workspace(tmp_path) -> Workspace:
     return Workspace(tmp_path / "workspace")
 
 
-def _session(folder: Path, workspace: Workspace, **windows) -> Session:
+def _run(folder: Path, workspace: Workspace, **windows) -> Run:
     days = folder / "days.csv"
     if not days.exists():
         days.write_text("day,sales\n" + "".join(f"{day},{day * 2}\n" for day in range(20)))
@@ -47,16 +44,7 @@ def _session(folder: Path, workspace: Workspace, **windows) -> Session:
     partitions = scan_source(pipeline)
     name = transform_fingerprint(pipeline, partitions)
     identity = identity_of(pipeline, name, partitions)
-    run = open_run(workspace, pipeline, identity, transform=name, partitions=partitions)
-    reporter = Reporter(Console(file=io.StringIO(), width=200))
-    return Session(
-        pipeline,
-        workspace,
-        run,
-        choice=TransformChoice(name),
-        partitions=partitions,
-        reporter=reporter,
-    )
+    return run_of(pipeline, workspace, partitions, TransformChoice(name), identity)
 
 
 def _files(workspace: Workspace) -> list[Path]:
@@ -64,48 +52,46 @@ def _files(workspace: Workspace) -> list[Path]:
 
 
 def test_windows_are_cut_once_and_told(tmp_path, workspace):
-    first = _session(tmp_path, workspace)
-    cut_windows(first)
-    (step,) = first.record.steps
+    first = cut_windows(_run(tmp_path, workspace))
+    (step,) = first.log.record.steps
     assert (step.name, step.rows) == ("windows", 20)
     assert step.note.startswith("17 windows of 1 series; 0 left out")
-    (file,) = first.partitions[0].files
+    (file,) = first.work.partitions[0].files
     assert [path.name for path in _files(workspace)] == ["windows.json", "windows.parquet"]
     check_source(first)
-    assert first.record.step("check keys").rows == 17
+    assert first.log.record.step("check keys").rows == 17
 
-    again = _session(tmp_path, workspace)
-    assert again.record.identity == first.record.identity
-    cut_windows(again)
-    assert again.partitions[0].files == (file,)
-    assert "they are cut already" in again.reporter.console.file.getvalue()
+    again = _run(tmp_path, workspace)
+    assert again.log.record.identity == first.log.record.identity
+    assert cut_windows(again).work.partitions[0].files == (file,)
+    assert "they are cut already" in told_by(again)
 
 
 def test_other_windows_or_other_rows_are_another_run(tmp_path, workspace):
-    first = _session(tmp_path, workspace)
-    other = _session(tmp_path, workspace, stride=2)
+    first = _run(tmp_path, workspace)
+    other = _run(tmp_path, workspace, stride=2)
     os.utime(tmp_path / "days.csv", ns=(1, 1))
-    touched = _session(tmp_path, workspace)
-    identities = {s.record.identity for s in (first, other, touched)}
-    transforms = {s.transform for s in (first, other, touched)}
+    touched = _run(tmp_path, workspace)
+    identities = {s.log.record.identity for s in (first, other, touched)}
+    transforms = {s.work.transform for s in (first, other, touched)}
     assert len(identities) == len(transforms) == 3
 
 
 def test_windows_that_are_lost_are_cut_again_and_are_the_same_run(tmp_path, workspace):
-    first = _session(tmp_path, workspace)
+    first = _run(tmp_path, workspace)
     cut_windows(first)
     for path in _files(workspace):
         path.unlink()
-    again = _session(tmp_path, workspace)
-    assert again.record.identity == first.record.identity
+    again = _run(tmp_path, workspace)
+    assert again.log.record.identity == first.log.record.identity
     cut_windows(again)
     assert [path.name for path in _files(workspace)] == ["windows.json", "windows.parquet"]
 
 
 @pytest.mark.parametrize("held", [False, True])
 def test_a_killed_cut_is_cleaned_up_unless_someone_is_at_it(tmp_path, workspace, held):
-    session = _session(tmp_path, workspace)
-    own = workspace.windows(session.partitions[0].fingerprint) / ".tmp-1234-windows.parquet"
+    run = _run(tmp_path, workspace)
+    own = workspace.windows(run.work.partitions[0].fingerprint) / ".tmp-1234-windows.parquet"
     other = workspace.windows("aaaa") / ".tmp-1234-windows.parquet"
     for path in (own, other):
         path.parent.mkdir(parents=True)
@@ -113,9 +99,9 @@ def test_a_killed_cut_is_cleaned_up_unless_someone_is_at_it(tmp_path, workspace,
     lock = workspace.lock("windows", "aaaa")
     if held:
         with exclusive_lock(lock, holder="other"):
-            cut_windows(session)
+            cut_windows(run)
     else:
-        cut_windows(session)
+        cut_windows(run)
     assert not own.exists()
     assert other.exists() == held
 
@@ -123,5 +109,5 @@ def test_a_killed_cut_is_cleaned_up_unless_someone_is_at_it(tmp_path, workspace,
 def test_a_cut_that_fails_leaves_nothing(tmp_path, workspace):
     (tmp_path / "days.csv").write_text("day,sales\n1,1\n1,2\n")
     with pytest.raises(BraidError, match="1 twice"):
-        cut_windows(_session(tmp_path, workspace))
+        cut_windows(_run(tmp_path, workspace))
     assert _files(workspace) == []

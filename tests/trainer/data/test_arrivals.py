@@ -174,7 +174,7 @@ def test_whoever_holds_the_transforms_lock_is_waited_for(world, monkeypatch):
     monkeypatch.setattr(arrivals, "report", commit_at_last)
     lock = Workspace(world.root).lock("transform", world.transform)
     with exclusive_lock(lock, holder="a transform"):
-        assert train(streaming(world, "patient"))["epochs"] == 2
+        assert train(streaming(world, "patient")).epochs == 2
     assert len(looks) == 4
 
 

@@ -96,13 +96,13 @@ def test_a_training_that_waits_warns_with_what_was_measured_of_it(trainer_world,
     monkeypatch.setattr(training, "advice", lambda measured: found.append(measured) or "Do it.")
     job = trainer_world.job("waits", pipeline_of(training=training_with(epochs=2)))
     result = training.train(job)
-    assert result["warnings"] == ["Do it."]
+    assert result.warnings == ("Do it.",)
     (measured,) = found
     epochs = json.loads((Path(job.run_folder) / "history.json").read_text())["epochs"]
-    assert result["input_wait_share_by_epoch"] == [e["input_wait_share"] for e in epochs]
+    assert result.input_wait_share_by_epoch == tuple(e["input_wait_share"] for e in epochs)
     assert all(0 < e["first_wait_share"] <= e["input_wait_share"] for e in epochs)
     assert all(e["cpu_seconds"] > 0 for e in epochs)
-    assert measured.share == pytest.approx(result["input_wait_share"])
+    assert measured.share == pytest.approx(result.input_wait_share)
     assert 0 < measured.first_share <= 1
     waited = sum(e["input_wait_share"] * e["seconds"] for e in epochs)
     assert measured.seconds_per_batch == pytest.approx(waited / (2 * math.ceil(86 / 16)))

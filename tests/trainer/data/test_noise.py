@@ -17,6 +17,7 @@ from trainer.evaluation.evaluation import evaluate
 from trainer.export.export import export
 from trainer.export.serving import check, load
 from trainer.training.training import train
+from transforms.contract.steps.results import CheckResult
 from transforms.contract.workspace.manifest import StoredFeature
 
 DIMENSION = 5
@@ -111,7 +112,7 @@ def test_a_training_that_is_interrupted_sees_the_same_noise(world, monkeypatch):
 def test_export_and_shards_agree_when_they_are_given_the_same_noise(finished):
     _, results = finished
     assert results["evaluate"].parity < 1e-4
-    assert results["check"] == {"ok": True}
+    assert results["check"] == CheckResult()
 
 
 def test_the_export_takes_noise_like_a_column(finished):

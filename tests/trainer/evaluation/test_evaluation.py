@@ -105,7 +105,7 @@ def test_an_evaluation_is_made_once_per_champion(trainer_run, run_folder, monkey
 def test_a_model_as_its_own_champion_has_the_same_test_metrics(trainer_run):
     job = trainer_run.job
     champion = score_champion(
-        trainer_run.results["export"]["folder"],
+        trainer_run.results["export"].folder,
         job.pipeline,
         job.manifest(),
         shard_files(job, "test", "raw"),
@@ -143,7 +143,7 @@ def test_a_champion_is_compared_by_label_and_by_unit(trainer_run, relabelled, mo
         return truths | {"group": np.array(ids), "cost": cost.astype(np.float32)}, weights
 
     monkeypatch.setattr(champion, "_labels", labels)
-    folder = trainer_run.results["export"]["folder"]
+    folder = trainer_run.results["export"].folder
     files = shard_files(job, "test", "raw")
     found = score_champion(folder, job.pipeline, relabelled, files, 50)
     own = trainer_run.results["evaluate"].metrics
@@ -163,7 +163,7 @@ def test_a_champion_without_a_target_is_compared_on_the_others(trainer_run):
     pipeline = pipeline_of(targets=targets)
     job = trainer_run.job
     found = score_champion(
-        trainer_run.results["export"]["folder"],
+        trainer_run.results["export"].folder,
         pipeline,
         job.manifest(),
         shard_files(job, "test", "raw"),
@@ -174,7 +174,7 @@ def test_a_champion_without_a_target_is_compared_on_the_others(trainer_run):
 
 
 def test_a_champion_is_scored_when_the_job_names_one(trainer_run):
-    champion = trainer_run.results["export"]["folder"]
+    champion = trainer_run.results["export"].folder
     result = evaluate(trainer_run.job.model_copy(update={"champion": champion}))
     assert result.champion_metrics["test_loss"] == pytest.approx(
         result.metrics["test_loss"], rel=1e-4
@@ -197,7 +197,7 @@ def test_a_champion_is_not_scored_on_rows_that_lack_what_it_takes(trainer_run, c
     if change is not None:
         raws["sizes"] = sizes.model_copy(update=change)
     newer = manifest.model_copy(update={"raw_features": raws})
-    folder, files = trainer_run.results["export"]["folder"], shard_files(job, "test", "raw")
+    folder, files = trainer_run.results["export"].folder, shard_files(job, "test", "raw")
     with pytest.raises(NotComparableError, match=problem):
         score_champion(folder, job.pipeline, newer, files, 50)
     with pytest.raises(NotComparableError, match="there are no test rows"):
@@ -222,7 +222,7 @@ def test_an_export_that_answers_otherwise_is_refused(trainer_run):
         found = honest(inputs)
         return found | {"cost": found["cost"] + 0.01 * (np.arange(len(found["cost"])) == 3)}
 
-    export = load(trainer_run.results["export"]["folder"])
+    export = load(trainer_run.results["export"].folder)
     stored, raw = shard_files(job, "test"), shard_files(job, "test", "raw")
     assert largest_difference(job.pipeline, manifest, honest, export, stored, raw) < 1e-4
     with pytest.raises(BraidError, match="the export's 'cost' for test row 3"):

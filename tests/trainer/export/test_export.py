@@ -41,7 +41,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def scorer(trainer_run):
-    return load(trainer_run.results["export"]["folder"])
+    return load(trainer_run.results["export"].folder)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def expected(trainer_run):
 
 def test_the_export_loads_with_tensorflow_alone_and_agrees_with_the_shards(trainer_run, expected):
     raw = shard_files(trainer_run.job, "test", "raw")[0]
-    folder = trainer_run.results["export"]["folder"]
+    folder = trainer_run.results["export"].folder
     done = subprocess.run(
         [sys.executable, "-c", FRESH, folder, str(raw.path)],
         capture_output=True,
@@ -105,7 +105,7 @@ def test_the_export_knows_its_declaration_and_is_made_once(trainer_run, scorer):
 
 def test_the_vocabulary_file_is_in_the_export(trainer_run, run_folder):
     assert [p.name for p in (run_folder / "export" / "assets").iterdir()] == ["color.txt"]
-    assert trainer_run.results["export"]["bytes"] > 10_000
+    assert trainer_run.results["export"].bytes > 10_000
 
 
 def test_columns_get_plain_argument_names():

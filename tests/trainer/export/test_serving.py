@@ -15,11 +15,12 @@ from tests.trainer.world import raw_rows
 from trainer.export.serving import _as_input, check, load, try_out
 from transforms.contract.columns.features import RawColumn
 from transforms.contract.errors import BraidError
+from transforms.contract.steps.results import CheckResult
 
 
 @pytest.fixture(scope="module")
 def scorer(trainer_run):
-    return load(trainer_run.results["export"]["folder"])
+    return load(trainer_run.results["export"].folder)
 
 
 def test_many_rows_are_scored_in_batches_and_in_order(scorer):
@@ -138,7 +139,7 @@ def test_an_export_that_raises_instead_of_answering_is_refused(scorer):
 
 
 def test_the_check_passes_for_a_whole_export(trainer_run):
-    assert trainer_run.results["check"] == {"ok": True}
+    assert trainer_run.results["check"] == CheckResult()
 
 
 def test_the_check_refuses_predictions_that_are_no_numbers(trainer_run, tmp_path):

@@ -12,9 +12,9 @@ from transforms.contract.declaration.gate import GateSpec
 from transforms.contract.steps.evaluation import (
     LEVELS,
     EvaluationResult,
+    MeasuredRows,
+    MeasuredSlice,
     Resampled,
-    RowsResult,
-    SliceResult,
 )
 
 AUC = "test_sold_auc"
@@ -164,7 +164,7 @@ def around(value, spread=0.05):
 
 def beside(gates, value, champion, *, slices=(), spread=0.05):
     """Judges by an evaluation of a model and a champion."""
-    test = RowsResult(
+    test = MeasuredRows(
         rows=300,
         metrics={AUC: value},
         champion={AUC: champion},
@@ -202,7 +202,7 @@ def test_confidence_without_an_interval_refuses():
 
 
 def part(label, value, champion, rows=50):
-    return SliceResult(
+    return MeasuredSlice(
         feature="city",
         label=label,
         rows=rows,

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from tests.trainer.world import recipe_with
 from trainer.training.checkpoint import Checkpoints
-from trainer.training.training_state import EpochRecord, TrainingState
+from trainer.training.training_state import TrainingState
 from transforms.contract.errors import BraidError
+from transforms.contract.steps.results import EpochRecord
 
 
 def record(epoch, validation_loss, loss=1.0, steps=0):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,6 +14,7 @@ from tests.trainer.world import DECLARATION, pipeline_of, training_with
 from trainer.training.devices import part, strategy_for
 from trainer.training.training import train
 from transforms.contract.declaration.training import TrainingSpec
+from transforms.contract.steps.results import TrainResult
 
 
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=9), st.integers(1, 4))
@@ -66,11 +65,11 @@ def test_two_devices_learn_what_one_does(trainer_world, tmp_path, balance, membe
         ),
     )
     one = trainer_world.job(f"one-{balance}-{members}", pipeline)
-    assert train(one)["devices"] == 1
+    assert train(one).devices == 1
     two = trainer_world.job(f"two-{balance}-{members}", pipeline)
     found = output_of("tests.trainer.two_devices", two, tmp_path)
-    result = json.loads(found.splitlines()[-1])
-    assert (result["devices"], result["warnings"]) == (2, [])
+    result = TrainResult.model_validate_json(found.splitlines()[-1])
+    assert (result.devices, result.warnings) == (2, ())
     (history, weights), (wanted_history, wanted_weights) = outcome(two), outcome(one)
     for (loss, losses, validation), wanted in zip(history, wanted_history, strict=True):
         assert loss == pytest.approx(wanted[0], rel=1e-4)

@@ -147,7 +147,7 @@ def test_members_averages_and_a_second_training_go_on_where_they_were(trainer_wo
     whole = trainer_world.job("cut-never", small)
     wanted = train(whole)
     assert_same(outcome(job), outcome(whole))
-    assert (result["best_steps"], result["recipe"]) == (wanted["best_steps"], wanted["recipe"])
+    assert (result.best_steps, result.recipe) == (wanted.best_steps, wanted.recipe)
     chosen, others = (
         keras.models.load_model(Path(j.run_folder) / "chosen.keras").get_weights()
         for j in (job, whole)

@@ -26,6 +26,7 @@ from trainer.training.epoch import EpochData, EpochRunner
 from trainer.training.objectives import trainable
 from trainer.training.training import train
 from transforms.contract.errors import BraidError
+from transforms.contract.steps.results import CheckResult
 from transforms.contract.workspace.layout import Workspace
 
 EPOCHS = 25
@@ -63,9 +64,9 @@ def test_training_learns_and_records_every_epoch(trainer_run, run_folder):
     assert all(0 <= e["input_wait_share"] <= 1 and e["rows_per_second"] > 0 for e in history)
     assert set(history[0]["losses"]) == {"sold_loss", "group_loss", "cost_loss"}
     result = trainer_run.results["train"]
-    assert result["epochs"] == 3
-    assert result["parameters"] == 884
-    assert result["warnings"] == []
+    assert result.epochs == 3
+    assert result.parameters == 884
+    assert result.warnings == ()
 
 
 def test_a_trained_run_is_not_trained_again(trainer_run, monkeypatch):
@@ -117,8 +118,8 @@ def test_the_model_has_the_best_epochs_weights(trainer_world):
     result = train(job)
     history = json.loads((Path(job.run_folder) / "history.json").read_text())["epochs"]
     losses = [epoch["validation_loss"] for epoch in history]
-    assert result["best_epoch"] == losses.index(min(losses)) + 1
-    assert result["epochs"] == result["best_epoch"] + 2 < 12
+    assert result.best_epoch == losses.index(min(losses)) + 1
+    assert result.epochs == result.best_epoch + 2 < 12
 
     from trainer.data.stream import evaluation_batches
     from trainer.evaluation.metrics import SplitScores
@@ -138,11 +139,11 @@ def test_the_model_has_the_best_epochs_weights(trainer_world):
 def test_a_best_epoch_that_is_the_last_one_asks_for_a_longer_training(trainer_world):
     training = training_with(epochs=2, early_stopping_patience=1)
     result = train(trainer_world.job("short", pipeline_of(training=training)))
-    assert (result["epochs"], result["best_epoch"]) == (2, 2)
-    assert result["warnings"] == [
+    assert (result.epochs, result.best_epoch) == (2, 2)
+    assert result.warnings == (
         "The best epoch is the last one, 2: a longer training may be better; set a higher "
-        "training.epochs or training.steps."
-    ]
+        "training.epochs or training.steps.",
+    )
 
 
 def test_as_many_steps_are_trained_as_are_declared(trainer_world):
@@ -150,7 +151,7 @@ def test_as_many_steps_are_trained_as_are_declared(trainer_world):
     training = training_with(epochs="auto", steps=8, early_stopping_patience=3)
     job = trainer_world.job("steps", pipeline_of(training=training))
     result = train(job)
-    assert (result["epochs"], result["steps"]) == (2, 8)
+    assert (result.epochs, result.steps) == (2, 8)
     history = json.loads((Path(job.run_folder) / "history.json").read_text())["epochs"]
     assert [epoch["steps"] for epoch in history] == [6, 8]
 
@@ -159,7 +160,7 @@ def test_a_round_of_several_epochs_is_validated_once(trainer_world):
     # Fifty steps are nine epochs, and forty are eight.
     training = training_with(epochs="auto", steps=40, early_stopping_patience="auto")
     job = trainer_world.job("round", pipeline_of(training=training))
-    assert train(job)["steps"] == 40
+    assert train(job).steps == 40
     (only,) = json.loads((Path(job.run_folder) / "history.json").read_text())["epochs"]
     assert (only["epoch"], only["steps"]) == (7, 40)
 
@@ -185,7 +186,7 @@ def test_a_refit_learns_validation_rows_too_and_the_chosen_model_stays_beside_it
     log_batches(tmp_path / "log")
     result = train(job)
     batches = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    assert (result["steps"], result["best_steps"], len(batches)) == (12, 12, 24)
+    assert (result.steps, result.best_steps, len(batches)) == (12, 12, 24)
     chosen, refit = ([key for batch in part for key in batch] for part in
                      (batches[:12], batches[12:]))  # fmt: skip
     assert set(chosen) == keys("train")
@@ -247,7 +248,7 @@ def test_class_weights_and_loss_weights_reach_the_loss(trainer_world):
 def test_every_optimizer_and_schedule_trains(trainer_world, optimizer, schedule):
     training = training_with(epochs=1, optimizer=optimizer, schedule=schedule)
     job = trainer_world.job(f"{optimizer}-{schedule['kind']}", pipeline_of(training=training))
-    assert train(job)["epochs"] == 1
+    assert train(job).epochs == 1
 
 
 def test_a_loss_that_is_no_number_says_what_to_do(trainer_world):
@@ -286,14 +287,14 @@ def test_without_validation_and_test_rows_training_goes_on_with_a_warning(traine
 
     root = without_shards(trainer_world, tmp_path / "workspace", ("validation", "test"))
     job = trainer_world.job("thin", workspace=str(root))
-    assert train(job)["warnings"] == [
-        "There are no validation rows: the training loss chose the best epoch."
-    ]
+    assert train(job).warnings == (
+        "There are no validation rows: the training loss chose the best epoch.",
+    )
     export(job)
     result = evaluate(job)
     assert (result.metrics, result.parity, result.rows) == ({}, None, 0)
     assert len(result.warnings) == 2
-    assert check(job) == {"ok": True}
+    assert check(job) == CheckResult()
 
 
 def test_a_damaged_shard_stops_the_training_before_it_begins(trainer_world, tmp_path):

@@ -27,7 +27,7 @@ NEW_COLORS = ("blue", "pink", "red")
 
 @pytest.fixture(scope="module")
 def champion(trainer_run):
-    return WarmStart(version="3", folder=trainer_run.results["export"]["folder"])
+    return WarmStart(version="3", folder=trainer_run.results["export"].folder)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_the_first_layers_rows_follow_their_terms(trainer_world, new_world, tmp_
     pipeline = pipeline_of(model=model, training=training)
     old = trainer_world.job("one-hot", pipeline)
     train(old)
-    folder = export(old)["folder"]
+    folder = export(old).folder
     network = load_model(pipeline, old.manifest(), Path(old.run_folder))
     kernel = np.array(weights_by_path(network)["fusion.dense_0/kernel"])
 
@@ -146,7 +146,7 @@ def test_every_member_goes_on_with_its_own_weights(trainer_world):
     pipeline = pipeline_of(model=model, training=training)
     old = trainer_world.job("members", pipeline)
     train(old)
-    folder = export(old)["folder"]
+    folder = export(old).folder
     trained = load_model(pipeline, old.manifest(), Path(old.run_folder))
     wanted = {path: np.array(weight) for path, weight in weights_by_path(trained).items()}
     start = WarmStart(version="3", folder=folder)
@@ -170,9 +170,9 @@ def test_the_first_epoch_is_better_than_one_from_scratch(new_world, champion):
     scratch = new_world.job("scratch", pipeline_of(training=training_with(epochs=1)))
     scratch_loss, plain = first_loss(scratch)
     assert warm_loss < 0.9 * scratch_loss
-    assert result["warm_start"]["version"] == "3"
-    assert result["warm_start"]["terms"]["color"] == [2, 3]
-    assert "warm_start" not in plain
+    assert result.warm_start.version == "3"
+    assert result.warm_start.terms["color"] == (2, 3)
+    assert plain.warm_start is None
 
 
 def test_a_warm_started_training_that_is_killed_goes_on_with_what_it_began_with(
@@ -180,13 +180,13 @@ def test_a_warm_started_training_that_is_killed_goes_on_with_what_it_began_with(
 ):
     options = {"epochs": 3, "batch_size": 4, "early_stopping_patience": None}
     whole = warm(new_world, "undisturbed", champion, **options)
-    wanted = train(whole)["warm_start"]
+    wanted = train(whole).warm_start
     job = warm(new_world, "killed", champion, **options, checkpoint_seconds=1e-6)
     position = killed_within_an_epoch(job, tmp_path / "log", batches=7)
     assert position.batches >= 7
     # Another champion by now: the checkpoint has what this training began with.
     other = WarmStart(version="4", folder="/nowhere")
-    assert train(job.model_copy(update={"warm_start": other}))["warm_start"] == wanted
+    assert train(job.model_copy(update={"warm_start": other})).warm_start == wanted
     assert_same(outcome(job), outcome(whole))
 
 
@@ -205,21 +205,21 @@ def test_two_backbones_of_the_same_layer_names_are_told_apart():
 
 
 def test_an_export_of_an_earlier_release_is_no_start(trainer_world, trainer_run, tmp_path):
-    folder = shutil.copytree(trainer_run.results["export"]["folder"], tmp_path / "export")
+    folder = shutil.copytree(trainer_run.results["export"].folder, tmp_path / "export")
     document = json.loads((folder / "braid.json").read_text())
     del document["weights"]
     (folder / "braid.json").write_text(json.dumps(document))
     start = WarmStart(version="2", folder=str(folder))
     result = train(warm(trainer_world, "earlier", start, epochs=1))
-    assert result["warm_start"]["carried"] == 0
-    assert result["warnings"] == [
+    assert result.warm_start.carried == 0
+    assert result.warnings == (
         "No warm start from version 2: its export is of an earlier release and does not say what "
-        "its weights are."
-    ]
+        "its weights are.",
+    )
 
 
 def test_a_champion_without_a_shape_in_common_is_no_start(trainer_world, trainer_run, tmp_path):
-    folder = shutil.copytree(trainer_run.results["export"]["folder"], tmp_path / "export")
+    folder = shutil.copytree(trainer_run.results["export"].folder, tmp_path / "export")
     document = json.loads((folder / "braid.json").read_text())
     for weight in document["weights"]:
         weight["path"] = f"other/{weight['path']}"
@@ -227,8 +227,8 @@ def test_a_champion_without_a_shape_in_common_is_no_start(trainer_world, trainer
     start = WarmStart(version="2", folder=str(folder))
     job = warm(trainer_world, "foreign", start, epochs=1)
     scratch = trainer_world.job("not-warm", job.pipeline)
-    assert train(job)["warnings"] == [
-        "No warm start from version 2: it has no weight of a path and shape in common."
-    ]
+    assert train(job).warnings == (
+        "No warm start from version 2: it has no weight of a path and shape in common.",
+    )
     train(scratch)
     assert_same(outcome(job), outcome(scratch))

@@ -17,6 +17,7 @@ from trainer.tuning import search
 from trainer.tuning import trials as tuning
 from trainer.tuning.trials import tune
 from transforms.contract.errors import BraidError
+from transforms.contract.steps.results import TuneResult
 from transforms.contract.steps.tuning import (
     SearchedKey,
     TuneJob,
@@ -49,7 +50,7 @@ def trials_of(job: TuneJob):
 @pytest.fixture(scope="module")
 def tuned(trainer_world) -> TuneJob:
     job = job_of(trainer_world, "tuned", trials=3)
-    assert tune(job) == {"trials": 3, "train": 86, "validation": 17}
+    assert tune(job) == TuneResult(trials=3, train=86, validation=17)
     return job
 
 
@@ -87,9 +88,9 @@ def test_trials_leave_no_weights(tuned):
 
 def test_a_tuning_that_goes_on_keeps_the_trials_that_ended(trainer_world, tuned):
     before = trials_of(tuned)
-    assert tune(tuned) == {"trials": 0, "train": 86, "validation": 17}
+    assert tune(tuned) == TuneResult(trials=0, train=86, validation=17)
     more = tuned.model_copy(update={"trials": 4})
-    assert tune(more)["trials"] == 1
+    assert tune(more).trials == 1
     assert trials_of(more)[:3] == before
 
 
@@ -108,7 +109,7 @@ def test_a_killed_process_loses_the_trial_that_was_under_way(trainer_world, tmp_
     assert child.wait() == -signal.SIGKILL
     (first,) = trials_of(job)
 
-    assert tune(job)["trials"] == 1
+    assert tune(job).trials == 1
     trials = trials_of(job)
     assert [trial.number for trial in trials] == [0, 2]
     assert trials[0] == first
@@ -117,10 +118,10 @@ def test_a_killed_process_loses_the_trial_that_was_under_way(trainer_world, tmp_
 
 def test_when_the_time_is_up_the_trial_under_way_is_dropped_but_never_the_first(trainer_world):
     job = job_of(trainer_world, "late", trials=3, seconds=1e-6)
-    assert tune(job)["trials"] == 1
+    assert tune(job).trials == 1
     (first,) = trials_of(job)
     assert (first.status, first.changes) == ("complete", {})
-    assert tune(job)["trials"] == 0
+    assert tune(job).trials == 0
 
 
 def test_a_trial_is_cut_within_its_training_when_the_time_is_up(trainer_world, monkeypatch):
@@ -128,7 +129,7 @@ def test_a_trial_is_cut_within_its_training_when_the_time_is_up(trainer_world, m
     clock = iter([0.0, 1.0, 2.0])
     tune(job.model_copy(update={"trials": 1}))
     monkeypatch.setattr(tuning.time, "monotonic", lambda: next(clock, 1e9))
-    assert tune(job)["trials"] == 0
+    assert tune(job).trials == 0
     assert len(trials_of(job)) == 1
     assert [path.name for path in Path(job.folder).iterdir()] == ["0000.json"]
 
@@ -154,7 +155,7 @@ def test_a_trial_whose_loss_leaves_the_numbers_ends_alone(trainer_world):
         trainer_world, "diverged", trials=2, keys=(wild,), learning_rate=0.01,
         gradient_clipping=None, optimizer="sgd",
     )  # fmt: skip
-    assert tune(job)["trials"] == 2
+    assert tune(job).trials == 2
     first, second = trials_of(job)
     assert (first.status, second.status, second.loss) == ("complete", "diverged", None)
 

@@ -99,11 +99,11 @@ def test_a_new_partition_is_all_that_is_read_for_statistics_of_the_whole(tmp_pat
     for day in range(3):
         write_day(tmp_path, day)
     table = Table(parse(declaration), tmp_path / "data", tmp_path / "workspace")
-    assert analyze(table.job().model_dump_json())["partitions"] == 3
+    assert analyze(table.job().model_dump_json()).partitions == 3
     write_day(tmp_path, 3)
-    assert analyze(table.job().model_dump_json())["partitions"] == 1
+    assert analyze(table.job().model_dump_json()).partitions == 1
     fresh = Table(table.pipeline, table.folder, tmp_path / "fresh")
-    assert analyze(fresh.job().model_dump_json())["partitions"] == 4
+    assert analyze(fresh.job().model_dump_json()).partitions == 4
     found, expected = (
         t.job().folders().transform(t.job().transform) / "statistics" for t in (table, fresh)
     )

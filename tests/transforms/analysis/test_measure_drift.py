@@ -100,7 +100,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Measur
 
 def test_a_day_like_the_others_has_not_drifted_and_is_read_once(days) -> None:
     found, result = days(3)
-    assert (found.rows, result["rows"], result["partitions"]) == (_ROWS - 2, _ROWS - 2, 1)
+    assert (found.rows, result.rows, result.partitions) == (_ROWS - 2, _ROWS - 2, 1)
     assert found.features.keys() == {
         "color", "area", "flag", "pair", "waves", "review", "seen", "sold", "price"
     }  # fmt: skip

@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import errno
 import importlib
-import json
 import pickle
 import re
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 import flows
 from transforms.beam import error_in, marked_errors
-from transforms.contract.errors import BraidError, error_from_dict, storage_error
+from transforms.contract.errors import BraidError, ErrorReport, storage_error
 
 
 def _kinds() -> list[type[BraidError]]:
@@ -42,23 +41,29 @@ def test_an_error_of_any_class_crosses_every_border_whole(kind: type[BraidError]
     error.__cause__ = OSError("below")
     for again in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):
         assert type(again) is kind
-        assert again.to_dict() == error.to_dict()
+        assert again.report() == error.report()
         assert str(again) == str(error)
         assert again.folder == "/w/backfills/x"
-    told = error_from_dict(json.loads(json.dumps(error.to_dict())))
-    assert (type(told), told.to_dict(), str(told)) == (kind, error.to_dict(), str(error))
+    told = ErrorReport.model_validate_json(error.report().model_dump_json()).error()
+    assert (type(told), told.report(), str(told)) == (kind, error.report(), str(error))
     with pytest.raises(RuntimeError) as raised, marked_errors("transform"):
         raise error
     crossed = error_in(f"{raised.value} [while running 'TransformUnits']")
     assert crossed is not None
-    assert (type(crossed), crossed.to_dict()) == (kind, error.to_dict())
+    assert (type(crossed), crossed.report()) == (kind, error.report())
 
 
 def test_an_error_of_a_class_that_is_not_loaded_keeps_its_fields() -> None:
     fields = {"place": "a", "expected": "b", "received": "c", "action": "d"}
-    error = error_from_dict({"type": "OfAnotherVersion", **fields})
+    error = ErrorReport(type="OfAnotherVersion", **fields).error()
     assert type(error) is BraidError
-    assert error.to_dict() == {"type": "BraidError", **fields}
+    assert error.report() == ErrorReport(type="BraidError", **fields)
+
+
+def test_an_error_that_is_not_for_the_user_leaves_out_what_it_has_not() -> None:
+    report = ErrorReport(type="ZeroDivisionError", received="division by zero")
+    assert report.model_dump() == {"type": "ZeroDivisionError", "received": "division by zero"}
+    assert report.headline() == "ZeroDivisionError: division by zero"
 
 
 def test_full_disk_says_what_to_do() -> None:

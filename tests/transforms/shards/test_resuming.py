@@ -68,7 +68,7 @@ def test_what_is_left_of_a_killed_transform_is_written_as_if_it_had_not_been_kil
         transform(job.model_dump_json())
     monkeypatch.undo()
     transform(job.model_copy(update={"partitions": (first,)}).model_dump_json())
-    assert transform(job.model_dump_json())["partitions"] == 2
+    assert transform(job.model_dump_json()).partitions == 2
 
     assert [shards_of(job, p) for p in job.partitions] == [
         shards_of(undisturbed, p) for p in undisturbed.partitions
@@ -152,7 +152,7 @@ def test_a_partition_is_committed_while_later_ones_are_worked_on(tmp_path, monke
         work(self, unit)
 
     monkeypatch.setattr(_TransformUnit, "_transform", wait_for_the_first)
-    assert transform(job.model_dump_json())["rows"] == 27
+    assert transform(job.model_dump_json()).rows == 27
     assert all(map(committed, job.partitions))
     folders = (tmp_path / "workspace" / "shards").glob("*/*")
     assert not [path for folder in folders for path in folder.iterdir() if path.is_dir()]

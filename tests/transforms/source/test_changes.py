@@ -111,7 +111,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     monkeypatch.undo()
     again = transform_job(job.pipeline, tmp_path / "workspace")
     analyze(again.model_dump_json())
-    assert transform(again.model_dump_json())["rows"] == 50
+    assert transform(again.model_dump_json()).rows == 50
 
 
 def test_a_long_table_that_changed_is_not_cut(tmp_path: Path) -> None:

@@ -10,25 +10,28 @@ import contextlib
 import errno
 import io
 import os
+import resource
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic import BaseModel
+
 from transforms.contract.errors import BraidError, storage_error
 from transforms.contract.masking import masked
-from transforms.contract.process.events import emit
+from transforms.contract.process.events import Failed, Returned, emit
 from transforms.contract.process.lifeline import die_with_parent
 
-Step = Callable[[str], dict[str, Any]]
+_SELF, _CHILDREN = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
 
 
-def run_step(steps: Mapping[str, Step], arguments: list[str]) -> int:
+def run_step(steps: Mapping[str, Callable[[str], BaseModel]], arguments: list[str]) -> int:
     """Runs one step and returns the process's exit code.
 
     Args:
         steps: Every step of the package by name; each takes the text of its job and returns
-            a JSON object for the flow.
+            its result.
         arguments: The step's name and the path of its job.
     """
     die_with_parent()
@@ -37,20 +40,27 @@ def run_step(steps: Mapping[str, Step], arguments: list[str]) -> int:
     try:
         result = steps[name](Path(job).read_text(encoding="utf-8"))
     except BraidError as error:
-        emit("error", error=error.to_dict())
+        emit(Failed(error=error.report()))
         return 1
     except OSError as error:
-        emit("error", error=storage_error(error, name).to_dict())
+        emit(Failed(error=storage_error(error, name).report()))
         return 1
     except Exception as error:
         # Beam, TensorFlow and HDF5 each have a word of their own for a full disk.
         if os.strerror(errno.ENOSPC) not in str(error):
             raise
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        emit("error", error=storage_error(full, f"step '{name}'").to_dict())
+        emit(Failed(error=storage_error(full, f"step '{name}'").report()))
         return 1
-    emit("result", result=result)
+    emit(Returned(result=result.model_dump_json(), peak_bytes=_peak_bytes()))
     return 0
+
+
+def _peak_bytes() -> int:
+    """Returns the resident memory that the largest process of the step has had, in bytes."""
+    own, children = (resource.getrusage(who) for who in (_SELF, _CHILDREN))
+    kibibytes = max(own.ru_maxrss, children.ru_maxrss)
+    return kibibytes * (1 if sys.platform == "darwin" else 1024)
 
 
 class _LossyFile(io.FileIO):

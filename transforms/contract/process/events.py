@@ -6,33 +6,74 @@ variable (a test, a remote worker) events go nowhere.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-from typing import Any
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from transforms.contract.errors import ErrorReport
 
 EVENTS_VARIABLE = "BRAID_EVENTS_FD"
 _lock = threading.Lock()
 
 
-def emit(event: str, **fields: Any) -> None:
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Progress(_Event):
+    """How far a step is.
+
+    Attributes:
+        done: Units done so far.
+        total: Units in all; 0 is not known.
+        unit: What is counted, in the plural: "rows", "steps".
+        numbers: Figures to show beside the progress, such as the loss.
+    """
+
+    event: Literal["progress"] = "progress"
+    done: int
+    total: int
+    unit: str
+    numbers: dict[str, float] = {}
+
+
+class Failed(_Event):
+    """The end of a step by an error for the user."""
+
+    event: Literal["error"] = "error"
+    error: ErrorReport
+
+
+class Returned(_Event):
+    """The end of a step by its result.
+
+    Attributes:
+        result: As JSON of the type that the step names.
+        peak_bytes: Resident memory of the step's largest process, in bytes.
+    """
+
+    event: Literal["result"] = "result"
+    result: str
+    peak_bytes: int = 0
+
+
+Event = Progress | Failed | Returned
+EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
+
+
+def emit(event: Event) -> None:
     """Writes one event to the flow."""
     descriptor = os.environ.get(EVENTS_VARIABLE)
     if descriptor is None:
         return
-    line = json.dumps({"event": event, **fields}).encode() + b"\n"
+    line = event.model_dump_json().encode() + b"\n"
     with _lock:
         while line:
             line = line[os.write(int(descriptor), line) :]
 
 
 def report(done: int, total: int, *, unit: str, **numbers: float) -> None:
-    """Tells how much of a step is done.
-
-    Args:
-        done: Units done so far.
-        total: Units in all.
-        unit: What is counted, in the plural: "rows", "steps".
-        **numbers: Figures to show beside the progress, such as the loss.
-    """
-    emit("progress", done=done, total=total, unit=unit, numbers=numbers)
+    """Tells how much of a step is done; the arguments are those of `Progress`."""
+    emit(Progress(done=done, total=total, unit=unit, numbers=numbers))

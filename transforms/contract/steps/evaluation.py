@@ -7,23 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from transforms.contract.declaration.evaluation import EvaluationSpec
-from transforms.contract.spec import Spec
 from transforms.contract.steps.baselines import Baselines
+from transforms.contract.steps.results import Result
 from transforms.contract.workspace.documents import BRING_BACK, read_json
 
 EVALUATION_FILE = "evaluation.json"
 
 # The shares of the replicates at which a bootstrap's metric is kept.
 LEVELS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995)
-
-
-class Result(Spec):
-    """A part of a result. A metric that is no number stays one in JSON."""
-
-    model_config = ConfigDict(ser_json_inf_nan="constants")
 
 
 class CalibrationBin(Result):
@@ -118,7 +112,7 @@ class Resampled(Result):
         return self.at((1 - level) / 2), self.at((1 + level) / 2)
 
 
-class RowsResult(Result):
+class MeasuredRows(Result):
     """Some test rows: the model's metrics and the champion's on the very same rows.
 
     Attributes:
@@ -136,7 +130,7 @@ class RowsResult(Result):
     differences: dict[str, Resampled] = {}
 
 
-class SliceResult(RowsResult):
+class MeasuredSlice(MeasuredRows):
     """The test rows that have something in common.
 
     Attributes:
@@ -208,8 +202,8 @@ class EvaluationResult(Result):
     figures: dict[str, Figure] = {}
     warnings: tuple[str, ...] = ()
     declared: EvaluationSpec | None = None
-    test: RowsResult | None = None
-    slices: tuple[SliceResult, ...] = ()
+    test: MeasuredRows | None = None
+    slices: tuple[MeasuredSlice, ...] = ()
     importance: tuple[Importance, ...] = ()
     worst: tuple[RowShown, ...] = ()
 

@@ -244,7 +244,7 @@ def test_what_is_saved_is_the_generator_alone(make_job):
     job = make_job("saved")
     result = train(job)
     saved = keras.models.load_model(Path(job.run_folder) / "model.keras")
-    assert result["parameters"] == saved.count_params()
+    assert result.parameters == saved.count_params()
     assert set(saved.input) == {"side", "z"}
     assert saved.output["picture"].shape == (None, SIDE, SIDE, 1)
 

@@ -90,7 +90,7 @@ def test_weights_are_in_history_and_result(undisturbed):
         f"{n}_{what}" for n in names for what in ("loss", "weight")
     }
     last = {name: history[-1]["losses"][f"{name}_weight"] for name in names}
-    assert result["loss_weights"] == pytest.approx(last)
+    assert result.loss_weights == pytest.approx(last)
     assert last != {name: history[0]["losses"][f"{name}_weight"] for name in names}
     # What is saved is the network alone.
     assert keras.models.load_model(Path(job.run_folder) / "model.keras").count_params() == 884
@@ -99,7 +99,7 @@ def test_weights_are_in_history_and_result(undisturbed):
 def test_learnt_weights_go_on_where_a_killed_training_was(trainer_world, undisturbed, monkeypatch):
     job = trainer_world.job("balanced-interrupted", undisturbed[0].pipeline)
     train_until(job, epoch=2, step=3)
-    assert train(job)["loss_weights"] == undisturbed[1]["loss_weights"]
+    assert train(job).loss_weights == undisturbed[1].loss_weights
     found, wanted = (
         keras.models.load_model(Path(j.run_folder) / "model.keras").get_weights()
         for j in (job, undisturbed[0])
@@ -112,5 +112,5 @@ def test_weights_are_learnt_in_mixed_precision_too(trainer_world):
         "balanced-mixed",
         pipeline_of(training=BALANCED | {"mixed_precision": "float16", "epochs": 2}),
     )
-    weights = train(job)["loss_weights"]
+    weights = train(job).loss_weights
     assert weights["sold"] != pytest.approx(1.0, abs=0.01)

@@ -112,7 +112,7 @@ def test_no_secret_is_in_what_is_kept_and_all_are_there_when_they_are_used(
     assert PASSWORD in used
     assert _hidden_in(masked(used))
     error = BraidError(used, expected=used, received=used, action=used)
-    assert _hidden_in(str(error) + str(error.to_dict()))
+    assert _hidden_in(str(error) + str(error.report()))
 
 
 @pytest.mark.parametrize(

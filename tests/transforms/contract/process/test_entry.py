@@ -11,13 +11,17 @@ import pytest
 
 PROGRAM = """
 import sys
+from pydantic import BaseModel
 from transforms.contract.errors import BraidError
 from transforms.contract.process.events import report
 from transforms.contract.process.entry import run_step
 
+class Answer(BaseModel):
+    job: str
+
 def good(job):
     report(1, 2, unit="rows", loss=0.5)
-    return {"job": job}
+    return Answer(job=job)
 
 def bad(job):
     raise BraidError("a.csv", expected="a table", received="nothing", action="Mend it.")
@@ -64,10 +68,14 @@ def run(program: list[str], step: str, tmp_path: Path) -> tuple[int, list[dict[s
 def test_result_and_progress_reach_the_flow(program: list[str], tmp_path: Path) -> None:
     code, events, _ = run(program, "good", tmp_path)
     assert code == 0
-    assert events == [
-        {"event": "progress", "done": 1, "total": 2, "unit": "rows", "numbers": {"loss": 0.5}},
-        {"event": "result", "result": {"job": "the job"}},
-    ]
+    progress, result = events
+    numbers = {"loss": 0.5}
+    assert progress == {
+        "event": "progress", "done": 1, "total": 2, "unit": "rows", "numbers": numbers
+    }  # fmt: skip
+    assert result["event"] == "result"
+    assert json.loads(result["result"]) == {"job": "the job"}
+    assert 5e6 < result["peak_bytes"] < 1e9, "what an interpreter takes"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,188 @@
+"""The plan of a run: the one answer to what it would do, from what is there before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flows.records.estimates import History, PlannedStep
+from flows.records.record import RunRecord, read_records
+from flows.records.run_identity import (
+    Identity,
+    OpenedRun,
+    finished_run,
+    identity_of,
+    pending_partitions,
+    run_to_resume,
+)
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.manifest import TransformManifest
+from transforms.contract.workspace.partition import Partition
+from transforms.contract.workspace.transform_choice import (
+    TransformChoice,
+    Undecided,
+    choose_transform,
+)
+from transforms.source.partitions import choose
+
+RowsOf = Callable[[Partition], int | None]
+
+# In the order of a run; what comes before are the steps on the table.
+_MODEL_STEPS = ("train", "export", "evaluate", "check", "register", "gate", "promote")
+_DONE_ONCE = ("train", "export", "evaluate", "check", "register")
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run over some partitions would do.
+
+    Attributes:
+        pipeline: The declaration.
+        partitions: What the source has.
+        choice: The transform, or what decides on it first.
+        transform: The fingerprint of the transform, or of the newest one where nothing is decided.
+        frozen: That transform, if it is committed.
+        committed: The fingerprint of that one, or of the newest committed one that it would
+            replace; None if there is none.
+        pending: The partitions without committed shards of it.
+        trained: The partitions that train.
+        identity: What makes runs the same; None where nothing is decided.
+        finished: The run, with its folder, that leaves nothing to do.
+        resumed: The run that this one would go on with, and why.
+        steps: What would be done, in order, with its size and what it may take.
+    """
+
+    pipeline: PipelineSpec
+    partitions: tuple[Partition, ...]
+    choice: TransformChoice | Undecided
+    transform: str
+    frozen: TransformManifest | None
+    committed: str | None
+    pending: tuple[Partition, ...]
+    trained: tuple[Partition, ...]
+    identity: Identity | None
+    finished: tuple[Path, RunRecord] | None
+    resumed: OpenedRun | None
+    steps: tuple[PlannedStep, ...]
+
+    def decided(self) -> DecidedPlan:
+        """Returns the plan as one whose transform is chosen."""
+        if isinstance(self.choice, Undecided) or self.identity is None:
+            raise ValueError("the drift of new partitions is measured before a run begins")
+        return DecidedPlan(self.partitions, self.choice, self.identity, self.finished)
+
+
+@dataclass(frozen=True)
+class DecidedPlan:
+    """What a run begins with: a plan whose transform is chosen.
+
+    Attributes:
+        partitions: What the source has.
+        choice: The transform.
+        identity: What makes runs the same.
+        finished: The run, with its folder, that leaves nothing to do.
+    """
+
+    partitions: tuple[Partition, ...]
+    choice: TransformChoice
+    identity: Identity
+    finished: tuple[Path, RunRecord] | None
+
+
+def plan_run(
+    pipeline: PipelineSpec,
+    partitions: Sequence[Partition],
+    workspace: Workspace,
+    *,
+    choice: TransformChoice | None = None,
+    retrain: bool = False,
+    rows_of: RowsOf = lambda _: None,
+) -> RunPlan:
+    """Returns what a run would do. It reads the workspace, and writes nothing.
+
+    Args:
+        pipeline: The declaration.
+        partitions: What the source has; windows are one partition.
+        workspace: Where everything lies.
+        choice: The transform, where it is chosen already.
+        retrain: Train a new model even if nothing is new.
+        rows_of: Returns the rows of a partition that was never read, if its files tell them.
+
+    Raises:
+        BraidError: `training.partitions` chooses none of them.
+    """
+    decided = choice or choose_transform(pipeline, partitions, workspace)
+    transform = decided.newest if isinstance(decided, Undecided) else decided.name
+    pending = tuple(pending_partitions(workspace, transform, partitions))
+    identity, finished, resumed = None, None, None
+    records = read_records(workspace, pipeline.name)
+    if not isinstance(decided, Undecided):
+        identity = identity_of(pipeline, transform, partitions)
+        # Also one that does not train is to be transformed: its shards are there when it is to.
+        if not pending and not retrain:
+            finished = finished_run(records, identity)
+        resumed = run_to_resume(records, identity, retrain=retrain)
+    frozen = workspace.read_transform(transform)
+    newest = frozen or workspace.newest_transform(pipeline.data_fingerprint())
+    plan = RunPlan(
+        pipeline=pipeline,
+        partitions=tuple(partitions),
+        choice=decided,
+        transform=transform,
+        frozen=frozen,
+        committed=None if newest is None else newest.fingerprint,
+        pending=pending,
+        trained=choose(partitions, pipeline.training),
+        identity=identity,
+        finished=finished,
+        resumed=None if finished is not None else resumed,
+        steps=(),
+    )
+    return _with_steps(plan, workspace, [record for _, record in records], rows_of)
+
+
+def _with_steps(
+    plan: RunPlan, workspace: Workspace, records: Sequence[RunRecord], rows_of: RowsOf
+) -> RunPlan:
+    if plan.finished is not None:
+        return plan
+    history = History(records, workspace, plan.transform, plan.partitions, rows_of)
+    steps = (*_on_table(plan, workspace, history), *_on_model(plan, history))
+    return replace(plan, steps=steps)
+
+
+def _on_table(plan: RunPlan, workspace: Workspace, history: History) -> list[PlannedStep]:
+    pipeline, steps = plan.pipeline, []
+    if isinstance(plan.choice, Undecided):
+        steps.append(history.on_rows("measure drift", plan.choice.new))
+    if pipeline.source.windows is not None:
+        cut = workspace.windows(plan.partitions[0].fingerprint).is_dir()
+        steps += [] if cut else [history.on_rows("windows", plan.partitions)]
+    key = pipeline.source.key
+    unread = [p for p in plan.partitions if not workspace.keys(key, p.name, p.fingerprint).exists()]
+    steps.append(history.on_rows("check keys", unread))
+    if plan.frozen is None:
+        declaration = pipeline.data_fingerprint()
+        uncounted = [
+            p
+            for p in plan.partitions
+            if not workspace.statistics(declaration, p.name, p.fingerprint).exists()
+        ]
+        steps.append(history.on_rows("analyze", uncounted))
+    if plan.pending:
+        steps.append(history.on_rows("transform", plan.pending))
+    return steps
+
+
+def _on_model(plan: RunPlan, history: History) -> list[PlannedStep]:
+    done = () if plan.resumed is None else plan.resumed.record.steps
+    kept = {step.name for step in done if step.name in _DONE_ONCE}
+    if "train" not in kept:
+        kept = set()
+    return [
+        history.on_shards(name, plan.trained) if name == "train" else history.as_before(name)
+        for name in _MODEL_STEPS
+        if name not in kept
+    ]

@@ -1,0 +1,72 @@
+"""The states of a source's partitions under the transform that is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from flows.records.plan import RunPlan
+from flows.records.record import RunRecord
+from flows.retention.leftovers import partitions_of_runs
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.manifest import ShardManifest
+
+State = Literal["new", "changed", "committed", "rejected above budget", "gone from the source"]
+
+
+@dataclass(frozen=True)
+class PartitionStatus:
+    """What is known of one partition.
+
+    Attributes:
+        name: The partition's name.
+        state: "changed" if other files of it are committed than those that are there now.
+        rows: Its source rows, if they were read.
+        rejected: How many of them cannot be used.
+    """
+
+    name: str
+    state: State
+    rows: int | None = None
+    rejected: int | None = None
+
+
+def states_of(
+    plan: RunPlan, workspace: Workspace, records: Sequence[RunRecord]
+) -> tuple[PartitionStatus, ...]:
+    """Returns every partition's state; what is gone from the source comes last.
+
+    Args:
+        plan: What a run would do.
+        workspace: Where everything lies.
+        records: The pipeline's runs.
+    """
+    partitions, transform = plan.partitions, plan.committed
+    if transform is None:
+        return tuple(PartitionStatus(part.name, "new") for part in partitions)
+    earlier = {
+        name: fingerprint
+        for name, fingerprint in sorted(partitions_of_runs(records, transform))
+        if workspace.is_committed(transform, name, fingerprint)
+    }
+    budget = plan.pipeline.transform.max_reject_fraction
+    states = []
+    for part in partitions:
+        manifest = workspace.read_shards(transform, part.name, part.fingerprint)
+        if manifest is not None:
+            states.append(_committed(part.name, manifest, budget))
+        else:
+            states.append(PartitionStatus(part.name, "changed" if part.name in earlier else "new"))
+    gone = sorted(set(earlier) - {part.name for part in partitions})
+    for name in gone:
+        manifest = workspace.read_shards(transform, name, earlier[name])
+        rows = (manifest.rows, manifest.rejected()) if manifest else (None, None)
+        states.append(PartitionStatus(name, "gone from the source", *rows))
+    return tuple(states)
+
+
+def _committed(name: str, manifest: ShardManifest, budget: float) -> PartitionStatus:
+    above = manifest.rejected() > budget * manifest.rows
+    state: State = "rejected above budget" if above else "committed"
+    return PartitionStatus(name, state, manifest.rows, manifest.rejected())

@@ -1,1 +1,0 @@
-"""Sessions: what the steps of one run or backfill share."""
