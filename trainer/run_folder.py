@@ -4,6 +4,7 @@ MODEL_FILE = "model.keras"
 CHOSEN_FILE = "chosen.keras"  # the model that the validation rows chose, if another one is kept
 RECIPE_FILE = "recipe.json"
 SPREAD_FILE = "spread.json"  # what makes the members' spread as wide as their errors
+PROBABILITIES_FILE = "probabilities.json"  # their calibration, and thresholds
 HISTORY_FILE = "history.json"
 EXPORT_FOLDER = "export"  # the SavedModel
 DECLARATION_FILE = "braid.json"  # of an export: what it was trained with and what it takes

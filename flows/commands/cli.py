@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.commands.champion_commands import history, promote, rollback
+from flows.commands.compare_command import compare
 from flows.commands.options import (
     DECLARATION,
     FORMAT,
@@ -147,13 +148,11 @@ def run(
     from flows.commands.exit_codes import EXIT_CODES
     from flows.commands.launch import launch
     from flows.console.progress import console
-    from flows.report.page.page import PAGE_FILE
-    from flows.report.summary import PICTURE_FILE, show
+    from flows.report.summary import PAGE_FILE, PICTURE_FILE, show
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
-    screen = console()
-    folder, record = launch(screen, declaration, pipeline, folders, overrides, retrain=retrain)
-    show(screen, record)
+    folder, record = launch(console(), declaration, pipeline, folders, overrides, retrain=retrain)
+    show(console(), record)
     for name in ("run.json", PICTURE_FILE, PAGE_FILE):
         if (folder / name).exists():
             say(f"{folder / name}")
@@ -252,8 +251,7 @@ def backfill(
         show(screen, run)
     show_backfill(screen, record)
     say(f"{folder / 'backfill.json'}")
-    failed = 1 if record.failed() else 0
-    context.exit(failed or (EXIT_CODES[record.trained] if record.trained else 0))
+    context.exit(1 if record.failed() else EXIT_CODES[record.trained] if record.trained else 0)
 
 
 @cli.command()
@@ -377,7 +375,7 @@ def check(
     context.exit(verify(folders, pipeline, repair=repair))
 
 
-for command in (plan, serve, promote, rollback, history):
+for command in (compare, plan, serve, promote, rollback, history):
     cli.add_command(command)
 
 

@@ -33,8 +33,8 @@ from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
 from flows.records.run_identity import CHECKPOINT_FOLDER, OpenedRun, open_run
 from flows.records.step_result import StepResult
-from flows.report.page.page import PAGE_FILE, write_page
-from flows.report.summary import PICTURE_FILE, SUMMARY_FILE, write_report
+from flows.report.page.page import write_page
+from flows.report.summary import PAGE_FILE, PICTURE_FILE, SUMMARY_FILE, write_report
 from flows.steps import drift, shard_steps
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry

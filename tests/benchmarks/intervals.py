@@ -69,7 +69,14 @@ def _measures(rows: int, seed: int) -> dict[str, Measure]:
         scores = {metric: head_of(spec).metrics[metric](spec) for metric in spec.metrics}
         labelled = np.ones(rows, bool)
         losses = np.abs(truth - prediction)
-        terms.add(name, labelled, losses, scores, truth, prediction.astype(np.float32))
+        terms.add(
+            name,
+            labelled,
+            losses,
+            scores,
+            truth,
+            dict.fromkeys(scores, prediction.astype(np.float32)),
+        )
     return terms.measures("test")
 
 

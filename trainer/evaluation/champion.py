@@ -17,6 +17,7 @@ from trainer.network.heads import head_of
 from transforms.contract.columns.targets import ClassMask, Multiclass, Multilabel, Target
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.manifest import (
+    DECISION_SUFFIX,
     RAW_TARGET_PREFIX,
     WEIGHT_SUFFIX,
     StoredFeature,
@@ -73,6 +74,11 @@ def score_champion(
                 raise NotComparableError(f"it cannot read the test rows: {reason}") from error
             predictions = {
                 name: _predictions(name, pipeline, manifest, champion, served) for name in shared
+            }
+            predictions |= {
+                name + DECISION_SUFFIX: served[name + DECISION_SUFFIX]
+                for name in shared
+                if name + DECISION_SUFFIX in served
             }
             scores.update(predictions, truths, weights)
     return scores.results("test")

@@ -24,6 +24,7 @@ from trainer.evaluation.row_terms import RowTerms
 from trainer.evaluation.slices import find_slices
 from trainer.evaluation.worst_rows import worst_rows
 from trainer.export.calibration import kept_factors
+from trainer.export.probabilities import kept_adjustments
 from trainer.export.serving import load
 from trainer.export.trained import Predict, predictor
 from trainer.run_folder import CHOSEN_FILE, EXPORT_FOLDER, MODEL_FILE
@@ -147,7 +148,8 @@ class _Evaluation:
     def _predictor(self, file: str) -> Predict:
         folder = Path(self._job.run_folder)
         factors = kept_factors(self._pipeline, folder)
-        return predictor(self._pipeline, self._manifest, folder, file, factors)
+        adjustments = kept_adjustments(self._pipeline, folder)
+        return predictor(self._pipeline, self._manifest, folder, file, factors, adjustments)
 
     def _baselines(self) -> BaselineScores:
         training, validation = shard_files(self._job, "train"), self._files["validation"]

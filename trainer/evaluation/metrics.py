@@ -12,10 +12,11 @@ import numpy as np
 
 from trainer.evaluation.row_terms import RowTerms
 from trainer.network.heads import head_of
-from trainer.network.scores import Arrays, Mean, Score
+from trainer.network.scores import OF_DECISIONS, Arrays, Mean, Score
 from transforms.contract.columns.targets import NumericTarget, Target
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.manifest import (
+    DECISION_SUFFIX,
     SPREAD_SUFFIX,
     TargetStatistics,
     TransformManifest,
@@ -68,7 +69,8 @@ class SplitScores:
         """Adds one batch.
 
         Args:
-            predictions: Per target, and the spread of some by their name with `SPREAD_SUFFIX`.
+            predictions: Per target; the spread and the decision of some by their name with
+                `SPREAD_SUFFIX` and `DECISION_SUFFIX`.
             truths: Per target, as stored, [B, ...].
             weights: Per target, 0 for a masked row, [B].
         """
@@ -85,10 +87,14 @@ class SplitScores:
             losses = row_losses(target, statistics, prediction, truth)
             scores.loss += float(losses.sum())
             truth = head_of(target).in_unit(statistics, truth)
-            for metric in scores.metrics.values():
-                metric.update(truth, prediction)
+            answers = dict.fromkeys(scores.metrics, prediction)
+            if name + DECISION_SUFFIX in predictions:
+                decided = predictions[name + DECISION_SUFFIX][kept].astype(np.float32)
+                answers |= {metric: decided for metric in answers if metric in OF_DECISIONS}
+            for metric, score in scores.metrics.items():
+                score.update(truth, answers[metric])
             if self._terms is not None:
-                self._terms.add(name, kept, losses, scores.metrics, truth, prediction)
+                self._terms.add(name, kept, losses, scores.metrics, truth, answers)
             if isinstance(target, NumericTarget) and name + SPREAD_SUFFIX in predictions:
                 spread = predictions[name + SPREAD_SUFFIX][kept]
                 scores.within_spread.update(np.abs(truth - prediction), spread)

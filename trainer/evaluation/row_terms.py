@@ -57,7 +57,7 @@ class RowTerms:
         losses: np.ndarray,
         scores: Mapping[str, Score],
         truth: np.ndarray,
-        prediction: np.ndarray,
+        answers: Mapping[str, np.ndarray],
     ) -> None:
         """Adds a target's part of the batch.
 
@@ -67,14 +67,14 @@ class RowTerms:
             losses: Their losses.
             scores: The target's metrics.
             truth: As metrics take it.
-            prediction: Likewise.
+            answers: The prediction that each metric takes.
         """
         first = self._seen - len(labelled_B)
         self._rows.setdefault(target, []).append(first + np.flatnonzero(labelled_B))
         self._losses.setdefault(target, []).append(losses)
         for metric, score in scores.items():
             self._scores[target, metric] = score
-            terms = score.terms(truth, prediction)
+            terms = score.terms(truth, answers[metric])
             self._terms.setdefault((target, metric), []).append(terms)
 
     def measures(self, split: str) -> dict[str, Measure]:

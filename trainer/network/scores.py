@@ -14,6 +14,8 @@ import numpy as np
 
 Arrays = Mapping[str, np.ndarray]
 
+# Metrics of yes and no, for which a threshold decides if there is one.
+OF_DECISIONS = frozenset({"precision", "recall", "f1", "accuracy"})
 LIKELY = 0.5  # from this probability on the answer is "yes"
 _LEAST_PROBABILITY = 1e-7  # as Keras has it, so that the loss of a sure mistake is finite
 

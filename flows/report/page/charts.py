@@ -14,11 +14,11 @@ from flows.report.page.markup import text
 Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 340, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 8, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 18, 34
 _TICKS = 4
 _ROW = 20  # the height of a row of bars
-_NAME = 140  # the room for its name
-_LONGEST_NAME = 24
+_NAME = 150  # the room for its name
+_LONGEST_NAME = 22
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _grid(frame: _Frame, axes: Axes) -> str:
     for value in _ticks(frame.low_y, frame.high_y):
         y = frame.y(value)
         parts.append(f'<path class="axis" d="M{_LEFT} {y:.1f}H{right}"/>')
-        parts.append(f'<text x="{_LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{value:.4g}</text>')
+        parts.append(f'<text x="{_LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{value:,.5g}</text>')
     xs = enumerate(axes.labels) if axes.labels else None
     places = [(float(x), name) for x, name in xs] if xs else None
     places = places or [(x, f"{x:,.5g}") for x in _ticks(frame.low_x, frame.high_x)]
@@ -191,7 +191,7 @@ def _grid(frame: _Frame, axes: Axes) -> str:
         words = f'y="{HEIGHT - 4}" text-anchor="middle">{text(axes.x)}'
         parts.append(f'<text x="{(_LEFT + right) / 2}" {words}</text>')
     if axes.y:
-        parts.append(f'<text x="{_LEFT + 2}" y="{_TOP + 9}">{text(axes.y)}</text>')
+        parts.append(f'<text x="{_LEFT}" y="10">{text(axes.y)}</text>')
     if axes.diagonal:
         low, high = max(frame.low_x, frame.low_y), min(frame.high_x, frame.high_y)
         parts.append(f'<path class="guide" d="{frame.path([(low, low), (high, high)])}"/>')

@@ -189,7 +189,11 @@ def _bins(
     if not len(everything):
         return (), {}
     low, high = np.quantile(everything, _EDGES)
-    edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+    if (everything == np.round(everything)).all() and high - low < 2 * _BINS:
+        step = np.ceil((high - low + 1) / _BINS)
+        edges = np.arange(np.floor(low), np.ceil(high) + 1 + step, step) - 0.5
+    else:
+        edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
     shares = {}
     for name, own in numbers.items():
         counts, _ = np.histogram(np.clip(own, edges[0], edges[-1]), edges)

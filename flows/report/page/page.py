@@ -11,7 +11,7 @@ from flows.records.record import RunRecord
 from flows.report.page import sections
 from flows.report.page.columns import Distribution, distributions
 from flows.report.page.markup import anchor, document, text
-from flows.report.summary import outcome
+from flows.report.summary import PAGE_FILE, outcome
 from flows.steps.work import Work
 from trainer.run_folder import HISTORY_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -24,9 +24,9 @@ from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
 from transforms.reading.cutting import committed_windows
 
-PAGE_FILE = "report.html"
 MOST_BYTES = 3_000_000
 _LONGEST_VALUE = 80
+_WITHOUT_VALUE = "missing"  # the reason of a reject that has none to show
 _SECTIONS = (
     "Metrics", "Targets", "Slices", "Importance", "Worst rows", "Training", "Columns", "Rows",
     "Steps", "Declaration",
@@ -127,7 +127,7 @@ def _examples(
             table = pq.read_table(path, columns=["key", "column", "reason", "value"])
             for row in table.to_pylist():
                 place = (row["column"], row["reason"])
-                if wanted.get(row["key"]) == place:
+                if wanted.get(row["key"]) == place and row["reason"] != _WITHOUT_VALUE:
                     found[place] = _shown(row["value"])
     return found
 

@@ -44,7 +44,7 @@ def heading(record: RunRecord, outcome: str) -> str:
             f"<h1>{text(record.pipeline)}{text(version)}</h1>",
             f'<p><span class="badge {kind}">{text(record.status)}</span> {text(outcome)}</p>',
             paragraph(about, "dim"),
-            *(paragraph(f"Gate {verdict}: {reason}") for reason in reasons),
+            paragraph(f"Gate {verdict}. {' '.join(reasons)}") if reasons else "",
             *(paragraph(f"Note: {warning}", "note") for warning in record.warnings),
         ]
     )

@@ -39,6 +39,8 @@ _TRAINING_FIELDS = {
     "class_weights",
     "label_smoothing",
     "spread",
+    "calibration",
+    "threshold",
     "activation",
 }
 # Fields of the training that say where it runs: moving it must not make another model.
@@ -159,6 +161,12 @@ class PipelineSpec(Spec):
         """Returns the targets whose members' spread is an output."""
         targets = self.modelled().targets
         return tuple(name for name, spec in targets.items() if getattr(spec, "spread", False))
+
+    def adjusted_targets(self) -> tuple[str, ...]:
+        """Returns the targets whose probabilities are calibrated, or have a threshold."""
+        keys = ("calibration", "threshold")
+        targets = self.modelled().targets.items()
+        return tuple(n for n, spec in targets if any(getattr(spec, key, None) for key in keys))
 
     def gates(self) -> tuple[GateSpec, ...]:
         """Returns every gate, each with its metric filled in.
