@@ -15,7 +15,7 @@ Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 340, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 18, 34
-_TICKS = 4
+_TICKS = 5
 _ROW = 20  # the height of a row of bars
 _NAME = 150  # the room for its name
 _LONGEST_NAME = 22

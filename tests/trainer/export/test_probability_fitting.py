@@ -72,7 +72,7 @@ def test_isotonic_pools_what_does_not_rise():
 
 
 @pytest.mark.parametrize(
-    ("metric", "threshold"), [("f1", 0.35), ("accuracy", 0.65), ("balanced_accuracy", 0.35)]
+    ("metric", "threshold"), [("f1", 0.35), ("accuracy", 0.65), ("balanced_accuracy", 0.65)]
 )
 def test_a_threshold_is_the_best_one_halfway_to_the_next_probability(metric, threshold):
     truth = np.array([0, 0, 1, 0, 0, 1, 1], bool)
