@@ -20,7 +20,7 @@ from trainer.evaluation.intervals import few_rows
 from trainer.evaluation.metrics import SplitScores, unshaped
 from trainer.evaluation.parity import largest_difference
 from trainer.evaluation.resampling import resample
-from trainer.evaluation.row_terms import RowTerms
+from trainer.evaluation.row_terms import MOST_BYTES, RowTerms
 from trainer.evaluation.slices import find_slices
 from trainer.evaluation.worst_rows import worst_rows
 from trainer.export.calibration import kept_factors
@@ -138,6 +138,12 @@ class _Evaluation:
         """Returns the metrics of the test rows and their slices, with what chance makes of them."""
         rows, declared = count_rows(self._files["test"]), self._pipeline.evaluation
         if not rows:
+            return None, ()
+        if self._test_terms.is_too_large:
+            self._warnings.append(
+                f"There are no intervals and no slices, as what the metrics need of {rows:,} test "
+                f"rows is more than {MOST_BYTES / 1024**3:g} GiB."
+            )
             return None, ()
         champion = self._champion_terms.measures("test")
         slices = find_slices(declared, self._manifest, self._raw)

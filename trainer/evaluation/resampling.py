@@ -22,6 +22,10 @@ from transforms.contract.declaration.evaluation import EvaluationSpec
 from transforms.contract.steps.evaluation import LEVELS, MeasuredRows, MeasuredSlice, Resampled
 
 _BLOCK_BYTES = 32 * 1024 * 1024  # of the weights of the replicates that are worked on at a time
+# Numbers that are added up in all replicates together: some minutes of two cores. Beyond it there
+# are fewer replicates, which leave a wide interval's ends uncertain by a tenth of its width.
+_MOST_NUMBERS = 30_000_000_000
+FEWEST_REPLICATES = 100
 _ALL = -1  # the number of the part that has all rows
 
 Measures = Mapping[str, Measure]
@@ -106,9 +110,10 @@ def _replicates(
     """Returns every value of every replicate, [values, replicates]; None if none is wanted."""
     if declared.intervals is None:
         return None
-    size = max(1, min(declared.replicates, _BLOCK_BYTES // (8 * rows)))
-    starts = range(0, declared.replicates, size)
-    sizes = [min(size, declared.replicates - start) for start in starts]
+    numbers = sum(value.measure.terms.size for value in values)
+    replicates = min(declared.replicates, max(FEWEST_REPLICATES, _MOST_NUMBERS // max(numbers, 1)))
+    size = max(1, min(replicates, _BLOCK_BYTES // (8 * rows)))
+    sizes = [min(size, replicates - start) for start in range(0, replicates, size)]
 
     def block(number: int) -> np.ndarray:
         counts_RN = _draw(np.random.default_rng((seed, number)), sizes[number], rows)

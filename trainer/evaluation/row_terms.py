@@ -13,6 +13,8 @@ import numpy as np
 from trainer.network.scores import Additive, Score
 from transforms.contract.declaration.pipeline import PipelineSpec
 
+MOST_BYTES = 1024**3
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -34,12 +36,16 @@ class Measure:
 class RowTerms:
     """Collects what every metric needs of every row; 8 bytes a number.
 
+    Where that is more than fits, only the losses are kept.
+
     Args:
         pipeline: The declaration.
+        most_bytes: How much may be kept for the metrics.
     """
 
-    def __init__(self, pipeline: PipelineSpec) -> None:
+    def __init__(self, pipeline: PipelineSpec, most_bytes: int = MOST_BYTES) -> None:
         self._pipeline = pipeline
+        self._most_bytes, self._bytes = most_bytes, 0
         self._rows: dict[str, list[np.ndarray]] = {}
         self._losses: dict[str, list[np.ndarray]] = {}
         self._terms: dict[tuple[str, str], list[np.ndarray]] = {}
@@ -72,10 +78,18 @@ class RowTerms:
         first = self._seen - len(labelled_B)
         self._rows.setdefault(target, []).append(first + np.flatnonzero(labelled_B))
         self._losses.setdefault(target, []).append(losses)
-        for metric, score in scores.items():
+        for metric, score in scores.items() if not self.is_too_large else ():
             self._scores[target, metric] = score
             terms = score.terms(truth, answers[metric])
             self._terms.setdefault((target, metric), []).append(terms)
+            self._bytes += terms.nbytes
+        if self.is_too_large:
+            self._terms.clear()
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the metrics need more than fits, and have none of it."""
+        return self._bytes > self._most_bytes
 
     def measures(self, split: str) -> dict[str, Measure]:
         """Returns every metric by its name, and the loss if all targets were predicted."""

@@ -180,6 +180,8 @@ def test_a_champion_is_scored_when_the_job_names_one(trainer_run):
         result.metrics["test_loss"], rel=1e-4
     )
     assert result.champion == champion
+    low, high = result.test.differences["test_loss"].interval(0.95)
+    assert abs(low) + abs(high) < 1e-4, "it is the same model on the same rows"
 
 
 @pytest.mark.parametrize(

@@ -159,3 +159,16 @@ def test_a_metric_that_most_replicates_do_not_define_has_no_interval():
     _, (part,) = _resampled(slices=(single,))
     assert "test_sold_auc" not in part.metrics, "all of them are sold"
     assert "test_sold_recall" in part.resampled
+
+
+def test_what_is_more_than_fits_is_not_kept_and_losses_are():
+    pipeline = pipeline_of(targets={"sold": {"kind": "binary"}})
+    terms = RowTerms(pipeline, most_bytes=100)
+    scores = SplitScores(pipeline, manifest_of(pipeline_of()), frozenset({"sold"}), terms)
+    for _ in range(2):
+        sold = np.float32([0, 1, 1])
+        scores.update({"sold": sold / 2}, {"sold": sold}, {"sold": np.ones(3)})
+    assert terms.is_too_large
+    assert set(terms.measures("test")) == {"test_loss"}
+    assert len(terms.losses()) == 6
+    assert scores.results("test")["test_sold_recall"] == 1

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-from transforms.contract.columns.features import Categorical, Numeric, Text
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.spec import RuleBroken
 
@@ -17,13 +14,16 @@ def check_slices(pipeline: PipelineSpec) -> None:
             raise RuleBroken(
                 place, expected=f"one of {', '.join(pipeline.features)}", received=repr(name)
             )
-        if getattr(feature, "sensitive", False):
+        raw = pipeline.raw_features().get(name)
+        if raw is not None and pipeline.sensitive_columns().intersection(raw.columns):
             raise RuleBroken(
                 place,
                 expected="a feature that is not sensitive, as its values are shown",
                 received=repr(name),
             )
-        if not _can_be_cut(feature, how):
+        is_single = raw is not None and raw.shape == ()
+        wanted = "parts" if isinstance(how, int) else how
+        if not is_single or getattr(feature, "cut_by", None) != wanted:
             raise RuleBroken(
                 place,
                 expected="the name of a categorical feature, {number: parts} or {text: length}",
@@ -51,11 +51,3 @@ def check_gates(pipeline: PipelineSpec) -> None:
                 expected="evaluation.intervals, whose bootstrap says what chance does",
                 received="none",
             )
-
-
-def _can_be_cut(feature: Any, how: int | Literal["values", "length"]) -> bool:
-    if how == "values":
-        return isinstance(feature, Categorical) and feature.length is None
-    if how == "length":
-        return isinstance(feature, Text)
-    return isinstance(feature, Numeric) and feature.length is None
