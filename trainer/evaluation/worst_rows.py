@@ -30,7 +30,8 @@ from transforms.contract.workspace.manifest import TargetStatistics, TransformMa
 
 _MOST_ROWS = 10
 _LONGEST_TEXT = 400  # characters
-_MOST_NUMBERS = 8  # of a list or a series
+_MOST_NUMBERS = 8  # of a list; a longer one is drawn
+_MOST_POINTS = 100
 _PIXELS = "uint8"
 
 Tensors = Mapping[str, Any]
@@ -109,15 +110,29 @@ class _Shown:
                 truth, answer = truths[name][number : number + 1], answers[name][number]
                 truth = head_of(target).in_unit(self._manifest.targets[name], truth)[0]
                 is_labelled = bool(weights[name][number] > 0)
-                if type(target) in _IN_WORDS:
-                    words = _IN_WORDS[type(target)](self._manifest.targets[name], truth, answer)
+                if type(target) in IN_WORDS:
+                    words = IN_WORDS[type(target)](self._manifest.targets[name], truth, answer)
                     said[name] = words if is_labelled else ("none", words[1])
                 else:
                     images |= _pictures(name, truth, answer)
-            texts = {raw.name: _text(raw, values[raw.name][number].numpy()) for raw in self._raws}
-            return RowShown(loss=loss, values=texts, pictures=images, answers=said)
+            cells = {raw: values[raw.name][number].numpy() for raw in self._raws}
+            drawn = {raw.name: series_of(own) for raw, own in cells.items() if _is_long(raw)}
+            texts = {raw.name: _text(raw, own) for raw, own in cells.items() if not _is_long(raw)}
+            return RowShown(loss=loss, values=texts, series=drawn, pictures=images, answers=said)
 
         return row
+
+
+def _is_long(raw: RawColumn) -> bool:
+    return raw.dtype == "float32" and bool(raw.shape) and raw.shape[0] > _MOST_NUMBERS
+
+
+def series_of(values: np.ndarray) -> tuple[float, ...]:
+    """Returns the first channel of a series, or evenly some of its numbers."""
+    channel = values.reshape(len(values), -1)[:, 0]
+    channel = channel[~np.isnan(channel)]
+    chosen = np.linspace(0, len(channel) - 1, min(len(channel), _MOST_POINTS)).astype(int)
+    return tuple(channel[chosen].astype(float).tolist())
 
 
 def _text(raw: RawColumn, value: np.ndarray | bytes | np.generic) -> str:
@@ -159,7 +174,7 @@ def _number(_: TargetStatistics, truth: np.ndarray, answer: np.ndarray) -> Words
     return _numbers(np.asarray(truth)), _numbers(np.asarray(answer))
 
 
-_IN_WORDS: dict[type[TargetSpec], Callable[[TargetStatistics, np.ndarray, np.ndarray], Words]] = {
+IN_WORDS: dict[type[TargetSpec], Callable[[TargetStatistics, np.ndarray, np.ndarray], Words]] = {
     Binary: _yes_or_no,
     Multiclass: _label,
     Multilabel: _labels,

@@ -258,7 +258,12 @@ def worst(evaluation: EvaluationResult | None) -> str:
         ]
         values = definitions((name, value or "missing") for name, value in row.values.items())
         shown = pictures(row.pictures.items())
-        cards.append(card(f"{number}. loss {row.loss:.4g}", definitions(answers), values, shown))
+        drawn = (
+            chart([Series("", list(enumerate(numbers)), 2)], Axes(y=name))
+            for name, numbers in row.series.items()
+        )
+        told = (definitions(answers), values, *drawn, shown)
+        cards.append(card(f"{number}. loss {row.loss:.4g}", *told))
     return section("Worst rows", grid(cards))
 
 

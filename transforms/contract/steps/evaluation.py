@@ -162,12 +162,14 @@ class RowShown(Result):
     Attributes:
         loss: The row's, all targets together.
         values: Of every column that may be shown, as text.
+        series: Of every longer list of numbers, those of its first channel; some of many.
         pictures: Of every picture, a small PNG in base64.
         answers: Per target the truth and the prediction, as text.
     """
 
     loss: float
     values: dict[str, str]
+    series: dict[str, tuple[float, ...]] = {}
     pictures: dict[str, str] = {}
     answers: dict[str, tuple[str, str]]
 

@@ -111,6 +111,7 @@ def evaluated(text: str = "Bonn", pictures: str = PIXEL, **changes) -> Evaluatio
             RowShown(
                 loss=2.5,
                 values={"city": text},
+                series={"signal": (1.0, 3.0, 2.0)},
                 pictures={"photo": pictures},
                 answers={"sold": ("yes", "no (0.1)")},
             ),
