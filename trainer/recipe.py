@@ -51,6 +51,7 @@ class Recipe(Spec):
         ema: The share of the averaged weights that a step keeps; 0 averages nothing.
         members: Networks side by side.
         refit: Whether to train once more on training and validation rows together.
+        blend: Whether the answers are blended with a linear model's.
         seed: Of the rows' order, the initial weights, dropout and noise.
         shuffle_bytes: The shuffle buffer's size.
     """
@@ -64,6 +65,7 @@ class Recipe(Spec):
     ema: float = 0.0
     members: int = 1
     refit: bool = False
+    blend: bool = False
     seed: int
     shuffle_bytes: int
 
@@ -102,6 +104,8 @@ class Recipe(Spec):
             parts.append(f"weights averaged at {self.ema:g}")
         if self.members > 1:
             parts.append(f"{self.members} members")
+        if self.blend:
+            parts.append("blended with a linear model")
         if self.refit:
             parts.append("then on validation rows too")
         return f"{', '.join(parts)}; because {self.rows:,} rows"
@@ -143,7 +147,10 @@ def recipe_of(
     if training.refit == "auto":
         refit = ensemble and work <= _REFIT_WORK and rows <= _REFIT_ROWS
     refit = refit and bool(validation_rows)
-    return recipe.model_copy(update={"ema": ema, "members": members, "refit": refit})
+    blend = training.blend == "linear" or (training.blend == "auto" and ensemble and can_choose)
+    return recipe.model_copy(
+        update={"ema": ema, "members": members, "refit": refit, "blend": blend}
+    )
 
 
 def _of_length(

@@ -68,6 +68,9 @@ def _training_note(result: TrainResult) -> str:
     note += f"; waited {result.input_wait_share:.0%} of the time for data"
     if result.transform_wait_seconds > 0:
         note += f" and {result.transform_wait_seconds:.0f} s for the transform"
+    if result.linear_shares:
+        shares = (f"{name} {share:.0%}" for name, share in result.linear_shares.items())
+        note += f"; the linear model's share: {', '.join(shares)}"
     if result.loss_weights:
         weights = (f"{name} {weight:.3g}" for name, weight in result.loss_weights.items())
         note += f"; learnt loss weights: {', '.join(weights)}"

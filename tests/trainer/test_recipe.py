@@ -132,7 +132,7 @@ def test_a_training_on_all_rows_has_the_steps_that_were_the_best():
 def test_a_recipe_is_a_line_in_words():
     assert recipe(100).in_words() == (
         "batch 16, up to 2,240 steps, patience 336 steps, weights averaged at 0.9911, 5 members, "
-        "then on validation rows too; because 100 rows"
+        "blended with a linear model, then on validation rows too; because 100 rows"
     )
     assert recipe(1_000, validation=0, members=1, ema=0).in_words() == (
         "batch 64, up to 1,000 steps, no early stop; because 1,000 rows"

@@ -12,12 +12,13 @@ import tensorflow as tf
 
 from trainer.export.probabilities import Adjustments, adjusted, decisions
 from trainer.export.spread import Factors, spreads
+from trainer.linear.blend import LinearBlend, LinearSpec, blended
 from trainer.network.heads import head_of
 from trainer.network.members import answer
 from trainer.network.model import build_model
 from trainer.network.scores import Arrays
 from trainer.recipe import Recipe
-from trainer.run_folder import MODEL_FILE, RECIPE_FILE
+from trainer.run_folder import LINEAR_FILE, MODEL_FILE, RECIPE_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.documents import RETRAIN, read_json, reading
 from transforms.contract.workspace.manifest import TransformManifest
@@ -35,6 +36,9 @@ def load_model(
     """
     recipe = read_json(run_folder / RECIPE_FILE, Recipe, action=RETRAIN)
     model = build_model(pipeline, manifest, members=recipe.members)
+    linear = run_folder / LINEAR_FILE
+    if linear.exists():
+        model = blended(model, LinearBlend(read_json(linear, LinearSpec, action=RETRAIN)))
     with reading(run_folder / file, action=RETRAIN):
         model.load_weights(run_folder / file)
     return model

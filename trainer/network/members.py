@@ -14,6 +14,7 @@ import tensorflow as tf
 
 _MEMBER = "member_"  # a member's layer in the network, followed by its number
 _TRUNK = "trunk"  # the layer of what the members share
+BLEND = "linear"  # the layer of what the members' mean is blended with
 _ENCODED = ".encoded"  # follows the name of a feature that the trunk reads: its vector
 
 Tensors = Mapping[str, Any]
@@ -98,7 +99,8 @@ class Answer(NamedTuple):
     """A network's answer.
 
     Attributes:
-        outputs: The mean of its members', by target.
+        outputs: The mean of its members', by target, with a linear model's share in it if the
+            network is blended with one.
         members: Each member's own; none if they were not asked for.
     """
 
@@ -118,4 +120,5 @@ def answer(network: keras.Model, inputs: Tensors, *, with_members: bool) -> Answ
         return Answer(network(inputs, training=False))
     own = answers_of_members(network, inputs, training=False)
     means = {name: tf.add_n([answer[name] for answer in own]) / len(own) for name in own[0]}
-    return Answer(means, tuple(own))
+    blend = next((layer for layer in network.layers if layer.name == BLEND), None)
+    return Answer(means if blend is None else blend(means, inputs), tuple(own))

@@ -15,9 +15,11 @@ from trainer.data.input_advice import advice, measured, worth_a_change
 from trainer.data.seam import check_seam
 from trainer.data.shards import ShardFile, count_rows
 from trainer.data.stream import BatchLayout, evaluation_batches
+from trainer.linear.blend import LinearBlend, blended
+from trainer.linear.fitting import Blending
 from trainer.network.model import build_model
 from trainer.recipe import Recipe
-from trainer.run_folder import CHOSEN_FILE, HISTORY_FILE, MODEL_FILE, RECIPE_FILE
+from trainer.run_folder import CHOSEN_FILE, HISTORY_FILE, LINEAR_FILE, MODEL_FILE, RECIPE_FILE
 from trainer.training.checkpoint import Checkpoints, Position, initial_values
 from trainer.training.devices import strategy_for
 from trainer.training.epoch import EpochRunner, evaluate_loss, refuse_non_finite, traced
@@ -77,15 +79,17 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> TrainResult
     recipe = _recipe(folder, data, manifest)
     training = Training(job, manifest, data, recipe, devices)
     chosen = kept = training.run(recipe, Checkpoints(folder / "training"))
+    training.blend(folder)
     if recipe.refit:
-        _save(training.network, folder / CHOSEN_FILE)
+        _save(training.answering(), folder / CHOSEN_FILE)
         rows = data.rows + count_rows(data.validation)
         again = recipe.on_all_rows(rows, chosen.state.best_steps)
         kept = training.run(again, Checkpoints(folder / "training" / "refit"), all_rows=True)
+        training.blend_again()
     result = training.result(chosen, kept)
     history = TrainingHistory(result=result, epochs=chosen.state.history)
     write_atomic(folder / HISTORY_FILE, history.model_dump_json(indent=1))
-    _save(training.network, folder / MODEL_FILE)
+    _save(training.answering(), folder / MODEL_FILE)
     return result
 
 
@@ -147,6 +151,8 @@ class Training:
         # and tracing its step takes longer than training a small table.
         self._initial = initial_values(self._model)
         self._augmenter = _augmenter(self._pipeline)
+        self._blending = Blending(self._pipeline, manifest)
+        self._blend: LinearBlend | None = None
         self._runner = EpochRunner(self._model, recipe, spec.checkpoint_seconds, self._augmenter)
 
     def run(self, recipe: Recipe, checkpoints: Checkpoints, *, all_rows: bool = False) -> Trained:
@@ -167,6 +173,34 @@ class Training:
         checkpoints.restore(self._model, state.best_epoch)
         take_averages(self._model)
         return Trained(state, started, warnings)
+
+    def blend(self, folder: Path) -> None:
+        """Fits the linear model that the network is blended with, if it is to be; writes its make.
+
+        Args:
+            folder: The run's.
+        """
+        if self._recipe.blend:
+            with self._strategy.scope(), self._data.readable_errors():
+                self._blend = self._blending.fit(
+                    self.network, self._data.train, self._data.validation
+                )
+        if self._blend is not None:
+            write_atomic(folder / LINEAR_FILE, self._blend.spec.model_dump_json(indent=1))
+
+    def blend_again(self) -> None:
+        """Fits the same linear model on training and validation rows, if there is one."""
+        if self._blend is not None:
+            files = (*self._data.train, *self._data.validation)
+            with self._strategy.scope(), self._data.readable_errors():
+                self._blend = self._blending.fit_again(self._blend, files)
+
+    def answering(self) -> keras.Model:
+        """Returns the network, blended with the linear model if there is one."""
+        if self._blend is None:
+            return self.network
+        with self._strategy.scope():
+            return blended(self.network, self._blend)
 
     def result(self, chosen: Trained, kept: Trained) -> TrainResult:
         """Returns what the run's record keeps.
@@ -197,6 +231,7 @@ class Training:
             input_wait_share_by_epoch=tuple(record.input_wait_share for record in history),
             transform_wait_seconds=sum(r.transform_wait_seconds for r in history),
             parameters=int(self.network.count_params()),
+            linear_shares={} if self._blend is None else self._blend.shares(),
             loss_weights=learnt_loss_weights(self._model),
             warnings=tuple(warnings),
             devices=self._strategy.num_replicas_in_sync,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trainer.evaluation.baselines.answers import Answered
-from trainer.evaluation.baselines.sample import Sample
+from trainer.linear.answers import Answered
+from trainer.linear.sample import Sample
 from trainer.network.scores import Arrays
 from transforms.contract.columns.targets import NumericTarget, SequenceTarget
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.evaluation.baselines.answers import Link, answer_loss
+from trainer.linear.answers import Link, answer_loss
 
 MOST_NEIGHBOURS = 5_000  # every row is compared with each of them
 # How much the neighbour's label counts beside the classes' shares. One neighbour may be wrong, and

@@ -136,6 +136,9 @@ class TrainingSpec(Spec):
             model's: Lakshminarayanan, Pritzel and Blundell, "Simple and Scalable Predictive
             Uncertainty Estimation using Deep Ensembles", 2017. Encoders of pictures, and those
             that read texts in order, are shared among them.
+        blend: "linear" blends the network's answers with those of a linear model of all columns, in
+            the share that is best on the validation rows, for every target by itself: Breiman,
+            "Stacked Regressions", 1996. Pictures as targets have none. None blends nothing.
         mixed_precision: Compute in float16 or bfloat16 with float32 weights; worth it on a GPU
             only.
         shuffle_bytes: The shuffle buffer's size; what it holds is the trainer's memory for data.
@@ -165,6 +168,7 @@ class TrainingSpec(Spec):
     early_stopping_patience: Count | Auto | None = "auto"
     refit: Literal["all", "auto"] | None = "auto"
     members: Annotated[int, Field(ge=1, le=32)] | Auto = "auto"
+    blend: Literal["linear", "auto"] | None = "auto"
     mixed_precision: Literal["float16", "bfloat16"] | None = None
     shuffle_bytes: Bytes = 256 * 1024 * 1024
     checkpoint_seconds: PositiveFloat | None = 60.0

@@ -98,6 +98,7 @@ class TrainResult(Result):
         input_wait_share_by_epoch: The same of every round.
         transform_wait_seconds: Time beside those in which rows had yet to be transformed.
         parameters: Of the model.
+        linear_shares: Of the linear model that the answers are blended with, by target.
         loss_weights: By target, if they were learnt.
         devices: What it trained on: GPUs, or the CPU.
         warm_start: What it began with, if that was a registered model.
@@ -118,6 +119,7 @@ class TrainResult(Result):
     input_wait_share_by_epoch: tuple[float, ...] = ()
     transform_wait_seconds: float = 0.0
     parameters: int = 0
+    linear_shares: dict[str, float] = {}
     loss_weights: dict[str, float] = {}
     devices: int = 1
     warm_start: Annotated[WarmStarted | None, _EXCLUDED_IF_NONE] = None

@@ -6,7 +6,7 @@ import pytest
 from tests.trainer.world import example, pipeline_of, write_shard
 from trainer.data.shards import ShardFile, shard_files
 from trainer.evaluation.baselines.constant import Constant
-from trainer.evaluation.baselines.fitting import SimpleModel, fit_baselines
+from trainer.evaluation.baselines.fitting import Linear, fit_baselines
 from transforms.contract.workspace.manifest import (
     StoredFeature,
     TargetStatistics,
@@ -24,7 +24,7 @@ def fitted(trainer_world):
 def test_a_mixed_table_has_a_constant_answer_and_a_linear_model(fitted):
     constant, linear = fitted
     assert isinstance(constant, Constant)
-    assert isinstance(linear, SimpleModel)
+    assert isinstance(linear, Linear)
     assert [baseline.name for baseline in fitted] == ["constant", "linear"]
     assert constant.targets == linear.targets == {"sold", "group", "cost"}
 

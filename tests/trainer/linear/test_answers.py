@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.evaluation.baselines.answers import INVERSE_LINKS, LINKS, Answered, answer_loss
+from trainer.linear.answers import INVERSE_LINKS, LINKS, Answered, answer_loss
 from transforms.contract.columns.targets import Binary, Multiclass, SequenceTarget
 from transforms.contract.workspace.manifest import StoredFeature, TargetStatistics
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
-from trainer.evaluation.baselines.design import (
+from trainer.linear.design import (
     MOST_COLUMNS,
     DesignMatrix,
+    columns_of,
     compact,
     compact_width,
     fair_shares,
@@ -20,8 +22,10 @@ def feature(kind, dtype="float32", shape=(), cardinality=None, name="x"):
 
 
 def columns(stored, values):
-    rows = {stored.name: compact(stored, np.asarray(values))}
-    return DesignMatrix([stored], rows).of(rows)
+    rows = {stored.name: compact(stored, np.asarray(values)).numpy()}
+    design = DesignMatrix(columns_of([stored]))
+    design.adapt(rows)
+    return design(rows).numpy()
 
 
 def test_numbers_are_standardized_and_a_constant_one_is_zero():
@@ -62,8 +66,12 @@ def test_a_frequent_term_counts_for_less_and_a_text_has_length_one():
 def test_padding_of_a_series_is_its_mean_and_a_long_series_is_averaged():
     series = feature("sequence", shape=(4, 1))
     nan = float("nan")
-    assert compact(series, np.array([[[1.0], [2.0], [nan], [nan]]])).tolist() == [[1, 2, 0, 0]]
-    long = compact(feature("sequence", shape=(1024, 1)), np.arange(1024.0).reshape(1, 1024, 1))
+    assert compact(series, np.array([[[1.0], [2.0], [nan], [nan]]])).numpy().tolist() == [
+        [1, 2, 0, 0]
+    ]
+    long = compact(
+        feature("sequence", shape=(1024, 1)), np.arange(1024.0).reshape(1, 1024, 1)
+    ).numpy()
     assert long.shape == (1, 512)
     assert long[0, :3].tolist() == [0.5, 2.5, 4.5]
 
@@ -71,7 +79,7 @@ def test_padding_of_a_series_is_its_mean_and_a_long_series_is_averaged():
 def test_a_picture_is_a_small_gray_one():
     pixels = np.zeros((1, 16, 16, 3), np.uint8)
     pixels[0, :2, :2] = 255
-    found = compact(feature("image", "uint8", (16, 16, 3)), pixels)
+    found = compact(feature("image", "uint8", (16, 16, 3)), pixels).numpy()
     assert found.shape == (1, 64)
     assert found[0, :2] == pytest.approx([1.0, 0.0], abs=1e-5)
 
@@ -98,4 +106,20 @@ def test_room_is_shared_fairly():
     wide = feature("numeric", shape=(3000,), name="wide")
     narrow = feature("numeric", name="narrow")
     rows = {"wide": np.zeros((2, 3000), np.float32), "narrow": np.ones((2, 1), np.float32)}
-    assert DesignMatrix([wide, narrow], rows).of(rows).shape == (2, MOST_COLUMNS)
+    assert DesignMatrix(columns_of([wide, narrow]))(rows).shape == (2, MOST_COLUMNS)
+
+
+def test_a_saved_matrix_gives_the_same_columns(tmp_path):
+    number, city = feature("numeric"), feature("categorical", "int64", cardinality=3, name="city")
+    text = feature("text", "int64", (2,), cardinality=4, name="text")
+    rows = {
+        "x": np.float32([[5.0], [7.0]]),
+        "city": np.int32([[0], [2]]),
+        "text": np.int32([[1, 2], [2, 0]]),
+    }
+    design = DesignMatrix(columns_of([number, city, text]))
+    design.adapt(rows)
+    inputs = {name: keras.Input(v.shape[1:], dtype=v.dtype, name=name) for name, v in rows.items()}
+    keras.Model(inputs, design(inputs)).save(tmp_path / "design.keras")
+    again = keras.saving.load_model(tmp_path / "design.keras")
+    np.testing.assert_array_equal(again(rows), design(rows))

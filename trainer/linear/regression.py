@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.evaluation.baselines.answers import INVERSE_LINKS, Link, answer_loss
+from trainer.linear.answers import INVERSE_LINKS, Link, answer_loss
 
 # Of the squared weights, halved, beside the sum of the rows' losses. The largest comes first, so
-# that the next one begins near its solution.
+# that the next one begins near its solution; without validation rows the middle one is taken.
 PENALTIES = (100.0, 3.0, 0.1)
-_UNCHOSEN = 3.0  # without validation rows
 _MOST_ITERATIONS = 60
 _TOLERANCE = 1e-4  # of a step, against the largest weight
 _LEAST_EIGENVALUE = 1e-6  # against the largest: below it float32 has only noise
@@ -53,6 +52,7 @@ def fit_linear(
     columns_BD: np.ndarray,
     truths_BK: np.ndarray,
     validation: tuple[np.ndarray, np.ndarray] | None,
+    penalties: Sequence[float] = PENALTIES,
 ) -> LinearModel:
     """Returns the model whose penalty has the lowest loss on the validation rows.
 
@@ -61,16 +61,17 @@ def fit_linear(
         columns_BD: float32, the training rows.
         truths_BK: float32, their classes as 0 and 1, or their numbers.
         validation: The same two of the validation rows; without them the middle penalty is taken.
+        penalties: Those to choose from, the largest first.
     """
     offset = columns_BD.mean(axis=0)
     centered_BD = columns_BD - offset
     axes_DR = principal_axes(centered_BD)
     fitted = [
         LinearModel(link, offset, axes_DR @ weights_RK, bias_K, penalty)
-        for penalty, weights_RK, bias_K in _fits(link, centered_BD @ axes_DR, truths_BK)
+        for penalty, weights_RK, bias_K in _fits(link, centered_BD @ axes_DR, truths_BK, penalties)
     ]
     if validation is None:
-        return next(model for model in fitted if model.penalty == _UNCHOSEN)
+        return fitted[len(fitted) // 2]
     columns, truths = validation
     return min(fitted, key=lambda model: answer_loss(link, truths, model.answers(columns)))
 
@@ -94,18 +95,18 @@ def principal_axes(centered_BD: np.ndarray) -> np.ndarray:
 
 
 def _fits(
-    link: Link, rotated_BR: np.ndarray, truths_BK: np.ndarray
+    link: Link, rotated_BR: np.ndarray, truths_BK: np.ndarray, penalties: Sequence[float]
 ) -> Sequence[tuple[float, np.ndarray, np.ndarray]]:
     """Returns (penalty, weights [R, K], bias [K]) of every penalty."""
     mean_K = truths_BK.mean(axis=0)
     squares_R1 = np.square(rotated_BR).sum(axis=0)[:, np.newaxis]
     if link == "identity":
         product_RK = rotated_BR.T @ (truths_BK - mean_K)
-        return [(p, product_RK / (squares_R1 + p), mean_K) for p in PENALTIES]
+        return [(p, product_RK / (squares_R1 + p), mean_K) for p in penalties]
     weights_RK = np.zeros((rotated_BR.shape[1], truths_BK.shape[1]), np.float32)
     bias_K = _scores_of(link, mean_K)
     fits = []
-    for penalty in PENALTIES:
+    for penalty in penalties:
         weights_RK, bias_K = _logistic(
             link, rotated_BR, truths_BK, squares_R1, penalty, (weights_RK, bias_K)
         )

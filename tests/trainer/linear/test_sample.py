@@ -5,8 +5,8 @@ import pytest
 
 from tests.trainer.world import example, write_shard
 from trainer.data.shards import ShardFile, count_rows, shard_files
-from trainer.evaluation.baselines import sample
-from trainer.evaluation.baselines.sample import sample_rows
+from trainer.linear import sample
+from trainer.linear.sample import sample_rows
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.manifest import StoredFeature, TransformManifest
 

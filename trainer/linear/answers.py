@@ -19,7 +19,12 @@ from transforms.contract.columns.targets import (
     Target,
     TargetSpec,
 )
-from transforms.contract.workspace.manifest import StoredFeature, TargetStatistics
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.workspace.manifest import (
+    StoredFeature,
+    TargetStatistics,
+    TransformManifest,
+)
 
 Link = Literal["sigmoid", "softmax", "identity"]
 
@@ -93,3 +98,13 @@ def answer_loss(link: Link, truths_BK: np.ndarray, answers_BK: np.ndarray) -> fl
     if link == "softmax":
         return -float(np.mean(right.sum(axis=1)))
     return -float(np.mean(right + (1 - truths_BK) * np.log1p(-answers)))
+
+
+def answered_targets(pipeline: PipelineSpec, manifest: TransformManifest) -> dict[str, Answered]:
+    """Returns the targets that are no pictures, by name."""
+    stored = {s.name: s for s in manifest.stored}
+    return {
+        name: Answered(target, stored[name], manifest.targets[name], LINKS[type(target)])
+        for name, target in pipeline.targets.items()
+        if type(target) in LINKS
+    }

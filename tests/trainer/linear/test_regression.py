@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.evaluation.baselines.linear import PENALTIES, fit_linear, principal_axes
+from trainer.linear.regression import PENALTIES, fit_linear, principal_axes
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from trainer.data.shards import ShardFile, count_rows
 from trainer.data.stream import BatchLayout, model_batch, readable_errors
-from trainer.evaluation.baselines.design import compact, compact_width, fair_shares
+from trainer.linear.design import compact, compact_width, fair_shares
 from transforms.contract.workspace.manifest import TransformManifest
 
 MOST_ROWS = 20_000
@@ -70,7 +70,7 @@ def sample_rows(
     parts: list[tuple[Arrays, Arrays, Arrays]] = []
     with readable_errors(files):
         for given, targets, weights in _batches(files, most, layout, batch_size):
-            features = {s.name: compact(s, given[s.name].numpy()) for s in inputs}
+            features = {s.name: compact(s, given[s.name]).numpy() for s in inputs}
             masks = {name: weight.numpy() for name, weight in weights.items()}
             for name, mean in means.items():
                 mean.add(targets[name].numpy()[masks[name] > 0])

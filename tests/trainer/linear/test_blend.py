@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from trainer.linear.blend import LinearBlend, LinearSpec, LinearTarget, best_share, blended
+from trainer.linear.design import columns_of
+from trainer.linear.regression import LinearModel
+from transforms.contract.workspace.manifest import StoredFeature
+
+AREA = StoredFeature(name="area", role="feature", kind="numeric", dtype="float32", shape=())
+
+
+@pytest.fixture
+def doubling() -> LinearBlend:
+    """A linear model whose answer is the area's double and 1 more."""
+    target = LinearTarget(link="identity", classes=1, penalty=1.0)
+    blend = LinearBlend(LinearSpec(features=columns_of([AREA]), targets={"price": target}))
+    twice = LinearModel("identity", np.ones(1), np.array([[2.0]]), np.array([3.0]), penalty=1.0)
+    blend.take({"price": twice})
+    return blend
+
+
+def a_network(answer: float, *targets: str) -> keras.Model:
+    """Returns a network that always answers the same."""
+    area = keras.Input((), name="area")
+    x = keras.layers.Reshape((1,))(area)
+    always = {
+        "kernel_initializer": "zeros",
+        "bias_initializer": keras.initializers.Constant(answer),
+    }
+    heads = {name: keras.layers.Dense(1, name=name, **always)(x) for name in targets}
+    return keras.Model({"area": area}, heads, name="braid")
+
+
+def test_an_answer_has_both_in_their_shares(doubling):
+    doubling.set_shares({"price": 0.25})
+    network = blended(a_network(100.0, "price"), doubling)
+    answers = network({"area": np.float32([5.0, 7.0])})
+    assert answers["price"].numpy().tolist() == [[75 + 11 / 4], [75 + 15 / 4]]
+    assert doubling.shares() == {"price": 0.25}
+
+
+def test_a_target_that_the_linear_model_does_not_answer_stays_as_it_is(doubling):
+    doubling.set_shares({"price": 1.0})
+    answers = blended(a_network(100.0, "price", "mask"), doubling)({"area": np.float32([5.0])})
+    assert answers["price"].numpy().tolist() == [[11.0]]
+    assert answers["mask"].numpy().tolist() == [[100.0]]
+
+
+def test_a_blended_network_is_one_keras_model_that_loads_by_itself(doubling, tmp_path):
+    doubling.set_shares({"price": 0.5})
+    network = blended(a_network(100.0, "price"), doubling)
+    network.save(tmp_path / "model.keras")
+    rows = {"area": np.float32([5.0, 7.0])}
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again(rows)["price"], network(rows)["price"])
+
+
+@pytest.mark.parametrize(
+    ("answers", "linear", "share"),
+    [
+        ([[1.0], [2.0]], [[9.0], [9.0]], 0.0),
+        ([[9.0], [9.0]], [[1.0], [2.0]], 1.0),
+        ([[2.0], [3.0]], [[0.0], [1.0]], 0.5),
+        ([[1.3], [2.3]], [[0.3], [1.3]], 0.3),
+    ],
+)
+def test_the_best_share_is_the_one_whose_blend_errs_least(answers, linear, share):
+    truths = np.array([[1.0], [2.0]])
+    loss = keras.losses.MeanSquaredError()
+    assert best_share(loss, truths, np.array(answers), np.array(linear)) == share

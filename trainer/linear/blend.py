@@ -1,0 +1,153 @@
+"""The network's answers blended with a linear model's, in the share that serves each target best.
+
+What one of the two gets wrong the other often gets right, and few rows are enough for the linear
+one. The share is the only thing that the validation rows decide: Breiman, "Stacked Regressions",
+1996, of two models whose shares add up to 1. B rows, D columns, K numbers or classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer.linear.answers import Link
+from trainer.linear.design import DesignMatrix, FeatureColumns, as_json, compact
+from trainer.linear.regression import LinearModel
+from trainer.network.members import BLEND
+from transforms.contract.spec import Spec
+
+Tensors = Mapping[str, Any]
+
+
+class LinearTarget(Spec):
+    """A target that the linear model answers too.
+
+    Attributes:
+        link: From scores to answers.
+        classes: The answers of a row, K.
+        penalty: What its weights were fitted with.
+    """
+
+    link: Link
+    classes: int
+    penalty: float
+
+
+class LinearSpec(Spec):
+    """The make of a linear model: all but its weights.
+
+    Attributes:
+        features: Its columns.
+        targets: What it answers, by name.
+    """
+
+    features: tuple[FeatureColumns, ...]
+    targets: Mapping[str, LinearTarget]
+
+
+@keras.saving.register_keras_serializable(package="braid")
+class LinearBlend(keras.layers.Layer):  # type: ignore[misc]
+    """A linear model, and its share of every target's answer.
+
+    Args:
+        spec: The linear model's make, or its JSON.
+    """
+
+    def __init__(self, spec: LinearSpec | Mapping[str, Any], **options: Any) -> None:
+        super().__init__(**{"name": BLEND, **options, "trainable": False, "dtype": "float32"})
+        self.spec = LinearSpec.model_validate_json(as_json(spec))
+        self.design = DesignMatrix(self.spec.features, name=f"{BLEND}.design")
+        self._kernels, self._biases, self._shares = {}, {}, {}
+        for name, target in self.spec.targets.items():
+            shape = (self.design.columns, target.classes)
+            self._kernels[name] = self.add_weight(shape, "zeros", name=f"{name}.kernel")
+            self._biases[name] = self.add_weight(shape[1:], "zeros", name=f"{name}.bias")
+            self._shares[name] = self.add_weight((), "zeros", name=f"{name}.share")
+        self.built = True
+
+    def take(self, models: Mapping[str, LinearModel]) -> None:
+        """Takes the weights of fitted models, by target."""
+        for name, model in models.items():
+            self._kernels[name].assign(model.weights)
+            self._biases[name].assign(model.bias - model.offset @ model.weights)
+
+    def set_shares(self, shares: Mapping[str, float]) -> None:
+        """Sets the linear model's share of targets, from 0 to 1."""
+        for name, share in shares.items():
+            self._shares[name].assign(share)
+
+    def shares(self) -> dict[str, float]:
+        """Returns the linear model's share of every target."""
+        return {name: round(float(share), 4) for name, share in self._shares.items()}
+
+    def linear_answers(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the linear model's answers: probabilities or numbers, float32 [B, K].
+
+        Args:
+            inputs: Its features as the stream gives them.
+        """
+        stored = [own.stored for own in self.spec.features]
+        columns_BD = self.design({s.name: compact(s, inputs[s.name]) for s in stored})
+        return {
+            name: _INVERSE_LINKS[target.link](columns_BD @ self._kernels[name] + self._biases[name])
+            for name, target in self.spec.targets.items()
+        }
+
+    def call(self, answers: Tensors, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the answers, with the linear model's share in those that it has one of.
+
+        Args:
+            answers: The network's, by target.
+            inputs: As of `linear_answers`.
+        """
+        blended = dict(answers)
+        for name, linear_BK in self.linear_answers(inputs).items():
+            own, share = answers[name], self._shares[name]
+            linear = tf.reshape(linear_BK, tf.shape(own))
+            blended[name] = (1 - share) * own + share * linear
+        return blended
+
+    def compute_output_spec(self, answers: Tensors, inputs: Tensors) -> dict[str, Any]:
+        """Returns the answers' shapes: a blend changes none."""
+        del inputs
+        return {name: keras.KerasTensor(x.shape, "float32") for name, x in answers.items()}
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what makes the layer again."""
+        return {**super().get_config(), "spec": self.spec.model_dump(mode="json")}
+
+
+_INVERSE_LINKS = {"sigmoid": tf.math.sigmoid, "softmax": tf.nn.softmax, "identity": tf.identity}
+
+
+def blended(network: keras.Model, blend: LinearBlend) -> keras.Model:
+    """Returns the network with the linear model's share in its answers.
+
+    Args:
+        network: What `build_model` gives.
+        blend: The linear model of the same features and targets.
+    """
+    inputs = {own.stored.name: network.input[own.stored.name] for own in blend.spec.features}
+    return keras.Model(network.input, blend(network.output, inputs), name=network.name)
+
+
+def best_share(
+    loss: keras.losses.Loss, truths: np.ndarray, answers: np.ndarray, linear: np.ndarray
+) -> float:
+    """Returns the linear model's share, in steps of 0.05, whose blend has the lowest loss.
+
+    Args:
+        loss: The target's.
+        truths: What was to be answered, [B, ...] as the loss takes it.
+        answers: The network's answers.
+        linear: The linear model's, of the same shape.
+    """
+    losses = [float(loss(truths, (1 - s) * answers + s * linear)) for s in _SHARES]
+    return _SHARES[int(np.argmin(losses))]
+
+
+_SHARES: Sequence[float] = [round(0.05 * number, 2) for number in range(21)]
