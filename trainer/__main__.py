@@ -50,7 +50,7 @@ def _evaluate(job: str) -> EvaluationResult:
     with _loading():
         from trainer.evaluation.evaluation import evaluate
 
-    return EvaluationResult.model_validate(evaluate(TrainJob.model_validate_json(job)))
+    return evaluate(TrainJob.model_validate_json(job))
 
 
 def _export(job: str) -> ExportResult:

@@ -5,6 +5,7 @@ CHOSEN_FILE = "chosen.keras"  # the model that the validation rows chose, if ano
 RECIPE_FILE = "recipe.json"
 LINEAR_FILE = "linear.json"  # the make of the linear model that the network is blended with
 SPREAD_FILE = "spread.json"  # what makes the members' spread as wide as their errors
+PROBABILITIES_FILE = "probabilities.json"  # their calibration, and thresholds
 HISTORY_FILE = "history.json"
 CHECKPOINT_FOLDER = "training"  # what a killed training goes on from
 EXPORT_FOLDER = "export"  # the SavedModel

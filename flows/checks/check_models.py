@@ -23,7 +23,6 @@ from flows.records.backfill_record import RECORD_FILE as BACKFILL_FILE
 from flows.records.backfill_record import read_backfill
 from flows.records.record import FINISHED, RECORD_FILE, RunRecord, read_record
 from flows.records.run_identity import CHECKPOINT_FOLDER
-from flows.report.pictures import EVALUATION_FILE
 from trainer.registry.registry import ModelRegistry, RegisteredVersion
 from trainer.run_folder import (
     CHOSEN_FILE,
@@ -35,6 +34,7 @@ from trainer.run_folder import (
 )
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import checksum
+from transforms.contract.steps.evaluation import EVALUATION_FILE
 from transforms.contract.steps.tuning import Trial
 from transforms.contract.workspace.documents import (
     BRING_BACK,

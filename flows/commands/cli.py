@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flows.commands.compare_command import compare
 from flows.commands.model_commands import MODEL_COMMANDS
 from flows.commands.options import (
     DECLARATION,
@@ -151,13 +152,13 @@ def run(
     from flows.commands.exit_codes import EXIT_CODES
     from flows.commands.launch import launch
     from flows.console.progress import console
-    from flows.report.summary import PICTURE_FILE, show
+    from flows.report.summary import PAGE_FILE, PICTURE_FILE, show
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
     screen = console()
     folder, record = launch(screen, declaration, pipeline, folders, overrides, retrain=retrain)
     show(screen, record)
-    for name in () if OUTPUT.quiet else ("run.json", PICTURE_FILE):
+    for name in () if OUTPUT.quiet else ("run.json", PICTURE_FILE, PAGE_FILE):
         if (folder / name).exists():
             say(f"{folder / name}")
     give({"folder": folder, "run": record})
@@ -383,7 +384,7 @@ def check(
     context.exit(verify(folders, pipeline, repair=repair))
 
 
-for command in (plan, *MODEL_COMMANDS):
+for command in (compare, plan, *MODEL_COMMANDS):
     cli.add_command(command)
 
 

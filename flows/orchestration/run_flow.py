@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from prefect import Task, flow, task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
@@ -33,7 +33,8 @@ from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
 from flows.records.run_identity import CHECKPOINT_FOLDER, OpenedRun, open_run
 from flows.records.step_result import StepResult
-from flows.report.summary import PICTURE_FILE, SUMMARY_FILE, write_report
+from flows.report.page.page import write_page
+from flows.report.summary import PAGE_FILE, PICTURE_FILE, SUMMARY_FILE, write_report
 from flows.steps import drift, shard_steps
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
@@ -222,6 +223,7 @@ def carry_out(
             with run.log.ending():
                 work(run)
             write_report(run.log.folder, run.log.record)
+            write_page(run.work, run.log.record)
         finally:
             steps.note_end(run, order.declaration)
         _publish(run.log)
@@ -303,6 +305,11 @@ def _publish(log: RunLog) -> None:
         f"braid-{log.record.pipeline}",
         text.replace(f"({PICTURE_FILE})", f"(data:image/png;base64,{picture})"),
         f"Run {log.record.run_id}: {log.record.status}",
+    )
+    create_link_artifact(
+        key=f"braid-{log.record.pipeline}-page".replace("_", "-"),
+        link=(log.folder / PAGE_FILE).absolute().as_uri(),
+        link_text=f"{PAGE_FILE} of run {log.record.run_id}",
     )
 
 

@@ -87,6 +87,7 @@ def identity_of(
             "max_reject_fraction": pipeline.transform.max_reject_fraction,
             **_expected(pipeline),
         }
+        | _evaluation(pipeline)
     )
     return Identity(run, judgement)
 
@@ -94,6 +95,12 @@ def identity_of(
 def _expected(pipeline: PipelineSpec) -> dict[str, Any]:
     # Nothing where nothing is expected, so that older runs are still what they were.
     return pipeline.model_dump(mode="json", include={"expect"})
+
+
+def _evaluation(pipeline: PipelineSpec) -> dict[str, Any]:
+    # Nothing where all of it is by default, as in the records of older versions.
+    declared = pipeline.evaluation.model_dump(mode="json", exclude_defaults=True)
+    return {"evaluation": declared} if declared else {}
 
 
 def _registry(pipeline: PipelineSpec) -> dict[str, str | None]:

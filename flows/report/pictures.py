@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -23,12 +22,18 @@ from flows.records.record import RunRecord
 from trainer.run_folder import HISTORY_FILE
 from transforms.contract.declaration.metrics import metric_of
 from transforms.contract.declaration.split import SPLITS
+from transforms.contract.steps.evaluation import (
+    ConfusionFigure,
+    EvaluationResult,
+    PicturesFigure,
+    RocFigure,
+    ScatterFigure,
+    read_evaluation,
+)
 from transforms.contract.steps.results import EpochRecord, TrainingHistory
 from transforms.contract.steps.tuning import Tuning
-from transforms.contract.workspace.documents import BRING_BACK, read_json, read_object
+from transforms.contract.workspace.documents import BRING_BACK, read_json
 from transforms.contract.workspace.drift import JudgedDrift
-
-EVALUATION_FILE = "evaluation.json"
 
 _BLUE, _ORANGE, _GREY, _RED, _INK = "#2f6db5", "#e07b39", "#9aa5b1", "#c0504d", "#22303c"
 _COLUMNS = 3
@@ -71,7 +76,7 @@ def draw_report(folder: Path, record: RunRecord, path: Path) -> None:
 
 
 def _draw(folder: Path, record: RunRecord, path: Path) -> None:
-    panels = _panels(_rounds(folder / HISTORY_FILE), _read(folder / EVALUATION_FILE), record)
+    panels = _panels(_rounds(folder / HISTORY_FILE), read_evaluation(folder), record)
     lines = max(1, math.ceil(len(panels) / _COLUMNS))
     # No pyplot: its figures are global state, and its backend may want a display.
     figure = Figure(
@@ -89,17 +94,18 @@ def _draw(folder: Path, record: RunRecord, path: Path) -> None:
     figure.savefig(path, format="png", dpi=110, facecolor="white")
 
 
-def _panels(rounds: Sequence[EpochRecord], evaluation: Any, record: RunRecord) -> list[Panel]:
+def _panels(
+    rounds: Sequence[EpochRecord], evaluation: EvaluationResult | None, record: RunRecord
+) -> list[Panel]:
     panels: list[Panel] = []
     if rounds:
         panels.append(lambda axes: _loss(axes, rounds, record))
     shares = _shares(record.metrics)
     if shares:
         panels.append(lambda axes: _metrics(axes, shares, record))
-    for target, data in evaluation.get("figures", {}).items():
-        draw = _TARGET_PANELS.get(data.get("kind"))
-        if draw is not None:
-            panels.append(partial(draw, target=target, data=data, record=record))
+    for target, data in evaluation.figures.items() if evaluation is not None else ():
+        draw = _TARGET_PANELS[data.kind]
+        panels.append(partial(draw, target=target, data=data, record=record))
     tuning, drift = record.tuning, record.drift
     if tuning is not None:
         panels.append(lambda axes: _trials(axes, tuning))
@@ -184,19 +190,17 @@ def _metrics(axes: Axes, metrics: dict[str, dict[str, float]], record: RunRecord
     _name(axes, "Metrics")
 
 
-def _roc(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
+def _roc(axes: Axes, target: str, data: RocFigure, record: RunRecord) -> None:
     axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":")
-    axes.plot(data["false_positive_rate"], data["true_positive_rate"], color=_BLUE, linewidth=2)
-    axes.fill_between(
-        data["false_positive_rate"], data["true_positive_rate"], color=_BLUE, alpha=0.08
-    )
+    axes.plot(data.false_positive_rate, data.true_positive_rate, color=_BLUE, linewidth=2)
+    axes.fill_between(data.false_positive_rate, data.true_positive_rate, color=_BLUE, alpha=0.08)
     axes.set_xlabel("false positive rate")
     axes.set_ylabel("true positive rate")
     _name(axes, f"{target}: ROC on test rows" + _value(record, target, "auc", "AUC"))
 
 
-def _confusion(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
-    labels, matrix = [plain(label) for label in data["labels"]], data["rows"]
+def _confusion(axes: Axes, target: str, data: ConfusionFigure, record: RunRecord) -> None:
+    labels, matrix = [plain(label) for label in data.labels], data.rows
     totals = [max(sum(row), 1) for row in matrix]
     shares = [[v / total for v in row] for row, total in zip(matrix, totals, strict=True)]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -214,8 +218,8 @@ def _confusion(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
     _name(axes, f"{target}: test rows" + _value(record, target, "accuracy", "accuracy"))
 
 
-def _scatter(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
-    true, predicted = data["true"], data["predicted"]
+def _scatter(axes: Axes, target: str, data: ScatterFigure, record: RunRecord) -> None:
+    true, predicted = data.true, data.predicted
     axes.plot(true, predicted, "o", color=_BLUE, markersize=3, alpha=0.45, markeredgewidth=0)
     if true:
         ends = [min(true), max(true)]
@@ -225,9 +229,9 @@ def _scatter(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
     _name(axes, f"{target}: test rows" + _value(record, target, "mae", "MAE"))
 
 
-def _pictures(axes: Axes, target: str, data: Any, record: RunRecord) -> None:
+def _pictures(axes: Axes, target: str, data: PicturesFigure, record: RunRecord) -> None:
     """Draws what goes in, the truth and the prediction side by side, a row below the other."""
-    columns, rows = data["columns"], data["rows"]
+    columns, rows = data.columns, data.rows
     tiles = [[_tile(encoded) for encoded in row] for row in rows]
     height, width = np.max([tile.shape[:2] for row in tiles for tile in row], axis=0)
     grid = np.ones((len(rows) * (height + 2), len(columns) * (width + 2), 3))
@@ -368,7 +372,3 @@ def _short(name: str) -> str:
 
 def _rounds(path: Path) -> tuple[EpochRecord, ...]:
     return read_json(path, TrainingHistory, action=BRING_BACK).epochs if path.exists() else ()
-
-
-def _read(path: Path) -> Any:
-    return read_object(path, action=BRING_BACK) if path.exists() else {}

@@ -17,6 +17,7 @@ from transforms.contract.workspace.files import replacing, write_atomic
 
 SUMMARY_FILE = "summary.md"
 PICTURE_FILE = "report.png"
+PAGE_FILE = "report.html"  # flows/report/page writes it
 _MOST_TRIALS = 10  # run.json has them all
 
 _OUTCOMES = {

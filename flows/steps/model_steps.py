@@ -11,7 +11,7 @@ from flows.steps.work import Work
 from trainer.registry.gate import decide
 from trainer.registry.history import Cause
 from trainer.registry.registry import RegisteredVersion
-from transforms.contract.steps.evaluation import EvaluationResult
+from transforms.contract.steps.evaluation import EvaluationResult, read_evaluation
 from transforms.contract.steps.jobs import WarmStart
 from transforms.contract.steps.results import TrainResult, WarmStarted
 from transforms.contract.steps.step import CHECK, EVALUATE, EXPORT, TRAIN
@@ -172,6 +172,7 @@ def gate(work: Work, record: RunRecord) -> StepResult[GateRecord]:
         record.champion_metrics,
         record.champion_problem,
         constant_metrics=record.baselines.constant,
+        evaluation=read_evaluation(work.folder),
     )
     verdict = "passed" if decision.passed else "refused"
     sentence = f"{verdict}: {' '.join(decision.reasons)}"

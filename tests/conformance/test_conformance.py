@@ -164,9 +164,9 @@ def test_all_kinds_together_train_export_and_answer_alike(transformed, tmp_path)
     train(job)
     export(job)
     result = evaluate(job)
-    assert result["parity"] < 1e-4
+    assert result.parity < 1e-4
     declared = {f"test_{t}_{m}" for t, spec in job.pipeline.targets.items() for m in spec.metrics}
-    assert declared <= set(result["metrics"])
+    assert declared <= set(result.metrics)
     assert check(job) == CheckResult()
     scorer = load(tmp_path / EXPORT_FOLDER)
     nothing = scorer.score({"z_score": np.zeros(0, np.float32)})

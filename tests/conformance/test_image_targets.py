@@ -22,6 +22,7 @@ from trainer.export.serving import check, load
 from trainer.training.training import train
 from transforms.analysis.freeze import analyze
 from transforms.contract.declaration.parsing import parse
+from transforms.contract.steps.evaluation import EvaluationResult
 from transforms.contract.steps.jobs import TrainJob
 from transforms.shards.transform import transform
 
@@ -95,33 +96,33 @@ def job(tmp_path_factory) -> TrainJob:
 
 
 @pytest.fixture(scope="module")
-def evaluation(job) -> dict[str, Any]:
+def evaluation(job) -> EvaluationResult:
     return evaluate(job)
 
 
 def test_what_is_exported_answers_as_the_model_does(evaluation):
-    assert evaluation["parity"] < 1e-4
+    assert evaluation.parity < 1e-4
 
 
 def test_every_declared_metric_is_measured(job, evaluation):
-    assert set(evaluation["metrics"]) == set(job.pipeline.metric_names())
-    assert evaluation["metrics"]["test_mask_iou"] > 0.8
-    assert evaluation["metrics"]["test_mask_accuracy"] > 0.9
+    assert set(evaluation.metrics) == set(job.pipeline.metric_names())
+    assert evaluation.metrics["test_mask_iou"] > 0.8
+    assert evaluation.metrics["test_mask_accuracy"] > 0.9
 
 
 def test_the_model_is_comparable_with_itself_as_the_champion(job, evaluation):
     files = shard_files(job, "test", "raw")
     scored = score_champion(f"{job.run_folder}/export", job.pipeline, job.manifest(), files, 5)
-    wanted = {n: v for n, v in evaluation["metrics"].items() if n.startswith("test_")}
+    wanted = {n: v for n, v in evaluation.metrics.items() if n.startswith("test_")}
     assert scored == pytest.approx(wanted, rel=1e-3)
 
 
 def test_the_report_shows_pictures_of_the_first_rows(evaluation):
-    figure = evaluation["figures"]["kinds"]
-    assert (figure["kind"], figure["columns"]) == ("pictures", ["photo", "truth", "prediction"])
-    assert len(figure["rows"]) == 4
+    figure = evaluation.figures["kinds"]
+    assert (figure.kind, figure.columns) == ("pictures", ("photo", "truth", "prediction"))
+    assert len(figure.rows) == 4
     photo, truth, _ = (
-        np.asarray(Image.open(io.BytesIO(base64.b64decode(cell)))) for cell in figure["rows"][0]
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(cell)))) for cell in figure.rows[0]
     )
     assert (photo.shape, truth.shape) == ((HEIGHT, WIDTH, 3), (HEIGHT, WIDTH))
     assert set(np.unique(truth)) <= {0, 128, 255}
@@ -175,4 +176,4 @@ def test_a_champion_of_other_classes_or_another_size_is_not_compared(job, evalua
     manifest = job.manifest()
     scored = score_champion(f"{job.run_folder}/export", parse(declaration), manifest, files, 5)
     assert {name.split("_")[1] for name in scored} == {"mask", "small"}
-    assert scored["test_mask_iou"] == pytest.approx(evaluation["metrics"]["test_mask_iou"])
+    assert scored["test_mask_iou"] == pytest.approx(evaluation.metrics["test_mask_iou"])

@@ -62,7 +62,7 @@ def predicted(scorer: Scorer, transformed: Transformed, folder: Path) -> np.ndar
 
 def test_an_export_takes_a_column_once_for_each_of_its_types(several, tmp_path) -> None:
     scorer, result = exported(several, tmp_path)
-    assert result["parity"] < 1e-4
+    assert result.parity < 1e-4
     assert [raw.name for raw in scorer.manifest.raw_inputs()] == [
         *("rooms", "time", "seen", "rooms:string")
     ]
@@ -93,4 +93,4 @@ def test_a_champion_of_the_column_alone_is_scored_on_the_new_rows(several, tmp_p
     files = shard_files(job, "test", "raw")
     folder = str(tmp_path / "run" / EXPORT_FOLDER)
     scored = score_champion(folder, job.pipeline, job.manifest(), files, 5)
-    assert scored["test_price_mae"] == pytest.approx(result["metrics"]["test_price_mae"], rel=1e-4)
+    assert scored["test_price_mae"] == pytest.approx(result.metrics["test_price_mae"], rel=1e-4)

@@ -89,6 +89,8 @@ def test_the_run_folder_has_the_report_and_nothing_half_written(project, first_r
     assert first_run.returncode == 0
     (folder,) = (project / "workspace" / "runs" / "listings").iterdir()
     assert (folder / "report.png").read_bytes().startswith(b"\x89PNG")
+    page = (folder / "report.html").read_text()
+    assert all(f'id="{name}"' in page for name in ("metrics", "targets", "worst-rows", "columns"))
     assert "champion" in (folder / "summary.md").read_text()
     assert not (folder / "training").exists()
     assert list((project / "workspace").rglob(".tmp-*")) == []

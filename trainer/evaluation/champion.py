@@ -11,11 +11,13 @@ import tensorflow as tf
 from trainer.data.shards import ShardFile, count_rows
 from trainer.data.stream import parse_records, raw_batches, readable_errors
 from trainer.evaluation.metrics import SplitScores
+from trainer.evaluation.row_terms import RowTerms
 from trainer.export.serving import Scorer, load
 from trainer.network.heads import head_of
 from transforms.contract.columns.targets import ClassMask, Multiclass, Multilabel, Target
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.manifest import (
+    DECISION_SUFFIX,
     RAW_TARGET_PREFIX,
     WEIGHT_SUFFIX,
     StoredFeature,
@@ -33,6 +35,7 @@ def score_champion(
     manifest: TransformManifest,
     files: Sequence[ShardFile],
     batch_size: int,
+    terms: RowTerms | None = None,
 ) -> dict[str, float]:
     """Returns the champion's test metrics, by the names of the new model's.
 
@@ -45,6 +48,7 @@ def score_champion(
         manifest: The new transform, which wrote the truths.
         files: Verified raw test shards.
         batch_size: Rows to score at a time.
+        terms: Collects what the metrics need of every row, if that is wanted.
 
     Raises:
         NotComparableError: There are no rows, or they lack what the champion takes.
@@ -58,7 +62,7 @@ def score_champion(
         for name, target in pipeline.targets.items()
         if _is_comparable(champion.pipeline.targets.get(name), target)
     )
-    scores = SplitScores(pipeline, manifest, shared)
+    scores = SplitScores(pipeline, manifest, shared, terms)
     labels = [s for s in manifest.stored if s.role in ("target", "weight")]
     with readable_errors(files):
         for records in raw_batches(files, batch_size):
@@ -70,6 +74,11 @@ def score_champion(
                 raise NotComparableError(f"it cannot read the test rows: {reason}") from error
             predictions = {
                 name: _predictions(name, pipeline, manifest, champion, served) for name in shared
+            }
+            predictions |= {
+                name + DECISION_SUFFIX: served[name + DECISION_SUFFIX]
+                for name in shared
+                if name + DECISION_SUFFIX in served
             }
             scores.update(predictions, truths, weights)
     return scores.results("test")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from trainer.data.seam import check_seam
@@ -18,44 +15,51 @@ from trainer.evaluation.baselines.scoring import BaselineScores
 from trainer.evaluation.champion import NotComparableError, score_champion
 from trainer.evaluation.dependence import check_dependence
 from trainer.evaluation.figures import Figures
+from trainer.evaluation.importance import importances
 from trainer.evaluation.intervals import few_rows
-from trainer.evaluation.metrics import SplitScores
+from trainer.evaluation.metrics import SplitScores, unshaped
 from trainer.evaluation.parity import largest_difference
+from trainer.evaluation.resampling import resample
+from trainer.evaluation.row_terms import MOST_BYTES, RowTerms
+from trainer.evaluation.slices import find_slices
+from trainer.evaluation.worst_rows import worst_rows
 from trainer.export.calibration import kept_factors
+from trainer.export.probabilities import kept_adjustments
 from trainer.export.serving import load
 from trainer.export.trained import Predict, predictor
 from trainer.run_folder import CHOSEN_FILE, EXPORT_FOLDER, MODEL_FILE
 from transforms.contract.process.events import report
+from transforms.contract.steps.evaluation import (
+    EVALUATION_FILE,
+    EvaluationResult,
+    Importance,
+    MeasuredRows,
+    MeasuredSlice,
+    read_evaluation,
+)
 from transforms.contract.steps.jobs import TrainJob
-from transforms.contract.workspace.documents import BRING_BACK, read_object
 from transforms.contract.workspace.files import write_atomic
 
-EVALUATION_FILE = "evaluation.json"
 _MOST_ROWS = 256  # a small training batch would only slow the evaluation down
 
 
-def evaluate(job: TrainJob) -> dict[str, Any]:
+def evaluate(job: TrainJob) -> EvaluationResult:
     """Measures the trained model and commits `evaluation.json`.
 
-    Returns:
-        `metrics`; those of the `baselines`, as `Baselines` has them; the `champion_metrics` or
-        None; why there is a champion that could not be scored as `champion_problem`, or None; the
-        largest difference between export and shards as `parity` (None without test rows); the
-        number of `rows`; the data of the `figures`; and `warnings` as sentences.
+    One that was made beside the same champion, and with all that is asked for, is not made again.
 
     Raises:
         BraidError: A shard is damaged, or the export answers otherwise than the model.
     """
-    path = Path(job.run_folder) / EVALUATION_FILE
-    if path.exists():
-        known = read_object(path, "champion", action=BRING_BACK)
-        # An older version scored no baselines.
-        if known["champion"] == job.champion and "baselines" in known:
-            return known
+    folder = Path(job.run_folder)
+    earlier, asked = read_evaluation(folder), (job.champion, job.pipeline.evaluation)
+    # An older version did not say what was asked for.
+    if earlier is not None and (earlier.champion, earlier.declared) == asked:
+        return earlier
     # TensorFloat-32 would make export and model differ by a thousandth on a GPU.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     result = _Evaluation(job).run()
-    write_atomic(path, json.dumps(result, indent=1))
+    write_atomic(folder / EVALUATION_FILE, result.model_dump_json(indent=1))
     return result
 
 
@@ -74,10 +78,12 @@ class _Evaluation:
             if count_rows(files) == 0
         ]
         self._batch = self._manifest.batch_rows(_MOST_ROWS)
+        self._test_terms = RowTerms(self._pipeline)
+        self._champion_terms = RowTerms(self._pipeline)
         self._rows = sum(count_rows(files) for files in self._files.values())
         self._done = 0
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> EvaluationResult:
         predict = self._predictor(MODEL_FILE)
         # A model that was trained on the validation rows too says nothing about them.
         chosen = (Path(self._job.run_folder) / CHOSEN_FILE).exists()
@@ -94,23 +100,62 @@ class _Evaluation:
         self._warnings += [sentence] if sentence else []
         export = load(Path(self._job.run_folder) / EXPORT_FOLDER)
         check_dependence(self._manifest, export, self._raw)
-        return {
-            "metrics": metrics,
-            "baselines": baselines.results().scored(),
-            **self._champion(),
-            "parity": largest_difference(
+        champion_metrics, problem = self._champion()
+        test, slices = self._resampled()
+        return EvaluationResult(
+            metrics=metrics,
+            baselines=baselines.results(),
+            champion=self._job.champion,
+            champion_metrics=champion_metrics,
+            champion_problem=problem,
+            parity=largest_difference(
                 self._pipeline, self._manifest, predict, export, self._files["test"], self._raw
             ),
-            "rows": self._rows,
-            "champion": self._job.champion,
-            "figures": figures.results(),
-            "warnings": self._warnings,
-        }
+            rows=self._rows,
+            figures=figures.results(),
+            warnings=tuple(self._warnings),
+            declared=self._pipeline.evaluation,
+            test=test,
+            slices=slices,
+            importance=self._importance(predict),
+            worst=worst_rows(
+                self._pipeline,
+                self._manifest,
+                predict,
+                self._test_terms.losses(),
+                (self._files["test"], self._raw),
+                self._batch,
+            ),
+        )
+
+    def _importance(self, predict: Predict) -> tuple[Importance, ...]:
+        if not self._pipeline.evaluation.importance:
+            return ()
+        files = self._files["test"]
+        return importances(self._pipeline, self._manifest, predict, files, self._batch)
+
+    def _resampled(self) -> tuple[MeasuredRows | None, tuple[MeasuredSlice, ...]]:
+        """Returns the metrics of the test rows and their slices, with what chance makes of them."""
+        rows, declared = count_rows(self._files["test"]), self._pipeline.evaluation
+        if not rows:
+            return None, ()
+        if self._test_terms.is_too_large:
+            self._warnings.append(
+                f"There are no intervals and no slices, as what the metrics need of {rows:,} test "
+                f"rows is more than {MOST_BYTES / 1024**3:g} GiB."
+            )
+            return None, ()
+        champion = self._champion_terms.measures("test")
+        slices = find_slices(declared, self._manifest, self._raw)
+        seed = self._pipeline.training.seed
+        model = self._test_terms.measures("test")
+        return resample(declared, rows, model, champion, slices, seed=seed)
 
     def _predictor(self, file: str) -> Predict:
         folder = Path(self._job.run_folder)
         factors = kept_factors(self._pipeline, folder)
-        return predictor(self._pipeline, self._manifest, folder, file, factors)
+        adjustments = kept_adjustments(self._pipeline, folder)
+        return predictor(self._pipeline, self._manifest, folder, file, factors, adjustments)
 
     def _baselines(self) -> BaselineScores:
         training, validation = shard_files(self._job, "train"), self._files["validation"]
@@ -125,12 +170,14 @@ class _Evaluation:
         figures: Figures,
         baselines: BaselineScores,
     ) -> dict[str, float]:
-        scores = SplitScores(self._pipeline, self._manifest, frozenset(self._pipeline.targets))
+        everything = frozenset(self._pipeline.targets)
+        terms = self._test_terms if split == "test" else None
+        scores = SplitScores(self._pipeline, self._manifest, everything, terms)
         layout = BatchLayout.for_evaluation(self._pipeline, self._manifest)
         with readable_errors(files):
             for inputs, targets, weights in evaluation_batches(files, layout, self._batch):
                 predictions = predict(inputs)
-                truths = {name: _unshaped(truth.numpy()) for name, truth in targets.items()}
+                truths = {name: unshaped(truth.numpy()) for name, truth in targets.items()}
                 rows = {name: weight.numpy() for name, weight in weights.items()}
                 scores.update(predictions, truths, rows)
                 baselines.update(split, inputs, predictions, truths, rows)
@@ -146,19 +193,20 @@ class _Evaluation:
         ]
         return results
 
-    def _champion(self) -> dict[str, Any]:
+    def _champion(self) -> tuple[dict[str, float] | None, str | None]:
         """Returns the champion's metrics, or why there is one that could not be scored."""
-        metrics, problem = None, None
-        if self._job.champion is not None:
-            try:
-                metrics = score_champion(
-                    self._job.champion, self._pipeline, self._manifest, self._raw, self._batch
-                )
-            except NotComparableError as error:
-                problem = str(error)
-        return {"champion_metrics": metrics, "champion_problem": problem}
-
-
-def _unshaped(truth: np.ndarray) -> np.ndarray:
-    """Returns a target as the shards have it: the stream makes one value a row [B, 1]."""
-    return truth[:, 0] if truth.shape[1:] == (1,) else truth
+        if self._job.champion is None:
+            return None, None
+        try:
+            metrics = score_champion(
+                self._job.champion,
+                self._pipeline,
+                self._manifest,
+                self._raw,
+                self._batch,
+                self._champion_terms,
+            )
+        except NotComparableError as error:
+            self._champion_terms = RowTerms(self._pipeline)  # of some rows only, perhaps
+            return None, str(error)
+        return metrics, None

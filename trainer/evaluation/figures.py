@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +25,14 @@ from transforms.contract.columns.targets import (
     TargetSpec,
 )
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.steps.evaluation import (
+    CalibrationBin,
+    ConfusionFigure,
+    Figure,
+    PicturesFigure,
+    RocFigure,
+    ScatterFigure,
+)
 from transforms.contract.workspace.manifest import TargetStatistics, TransformManifest
 
 _MOST_CLASSES = 20
@@ -32,11 +40,13 @@ _MOST_POINTS = 500
 _MOST_PICTURES = 4  # rows
 _MOST_CONDITIONS, _MADE = 10, 7  # rows, and pictures made in each
 _PICTURE_SIDE = 96  # pixels at most
+_MOST_SERIES = 3
+_CALIBRATION_BINS = 10
 _ROC_POINTS = 50
 _ROC_BINS = 10_000  # of the probability; the curve is as fine as a picture can show
 
 
-class Figure(Protocol):
+class Collector(Protocol):
     """Collects one target's data, in memory that does not grow with the rows."""
 
     def update(self, prediction: np.ndarray, truth: np.ndarray, pictures: Arrays) -> None:
@@ -46,8 +56,8 @@ class Figure(Protocol):
         """
         ...
 
-    def result(self) -> dict[str, Any] | None:
-        """Returns a JSON object with `kind`, or None if there is nothing to draw."""
+    def result(self) -> Figure | None:
+        """Returns what is to be drawn, or None if there is nothing."""
         ...
 
 
@@ -82,8 +92,8 @@ class Figures:
             own = {feature: values[kept] for feature, values in beside.items()}
             figure.update(predictions[name][kept], truth, own)
 
-    def results(self) -> dict[str, Any]:
-        """Returns per target a JSON object with `kind`, and nothing for a target without rows."""
+    def results(self) -> dict[str, Figure]:
+        """Returns what is to be drawn per target, and nothing for a target without rows."""
         found = {name: figure.result() for name, figure in self._figures.items()}
         return {name: data for name, data in found.items() if data is not None}
 
@@ -101,23 +111,27 @@ class Roc:
         bins = np.minimum((prediction * _ROC_BINS).astype(int), _ROC_BINS - 1)
         np.add.at(self._counts, (truth.astype(int), bins), 1)
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> Figure | None:
         """Returns the curve; None with rows of one class only."""
         totals = self._counts.sum(axis=1)
         if not totals.all():
             return None
         # From the highest threshold down; the first point accepts nothing.
-        rates = np.concatenate([[[0], [0]], self._counts[:, ::-1].cumsum(axis=1)], axis=1)
-        rates = rates / totals[:, np.newaxis]
+        accepted = np.concatenate([[[0], [0]], self._counts[:, ::-1].cumsum(axis=1)], axis=1)
+        rates = accepted / totals[:, np.newaxis]
         # Evenly along the curve, which may climb within a few bins.
         along = rates.sum(axis=0)
         wanted = np.linspace(0, 2, _ROC_POINTS)
         points = np.unique(np.minimum(np.searchsorted(along, wanted), _ROC_BINS))
-        return {
-            "kind": "roc",
-            "false_positive_rate": rates[0, points].tolist(),
-            "true_positive_rate": rates[1, points].tolist(),
-        }
+        # Without a row that is accepted there is no precision.
+        some = points[accepted[:, points].sum(axis=0) > 0]
+        return RocFigure(
+            false_positive_rate=tuple(rates[0, points].tolist()),
+            true_positive_rate=tuple(rates[1, points].tolist()),
+            precision=tuple((accepted[1, some] / accepted[:, some].sum(axis=0)).tolist()),
+            recall=tuple(rates[1, some].tolist()),
+            calibration=_calibration(self._counts),
+        )
 
 
 class Confusion:
@@ -126,25 +140,33 @@ class Confusion:
     def __init__(self, statistics: TargetStatistics) -> None:
         self._labels = statistics.labels
         self._counts = np.zeros((len(self._labels), len(self._labels)), np.int64)
+        self._came_true = np.zeros((2, _ROC_BINS), np.int64)
 
     def update(self, prediction: np.ndarray, truth: np.ndarray, pictures: Arrays) -> None:
         """Adds rows."""
         del pictures
-        np.add.at(self._counts, (truth.astype(int), prediction.argmax(axis=-1)), 1)
+        likeliest = prediction.argmax(axis=-1)
+        np.add.at(self._counts, (truth.astype(int), likeliest), 1)
+        bins = np.minimum((prediction.max(axis=-1) * _ROC_BINS).astype(int), _ROC_BINS - 1)
+        np.add.at(self._came_true, ((likeliest == truth).astype(int), bins), 1)
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> Figure | None:
         """Returns the matrix; None without rows or with more classes than can be read."""
         if len(self._labels) > _MOST_CLASSES or not self._counts.sum():
             return None
-        return {"kind": "confusion", "labels": list(self._labels), "rows": self._counts.tolist()}
+        rows = tuple(map(tuple, self._counts.tolist()))
+        calibration = _calibration(self._came_true)
+        return ConfusionFigure(labels=self._labels, rows=rows, calibration=calibration)
 
 
 class Scatter:
-    """Predictions against truths, of the first rows."""
+    """Predictions against truths, of the first rows, and the error of every step of a series."""
 
     def __init__(self, statistics: TargetStatistics) -> None:
         del statistics
         self._points = np.zeros((0, 2))
+        self._errors, self._rows = np.zeros(0), 0
+        self._series: list[tuple[tuple[float, ...], tuple[float, ...]]] = []
 
     def update(self, prediction: np.ndarray, truth: np.ndarray, pictures: Arrays) -> None:
         """Adds rows."""
@@ -152,13 +174,25 @@ class Scatter:
         if len(self._points) < _MOST_POINTS:
             pairs = np.stack([truth.ravel(), prediction.ravel()], 1)
             self._points = np.concatenate([self._points, pairs])[:_MOST_POINTS]
+        if truth.ndim == 1 or not len(truth):
+            return
+        errors = np.abs(prediction.astype(np.float64) - truth)
+        by_step = errors.reshape(*errors.shape[:2], -1).mean(axis=2).sum(axis=0)
+        self._errors = by_step + (self._errors if self._rows else 0)
+        self._rows += len(truth)
+        for row in range(min(_MOST_SERIES - len(self._series), len(truth))):
+            pair = (values[row].reshape(truth.shape[1], -1)[:, 0] for values in (truth, prediction))
+            true, predicted = (tuple(map(float, values)) for values in pair)
+            self._series.append((true, predicted))
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> Figure | None:
         """Returns the points; None without any."""
         if not len(self._points):
             return None
-        true, predicted = self._points.T.tolist()
-        return {"kind": "scatter", "true": true, "predicted": predicted}
+        true, predicted = map(tuple, self._points.T.tolist())
+        horizon = tuple((self._errors / max(self._rows, 1)).tolist())
+        series = tuple(self._series)
+        return ScatterFigure(true=true, predicted=predicted, horizon=horizon, series=series)
 
 
 class Pictures:
@@ -178,13 +212,14 @@ class Pictures:
             truth = truth / (classes - 1)
         for row in range(min(_MOST_PICTURES - len(self._rows), len(truth))):
             shown = [*(pixels[row] / 255 for pixels in pictures.values()), truth[row]]
-            self._rows.append([_png(pixels) for pixels in (*shown, prediction[row])])
+            self._rows.append([png(pixels) for pixels in (*shown, prediction[row])])
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> Figure | None:
         """Returns rows of PNG files in base64; None without any."""
         if not self._rows:
             return None
-        return {"kind": "pictures", "columns": self._columns, "rows": self._rows}
+        rows = tuple(map(tuple, self._rows))
+        return PicturesFigure(columns=tuple(self._columns), rows=rows)
 
 
 class Made:
@@ -198,22 +233,45 @@ class Made:
         (values,) = pictures.values()
         for value, made, real in zip(values.tolist(), prediction, truth, strict=True):
             if value not in self._rows and len(self._rows) < _MOST_CONDITIONS:
-                self._rows[value] = [_png(real)]
+                self._rows[value] = [png(real)]
             row = self._rows.get(value)
             if row is not None and len(row) <= _MADE:
-                row.append(_png(made))
+                row.append(png(made))
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> Figure | None:
         """Returns rows of PNG files in base64; None without any."""
         if not self._rows:
             return None
-        rows = [row for _, row in sorted(self._rows.items())]
-        return {"kind": "pictures", "columns": ["real", *["made"] * _MADE], "rows": rows}
+        rows = tuple(tuple(row) for _, row in sorted(self._rows.items()))
+        return PicturesFigure(columns=("real", *["made"] * _MADE), rows=rows)
 
 
 def _shows_values(target: TargetSpec) -> bool:
     """Returns whether a target's figure would show values that nobody is to read."""
     return target.sensitive and FIGURES[type(target)] is not Roc
+
+
+def _calibration(counts: np.ndarray) -> tuple[CalibrationBin, ...]:
+    """Returns how often probabilities came true.
+
+    Args:
+        counts: Rows by [it did not come true, it did] and by bin of the probability.
+    """
+    middles = (np.arange(_ROC_BINS) + 0.5) / _ROC_BINS
+    parts = zip(
+        np.array_split(counts, _CALIBRATION_BINS, axis=1),
+        np.array_split(middles, _CALIBRATION_BINS),
+        strict=True,
+    )
+    return tuple(
+        CalibrationBin(
+            promised=float((part.sum(axis=0) * own).sum() / part.sum()),
+            kept=float(part[1].sum() / part.sum()),
+            rows=int(part.sum()),
+        )
+        for part, own in parts
+        if part.any()
+    )
 
 
 def _condition(pipeline: PipelineSpec, manifest: TransformManifest) -> str | None:
@@ -235,7 +293,7 @@ def _condition(pipeline: PipelineSpec, manifest: TransformManifest) -> str | Non
     return next((name for name in categories if inputs[name].shape == ()), None)
 
 
-def _png(pixels: np.ndarray) -> str:
+def png(pixels: np.ndarray) -> str:
     """Returns a small PNG of pixels from 0 to 1, [H, W, C], in base64."""
     step = -(-max(pixels.shape[:2]) // _PICTURE_SIDE)
     small = np.clip(np.round(pixels[::step, ::step] * 255), 0, 255).astype(np.uint8)
@@ -243,7 +301,7 @@ def _png(pixels: np.ndarray) -> str:
     return base64.b64encode(encoded).decode()
 
 
-FIGURES: dict[type[TargetSpec], Callable[[TargetStatistics], Figure]] = {
+FIGURES: dict[type[TargetSpec], Callable[[TargetStatistics], Collector]] = {
     Binary: Roc,
     Multiclass: Confusion,
     NumericTarget: Scatter,

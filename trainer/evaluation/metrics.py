@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trainer.evaluation.row_terms import RowTerms
 from trainer.network.heads import head_of
-from trainer.network.scores import Arrays, Mean, Score
+from trainer.network.scores import OF_DECISIONS, Arrays, Mean, Score
 from transforms.contract.columns.targets import NumericTarget, Target
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.manifest import (
+    DECISION_SUFFIX,
     SPREAD_SUFFIX,
     TargetStatistics,
     TransformManifest,
@@ -43,11 +45,17 @@ class SplitScores:
         pipeline: The declaration, with the metrics of every target.
         manifest: The transform that wrote the truths.
         targets: The targets that there are predictions for.
+        terms: Collects what the metrics need of every row, if that is wanted.
     """
 
     def __init__(
-        self, pipeline: PipelineSpec, manifest: TransformManifest, targets: frozenset[str]
+        self,
+        pipeline: PipelineSpec,
+        manifest: TransformManifest,
+        targets: frozenset[str],
+        terms: RowTerms | None = None,
     ) -> None:
+        self._terms = terms
         self._pipeline = pipeline
         self._manifest = manifest
         self._rows = 0
@@ -61,11 +69,14 @@ class SplitScores:
         """Adds one batch.
 
         Args:
-            predictions: Per target, and the spread of some by their name with `SPREAD_SUFFIX`.
+            predictions: Per target; the spread and the decision of some by their name with
+                `SPREAD_SUFFIX` and `DECISION_SUFFIX`.
             truths: Per target, as stored, [B, ...].
             weights: Per target, 0 for a masked row, [B].
         """
         self._rows += len(next(iter(truths.values())))
+        if self._terms is not None:
+            self._terms.begin(len(next(iter(truths.values()))))
         for name, scores in self._scores.items():
             target = self._pipeline.targets[name]
             statistics = self._manifest.targets[name]
@@ -73,10 +84,17 @@ class SplitScores:
             prediction, truth = predictions[name][kept], truths[name][kept]
             if not len(truth):
                 continue
-            scores.loss += row_loss_sum(target, statistics, prediction, truth)
+            losses = row_losses(target, statistics, prediction, truth)
+            scores.loss += float(losses.sum())
             truth = head_of(target).in_unit(statistics, truth)
-            for metric in scores.metrics.values():
-                metric.update(truth, prediction)
+            answers = dict.fromkeys(scores.metrics, prediction)
+            if name + DECISION_SUFFIX in predictions:
+                decided = predictions[name + DECISION_SUFFIX][kept].astype(np.float32)
+                answers |= {metric: decided for metric in answers if metric in OF_DECISIONS}
+            for metric, score in scores.metrics.items():
+                score.update(truth, answers[metric])
+            if self._terms is not None:
+                self._terms.add(name, kept, losses, scores.metrics, truth, answers)
             if isinstance(target, NumericTarget) and name + SPREAD_SUFFIX in predictions:
                 spread = predictions[name + SPREAD_SUFFIX][kept]
                 scores.within_spread.update(np.abs(truth - prediction), spread)
@@ -100,13 +118,20 @@ class SplitScores:
         return found
 
 
-def row_loss_sum(
+def row_losses(
     target: Target, statistics: TargetStatistics, prediction: np.ndarray, truth: np.ndarray
-) -> float:
-    """Returns the sum of the rows' losses, that of numbers on the scale that is learnt."""
+) -> np.ndarray:
+    """Returns every row's loss, that of numbers on the scale that is learnt, float64 [B]."""
     head = head_of(target)
-    mean = head.loss(target)(_columns(truth), _columns(head.standardized(statistics, prediction)))
-    return float(mean) * len(truth)
+    prediction = head.standardized(statistics, prediction)
+    pair = [_columns(truth), _columns(prediction).astype(np.float32)]
+    losses = np.asarray(head.loss(target).call(*pair), np.float64)
+    return np.asarray(losses.reshape(len(truth), -1).mean(axis=1))
+
+
+def unshaped(truth: np.ndarray) -> np.ndarray:
+    """Returns a target as the shards have it: the stream makes one value a row [B, 1]."""
+    return truth[:, 0] if truth.shape[1:] == (1,) else truth
 
 
 def _columns(values: np.ndarray) -> np.ndarray:

@@ -8,22 +8,18 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter
 
-from trainer.data.shards import count_rows, shard_files, verify
-from trainer.data.stream import BatchLayout, evaluation_batches, readable_errors
 from trainer.export.spread import Factors
-from trainer.export.trained import predictor
-from trainer.network.heads import head_of
-from trainer.run_folder import CHOSEN_FILE, MODEL_FILE, SPREAD_FILE
+from trainer.export.validation import validation_answers
+from trainer.run_folder import SPREAD_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.documents import RETRAIN, read_value
 from transforms.contract.workspace.files import write_atomic
-from transforms.contract.workspace.manifest import SPREAD_SUFFIX, TransformManifest
+from transforms.contract.workspace.manifest import TransformManifest
 
 WITHIN = 0.683  # the share of normal errors that lie within one standard deviation
 # Of the largest deviation: members that agree to the last bit are not infinitely sure.
 _SMALLEST_DEVIATION = 1e-6
-_MOST_ROWS = 256  # at a time
 _FACTORS = TypeAdapter(dict[str, float])
 
 
@@ -76,29 +72,9 @@ def _errors(
     job: TrainJob, manifest: TransformManifest, factors: Factors
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Returns errors and deviations on the validation rows, of every number with a factor."""
-    pipeline, folder = job.pipeline, Path(job.run_folder)
-    files = shard_files(job, "validation")
-    numbers = [name for name in factors if pipeline.targets[name].learns_numbers]
-    if not numbers or count_rows(files) == 0:
-        return {}
-    verify(files)
-    chosen = CHOSEN_FILE if (folder / CHOSEN_FILE).exists() else MODEL_FILE
-    predict = predictor(pipeline, manifest, folder, chosen, factors)
-    parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in numbers}
-    layout = BatchLayout.for_evaluation(pipeline, manifest)
-    with readable_errors(files):
-        for inputs, targets, weights in evaluation_batches(
-            files, layout, manifest.batch_rows(_MOST_ROWS)
-        ):
-            predictions = predict(inputs)
-            for name in numbers:
-                kept = weights[name].numpy() > 0
-                prediction = predictions[name][kept]
-                truth = targets[name].numpy()[kept].reshape(prediction.shape)
-                truth = head_of(pipeline.targets[name]).in_unit(manifest.targets[name], truth)
-                deviation = predictions[name + SPREAD_SUFFIX][kept]
-                parts[name].append((np.abs(truth - prediction), deviation))
+    numbers = [name for name in factors if job.pipeline.targets[name].learns_numbers]
+    answers = validation_answers(job, manifest, numbers, factors)
     return {
-        name: (np.concatenate([e for e, _ in pairs]), np.concatenate([d for _, d in pairs]))
-        for name, pairs in parts.items()
+        name: (np.abs(truth - prediction), deviation)
+        for name, (truth, prediction, deviation) in answers.items()
     }

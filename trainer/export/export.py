@@ -15,6 +15,8 @@ import tensorflow as tf
 
 from trainer.data.noise import Tensors, fill
 from trainer.export.calibration import spread_factors
+from trainer.export.probabilities import Adjustments, adjusted, decisions
+from trainer.export.probability_fitting import fitted_adjustments
 from trainer.export.spread import Factors, spreads
 from trainer.export.trained import load_model
 from trainer.network.heads import head_of
@@ -47,7 +49,10 @@ def export(job: TrainJob) -> ExportResult:
         # The variables, not the model: Keras would save traces of its own beside ours.
         module.model_variables = [variable.value for variable in model.variables]
         factors = spread_factors(job, manifest)
-        signatures = serving_signatures(job.pipeline, manifest, module.graph, model, factors)
+        adjustments = fitted_adjustments(job, manifest)
+        signatures = serving_signatures(
+            job.pipeline, manifest, module.graph, model, factors, adjustments
+        )
         with replacing(folder) as temporary:
             tf.saved_model.save(module, str(temporary), signatures=signatures)
             document = _declaration(job.pipeline, manifest, model)
@@ -97,6 +102,7 @@ def serving_signatures(
     graph: Any,
     model: keras.Model,
     factors: Factors,
+    adjustments: Adjustments,
 ) -> dict[str, Any]:
     """Returns the concrete functions `serving_default` and `serving_examples`.
 
@@ -108,6 +114,7 @@ def serving_signatures(
         graph: The loaded transform graph.
         model: The trained model.
         factors: Those of the spreads that are asked for.
+        adjustments: Those of probabilities that are asked for.
     """
     arguments = argument_names(raw.name for raw in manifest.serving_inputs())
 
@@ -122,7 +129,9 @@ def serving_signatures(
         answered = forward(model, inputs, with_members=bool(factors))
         served: Tensors = {}
         for name, target in pipeline.targets.items():
-            served |= head_of(target).serve(name, manifest.targets[name], answered.outputs[name])
+            output = adjusted(adjustments, name, answered.outputs[name])
+            served |= head_of(target).serve(name, manifest.targets[name], output)
+        served |= decisions(adjustments, served)
         return served | spreads(pipeline, manifest, answered, factors)
 
     def serve(tensors: Tensors) -> Tensors:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.export.probabilities import Adjustments, adjusted, decisions
 from trainer.export.spread import Factors, spreads
 from trainer.linear.blend import LinearBlend, LinearSpec, blended
 from trainer.network.heads import head_of
@@ -49,6 +50,7 @@ def predictor(
     run_folder: Path,
     file: str = MODEL_FILE,
     factors: Factors | None = None,
+    adjustments: Adjustments | None = None,
 ) -> Predict:
     """Returns a trained model as a function from stored inputs to what metrics take.
 
@@ -59,7 +61,9 @@ def predictor(
         file: Which of its models.
         factors: Those of the spreads that are wanted beside the predictions, by the target's name
             with `SPREAD_SUFFIX`.
+        adjustments: Those of probabilities, as the export has them.
     """
+    made = adjustments or {}
     model = load_model(pipeline, manifest, run_folder, file)
     with_members = bool(factors)
     forward = tf.function(
@@ -71,8 +75,9 @@ def predictor(
         predictions = {}
         for name, target in pipeline.targets.items():
             head, statistics = head_of(target), manifest.targets[name]
-            served = head.serve(name, statistics, answered.outputs[name])
+            served = head.serve(name, statistics, adjusted(made, name, answered.outputs[name]))
             predictions[name] = np.asarray(head.predictions(name, served))
+        predictions |= {name: own.numpy() for name, own in decisions(made, predictions).items()}
         wanted = spreads(pipeline, manifest, answered, factors or {})
         return predictions | {name: np.asarray(spread) for name, spread in wanted.items()}
 

@@ -1,26 +1,27 @@
-"""Metrics as sums over batches, exact in double precision. B batch, C classes.
+"""Metrics as sums over rows, exact in double precision. B batch, N rows, C classes, R replicates.
 
-Predictions and truths come in batches as `Head.predictions` and `Head.in_unit` give them. What
-needs all rows at once says how much memory a row takes.
+Predictions and truths come in batches as `Head.predictions` and `Head.in_unit` give them.
+`ordered_scores` has those that need all rows in order.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 Arrays = Mapping[str, np.ndarray]
 
+# Metrics of yes and no, for which a threshold decides if there is one.
+OF_DECISIONS = frozenset({"precision", "recall", "f1", "accuracy"})
 LIKELY = 0.5  # from this probability on the answer is "yes"
 _LEAST_PROBABILITY = 1e-7  # as Keras has it, so that the loss of a sure mistake is finite
 
 
 class Score(Protocol):
-    """A metric that adds up batches."""
+    """A metric that adds up batches, and that can tell what it is of rows drawn anew."""
 
     def update(self, truth: np.ndarray, prediction: np.ndarray) -> None:
         """Adds rows with a label."""
@@ -30,34 +31,95 @@ class Score(Protocol):
         """Returns the metric; None if it is not defined on these rows."""
         ...
 
+    def terms(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Returns all that the metric needs of each row, float64 [B, K]."""
+        ...
 
-class Mean:
-    """The mean of a quantity.
+    def weighted(self, terms_NK: np.ndarray, weights_RN: np.ndarray) -> np.ndarray:
+        """Returns the metric of rows that count as often as weights say, float64 [R].
+
+        It is NaN where it is not defined.
+        """
+        ...
+
+
+class Additive:
+    """A metric of sums over the rows.
 
     Args:
-        terms: From truth and prediction to the quantity, of any shape; what it leaves out does not
-            count.
-        finish: What becomes of the mean.
+        terms: From truth and prediction to what every row adds, [B, K].
+        of_sums: From sums, [..., K], to the metric, [...]; NaN where it is not defined.
     """
 
     def __init__(
         self,
         terms: Callable[[np.ndarray, np.ndarray], np.ndarray],
-        finish: Callable[[float], float] = float,
+        of_sums: Callable[[np.ndarray], np.ndarray],
     ) -> None:
         self._terms = terms
-        self._finish = finish
-        self._sum, self._count = 0.0, 0
+        self._of_sums = of_sums
+        self._sums: np.ndarray | None = None
 
     def update(self, truth: np.ndarray, prediction: np.ndarray) -> None:
         """Adds rows."""
-        terms = self._terms(truth, prediction)
-        self._sum += float(terms.sum(dtype=np.float64))
-        self._count += terms.size
+        added = self.terms(truth, prediction).sum(axis=0)
+        self._sums = added if self._sums is None else self._sums + added
 
     def result(self) -> float | None:
-        """Returns the mean; None without a term."""
-        return self._finish(self._sum / self._count) if self._count else None
+        """Returns the metric; None if it is not defined."""
+        if self._sums is None:
+            return None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = float(self._of_sums(self._sums))
+        # NaN among what was added is a result.
+        return None if math.isnan(value) and np.isfinite(self._sums).all() else value
+
+    def terms(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Returns what every row adds."""
+        return np.asarray(self._terms(truth, prediction), np.float64)
+
+    def weighted(self, terms_NK: np.ndarray, weights_RN: np.ndarray) -> np.ndarray:
+        """Returns the metric of weighted rows."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(self._of_sums(weighted_sums(weights_RN, terms_NK)), np.float64)
+
+
+def weighted_sums(weights_RN: np.ndarray, terms_NK: np.ndarray) -> np.ndarray:
+    """Returns the sums of terms of which each counts as often as its row's weight, [R, K].
+
+    BLAS does not do it: its own threads wait for each other in busy loops, beside those that the
+    replicates are dealt out to. On two loaded cores that took ten times as long.
+    """
+    return np.stack([np.einsum("rn,n->r", weights_RN, own) for own in terms_NK.T], axis=1)
+
+
+class Mean(Additive):
+    """The mean of a quantity.
+
+    Args:
+        quantity: From truth and prediction to the quantity, [B, ...]; what is masked of it does
+            not count.
+        finish: What becomes of the mean.
+    """
+
+    def __init__(
+        self,
+        quantity: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        finish: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    ) -> None:
+        super().__init__(
+            lambda truth, prediction: sums_and_counts(quantity(truth, prediction)),
+            lambda sums: finish(sums[..., 0] / sums[..., 1]),
+        )
+
+
+def sums_and_counts(values: np.ndarray) -> np.ndarray:
+    """Returns the sum of every row's values and their number, those masked left out, [B, 2]."""
+    flat = values.reshape(len(values), math.prod(values.shape[1:]))
+    counts = np.full(len(flat), flat.shape[1])
+    if isinstance(flat, np.ma.MaskedArray):
+        counts, flat = np.ma.count(flat, axis=1), np.ma.filled(flat, 0)
+    return np.stack([flat.sum(axis=1, dtype=np.float64), counts], axis=1)
 
 
 def absolute_error(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -71,9 +133,9 @@ def squared_error(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 
 def relative_error(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Returns the distance of every number as a share of it, [those that are not 0]."""
-    some = truth != 0
-    return np.asarray(np.abs(_difference(truth[some], prediction[some]) / truth[some]))
+    """Returns the distance of every number as a share of it; of a 0 it is masked."""
+    shares = absolute_error(truth, prediction) / np.where(truth == 0, 1, np.abs(truth))
+    return np.ma.masked_array(shares, truth == 0)
 
 
 def agrees(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -105,22 +167,6 @@ def is_among(most: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         return np.asarray(prediction_BC.shape[1] - 1 - behind_BC.sum(axis=1) < most)
 
     return terms
-
-
-class MedianAbsoluteError:
-    """The middle one of all distances; 4 bytes a number."""
-
-    def __init__(self) -> None:
-        self._errors: list[np.ndarray] = []
-
-    def update(self, truth: np.ndarray, prediction: np.ndarray) -> None:
-        """Adds rows."""
-        self._errors.append(absolute_error(truth, prediction).astype(np.float32).ravel())
-
-    def result(self) -> float | None:
-        """Returns the median; None without rows."""
-        errors = np.concatenate([*self._errors, np.zeros(0, np.float32)])
-        return float(np.median(errors)) if len(errors) else None
 
 
 class R2:
@@ -161,82 +207,102 @@ class R2:
         varied = self._high > self._low  # a constant has a variance too, by rounding
         return 1 - self._error / float(self._squares[varied].sum()) if varied.any() else None
 
+    def terms(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Returns the squared error of every row, and its numbers."""
+        errors = sums_and_counts(squared_error(truth, prediction))[:, :1]
+        return np.concatenate([errors, truth.reshape(len(truth), -1)], axis=1)
 
-@dataclass(frozen=True)
-class Counts:
-    """The numbers of right and wrong answers of yes and no."""
+    def weighted(self, terms_NK: np.ndarray, weights_RN: np.ndarray) -> np.ndarray:
+        """Returns the share of weighted rows."""
+        errors_N, numbers_NP = terms_NK[:, 0], terms_NK[:, 1:]
+        varied = numbers_NP.max(axis=0) > numbers_NP.min(axis=0)
+        # About the mean of all: squares of large numbers would hide small differences.
+        numbers_NP = (numbers_NP - numbers_NP.mean(axis=0))[:, varied]
+        count_R1 = weights_RN.sum(axis=1, keepdims=True)
+        sums_RP = weighted_sums(weights_RN, numbers_NP)
+        squares_RP = weighted_sums(weights_RN, numbers_NP**2) - sums_RP**2 / count_R1
+        total_R = squares_RP.sum(axis=1)
+        defined = total_R > 1e-12 * (numbers_NP**2).sum()
+        error_R = weighted_sums(weights_RN, errors_N[:, np.newaxis])[:, 0]
+        share_R = 1 - error_R / np.where(defined, total_R, 1)
+        return np.where(defined, share_R, np.nan)
 
-    true_positives: int
-    false_positives: int
-    false_negatives: int
 
-
-class Counted:
+class Counted(Additive):
     """A metric of how often yes was right and wrong.
 
     Args:
-        of: The metric.
+        of: From true positives, false positives and false negatives, [..., 3], to the metric.
     """
 
-    def __init__(self, of: Callable[[Counts], float | None]) -> None:
-        self._of = of
-        self._counts = Counts(0, 0, 0)
-
-    def update(self, truth: np.ndarray, prediction: np.ndarray) -> None:
-        """Adds rows."""
-        yes, said = truth > 0, prediction >= LIKELY
-        self._counts = Counts(
-            self._counts.true_positives + int((yes & said).sum()),
-            self._counts.false_positives + int((~yes & said).sum()),
-            self._counts.false_negatives + int((yes & ~said).sum()),
-        )
-
-    def result(self) -> float | None:
-        """Returns the metric; None if it is not defined."""
-        return self._of(self._counts)
+    def __init__(self, of: Callable[[np.ndarray], np.ndarray]) -> None:
+        super().__init__(_yes_right_and_wrong, of)
 
 
-def precision(counts: Counts) -> float | None:
+def _yes_right_and_wrong(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    yes, said = truth > 0, prediction >= LIKELY
+    cases = (yes & said, ~yes & said, yes & ~said)
+    return np.stack([sums_and_counts(case)[:, 0] for case in cases], axis=1)
+
+
+def precision(counts: np.ndarray) -> np.ndarray:
     """Returns the share of true ones among what is called yes; 0 if nothing is, though some are."""
-    said = counts.true_positives + counts.false_positives
-    if said:
-        return counts.true_positives / said
-    return 0.0 if counts.false_negatives else None
+    right, wrong, missed = np.moveaxis(counts, -1, 0)
+    said = right + wrong
+    return np.where(said > 0, right / said, np.where(missed > 0, 0.0, np.nan))
 
 
-def recall(counts: Counts) -> float | None:
+def recall(counts: np.ndarray) -> np.ndarray:
     """Returns the share of what is called yes among the true ones."""
-    positives = counts.true_positives + counts.false_negatives
-    return counts.true_positives / positives if positives else None
+    right, _, missed = np.moveaxis(counts, -1, 0)
+    return np.asarray(right / (right + missed))
 
 
-def f1(counts: Counts) -> float | None:
+def f1(counts: np.ndarray) -> np.ndarray:
     """Returns the harmonic mean of precision and recall."""
-    double = 2 * counts.true_positives
-    total = double + counts.false_positives + counts.false_negatives
-    return double / total if total else None
+    right, wrong, missed = np.moveaxis(counts, -1, 0)
+    return np.asarray(2 * right / (2 * right + wrong + missed))
 
 
 class MacroF1:
     """The mean of the F1 of every class that the rows have."""
 
     def __init__(self) -> None:
-        self._counts = np.zeros((3, 0), np.int64)  # right, rows of the class, called it
+        self._counts = np.zeros((3, 0))  # right, rows of the class, called it
 
     def update(self, truth: np.ndarray, prediction: np.ndarray) -> None:
         """Adds class ids [B] and probabilities [B, C]."""
-        classes, said = prediction.shape[1], prediction.argmax(axis=1)
-        counted = (truth[truth == said], truth, said)
-        counts = np.stack([np.bincount(ids, minlength=classes) for ids in counted])
+        counts = _class_counts(self.terms(truth, prediction), prediction.shape[1], None)
         self._counts = counts + (self._counts if self._counts.size else 0)
 
     def result(self) -> float | None:
         """Returns the mean; None without rows."""
-        right, rows, said = self._counts[:, self._counts[1] > 0]
-        return float((2 * right / (rows + said)).mean()) if rows.size else None
+        return _macro_f1(self._counts) if self._counts[1].any() else None
+
+    def terms(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Returns the class and the likeliest class of every row."""
+        return np.stack([truth, prediction.argmax(axis=1)], axis=1).astype(np.float64)
+
+    def weighted(self, terms_NK: np.ndarray, weights_RN: np.ndarray) -> np.ndarray:
+        """Returns the mean of weighted rows."""
+        classes = int(terms_NK.max()) + 1
+        counts = (_class_counts(terms_NK, classes, weights_N) for weights_N in weights_RN)
+        return np.array([_macro_f1(each) if each[1].any() else np.nan for each in counts])
 
 
-class CalibrationError:
+def _class_counts(terms_N2: np.ndarray, classes: int, weights_N: np.ndarray | None) -> np.ndarray:
+    truth_N, said_N = terms_N2.astype(np.int64).T
+    right_N = (truth_N == said_N) * (1.0 if weights_N is None else weights_N)
+    counted = ((truth_N, right_N), (truth_N, weights_N), (said_N, weights_N))
+    return np.stack([np.bincount(ids, own, minlength=classes) for ids, own in counted])
+
+
+def _macro_f1(counts: np.ndarray) -> float:
+    right, rows, said = counts[:, counts[1] > 0]
+    return float((2 * right / (rows + said)).mean())
+
+
+class CalibrationError(Additive):
     """The distance of probabilities from the shares that come true, on average over the rows.
 
     Rows are put into 15 bins of equal width by their probability: Guo et al., "On Calibration of
@@ -247,84 +313,30 @@ class CalibrationError:
     _BINS = 15
 
     def __init__(self) -> None:
-        self._promised = np.zeros(self._BINS)
-        self._kept = np.zeros(self._BINS)
-        self._count = 0
+        super().__init__(self._excess, _mean_distance)
 
-    def update(self, truth: np.ndarray, prediction: np.ndarray) -> None:
-        """Adds rows: 0 and 1 beside probabilities of that shape, or class ids [B] beside [B, C]."""
-        promised, came_true = prediction.ravel(), (truth > 0).ravel()
+    def _excess(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Returns by bin what is promised beyond what came true, and the number, [B, bins + 1].
+
+        Args:
+            truth: 0 and 1 beside probabilities of that shape, or class ids [B] beside [B, C].
+            prediction: The probabilities.
+        """
+        rows = len(truth)
+        promised, came_true = prediction, truth > 0
         if prediction.ndim == truth.ndim + 1:
             promised, came_true = prediction.max(axis=1), prediction.argmax(axis=1) == truth
-        promised = promised.astype(np.float64)
+        promised = promised.astype(np.float64).reshape(rows, math.prod(promised.shape[1:]))
         bins = np.minimum((promised * self._BINS).astype(int), self._BINS - 1)
-        self._promised += np.bincount(bins, promised, minlength=self._BINS)
-        self._kept += np.bincount(bins, came_true, minlength=self._BINS)
-        self._count += promised.size
-
-    def result(self) -> float | None:
-        """Returns the mean distance; None without rows."""
-        if not self._count:
-            return None
-        return float(np.abs(self._promised - self._kept).sum() / self._count)
+        excess = np.zeros((rows, self._BINS + 1))
+        places = (np.broadcast_to(np.arange(rows)[:, np.newaxis], bins.shape), bins)
+        np.add.at(excess, places, promised - came_true.reshape(promised.shape))
+        excess[:, -1] = promised.shape[1]
+        return excess
 
 
-class Ranked:
-    """A metric of the order in which probabilities put the rows; 5 bytes a probability.
-
-    Args:
-        of: From how many positives and negatives there are, as far as the probability is one of
-            the first, second, ... highest ones, int64 [different probabilities] each, to the
-            metric.
-    """
-
-    def __init__(self, of: Callable[[np.ndarray, np.ndarray], float | None]) -> None:
-        self._of = of
-        self._probabilities: list[np.ndarray] = []
-        self._truths: list[np.ndarray] = []
-
-    def update(self, truth: np.ndarray, prediction: np.ndarray) -> None:
-        """Adds rows."""
-        self._probabilities.append(prediction.astype(np.float32).ravel())
-        self._truths.append((truth > 0).ravel())
-
-    def result(self) -> float | None:
-        """Returns the metric; None if it is not defined."""
-        if not any(map(len, self._truths)):
-            return None
-        probabilities, truths = np.concatenate(self._probabilities), np.concatenate(self._truths)
-        if np.isnan(probabilities).any():
-            return math.nan
-        order = np.argsort(probabilities)[::-1]
-        falling, positives = probabilities[order], np.cumsum(truths[order])
-        # Equal probabilities put no row before another: they are one step.
-        last = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)
-        return self._of(positives[last], last + 1 - positives[last])
-
-
-def roc_auc(positives: np.ndarray, negatives: np.ndarray) -> float | None:
-    """Returns the chance that a positive row is put before a negative one; a tie is half of it.
-
-    Hanley and McNeil, "The Meaning and Use of the Area under a Receiver Operating Characteristic
-    (ROC) Curve", 1982.
-    """
-    total = int(positives[-1]) * int(negatives[-1])
-    if not total:
-        return None
-    before = np.concatenate([[0], positives[:-1]])
-    added = np.diff(negatives, prepend=0)
-    return float((added * ((before + positives) / 2)).sum() / total)
-
-
-def average_precision(positives: np.ndarray, negatives: np.ndarray) -> float | None:
-    """Returns the sum over the thresholds of the precision times the recall gained.
-
-    Without interpolation, as in Pedregosa et al., "Scikit-learn: Machine Learning in Python", 2011.
-    """
-    if not positives[-1]:
-        return None
-    gained = np.diff(positives, prepend=0) / positives[-1]
-    return float((gained * positives / (positives + negatives)).sum())
+def _mean_distance(sums: np.ndarray) -> np.ndarray:
+    return np.asarray(np.abs(sums[..., :-1]).sum(axis=-1) / sums[..., -1])
 
 
 def _difference(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from flows.report.summary import markdown, show, write_report
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError
 from transforms.contract.process.events import Progress
+from transforms.contract.steps.evaluation import ConfusionFigure, EvaluationResult
 from transforms.contract.workspace.manifest import RejectCount, ReplacedCount
 
 HOSTILE = (
@@ -128,8 +128,9 @@ def test_a_page_has_the_text_and_none_of_its_markup(page):
 
 @pytest.mark.parametrize("label", ["$\\frac$", "\x1b[2J\n\n", "\u202e", "_{^"])
 def test_a_picture_is_drawn_whatever_stands_in_it(tmp_path, label):
-    figure = {"kind": "confusion", "labels": [label, "b"], "rows": [[1, 2], [3, 4]]}
-    (tmp_path / "evaluation.json").write_text(json.dumps({"figures": {"group": figure}}))
+    figure = ConfusionFigure(labels=(label, "b"), rows=((1, 2), (3, 4)))
+    result = EvaluationResult(metrics={}, rows=0, figures={"group": figure})
+    (tmp_path / "evaluation.json").write_text(result.model_dump_json())
     write_report(tmp_path, _record(HOSTILE))
     assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
 

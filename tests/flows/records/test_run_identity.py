@@ -140,6 +140,16 @@ def test_another_budget_of_rejected_rows_judges_the_same_model_again():
     assert identity(0.01).judgement != identity(0.5).judgement
 
 
+def test_another_evaluation_judges_the_same_model_again_and_the_default_one_is_as_none():
+    def identity(**evaluation):
+        changes = {"evaluation": evaluation} if evaluation else {}
+        return identity_of(_pipeline(**changes), "t", [_partition()])
+
+    assert identity(slices=[{"area": 4}]).run == identity().run
+    assert identity(slices=[{"area": 4}]).judgement != identity().judgement
+    assert identity(intervals=0.95).judgement == identity().judgement
+
+
 def test_a_new_run_is_recorded_before_it_works(workspace):
     run = _open(workspace)
     record = read_record(run.folder)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 from datetime import UTC, datetime
 
@@ -14,6 +13,7 @@ from flows.records.record import GateRecord, ModelVersion, RunRecord, StepRecord
 from flows.report.summary import markdown, metric_table, show, write_report
 from transforms.contract.declaration.transform import DriftSpec
 from transforms.contract.steps.baselines import Baselines
+from transforms.contract.steps.evaluation import EvaluationResult, PicturesFigure
 from transforms.contract.steps.results import EpochRecord, TrainingHistory, TrainResult
 from transforms.contract.steps.tuning import Trial, Tuning
 from transforms.contract.workspace.drift import Distance, JudgedDrift, MeasuredDrift, judge
@@ -172,9 +172,10 @@ def test_pictures_of_test_rows_are_drawn(record, tmp_path):
         return base64.b64encode(buffer.getvalue()).decode()
 
     colors = [(250, 0, 0), (0, 240, 0), (0, 0, 230)]
-    rows = [[cell(color, 30), cell(color, 20)] for color in colors]
-    figure = {"kind": "pictures", "columns": ["truth", "prediction"], "rows": rows}
-    (tmp_path / "evaluation.json").write_text(json.dumps({"figures": {"mask": figure}}))
+    rows = tuple((cell(color, 30), cell(color, 20)) for color in colors)
+    figure = PicturesFigure(columns=("truth", "prediction"), rows=rows)
+    result = EvaluationResult(metrics={}, rows=0, figures={"mask": figure})
+    (tmp_path / "evaluation.json").write_text(result.model_dump_json())
     write_report(tmp_path, record)
     found = set(Image.open(tmp_path / "report.png").convert("RGB").getdata())
     assert set(colors) <= found

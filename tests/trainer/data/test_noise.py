@@ -111,7 +111,7 @@ def test_a_training_that_is_interrupted_sees_the_same_noise(world, monkeypatch):
 
 def test_export_and_shards_agree_when_they_are_given_the_same_noise(finished):
     _, results = finished
-    assert results["evaluate"]["parity"] < 1e-4
+    assert results["evaluate"].parity < 1e-4
     assert results["check"] == CheckResult()
 
 

@@ -119,17 +119,12 @@ def test_figures_by_hand(pipeline, manifest):
     figures = Figures(pipeline, manifest)
     figures.update(PREDICTIONS, TRUTHS, WEIGHTS, {})
     found = figures.results()
-    assert found["group"] == {
-        "kind": "confusion",
-        "labels": ["b", "a", "c"],
-        "rows": [[1, 1, 0], [0, 1, 1], [0, 0, 0]],
-    }
-    assert found["cost"]["kind"] == "scatter"
-    assert found["cost"]["true"] == pytest.approx([50, 50, 60])
-    assert found["cost"]["predicted"] == pytest.approx([50, 60, 40])
-    curve = list(
-        zip(found["sold"]["false_positive_rate"], found["sold"]["true_positive_rate"], strict=True)
-    )
+    assert found["group"].labels == ("b", "a", "c")
+    assert found["group"].rows == ((1, 1, 0), (0, 1, 1), (0, 0, 0))
+    assert found["cost"].true == pytest.approx([50, 50, 60])
+    assert found["cost"].predicted == pytest.approx([50, 60, 40])
+    sold = found["sold"]
+    curve = list(zip(sold.false_positive_rate, sold.true_positive_rate, strict=True))
     assert curve == [(0, 0), (0, 0.5), (0.5, 0.5), (0.5, 1), (1, 1)]
 
 
@@ -152,8 +147,8 @@ def test_figures_stay_small(pipeline, manifest):
     }
     figures.update(predictions, truths, {name: np.ones(rows) for name in TARGETS}, {})
     found = figures.results()
-    assert len(found["cost"]["true"]) == 500
-    assert len(found["sold"]["true_positive_rate"]) <= 50
+    assert len(found["cost"].true) == 500
+    assert len(found["sold"].true_positive_rate) <= 50
 
 
 def test_many_classes_have_no_confusion_matrix(pipeline, manifest):
@@ -186,7 +181,32 @@ def test_what_is_made_with_noise_is_shown_by_condition():
     assert figure.result() is None
     figure.update(made, real, {"shape": np.array([2, 1] * 10)})
     result = figure.result()
-    assert result["columns"] == ["real", *["made"] * 7]
-    assert [len(row) for row in result["rows"]] == [8, 8]
-    assert len(set(result["rows"][0][1:])) == 1
-    assert result["rows"][0][0] != result["rows"][0][1]
+    assert result.columns == ("real", *["made"] * 7)
+    assert [len(row) for row in result.rows] == [8, 8]
+    assert len(set(result.rows[0][1:])) == 1
+    assert result.rows[0][0] != result.rows[0][1]
+
+
+def test_a_roc_figure_has_precision_and_how_often_probabilities_came_true():
+    from trainer.evaluation.figures import Roc
+
+    figure = Roc(TargetStatistics())
+    figure.update(np.array([0.9, 0.8, 0.3, 0.31]), np.array([1, 0, 1, 0]), {})
+    result = figure.result()
+    # From the highest threshold down: 0.9, 0.8, 0.31, 0.3.
+    pairs = list(zip(result.recall, result.precision, strict=True))
+    assert pairs == [(0.5, 1), (0.5, 0.5), (0.5, pytest.approx(1 / 3)), (1, 0.5)]
+    assert [(own.kept, own.rows) for own in result.calibration] == [(0.5, 2), (0, 1), (1, 1)]
+    assert result.calibration[0].promised == pytest.approx(0.305, abs=1e-3)
+
+
+def test_a_series_has_an_error_for_every_step_and_its_first_rows_are_drawn():
+    from trainer.evaluation.figures import Scatter
+
+    figure = Scatter(TargetStatistics())
+    truth = np.zeros((5, 3, 2))
+    figure.update(truth + np.array([[1.0], [2.0], [4.0]]), truth, {})
+    result = figure.result()
+    assert result.horizon == (1, 2, 4)
+    assert len(result.series) == 3
+    assert result.series[0] == ((0, 0, 0), (1, 2, 4))

@@ -53,7 +53,7 @@ def spread_run(trainer_world):
 
 def test_numbers_lie_within_their_spread_as_often_as_promised(spread_run):
     job, evaluation = spread_run
-    metrics = evaluation["metrics"]
+    metrics = evaluation.metrics
     # Of 17 rows 13, the least number that promises 68.3 % of what comes.
     assert metrics["validation_cost_within_spread"] == pytest.approx(13 / 17)
     assert 0.3 < metrics["test_cost_within_spread"] <= 1.0

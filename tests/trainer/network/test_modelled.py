@@ -28,8 +28,8 @@ def test_a_model_of_some_features_and_targets_trains_on_the_shards_of_all(traine
     train(job)
     export(job)
     result = evaluate(job)
-    assert result["parity"] < 1e-4
-    assert set(result["metrics"]) == {
+    assert result.parity < 1e-4
+    assert set(result.metrics) == {
         f"{split}_{metric}"
         for split in ("validation", "test")
         for metric in ("loss", "group_accuracy", "group_log_loss")

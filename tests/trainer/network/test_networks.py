@@ -64,7 +64,7 @@ def test_a_network_learns_and_its_export_answers_as_it_does(trainer_world, name)
     ]
     assert min(losses) < losses[0]
     export(job)
-    assert evaluate(job)["parity"] < 1e-4
+    assert evaluate(job).parity < 1e-4
     columns = raw_rows([1, 1, 1])  # an export changes no picture and drops no branch
     served = load(folder / EXPORT_FOLDER).score(
         {n: v for n, v in columns.items() if n in ("color", "unit price", "review", "photo")}

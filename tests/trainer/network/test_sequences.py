@@ -78,8 +78,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scorer, dict[str
 
 def test_shards_and_export_agree_on_padded_and_damaged_series(finished: Any) -> None:
     _, result = finished
-    assert result["parity"] < 1e-4
-    assert np.isfinite(list(result["metrics"].values())).all()
+    assert result.parity < 1e-4
+    assert np.isfinite(list(result.metrics.values())).all()
 
 
 def test_a_scored_series_may_be_short_have_holes_or_be_missing(finished: Any) -> None:

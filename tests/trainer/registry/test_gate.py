@@ -9,6 +9,13 @@ from hypothesis import strategies as st
 
 from trainer.registry.gate import GateDecision, decide
 from transforms.contract.declaration.gate import GateSpec
+from transforms.contract.steps.evaluation import (
+    LEVELS,
+    EvaluationResult,
+    MeasuredRows,
+    MeasuredSlice,
+    Resampled,
+)
 
 AUC = "test_sold_auc"
 VALUES = st.floats(0.01, 1.0)
@@ -148,3 +155,72 @@ def test_gate_and_registry_import_no_tensorflow():
         "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def around(value, spread=0.05):
+    """Returns a bootstrap whose replicates lie evenly within a spread of a value."""
+    return Resampled(quantiles=tuple(value + spread * (2 * level - 1) for level in LEVELS))
+
+
+def beside(gates, value, champion, *, slices=(), spread=0.05):
+    """Judges by an evaluation of a model and a champion."""
+    test = MeasuredRows(
+        rows=300,
+        metrics={AUC: value},
+        champion={AUC: champion},
+        resampled={AUC: around(value, spread)},
+        differences={AUC: around(value - champion, spread)},
+    )
+    evaluation = EvaluationResult(metrics={AUC: value}, rows=300, test=test, slices=slices)
+    metrics, own = {AUC: value}, {AUC: champion}
+    return decide(gates, metrics, own, constant_metrics={AUC: 0.5}, evaluation=evaluation)
+
+
+def test_with_confidence_a_limit_has_to_hold_for_what_chance_leaves_of_the_value():
+    assert beside([gate(at_least=0.78)], 0.8, 0.8).passed
+    refused = beside([gate(at_least=0.78, confidence=0.95, tolerance=0.1)], 0.8, 0.8)
+    assert refused.reasons[0] == (
+        "test_sold_auc 0.8 is not at least 0.78 with 95 % confidence, with which it is 0.755."
+    )
+    assert beside([gate(at_least=0.75, confidence=0.95, tolerance=0.1)], 0.8, 0.8).passed
+
+
+def test_with_confidence_a_model_has_to_be_surely_no_worse_than_the_champion():
+    spec = gate(confidence=0.95, tolerance=0.02)
+    refused = beside([spec], 0.8, 0.8)
+    assert not refused.passed, "as good on these rows, but perhaps by chance"
+    assert refused.reasons[0] == (
+        "test_sold_auc 0.8 is with 95 % confidence at most 0.045 worse than the champion's 0.8 on "
+        "the same rows; 0.016 is allowed."
+    )
+    assert beside([spec], 0.8, 0.8, spread=0.01).passed
+
+
+def test_confidence_without_an_interval_refuses():
+    decision = decide([gate(confidence=0.95, at_least=0.5)], {AUC: 0.8}, None, constant_metrics={})
+    assert decision.reasons[0] == "test_sold_auc 0.8 has no interval on these rows."
+
+
+def part(label, value, champion, rows=50):
+    return MeasuredSlice(
+        feature="city",
+        label=label,
+        rows=rows,
+        metrics={AUC: value},
+        champion={AUC: champion},
+        resampled={AUC: around(value)},
+        differences={AUC: around(value - champion)},
+    )
+
+
+def test_the_worst_slice_decides_and_is_named():
+    slices = (part("is Ulm", 0.9, 0.9), part("is Bonn", 0.6, 0.7), part("is Köln", 0.65, 0.6))
+    decision = beside([gate(slice="worst", at_least=0.62)], 0.8, 0.8, slices=slices)
+    assert decision.reasons == (
+        "test_sold_auc 0.6 for city is Bonn (50 rows), the worst slice, is not at least 0.62.",
+        "test_sold_auc 0.6 for city is Bonn (50 rows), the worst slice, is worse than the "
+        "champion's 0.7 by 0.1; 0.014 is allowed.",
+    )
+    better = (part("is Ulm", 0.9, 0.9), part("is Bonn", 0.7, 0.7))
+    assert beside([gate(slice="worst", at_least=0.62)], 0.8, 0.8, slices=better).passed
+    assert not beside([gate(slice="worst")], 0.8, 0.8).passed, "no slice is large enough"

@@ -292,8 +292,8 @@ def test_without_validation_and_test_rows_training_goes_on_with_a_warning(traine
     )
     export(job)
     result = evaluate(job)
-    assert (result["metrics"], result["parity"], result["rows"]) == ({}, None, 0)
-    assert len(result["warnings"]) == 2
+    assert (result.metrics, result.parity, result.rows) == ({}, None, 0)
+    assert len(result.warnings) == 2
     assert check(job) == CheckResult()
 
 
@@ -316,4 +316,4 @@ def test_mixed_precision_trains_and_serves_in_float32(trainer_world, precision):
     job = trainer_world.job(precision, pipeline_of(training=training))
     train(job)
     export(job)
-    assert evaluate(job)["parity"] < 1e-4
+    assert evaluate(job).parity < 1e-4

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.network.heads import head_of
+from trainer.evaluation.metrics import row_losses
 from trainer.network.scores import Arrays
 from transforms.contract.declaration.metrics import is_better
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -49,7 +49,12 @@ class PairedLosses:
         for name, sums in self._sums.items():
             kept = weights[name] > 0
             losses = (
-                self._row_losses(name, predictions[name][kept], truths[name][kept])
+                row_losses(
+                    self._pipeline.targets[name],
+                    self._manifest.targets[name],
+                    predictions[name][kept],
+                    truths[name][kept],
+                )
                 for predictions in (model, simple)
             )
             excess = np.subtract(*losses)
@@ -82,15 +87,6 @@ class PairedLosses:
                 )
         return sentences
 
-    def _row_losses(self, name: str, prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        """Returns every row's loss, that of numbers on the standardized scale, float64 [B]."""
-        target = self._pipeline.targets[name]
-        head = head_of(target)
-        prediction = head.standardized(self._manifest.targets[name], prediction)
-        pair = [_columns(truth), _columns(prediction).astype(np.float32)]
-        losses = np.asarray(head.loss(target).call(*pair), np.float64)
-        return np.asarray(losses.reshape(len(truth), -1).mean(axis=1))
-
 
 def _is_beyond_doubt(sums: _Sums) -> bool:
     if sums.rows < _FEWEST_ROWS:
@@ -98,8 +94,3 @@ def _is_beyond_doubt(sums: _Sums) -> bool:
     mean = sums.total / sums.rows
     variance = max(0.0, sums.squares / sums.rows - mean * mean)
     return mean > 0 and mean > _BEYOND_DOUBT * float(np.sqrt(variance / sums.rows))
-
-
-def _columns(values: np.ndarray) -> np.ndarray:
-    """Returns one value a row as [B, 1]: Keras averages over the last axis."""
-    return values[:, np.newaxis] if values.ndim == 1 else values

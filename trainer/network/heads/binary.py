@@ -6,18 +6,16 @@ import tensorflow as tf
 
 from trainer.network.heads.head import Head
 from trainer.network.losses import RowLoss
+from trainer.network.ordered_scores import Ranked, average_precision, roc_auc
 from trainer.network.scores import (
     CalibrationError,
     Counted,
     Mean,
-    Ranked,
     agrees,
-    average_precision,
     binary_log_loss,
     f1,
     precision,
     recall,
-    roc_auc,
 )
 from transforms.contract.workspace.manifest import TargetStatistics
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from trainer.network.heads.head import Head
 from trainer.network.heads.scales import in_unit, predicted, standardized
 from trainer.network.losses import RowLoss
+from trainer.network.ordered_scores import MedianAbsoluteError
 from trainer.network.scores import (
     R2,
     Mean,
-    MedianAbsoluteError,
     absolute_error,
     relative_error,
     squared_error,
@@ -42,7 +43,7 @@ HEAD = Head(
     standardized=standardized,
     metrics={
         "mae": lambda _spec: Mean(absolute_error),
-        "rmse": lambda _spec: Mean(squared_error, math.sqrt),
+        "rmse": lambda _spec: Mean(squared_error, np.sqrt),
         "r2": lambda _spec: R2(),
         "mape": lambda _spec: Mean(relative_error),
         "median_absolute_error": lambda _spec: MedianAbsoluteError(),

@@ -7,7 +7,7 @@ A kind is three small pieces under one name: its declaration (here), its transfo
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, FiniteFloat, PositiveFloat, model_validator
 
@@ -19,6 +19,7 @@ Policy = Literal["reject", "default", "missing_indicator"]
 MAX_PIXELS = 50_000_000  # an 8-bit RGB picture of this size takes 150 MB decoded
 Intensity = Annotated[int, Field(ge=0, le=255)]
 RawDtype = Literal["string", "bytes", "float32"]
+CutBy = Literal["values", "parts", "length"]
 StoredDtype = Literal["int64", "float32", "uint8"]
 Layout = tuple[StoredDtype, tuple[int, ...]]  # what a row has in the shards: dtype and shape
 
@@ -69,8 +70,10 @@ class FeatureSpec(DeclaredFeature):
         sensitive: Whether the column's values are kept out of all that people read: summaries,
             reports, rejects, logs and errors. Shards, vocabularies and the model have them.
         kind: The kind's name.
+        cut_by: What of a single value tells rows apart where an evaluation slices them, if any.
     """
 
+    cut_by: ClassVar[CutBy | None] = None
     kind: str
     column: Named | None = None
     missing: Policy = "default"
@@ -109,6 +112,7 @@ class Categorical(FeatureSpec):
         default: The value that a missing one becomes; None keeps id 0.
     """
 
+    cut_by = "values"
     kind: Literal["categorical"]
     encoding: Literal["vocabulary", "hash", "identity"] = "vocabulary"
     vocabulary_size: Count = 10_000
@@ -189,6 +193,7 @@ class Numeric(FeatureSpec):
         default: What a missing value becomes before scaling; None is the training rows' mean.
     """
 
+    cut_by = "parts"
     kind: Literal["numeric"]
     length: Count | None = None
     scale: Literal["z_score", "min_max", "log", "quantile", "bucketize", "none"] = "z_score"
@@ -248,6 +253,7 @@ class Text(FeatureSpec):
             held against it.
     """
 
+    cut_by = "length"
     kind: Literal["text"]
     vocabulary_size: Count = 20_000
     minimum_count: Count = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import not_
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, model_validator
+from pydantic import Discriminator, Field, NonNegativeFloat, Tag, model_validator
 
 from transforms.contract.columns.declared import DeclaredTarget
 from transforms.contract.columns.features import MAX_PIXELS, Layout, RawColumn
@@ -27,6 +27,24 @@ NumberMetric = Literal["mae", "rmse", "r2", "mape", "median_absolute_error"]
 LabelSmoothing = Annotated[float, Field(ge=0, lt=1)]
 # "balanced" weighs a class by rows / (classes * rows of the class), counted on the training rows.
 ClassWeights = Literal["balanced"] | dict[str, NonNegativeFloat]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _metric_or_number(value: object) -> str:
+    return "metric" if isinstance(value, str) else "number"
+
+
+# Left out of a dump that does not have them, so that no model is another for their sake.
+Calibration = Annotated[Literal["temperature", "isotonic"] | None, Field(exclude_if=_is_none)]
+_Threshold = Annotated[
+    Annotated[Literal["f1", "accuracy", "balanced_accuracy"], Tag("metric")]
+    | Annotated[float, Field(gt=0, lt=1), Tag("number")],
+    Discriminator(_metric_or_number),
+]
+Threshold = Annotated[_Threshold | None, Field(exclude_if=_is_none)]
 
 
 class TargetSpec(DeclaredTarget):
@@ -79,6 +97,12 @@ class Binary(TargetSpec):
         label_smoothing: In the training loss alone, a "yes" is 1 less half of this, a "no" half of
             it.
         spread: Whether the standard deviation of the members' probabilities is an output too.
+        calibration: What the export does to probabilities so that they come true as often as they
+            say, fitted on the validation rows: "temperature" divides their logits by one number,
+            "isotonic" moves them along a rising curve, which takes some thousand rows.
+        threshold: The probability from which the answer is yes, in an output of its own and for
+            precision, recall, F1 and accuracy: a number, or the metric that is the highest with it
+            on the validation rows.
     """
 
     fewest_labels: ClassVar[int] = 2
@@ -90,6 +114,8 @@ class Binary(TargetSpec):
     class_weights: ClassWeights | None = None
     label_smoothing: LabelSmoothing = 0.0
     spread: bool = False
+    calibration: Calibration = None
+    threshold: Threshold = None
     metrics: tuple[BinaryMetric, ...] = Field(
         default=("auc", "precision", "recall", "accuracy"), min_length=1
     )
@@ -117,6 +143,7 @@ class Multiclass(TargetSpec):
             classes alike.
         spread: Whether the standard deviation of the members' probabilities of the label that is
             answered is an output too.
+        calibration: As that of a binary target; "isotonic" moves each class on its own.
     """
 
     has_classes: ClassVar[bool] = True
@@ -127,6 +154,7 @@ class Multiclass(TargetSpec):
     class_weights: ClassWeights | None = None
     label_smoothing: LabelSmoothing = 0.0
     spread: bool = False
+    calibration: Calibration = None
     metrics: tuple[ClassMetric, ...] = Field(default=("accuracy", "log_loss"), min_length=1)
 
     def raw(self, column: str) -> RawColumn:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from transforms.contract.spec import Named, RuleBroken, Spec
+
+Confidence = Annotated[float, Field(ge=0.5, le=0.995)]
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
 
 
 class GateSpec(Spec):
@@ -21,6 +27,11 @@ class GateSpec(Spec):
             a share of the champion's value.
         compare: Whether the champion counts at all; without it only at_least, at_most and the
             constant answer do.
+        slice: "worst" holds the gate against every slice of `evaluation.slices`, so that the worst
+            one decides.
+        confidence: Each comparison has to hold with this confidence, as a bootstrap of the test
+            rows sees it: also for the value, or the difference from the champion, that chance
+            makes worse in no more than the rest of its replicates.
     """
 
     metric: str | None = None
@@ -28,6 +39,9 @@ class GateSpec(Spec):
     at_most: float | None = None
     tolerance: Annotated[float, Field(ge=0)] = 0.02
     compare: bool = True
+    # Left out of a dump that does not have them, so that no run is judged anew for their sake.
+    slice: Annotated[Literal["worst"] | None, Field(exclude_if=_is_none)] = None
+    confidence: Annotated[Confidence | None, Field(exclude_if=_is_none)] = None
 
     @model_validator(mode="after")
     def _something_passes(self) -> Self:

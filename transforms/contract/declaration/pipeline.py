@@ -13,6 +13,7 @@ from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.columns.inputs import named_inputs
 from transforms.contract.columns.kinds import Feature, is_user_kind, user_code
 from transforms.contract.columns.targets import Target
+from transforms.contract.declaration.evaluation import EvaluationSpec
 from transforms.contract.declaration.expect import Expectation
 from transforms.contract.declaration.gate import Gate, GateSpec, RegistrySpec
 from transforms.contract.declaration.schedule import ScheduleSpec
@@ -40,6 +41,8 @@ _TRAINING_FIELDS = {
     "class_weights",
     "label_smoothing",
     "spread",
+    "calibration",
+    "threshold",
     "activation",
 }
 # Fields of the training that say where it runs: moving it must not make another model.
@@ -76,6 +79,7 @@ class PipelineSpec(Spec):
     training: TrainingSpec = TrainingSpec()
     # Left out where nothing is expected, so that jobs and exports are as they were without it.
     expect: Annotated[dict[ColumnName, Expectation], Field(exclude_if=operator.not_)] = {}
+    evaluation: EvaluationSpec = EvaluationSpec()
     gate: Gate = GateSpec()
     registry: RegistrySpec = RegistrySpec()
     transform: TransformSpec = TransformSpec()
@@ -173,6 +177,12 @@ class PipelineSpec(Spec):
         """Returns the targets whose members' spread is an output."""
         targets = self.modelled().targets
         return tuple(name for name, spec in targets.items() if getattr(spec, "spread", False))
+
+    def adjusted_targets(self) -> tuple[str, ...]:
+        """Returns the targets whose probabilities are calibrated, or have a threshold."""
+        keys = ("calibration", "threshold")
+        targets = self.modelled().targets.items()
+        return tuple(n for n, spec in targets if any(getattr(spec, key, None) for key in keys))
 
     def gates(self) -> tuple[GateSpec, ...]:
         """Returns every gate, each with its metric filled in.

@@ -13,6 +13,7 @@ from transforms.contract.workspace.partition import PartitionId
 
 PROBABILITIES_SUFFIX = "__probabilities"  # of a target with classes: every class's, when served
 SPREAD_SUFFIX = "__spread"  # of a target: how far its members' answers lie apart, when served
+DECISION_SUFFIX = "__decision"  # of a target with a threshold: 1 for yes, when served
 WEIGHT_SUFFIX = "__weight"  # of a target: 1 for a row with a label, 0 for a masked one
 RAW_TARGET_PREFIX = "target/"  # of a transformed target beside the raw columns of a test row
 MISSING_SUFFIX = "__missing"  # of a feature: 1 for a row whose value was missing

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, TypeAdapter
 
 from transforms.contract.columns.features import RawColumn
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.rules.evaluation import check_gates, check_slices
 from transforms.contract.declaration.rules.expectations import check_expectations_can_be_judged
 from transforms.contract.declaration.rules.picture_rules import (
     check_augmentations,
@@ -321,6 +322,8 @@ CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
     check_objective,
     _gate_metrics_exist,
     check_expectations_can_be_judged,
+    check_slices,
+    check_gates,
 )
 
 

@@ -1,0 +1,142 @@
+"""`report.html`: a run on one self-contained page, at most 3 MB, without any network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from flows.records.record import RunRecord
+from flows.report.page import sections
+from flows.report.page.columns import Distribution, distributions
+from flows.report.page.markup import anchor, document, text
+from flows.report.summary import PAGE_FILE, outcome
+from flows.steps.work import Work
+from trainer.run_folder import HISTORY_FILE
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.errors import BraidError
+from transforms.contract.steps.evaluation import read_evaluation
+from transforms.contract.steps.results import EpochRecord, TrainingHistory
+from transforms.contract.workspace.documents import BRING_BACK, read_json
+from transforms.contract.workspace.files import write_atomic
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.partition import Partition
+from transforms.reading.cutting import committed_windows
+
+MOST_BYTES = 3_000_000
+_LONGEST_VALUE = 80
+_WITHOUT_VALUE = "missing"  # the reason of a reject that has none to show
+_SECTIONS = (
+    "Metrics", "Targets", "Slices", "Importance", "Worst rows", "Training", "Columns", "Rows",
+    "Steps", "Declaration",
+)  # fmt: skip
+
+
+def write_page(work: Work, record: RunRecord) -> None:
+    """Writes a run's page into its folder. A sample of the rows that train is read once more.
+
+    Args:
+        work: The run's work.
+        record: The run's record.
+    """
+    trained: tuple[Partition, ...] = work.trained
+    if work.pipeline.source.windows is not None:
+        committed = committed_windows(work.workspace, trained[0])
+        trained = () if committed is None else (committed[0],)
+    columns = _distributions(record, work, trained)
+    examples = _examples(record, work.workspace, trained)
+    written = page(work.folder, record, work.pipeline, columns, examples)
+    write_atomic(work.folder / PAGE_FILE, written)
+
+
+def page(
+    folder: Path,
+    record: RunRecord,
+    pipeline: PipelineSpec,
+    columns: tuple[Sequence[Distribution], int],
+    examples: dict[tuple[str, str], str],
+) -> str:
+    """Returns a run's page.
+
+    Args:
+        folder: The run's, with the history and the evaluation of its model.
+        record: Its record.
+        pipeline: The declaration.
+        columns: The columns' distributions, and of how many rows they are.
+        examples: The value of a rejected row by column and reason.
+    """
+    evaluation, rounds = read_evaluation(folder), _rounds(folder)
+    while True:
+        body = [
+            sections.metrics(record, evaluation),
+            sections.targets(evaluation),
+            sections.slices(evaluation, pipeline),
+            sections.importance(evaluation),
+            sections.worst(evaluation),
+            sections.training(record, rounds),
+            sections.columns(pipeline, *columns, record),
+            sections.rows(record, examples),
+            sections.done(record),
+            sections.declaration(record, pipeline),
+        ]
+        head = [_contents(body), sections.heading(record, outcome(record))]
+        written = document(f"{record.pipeline}, run {record.run_id}", [*head, *body])
+        if len(written.encode()) <= MOST_BYTES or evaluation is None or not evaluation.worst:
+            return written
+        # Pictures are what takes room.
+        evaluation = evaluation.model_copy(update={"worst": evaluation.worst[:-1]})
+
+
+def _contents(body: Sequence[str]) -> str:
+    links = (
+        f'<a href="#{anchor(name)}">{text(name)}</a>'
+        for name, content in zip(_SECTIONS, body, strict=True)
+        if content
+    )
+    return f"<nav>{''.join(links)}</nav>"
+
+
+def _rounds(folder: Path) -> tuple[EpochRecord, ...]:
+    path = folder / HISTORY_FILE
+    return read_json(path, TrainingHistory, action=BRING_BACK).epochs if path.exists() else ()
+
+
+def _distributions(
+    record: RunRecord, work: Work, partitions: Sequence[Partition]
+) -> tuple[list[Distribution], int]:
+    manifest = work.workspace.read_transform(record.transform)
+    frozen = manifest.partitions if manifest is not None else {}
+    try:
+        return distributions(work.pipeline, partitions, frozen)
+    except (BraidError, OSError):  # the model is registered; a source that is gone now undoes none
+        return [], 0
+
+
+def _examples(
+    record: RunRecord, workspace: Workspace, partitions: Sequence[Partition]
+) -> dict[tuple[str, str], str]:
+    """Returns the value of the record's example of each reject, as far as it is text."""
+    wanted = {each.example_key: (each.column, each.reason) for each in record.rejects}
+    found: dict[tuple[str, str], str] = {}
+    for part in partitions:
+        if len(found) == len(wanted):
+            break
+        folder = workspace.rejects(record.transform, part.name, part.fingerprint)
+        for path in sorted(folder.glob("*.parquet")):
+            table = pq.read_table(path, columns=["key", "column", "reason", "value"])
+            for row in table.to_pylist():
+                place = (row["column"], row["reason"])
+                if wanted.get(row["key"]) == place and row["reason"] != _WITHOUT_VALUE:
+                    found[place] = _shown(row["value"])
+    return found
+
+
+def _shown(value: bytes | None) -> str:
+    if value is None:
+        return ""
+    try:
+        words = value.decode()
+    except UnicodeDecodeError:
+        return f"{len(value):,} bytes"
+    return words if len(words) <= _LONGEST_VALUE else f"{words[:_LONGEST_VALUE]}…"
