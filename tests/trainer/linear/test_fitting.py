@@ -75,9 +75,9 @@ def test_members_a_second_training_and_the_export_all_answer_blended(trainer_wor
 
     export(job)
     evaluated = evaluate(job)
-    assert evaluated["parity"] < 1e-4
-    constant = evaluated["baselines"]["constant"]
-    assert evaluated["metrics"]["test_loss"] < constant["test_loss"]
+    assert evaluated.parity < 1e-4
+    constant = evaluated.baselines.constant
+    assert evaluated.metrics["test_loss"] < constant["test_loss"]
 
     manifest = job.manifest()
     model = load_model(pipeline, manifest, trainer_world.root / "runs" / "blended")

@@ -22,7 +22,6 @@ from transforms.contract.workspace.manifest import (
 )
 
 
-
 def stored_shape(spec: Any, stored: StoredFeature) -> tuple[int, ...]:
     """Returns the stored picture's shape."""
     del spec
