@@ -1,4 +1,4 @@
-"""What the tests of the public command share."""
+"""The fixtures that the tests of the public command share."""
 
 from __future__ import annotations
 

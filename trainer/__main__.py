@@ -9,6 +9,7 @@ from transforms.contract.process.entry import run_step
 from transforms.contract.process.startup import quick_start
 from transforms.contract.steps.evaluation import EvaluationResult
 from transforms.contract.steps.jobs import TrainJob
+from transforms.contract.steps.monitoring import AnswersResult
 from transforms.contract.steps.results import (
     CheckResult,
     ExportResult,
@@ -60,6 +61,13 @@ def _check(job: str) -> CheckResult:
     return check(TrainJob.model_validate_json(job))
 
 
+def _answers(job: str) -> AnswersResult:
+    with quick_start():
+        from trainer.export.answers import answers
+
+    return answers(TrainJob.model_validate_json(job))
+
+
 if __name__ == "__main__":
     steps = {
         "train": _train,
@@ -67,5 +75,6 @@ if __name__ == "__main__":
         "evaluate": _evaluate,
         "export": _export,
         "check": _check,
+        "answers": _answers,
     }
     sys.exit(run_step(steps, sys.argv[1:]))

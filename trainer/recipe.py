@@ -6,9 +6,8 @@ The defaults were chosen by `make bench-quality`; below some 1,000 steps tables 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
-from transforms.contract.columns.features import Image, Sequence, Text
-from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.training import TrainingSpec
 from transforms.contract.spec import Spec
@@ -35,10 +34,16 @@ _REFIT_WORK = 500e6
 _REFIT_ROWS = 50_000
 _STEP_WEIGHT = 10  # of a number of a series, which convolutions read many times
 _TERM_WEIGHT, _MOST_TERMS = 8, 64  # of a text's term, and how many of its terms a text has
+# The values of a row, by the kinds of which they do not count as one each.
+_WEIGHED: dict[str, Callable[[int], int]] = {
+    "text": lambda values: _TERM_WEIGHT * min(values, _MOST_TERMS),
+    "sequence": lambda values: _STEP_WEIGHT * values,
+    "image": lambda _values: 0,  # whose encoders are shared
+}
 
 
 class Recipe(Spec):
-    """How long, how fast and how often a model is trained.
+    """The length, the pace and the number of trainings of a model.
 
     Attributes:
         rows: Training rows.
@@ -125,13 +130,13 @@ def recipe_of(
     training = pipeline.training
     can_choose = validation_rows is None or validation_rows >= _FEWEST_TO_CHOOSE_BY
     batch_size = training.batch_size
-    has_pictures = any(isinstance(feature, Image) for feature in pipeline.features.values())
+    has_pictures = any(spec.picture_size is not None for spec in pipeline.features.values())
     if batch_size == "auto":
         batch_size = _batch_size(rows, has_pictures)
     most_steps = _PICTURE_STEPS if has_pictures else _STEPS
     recipe = _of_length(training, rows, batch_size, most_steps, can_choose=can_choose)
     planned = recipe.planned_steps()
-    work = planned * batch_size * _values(pipeline, manifest)
+    work = planned * batch_size * _values(manifest)
     # Whoever declares how long to train gets a training of that length, and none beside it.
     is_open = training.epochs == "auto" and training.steps is None
     ensemble = is_open and training.objective == "supervised" and _is_averaged_over(pipeline)
@@ -205,20 +210,17 @@ def _is_averaged_over(pipeline: PipelineSpec) -> bool:
 
     A builder's network may be of any size, and one that makes pictures is large.
     """
-    makes_pictures = any(isinstance(target, ImageTarget) for target in pipeline.targets.values())
+    makes_pictures = any(spec.picture_size is not None for spec in pipeline.targets.values())
     is_early = pipeline.training.start == "streaming"
     return pipeline.model.builder is None and not makes_pictures and not is_early
 
 
-def _values(pipeline: PipelineSpec, manifest: TransformManifest) -> int:
-    """Returns what a step reads of a row, weighed; pictures apart, whose encoders are shared."""
-    total = 0
-    for stored in manifest.inputs():
-        feature = pipeline.features.get(stored.name)
-        values = math.prod(stored.shape)
-        if isinstance(feature, Text):
-            values = _TERM_WEIGHT * min(values, _MOST_TERMS)
-        elif isinstance(feature, Sequence):
-            values *= _STEP_WEIGHT
-        total += 0 if isinstance(feature, Image) else values
-    return total
+def _values(manifest: TransformManifest) -> int:
+    """Returns what a step reads of a row, weighed."""
+    return sum(
+        _WEIGHED[stored.kind](values)
+        if stored.role == "feature" and stored.kind in _WEIGHED
+        else values
+        for stored in manifest.inputs()
+        for values in [math.prod(stored.shape)]
+    )

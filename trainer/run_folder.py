@@ -7,5 +7,6 @@ LINEAR_FILE = "linear.json"  # the make of the linear model that the network is 
 SPREAD_FILE = "spread.json"  # what makes the members' spread as wide as their errors
 PROBABILITIES_FILE = "probabilities.json"  # their calibration, and thresholds
 HISTORY_FILE = "history.json"
+CHECKPOINT_FOLDER = "training"  # what a killed training goes on from
 EXPORT_FOLDER = "export"  # the SavedModel
 DECLARATION_FILE = "braid.json"  # of an export: what it was trained with and what it takes

@@ -1,4 +1,4 @@
-"""`python -m transforms STEP JOB.json`; the steps are analyze, measure and transform."""
+"""`python -m transforms STEP JOB.json`; the steps are those of `_MODULES`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from transforms.contract.process.startup import quick_start
 
 _MODULES = {
     "analyze": "transforms.analysis.freeze",
+    "expect": "transforms.analysis.expectations",
     "measure": "transforms.analysis.measure_drift",
+    "monitor": "transforms.analysis.monitor",
     "transform": "transforms.shards.transform",
 }
 

@@ -16,7 +16,8 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from transforms.contract.declaration.secrets import expand_options
 from transforms.contract.declaration.transform import BeamSpec
-from transforms.contract.errors import BraidError, ErrorReport, storage_error
+from transforms.contract.error_report import ErrorReport
+from transforms.contract.errors import BraidError, storage_error
 from transforms.contract.process import events
 
 Counters = dict[tuple[str, str], int]
@@ -73,12 +74,12 @@ def marked_errors(place: str) -> Iterator[None]:
 
 def error_in(text: str) -> BraidError | None:
     """Returns the user's error that Beam tells about in a text, if it is one."""
-    found = _MARKED.search(text)
-    return None if found is None else _report_in(found.group(1)).error()
+    match = _MARKED.search(text)
+    return None if match is None else _report_in(match.group(1)).error()
 
 
 def _marked(error: BraidError) -> str:
-    fields = base64.b64encode(error.report().model_dump_json().encode()).decode()
+    fields = base64.b64encode(ErrorReport.of(error).model_dump_json().encode()).decode()
     return f"{error} {_MARK}{fields}{_MARK}"
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.champion_commands import history, promote, rollback
 from flows.commands.compare_command import compare
+from flows.commands.model_commands import MODEL_COMMANDS
 from flows.commands.options import (
     DECLARATION,
     FORMAT,
@@ -24,7 +24,6 @@ from flows.commands.options import (
     open_workspace,
 )
 from flows.commands.plan_command import plan
-from flows.commands.serve_command import serve
 from flows.console.harmless import say
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def cli() -> None:
     """One table of mixed columns in, one registered multi-input, multi-output model out.
 
     Exit codes: 0 done, 1 the run failed, 2 the declaration or the command was wrong, 3 the gate
-    refused the model, 130 Ctrl-C, 143 SIGTERM.
+    refused the model, 4 a monitored day differs, 130 Ctrl-C, 143 SIGTERM.
     """
 
 
@@ -375,7 +374,7 @@ def check(
     context.exit(verify(folders, pipeline, repair=repair))
 
 
-for command in (compare, plan, serve, promote, rollback, history):
+for command in (compare, plan, *MODEL_COMMANDS):
     cli.add_command(command)
 
 

@@ -49,6 +49,18 @@ _HELD_BODIES = 8
     show_default=True,
     help="From a request to its answer.",
 )
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder for served rows and their answers, by day, which `braid monitor` looks at.",
+)
+@click.option(
+    "--log-share",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="Of the rows that are kept there.",
+)
 def serve(
     declaration: Path,
     workspace: Path | None,
@@ -61,6 +73,8 @@ def serve(
     max_megabytes: float,
     max_rows: int,
     max_seconds: float,
+    log: Path | None,
+    log_share: float,
 ) -> None:
     """Answer over HTTP with the registered champion, and follow the alias when it moves.
 
@@ -88,5 +102,7 @@ def serve(
         version=version,
         poll_seconds=poll,
         limits=limits,
+        log=log,
+        log_share=log_share,
         on_ready=lambda model, address: say(f"{model} answers at {address}"),
     )

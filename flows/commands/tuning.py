@@ -17,11 +17,10 @@ from pydantic import JsonValue
 from flows.commands.launch import launch
 from flows.console.progress import Reporter, StepView
 from flows.orchestration.run_steps import Run, shards
-from flows.records.kept import now, own_host, own_process
 from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
-from flows.records.record import RunRecord, braid_version, write_record
-from flows.records.run_identity import OpenedRun
+from flows.records.record import RunRecord, write_record
+from flows.records.run_identity import OpenedRun, new_record
 from flows.records.step_result import StepResult, Stopwatch
 from flows.report.summary import write_report
 from flows.steps import drift
@@ -228,20 +227,8 @@ def _opened(order: Order, keys: tuple[SearchedKey, ...], plan: DecidedPlan) -> O
     pipeline, identity = order.pipeline, plan.identity
     searched = [key.model_dump(mode="json") for key in keys]
     name = fingerprint([SEARCH_VERSION, identity.run, searched])
-    record = RunRecord(
-        run_id=name,
-        pipeline=pipeline.name,
-        pid=own_process(),
-        host=own_host(),
-        started=now(),
-        braid_version=braid_version(),
-        identity=identity.run,
-        judgement=identity.judgement,
-        transform=plan.choice.name,
-        data_fingerprint=pipeline.data_fingerprint(),
-        training_fingerprint=pipeline.training_fingerprint(),
-        partitions={part.name: part.fingerprint for part in plan.partitions},
-    )
+    record = new_record(pipeline, identity, plan.choice.name, name)
+    record.found({part.name: part.fingerprint for part in plan.partitions})
     return OpenedRun(order.workspace.tunings(pipeline.name) / name, record)
 
 

@@ -22,7 +22,8 @@ from flows.steps.backfill import culprits, share_of, unusable_partitions
 from flows.steps.processes import Processes
 from flows.steps.work import Work
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.errors import BraidError, ErrorReport
+from transforms.contract.error_report import ErrorReport
+from transforms.contract.errors import BraidError
 from transforms.contract.masking import masked
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import ShardManifest
@@ -88,7 +89,7 @@ class Backfill:
 
     def fail(self, partition: Partition, error: Exception) -> None:
         """Records and tells that a partition failed."""
-        report = error.report() if isinstance(error, BraidError) else _bug(error)
+        report = ErrorReport.of(error) if isinstance(error, BraidError) else _bug(error)
         record = self.log.record.partition(partition.name)
         self.put(record.model_copy(update={"status": "failed", "error": report}))
         self.log.reporter.failed(partition.name, report.headline())
@@ -151,7 +152,7 @@ def _at_first(workspace: Workspace, transform: str | None, partition: Partition)
     record = PartitionRecord(name=partition.name, fingerprint=partition.fingerprint)
     if transform is None:
         return record
-    manifest = workspace.read_shards(transform, partition.name, partition.fingerprint)
+    manifest = workspace.read_shards(transform, *partition.id)
     if manifest is None:
         return record
     changes = {"status": "skipped", "note": "its shards are committed and its files the same"}

@@ -88,6 +88,7 @@ measure_drift = made_task(
 )
 cut_windows = _named("windows", steps.cut_windows)
 check_source = _named("check keys", steps.check_source)
+expect = _named("expect", steps.expect)
 analyze = _named("analyze", steps.analyze)
 transform = _retried("transform", steps.transform)
 count_rows = _named("rows", steps.count_rows)
@@ -218,10 +219,13 @@ def carry_out(
     run = _begin(order, opened, plan)
     run.begin(measured)
     with run.processes.inheriting(order.lock):
-        with run.log.ending():
-            work(run)
-        write_report(run.log.folder, run.log.record)
-        write_page(run.work, run.log.record)
+        try:
+            with run.log.ending():
+                work(run)
+            write_report(run.log.folder, run.log.record)
+            write_page(run.work, run.log.record)
+        finally:
+            steps.note_end(run, order.declaration)
         _publish(run.log)
     return run.log.folder
 
@@ -245,6 +249,8 @@ def _steps(run: Run) -> None:
     check_source(run)
     with step_beside(run, "train", train_beside) as training:
         with steps.transform_lock(run):
+            if run.work.pipeline.expect:
+                expect(run)
             analyze(run)
             if run.work.pipeline.training.start == "streaming" and run.has_pending():
                 training.begin()
@@ -258,6 +264,8 @@ def _steps(run: Run) -> None:
 def steps_on_committed(run: Run) -> None:
     """The steps of a run whose partitions are all committed."""
     check_source(run)
+    if run.work.pipeline.expect:
+        expect(run)
     count_rows(run)
     train(run)
     _steps_on_model(run)

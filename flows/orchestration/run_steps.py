@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from flows.records.log import RunLog
 from flows.records.record import StepRecord
 from flows.records.run_identity import pending_partitions
 from flows.records.step_result import StepResult
-from flows.steps import model_steps, shard_steps, windows
+from flows.steps import model_steps, registration, shard_steps, windows
 from flows.steps.budget import check_budget
 from flows.steps.processes import Processes
 from flows.steps.work import Work
+from transforms.contract.errors import BraidError
 from transforms.contract.steps.evaluation import read_evaluation
 
 
@@ -73,6 +75,13 @@ def transform_lock(run: Run) -> Iterator[None]:
         yield
 
 
+def expect(run: Run) -> None:
+    """Holds partitions against what is expected of them, unless their analysis will."""
+    judged = shard_steps.expect(run.work, run.processes)
+    if judged is not None:
+        run.log.put(judged)
+
+
 def analyze(run: Run) -> None:
     """Freezes the transform's statistics, unless they are committed already."""
     run.log.put(shard_steps.analyze(run.work, run.processes))
@@ -89,6 +98,7 @@ def count_rows(run: Run) -> None:
     with run.log.recording() as record:
         record.rows = counted.value.rows
         record.source_rows = counted.value.source_rows
+        record.left_out = counted.value.left_out
         record.rejects = counted.value.rejects
         record.replaced = counted.value.replaced
     counts, pipeline = run.log.put(counted), run.work.pipeline
@@ -103,6 +113,7 @@ def shards(run: Run) -> Run:
         run = cut_windows(run)
     check_source(run)
     with transform_lock(run):
+        expect(run)
         analyze(run)
         transform(run)
     count_rows(run)
@@ -158,6 +169,15 @@ def register(run: Run) -> None:
     with run.log.recording() as record:
         record.model = registered.value
         run.log.put(registered)
+
+
+def note_end(run: Run, declaration: Path) -> None:
+    """Notes beside the registered version how the run ended; its fate is decided by then."""
+    try:
+        registration.note_end(run.work, run.log.record, declaration)
+    except (BraidError, OSError) as error:
+        why = error.received if isinstance(error, BraidError) else error.strerror
+        run.log.reporter.note(f"  the registry was not told how the run ended: {why}")
 
 
 def gate(run: Run) -> bool:

@@ -13,6 +13,7 @@ from prefect import flow
 from flows.console.progress import Reporter, console
 from flows.process.attempt import LOCK_FILE, Attempt, Outcome
 from flows.process.child import StepDied, run_child
+from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError
 from transforms.contract.process.events import Progress, Returned
 from transforms.contract.steps.step import TRAINER_STEPS
@@ -64,7 +65,7 @@ def run_trainer_step(step: str, attempt: str, search_path: str | None = None) ->
         except BraidError as error:
             _refuse_given_up(order)
             died = isinstance(error, StepDied)
-            order.put_outcome(Outcome(error=error.report(), died=died))
+            order.put_outcome(Outcome(error=ErrorReport.of(error), died=died))
             raise
         returned = Returned(result=done.result.model_dump_json(), peak_bytes=done.peak_bytes)
         order.put_outcome(Outcome(returned=returned))

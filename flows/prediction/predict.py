@@ -142,7 +142,7 @@ def predict(
     reporter: Reporter,
     keep_invalid: bool = False,
 ) -> tuple[Scored, str]:
-    """Reads raw rows, scores them and writes key, predictions and errors.
+    """Reads raw rows, scores them and writes the rows' names, predictions and errors.
 
     Args:
         pipeline: The declaration; it says which columns there are and which model is meant.
@@ -192,7 +192,7 @@ def score_table(
     allow: tuple[str, ...] = (),
     keep_invalid: bool = False,
 ) -> Scored:
-    """Scores the rows of a table and writes key, predictions and errors.
+    """Scores the rows of a table and writes the rows' names, predictions and errors.
 
     The policies are those of the model's own declaration, and it is the reader of the training rows
     that holds them against a row: what training rejects has the same reason here.
@@ -209,16 +209,17 @@ def score_table(
     Raises:
         BraidError: The rows cannot be read, there are none, or the output is one of their files.
     """
-    from transforms.reading.unlabelled import read_features
+    from transforms.reading.unlabelled import read_features, row_columns
 
     refuse_output(output, source, model.pipeline.source)
     refuse_pictures(output, model.pipeline)
     judge = PictureJudge(model.pipeline, with_targets=False)
     with ExitStack() as stack:
-        key = model.pipeline.source.key
-        file = PredictionWriter(stack.enter_context(replacing(output)), output.suffix, key)
+        table = str(source.absolute())
+        names = row_columns(model.pipeline, table)
+        file = PredictionWriter(stack.enter_context(replacing(output)), output.suffix, names)
         stack.callback(file.close)
-        batches = read_features(model.pipeline, str(source.absolute()), _BATCH_ROWS, allow=allow)
+        batches = read_features(model.pipeline, table, _BATCH_ROWS, allow=allow)
         score = partial(score_batch, model, judge=judge, keep_invalid=keep_invalid)
         for batch, predictions in _scored(score, batches):
             file.add(batch.keys, predictions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -16,13 +16,14 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from PIL import Image
 
+from transforms.columns.hashing import key_parts
 from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.rules.checks import ERROR_COLUMN
 from transforms.contract.declaration.source import SourceSpec
 from transforms.contract.errors import DeclarationError
 from transforms.contract.workspace.manifest import PROBABILITIES_SUFFIX
-from transforms.source.formats import SUFFIXES
+from transforms.source.formats import suffixes_of
 
 _SEPARATOR = "|"  # of several labels in one field of a CSV file
 _OUTPUT_FORMATS = (".parquet", ".csv")
@@ -58,13 +59,23 @@ def refuse_output(output: Path, source: Path, table: SourceSpec) -> None:
         DeclarationError: The output has another format, is a folder, or is or would be one of the
             files of the rows or of the table, by whatever name or link.
     """
+    refuse_as_output(output, table)
+    if _is_among(output, str(source)):
+        raise _other_output(output, "a file that is none of --input's", f"--input {source}")
+
+
+def refuse_as_output(output: Path, table: SourceSpec) -> None:
+    """Refuses to write a table where it would be read as rows.
+
+    Raises:
+        DeclarationError: The output has another format than CSV or Parquet, is a folder, or is or
+            would be one of the files of the declared table.
+    """
     if output.suffix not in _OUTPUT_FORMATS:
         raise _other_output(output, f"a name that ends in {' or '.join(_OUTPUT_FORMATS)}")
     if output.is_dir():
         raise _other_output(output, "the name of a file", "a folder")
-    if _is_among(output, str(source)):
-        raise _other_output(output, "a file that is none of --input's", f"--input {source}")
-    is_read = output.name.endswith(SUFFIXES[table.format]) and "://" not in table.path
+    is_read = output.name.endswith(suffixes_of(table.format)) and "://" not in table.path
     if is_read and _is_among(output, table.path):
         received = f"a file of source.path {table.path}"
         raise _other_output(output, "a file that no run reads as rows", received)
@@ -119,7 +130,7 @@ class PredictionWriter:
     Args:
         path: The file.
         suffix: Its format, ".parquet" or ".csv".
-        key: The name of the key's column.
+        names: The columns that rows are named in: the key's, or one for their files and numbers.
 
     Attributes:
         rows: Rows that were added.
@@ -127,13 +138,13 @@ class PredictionWriter:
         reasons: How many rows have which error.
     """
 
-    def __init__(self, path: Path, suffix: str, key: str) -> None:
+    def __init__(self, path: Path, suffix: str, names: Sequence[str]) -> None:
         self.rows = 0
         self.scored = 0
         self.reasons: Counter[str] = Counter()
         self._path = path
         self._suffix = suffix
-        self._key = key
+        self._names = names
         self._waiting: list[pa.Table] = []
         self._schema: pa.Schema | None = None
         self._file: pq.ParquetWriter | pacsv.CSVWriter | None = None
@@ -142,13 +153,13 @@ class PredictionWriter:
         """Writes the predictions of some rows.
 
         Args:
-            keys: Their keys as UTF-8 bytes objects, [rows]; an empty one is missing.
+            keys: Their names as UTF-8 bytes objects, [rows]; an empty one is missing.
             predictions: What was scored of them.
         """
         self.rows += len(keys)
         self.scored += len(predictions.rows)
         self.reasons.update(predictions.errors.values())
-        table = _table(self._key, keys, predictions, flat=self._suffix == ".csv")
+        table = prediction_table(self._names, keys, predictions, flat=self._suffix == ".csv")
         if predictions.columns and self._schema is None:
             self._open(table.schema)
         self._waiting.append(table)
@@ -181,14 +192,27 @@ class PredictionWriter:
         self._waiting = []
 
 
-def _table(key: str, keys: np.ndarray, predictions: Predictions, *, flat: bool) -> pa.Table:
-    """Returns key, predictions and errors, a row for every key."""
+def prediction_table(
+    names: Sequence[str], keys: np.ndarray, predictions: Predictions, *, flat: bool = False
+) -> pa.Table:
+    """Returns the rows' names, predictions and errors, a row for every key.
+
+    Args:
+        names: Of the keys' columns.
+        keys: UTF-8 bytes objects, [rows]; an empty one is missing.
+        predictions: What was scored of them.
+        flat: Whether every entry of a list is a column of its own.
+    """
     count = len(keys)
     positions: list[int | None] = [None] * count
     for position, row in enumerate(predictions.rows.tolist()):
         positions[row] = position
     take = pa.array(positions, pa.int64())
-    columns = {key: pa.array([value or None for value in keys], pa.string())}
+    parts = key_parts(keys, len(names)) if names else ()
+    columns = {
+        name: pa.array([value or None for value in part], pa.string())
+        for name, part in zip(names, parts, strict=True)
+    }
     for name, values in predictions.columns.items():
         columns |= {column: array.take(take) for column, array in _arrays(name, values, flat=flat)}
     errors = [predictions.errors.get(row) for row in range(count)]

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from transforms.contract.errors import BraidError, ErrorReport
+from transforms.contract.error_report import ErrorReport
+from transforms.contract.errors import BraidError
 from transforms.contract.process.events import Progress, Returned
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.documents import read_json

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from flows.records.kept import KeptRecord, WorkRecord, read_all, read_kept, write_kept
-from transforms.contract.errors import ErrorReport
+from transforms.contract.error_report import ErrorReport
 from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.partition import PartitionId
 
 RECORD_FILE = "backfill.json"
 
@@ -36,6 +37,11 @@ class PartitionRecord(KeptRecord):
     seconds: float | None = None
     note: str = ""
     error: ErrorReport | None = None
+
+    @property
+    def id(self) -> PartitionId:
+        """The partition's identity."""
+        return PartitionId(self.name, self.fingerprint)
 
 
 class BackfillRecord(WorkRecord):

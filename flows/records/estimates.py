@@ -54,11 +54,8 @@ class History:
     ) -> None:
         self._records = records
         self._rows_of = rows_of
-        manifests = {
-            part.name: workspace.read_shards(transform, part.name, part.fingerprint)
-            for part in partitions
-        }
-        self._known = {name: m.rows for name, m in manifests.items() if m is not None}
+        manifests = {part.name: workspace.read_shards(transform, *part.id) for part in partitions}
+        self._known = {name: m.rows + m.left_out for name, m in manifests.items() if m is not None}
         self._known_bytes = _bytes([part for part in partitions if part.name in self._known])
 
     def on_rows(self, name: str, partitions: Sequence[Partition]) -> PlannedStep:
@@ -81,7 +78,7 @@ class History:
         # It works on the rows of one split: their share of the source's rows stays.
         share = None
         if record is not None and last is not None and last.rows and record.source_rows:
-            share = last.rows / record.source_rows
+            share = last.rows / (record.source_rows + record.left_out)
         rows = self._rows(partitions)
         rows = None if rows is None or share is None else round(rows * share)
         return PlannedStep(

@@ -10,7 +10,8 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from transforms.contract.errors import BraidError, ErrorReport
+from transforms.contract.error_report import ErrorReport
+from transforms.contract.errors import BraidError
 from transforms.contract.masking import masked
 from transforms.contract.workspace.documents import BRING_BACK, read_json
 from transforms.contract.workspace.files import write_atomic
@@ -48,7 +49,7 @@ class WorkRecord(KeptRecord):
         self.ended = now()
         self.end_as("stopped" if stop else "failed")
         if isinstance(error, BraidError) and stop is None:
-            self.error = error.report()
+            self.error = ErrorReport.of(error)
         else:
             received = stop or masked(str(error))
             self.error = ErrorReport(type=type(error).__name__, received=received)

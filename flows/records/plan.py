@@ -160,15 +160,14 @@ def _on_table(plan: RunPlan, workspace: Workspace, history: History) -> list[Pla
     if pipeline.source.windows is not None:
         cut = workspace.windows(plan.partitions[0].fingerprint).is_dir()
         steps += [] if cut else [history.on_rows("windows", plan.partitions)]
-    key = pipeline.source.key
-    unread = [p for p in plan.partitions if not workspace.keys(key, p.name, p.fingerprint).exists()]
-    steps.append(history.on_rows("check keys", unread))
+    if pipeline.source.key_columns:
+        key = pipeline.source.key_rows
+        unread = [p for p in plan.partitions if not workspace.keys(key, *p.id).exists()]
+        steps.append(history.on_rows("check keys", unread))
     if plan.frozen is None:
         declaration = pipeline.data_fingerprint()
         uncounted = [
-            p
-            for p in plan.partitions
-            if not workspace.statistics(declaration, p.name, p.fingerprint).exists()
+            p for p in plan.partitions if not workspace.statistics(declaration, *p.id).exists()
         ]
         steps.append(history.on_rows("analyze", uncounted))
     if plan.pending:

@@ -22,6 +22,7 @@ from transforms.contract.steps.tuning import Tuning
 from transforms.contract.workspace.drift import JudgedDrift
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import RejectCount, ReplacedCount
+from transforms.contract.workspace.partition import PartitionId
 
 RECORD_FILE = "run.json"
 FINISHED = ("promoted", "refused")
@@ -92,7 +93,9 @@ class RunRecord(WorkRecord):
         drift: How far new partitions are from those that the newest transform was frozen on, where
             that decided on a refit.
         rows: Usable rows per split, of the partitions that train.
-        source_rows: Rows that these have in the source, unusable ones included.
+        source_rows: Rows that these have in the source, unusable ones included and those left out
+            not.
+        left_out: Rows that they have there and `source.where` leaves out.
         baselines: The metrics of answers that cost next to nothing, on the model's rows.
         champion_problem: Why the champion could not be scored, if there is one.
         compared_with: The version of the champion that was scored beside the new model.
@@ -112,10 +115,11 @@ class RunRecord(WorkRecord):
     data_fingerprint: str
     training_fingerprint: str
     partitions: dict[str, str]
-    past_partitions: list[tuple[str, str]] = []
+    past_partitions: list[PartitionId] = []
     drift: JudgedDrift | None = None
     rows: dict[str, int] = {}
     source_rows: int = 0
+    left_out: int = 0
     rejects: list[RejectCount] = []
     replaced: list[ReplacedCount] = []
     steps: list[StepRecord] = []
@@ -196,9 +200,17 @@ class RunRecord(WorkRecord):
 
     def found(self, partitions: dict[str, str]) -> None:
         """Notes what the source has now, and what it had when an earlier attempt looked."""
-        past = {*self.past_partitions, *self.partitions.items()}
-        self.past_partitions = sorted(past - set(partitions.items()))
+        past = self.ever_seen()
         self.partitions = partitions
+        self.past_partitions = sorted(past - self.partition_ids())
+
+    def partition_ids(self) -> set[PartitionId]:
+        """Returns the partitions that the source has."""
+        return {PartitionId(*item) for item in self.partitions.items()}
+
+    def ever_seen(self) -> set[PartitionId]:
+        """Returns the partitions that the source has or had when an earlier attempt looked."""
+        return self.partition_ids() | set(self.past_partitions)
 
     def forget_steps(self, *names: str) -> None:
         """Removes steps that have to be done again."""

@@ -85,6 +85,7 @@ def identity_of(
             "gate": [gate.model_dump(mode="json") for gate in pipeline.gates()],
             "registry": _registry(pipeline),
             "max_reject_fraction": pipeline.transform.max_reject_fraction,
+            **_expected(pipeline),
         }
         | _evaluation(pipeline)
     )
@@ -95,6 +96,11 @@ def _evaluation(pipeline: PipelineSpec) -> dict[str, Any]:
     # Nothing where all of it is by default, as in the records of older versions.
     declared = pipeline.evaluation.model_dump(mode="json", exclude_defaults=True)
     return {"evaluation": declared} if declared else {}
+
+
+def _expected(pipeline: PipelineSpec) -> dict[str, Any]:
+    # Nothing where nothing is expected, so that older runs are still what they were.
+    return pipeline.model_dump(mode="json", include={"expect"})
 
 
 def _registry(pipeline: PipelineSpec) -> dict[str, str | None]:
@@ -122,11 +128,7 @@ def pending_partitions(
     workspace: Workspace, transform: str, partitions: Sequence[Partition]
 ) -> list[Partition]:
     """Returns the partitions that have no committed shards for a transform."""
-    return [
-        part
-        for part in partitions
-        if not workspace.is_committed(transform, part.name, part.fingerprint)
-    ]
+    return [part for part in partitions if not workspace.is_committed(transform, *part.id)]
 
 
 def open_run(
@@ -205,21 +207,31 @@ def _abandon(folder: Path, record: RunRecord) -> None:
 
 
 def _new_run(
-    workspace: Workspace,
-    pipeline: PipelineSpec,
-    identity: Identity,
-    transform: str,
+    workspace: Workspace, pipeline: PipelineSpec, identity: Identity, transform: str
 ) -> OpenedRun:
-    started = now()
-    run_id = free_name(
-        workspace.runs(pipeline.name), f"{started:%Y%m%dT%H%M%SZ}-{identity.run[:6]}"
-    )
-    record = RunRecord(
+    name = f"{now():%Y%m%dT%H%M%SZ}-{identity.run[:6]}"
+    run_id = free_name(workspace.runs(pipeline.name), name)
+    record = new_record(pipeline, identity, transform, run_id)
+    return OpenedRun(workspace.run(pipeline.name, run_id), record)
+
+
+def new_record(
+    pipeline: PipelineSpec, identity: Identity, transform: str, run_id: str
+) -> RunRecord:
+    """Returns the record of a run, or of a tuning, that this process begins.
+
+    Args:
+        pipeline: The declaration.
+        identity: What makes it the same as another.
+        transform: The transform's fingerprint.
+        run_id: Its name.
+    """
+    return RunRecord(
         run_id=run_id,
         pipeline=pipeline.name,
         pid=own_process(),
         host=own_host(),
-        started=started,
+        started=now(),
         braid_version=braid_version(),
         identity=identity.run,
         judgement=identity.judgement,
@@ -228,7 +240,6 @@ def _new_run(
         training_fingerprint=pipeline.training_fingerprint(),
         partitions={},
     )
-    return OpenedRun(workspace.run(pipeline.name, run_id), record)
 
 
 def is_going_on(workspace: Workspace, record: WorkRecord) -> bool:

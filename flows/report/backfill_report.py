@@ -11,7 +11,7 @@ from flows.console import harmless
 from flows.records.backfill_record import BackfillRecord, PartitionRecord
 from flows.records.run_identity import shown_status
 from flows.report.tables import markdown_table, terminal_table
-from transforms.contract.errors import ErrorReport
+from transforms.contract.error_report import ErrorReport
 from transforms.contract.workspace.layout import Workspace
 
 _HEAD = ("partition", "status", "rows", "rejected", "seconds", "note")

@@ -8,7 +8,6 @@ from typing import Literal
 
 from flows.records.plan import RunPlan
 from flows.records.record import RunRecord
-from flows.retention.leftovers import partitions_of_runs
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import ShardManifest
 
@@ -45,22 +44,19 @@ def states_of(
     partitions, transform = plan.partitions, plan.committed
     if transform is None:
         return tuple(PartitionStatus(part.name, "new") for part in partitions)
-    earlier = {
-        name: fingerprint
-        for name, fingerprint in sorted(partitions_of_runs(records, transform))
-        if workspace.is_committed(transform, name, fingerprint)
-    }
+    seen = {part for r in records if r.transform == transform for part in r.ever_seen()}
+    earlier = {part.name: part for part in sorted(seen) if workspace.is_committed(transform, *part)}
     budget = plan.pipeline.transform.max_reject_fraction
     states = []
     for part in partitions:
-        manifest = workspace.read_shards(transform, part.name, part.fingerprint)
+        manifest = workspace.read_shards(transform, *part.id)
         if manifest is not None:
             states.append(_committed(part.name, manifest, budget))
         else:
             states.append(PartitionStatus(part.name, "changed" if part.name in earlier else "new"))
     gone = sorted(set(earlier) - {part.name for part in partitions})
     for name in gone:
-        manifest = workspace.read_shards(transform, name, earlier[name])
+        manifest = workspace.read_shards(transform, *earlier[name])
         rows = (manifest.rows, manifest.rejected()) if manifest else (None, None)
         states.append(PartitionStatus(name, "gone from the source", *rows))
     return tuple(states)

@@ -119,8 +119,11 @@ def _sections(record: RunRecord) -> Iterable[tuple[str, tuple[str, ...], Rows]]:
     if record.rows:
         rejected = f"{record.rejected():,}"
         splits = tuple(f"{record.rows.get(split, 0):,}" for split in SPLITS)
-        cells = (f"{record.source_rows:,}", *splits, rejected)
-        yield "Rows", ("in the table", *SPLITS, "rejected"), [cells]
+        head: tuple[str, ...] = ("in the table", *SPLITS, "rejected")
+        cells = (f"{record.source_rows + record.left_out:,}", *splits, rejected)
+        if record.left_out:
+            head, cells = (*head, "left out"), (*cells, f"{record.left_out:,}")
+        yield "Rows", head, [cells]
     if record.rejects:
         rejects = [
             (r.column, r.reason, f"{r.rows:,}", r.example_key, _short_path(r.example_file))

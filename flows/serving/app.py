@@ -23,6 +23,7 @@ from flows.serving.counters import Counters
 from flows.serving.follower import Follower
 from flows.serving.form import page_of
 from flows.serving.limits import Limits, RequestError
+from flows.serving.request_log import RequestLog
 from flows.serving.rows import Rows
 from flows.serving.served import Served
 from transforms.contract.errors import BraidError
@@ -43,6 +44,7 @@ class Service:
         follower: Has the version that is served.
         batcher: The way through the model.
         bodies: The reader of bodies.
+        log: Keeps some of what was served; None keeps nothing.
     """
 
     limits: Limits
@@ -50,6 +52,7 @@ class Service:
     follower: Follower
     batcher: Batcher
     bodies: BodyReader
+    log: RequestLog | None = None
 
     def served(self, name: str, version: str | None = None) -> Served:
         """Returns the version that a request names.
@@ -71,6 +74,8 @@ class Service:
         predictions = await self.batcher.submit(served, rows)
         self.counters.rows.labels("scored").inc(len(predictions.rows))
         self.counters.rows.labels("refused").inc(rows.count - len(predictions.rows))
+        if self.log is not None:
+            self.log.add(served, rows, predictions)
         reason = refusal_in(rows.count, predictions)
         if reason is not None:
             raise RequestError(422, reason)

@@ -24,6 +24,7 @@ class Counters:
             registry=own,
         )
         self.rows = Counter("braid_rows", "Rows of requests.", ["outcome"], registry=own)
+        self.logged = Counter("braid_logged_rows", "Rows for the log.", ["outcome"], registry=own)
         self.batches = Histogram(
             "braid_batch_rows", "Rows that the model got at once.", buckets=_ROWS, registry=own
         )

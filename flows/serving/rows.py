@@ -29,7 +29,6 @@ NOT_A_TEXT = "not_a_text"
 NOT_A_NUMBER = "not_a_number"
 NOT_A_LIST = "not_a_list"
 BASE64_KEY = "b64"
-_WITHOUT_KEY = "row"
 _SERIES_DIMENSIONS = 2
 
 Convert = Callable[[Any], Any]
@@ -68,7 +67,6 @@ class RowReader:
 
     def __init__(self, pipeline: PipelineSpec, most_rows: int) -> None:
         self._most_rows = most_rows
-        self._key = pipeline.source.key
         self._reader = row_reader(pipeline)
         self.raws: dict[str, RawColumn] = {}
         of_column: dict[str, list[RawColumn]] = {}
@@ -77,7 +75,6 @@ class RowReader:
                 of_column.setdefault(column, []).append(raw)
                 self.raws[column] = raw
         self._columns = {name: _Column(raws) for name, raws in of_column.items()}
-        self._columns.setdefault(self._key, _TEXT)
         # What a table has beside the model's columns may be sent along.
         self._ignored = {name for _, name in column_names(pipeline)} - set(self._columns)
 
@@ -89,7 +86,6 @@ class RowReader:
         """
         self._refuse_more(len(instances))
         rows = Rows(len(instances), {name: [None] * len(instances) for name in self._columns})
-        rows.columns[self._key] = [_WITHOUT_KEY] * len(instances)
         for row, instance in enumerate(instances):
             if not isinstance(instance, dict):
                 rows.errors[row] = ("instances", NOT_AN_OBJECT)
@@ -118,7 +114,6 @@ class RowReader:
         count = next(iter(lengths.values()))
         self._refuse_more(count)
         rows = Rows(count, {name: [None] * count for name in self._columns})
-        rows.columns[self._key] = [_WITHOUT_KEY] * count
         for name, values in columns.items():
             if name in self._columns:
                 for row, value in enumerate(values):
@@ -138,6 +133,13 @@ class RowReader:
                 batch.refused[start + row] = Reject("", "", column, reason, b"")
             start += part.count
         return batch
+
+    def table(self, rows: Rows, places: Sequence[int]) -> dict[str, pa.Array]:
+        """Returns some rows of a request as columns of a table, the key's among them."""
+        return {
+            name: column.array([rows.columns[name][place] for place in places])
+            for name, column in self._columns.items()
+        }
 
     def _refuse_more(self, count: int) -> None:
         if count > self._most_rows:
@@ -243,6 +245,3 @@ def _steps(values: Any) -> list[Any]:
         raise _UnusableError(NOT_A_LIST)
     of_step = _list_of(_entry_number)
     return [None if v is None else of_step(v if isinstance(v, list) else [v]) for v in values]
-
-
-_TEXT = _Column(())

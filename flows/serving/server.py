@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 
@@ -17,6 +18,7 @@ from flows.serving.bodies import BodyReader
 from flows.serving.counters import Counters
 from flows.serving.follower import Follower
 from flows.serving.limits import Limits
+from flows.serving.request_log import RequestLog
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.process.startup import quick_start
@@ -33,6 +35,8 @@ def serve(
     version: str | None,
     poll_seconds: float,
     limits: Limits,
+    log: Path | None,
+    log_share: float,
     on_ready: Callable[[str, str], None],
 ) -> None:
     """Serves a registered model until a signal ends it.
@@ -46,6 +50,8 @@ def serve(
         version: Its number instead.
         poll_seconds: How often the alias is looked at.
         limits: What is taken of requests.
+        log: The folder for rows and answers; None keeps none.
+        log_share: Of the rows that are kept there.
         on_ready: Is told the model and the address when requests are answered.
 
     Raises:
@@ -71,7 +77,12 @@ def serve(
         served = follower.served
         address = f"http://{_in_url(host)}:{listener.getsockname()[1]}"
         ready = partial(on_ready, f"{served.name} version {served.version}", address)
-        asyncio.run(_answer(listener, follower, limits, counters, ready))
+        kept = None if log is None else RequestLog(log, log_share, counters)
+        try:
+            asyncio.run(_answer(listener, follower, limits, counters, kept, ready))
+        finally:
+            if kept is not None:
+                kept.close()
 
 
 async def _answer(
@@ -79,11 +90,12 @@ async def _answer(
     follower: Follower,
     limits: Limits,
     counters: Counters,
+    log: RequestLog | None,
     on_ready: Callable[[], None],
 ) -> None:
     """Answers requests until a signal ends it."""
     batcher = Batcher(limits, counters)
-    app = make_app(Service(limits, counters, follower, batcher, BodyReader(limits)))
+    app = make_app(Service(limits, counters, follower, batcher, BodyReader(limits), log))
     server = _Server(uvicorn.Config(app, log_config=None, access_log=False))
     server.on_ready = on_ready
     follower.start()

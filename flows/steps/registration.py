@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 from flows.records.record import RunRecord, read_records
+from flows.steps.model_description import describe
+from flows.steps.run_details import (
+    details_of,
+    end_of,
+    library_tags,
+    parameters_of,
+    partitions_fingerprint,
+)
 from flows.steps.work import Work
 from trainer.registry.history import BY_TAG, this_person
 from trainer.registry.registry import ModelRegistry, RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.secrets import expand
 from transforms.contract.errors import BraidError
-from transforms.contract.fingerprint import fingerprint
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
 
@@ -78,10 +84,29 @@ def register_run(work: Work, record: RunRecord) -> str:
         work.export_folder,
         run_id=f"{record.pipeline}/{record.run_id}",
         metrics=_metrics(record),
-        parameters=_parameters(work.pipeline),
+        parameters=parameters_of(work.pipeline, work.folder),
         tags=_tags(record, work.trained),
         texts={"declaration.json": work.pipeline.model_dump_json(indent=2)},
+        shown=details_of(work, record),
+        described=describe(work.pipeline.modelled(), work.trained),
     )
+
+
+def note_end(work: Work, record: RunRecord, declaration: Path) -> None:
+    """Notes in the registry how a run ended that has registered a version.
+
+    Args:
+        work: The run's.
+        record: Its record.
+        declaration: The path of the pipeline.yaml.
+
+    Raises:
+        BraidError: The registry cannot be reached.
+    """
+    if record.model is not None:
+        registry = open_registry(work.pipeline, work.workspace)
+        end = end_of(work.folder, record, declaration)
+        registry.end_run(record.model.name, record.model.version, end)
 
 
 def find_version(
@@ -119,11 +144,6 @@ def _named(item: RegisteredVersion) -> str:
     return f"version {item.version} ({', '.join(item.aliases) or 'no alias'})"
 
 
-def _parameters(pipeline: PipelineSpec) -> dict[str, Any]:
-    document = pipeline.model_dump(mode="json")
-    return {f"declaration.{key}": json.dumps(value) for key, value in document.items()}
-
-
 def _tags(record: RunRecord, partitions: Sequence[Partition]) -> dict[str, str]:
     return {
         "braid.version": record.braid_version,
@@ -136,6 +156,7 @@ def _tags(record: RunRecord, partitions: Sequence[Partition]) -> dict[str, str]:
         "braid.partitions": str(len(partitions)),
         "braid.first_partition": partitions[0].name,
         "braid.last_partition": partitions[-1].name,
-        "braid.partitions_fingerprint": fingerprint([[p.name, p.fingerprint] for p in partitions]),
+        "braid.partitions_fingerprint": partitions_fingerprint(partitions),
         "braid.identity": record.identity,
+        **library_tags(),
     }

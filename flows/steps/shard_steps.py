@@ -10,9 +10,8 @@ from flows.console.progress import Reporter
 from flows.records.record import StepRecord
 from flows.records.run_identity import pending_partitions
 from flows.records.step_result import StepResult, Stopwatch, idle, on_rows, rows_text
-from flows.retention.leftovers import remove_superseded
 from flows.retention.locks import shards_lock
-from flows.retention.older_transforms import remove_unused
+from flows.retention.sweep import Sweep
 from flows.steps.budget import rows_per_split
 from flows.steps.drift import why_kept
 from flows.steps.processes import Processes
@@ -20,7 +19,7 @@ from flows.steps.work import Work, span
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import declaration_of_table
-from transforms.contract.steps.step import ANALYZE, TRANSFORM
+from transforms.contract.steps.step import ANALYZE, EXPECT, TRANSFORM
 from transforms.contract.workspace.locks import exclusive_lock
 from transforms.contract.workspace.manifest import (
     RejectCount,
@@ -48,8 +47,13 @@ class RowCounts:
 
     @property
     def source_rows(self) -> int:
-        """Rows of the source, unusable ones included."""
+        """Rows of the source, unusable ones included and those left out not."""
         return sum(manifest.rows for manifest in self.manifests)
+
+    @property
+    def left_out(self) -> int:
+        """Rows of the source that `source.where` leaves out."""
+        return sum(manifest.left_out for manifest in self.manifests)
 
     @property
     def rejects(self) -> list[RejectCount]:
@@ -76,11 +80,13 @@ def scan_source(pipeline: PipelineSpec) -> tuple[Partition, ...]:
 
 
 def check_source(work: Work) -> StepResult[None]:
-    """Looks for keys that two rows share.
+    """Looks for keys that two rows share; without a key every row has a name of its own.
 
     Raises:
         BraidError: Two rows share one.
     """
+    if not work.pipeline.source.key_columns:
+        return idle("check keys", "no source.key: rows are named by file and number", None)
     watch = Stopwatch()
     table = declaration_of_table(work.pipeline, work.partitions)
     checked = check_unique(table, work.partitions, work.workspace)
@@ -92,6 +98,16 @@ def check_source(work: Work) -> StepResult[None]:
     seconds = round(watch.seconds(), 3)
     record = StepRecord(name="check keys", seconds=seconds, rows=checked.rows, note=note)
     return StepResult("check keys", rows_text(record), None, record)
+
+
+def expect(work: Work, processes: Processes) -> StepResult[None] | None:
+    """Holds partitions against `expect` where no analysis does so, as the transform is kept."""
+    if not work.pipeline.expect or work.workspace.read_transform(work.transform) is None:
+        return None
+    watch = Stopwatch()
+    done = processes.run(EXPECT, work.transform_job())
+    note = f"{len(work.partitions)} partition(s) as expected; reads {done.result.partitions}"
+    return on_rows("expect", watch, done, note)
 
 
 def analyze(work: Work, processes: Processes) -> StepResult[None]:
@@ -106,6 +122,8 @@ def analyze(work: Work, processes: Processes) -> StepResult[None]:
     note = f"training rows only; reads {read} of {parts} partitions"
     if done.result.logs:
         note += f"; {', '.join(done.result.logs)} on a log scale"
+    if work.pipeline.expect:
+        note += "; each as expected"
     return on_rows("analyze", watch, done, note)
 
 
@@ -132,6 +150,8 @@ def count_rows(work: Work) -> StepResult[RowCounts]:
     if len(work.trained) < len(work.partitions):
         text += f" · of {span(work.trained)}, which train"
     text += f" · {rejected:,} rejected ({share:.1%}), kept with their reason"
+    if counts.left_out:
+        text += f" · {counts.left_out:,} left out by source.where"
     return StepResult("rows", text, counts)
 
 
@@ -156,10 +176,11 @@ def transform_lock(work: Work, processes: Processes) -> Iterator[None]:
 
 
 def _remove_unneeded(work: Work, reporter: Reporter) -> None:
-    unused = remove_unused(work.workspace, work.pipeline, work.partitions)
-    if unused:
-        reporter.note(f"  removed {unused} older transform(s), and their shards")
-    removed = remove_superseded(work.workspace, work.pipeline.name, work.transform, work.partitions)
+    present = [part.id for part in work.partitions]
+    swept = Sweep(work.workspace, work.pipeline, work.transform, present).run()
+    if swept.transforms:
+        reporter.note(f"  removed {swept.transforms} older transform(s), and their shards")
+    removed = swept.partitions
     if removed:
         names = ", ".join(removed[:3]) + (" ..." if len(removed) > 3 else "")
         reporter.note(

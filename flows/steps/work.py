@@ -9,7 +9,7 @@ from pathlib import Path
 from flows.console.harmless import plain
 from trainer.run_folder import EXPORT_FOLDER
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.steps.jobs import PartitionRef, TrainJob, TransformJob, WarmStart
+from transforms.contract.steps.jobs import TrainJob, TransformJob, WarmStart
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import ShardManifest
 from transforms.contract.workspace.partition import Partition
@@ -57,7 +57,7 @@ class Work:
 
     def manifest(self, partition: Partition) -> ShardManifest | None:
         """Returns the manifest of a partition's shards, or None if they are not committed."""
-        return self.workspace.read_shards(self.transform, partition.name, partition.fingerprint)
+        return self.workspace.read_shards(self.transform, *partition.id)
 
     def transform_job(self, partitions: Sequence[Partition] | None = None) -> TransformJob:
         """Returns the job of analyzing or transforming partitions; by default all of them."""
@@ -77,9 +77,7 @@ class Work:
             pipeline=self.pipeline.modelled(),
             workspace=str(self.workspace.root),
             transform=self.transform,
-            partitions=tuple(
-                PartitionRef(name=part.name, fingerprint=part.fingerprint) for part in self.trained
-            ),
+            partitions=tuple(part.id for part in self.trained),
             run_folder=str(self.folder),
             champion=None if champion is None else str(champion),
             warm_start=warm_start,

@@ -1,4 +1,4 @@
-"""What a run costs after one more day, against a pipeline of that day alone.
+"""The cost of a run after one more day, against a pipeline of that day alone.
 
     python -m tests.benchmarks.daily [REPEATS]
 
@@ -20,14 +20,14 @@ from tests.support.daily import DAYS, DailyDemo
 
 def main(repeats: int) -> None:
     """Runs both in turn, several times, and reports medians."""
-    found: dict[str, list[dict[str, Any]]] = {"30 days and a new one": [], "that day alone": []}
+    cases: dict[str, list[dict[str, Any]]] = {"30 days and a new one": [], "that day alone": []}
     for _ in range(repeats):
         # In turn, so that a busy machine is as busy for both.
-        for name, earlier in zip(found, (DAYS - 1, 0), strict=True):
+        for name, earlier in zip(cases, (DAYS - 1, 0), strict=True):
             with tempfile.TemporaryDirectory() as folder:
-                found[name].append(_newest_day(Path(folder) / "demo", earlier))
+                cases[name].append(_newest_day(Path(folder) / "demo", earlier))
     seconds = {
-        name: statistics.median(cost["seconds"] for cost in costs) for name, costs in found.items()
+        name: statistics.median(cost["seconds"] for cost in costs) for name, costs in cases.items()
     }
     many, one = seconds.values()
     Report(
@@ -36,13 +36,13 @@ def main(repeats: int) -> None:
         columns=("", "seconds", "rows transformed", "files written"),
         lines=[
             (name, f"{seconds[name]:.1f}", str(costs[-1]["rows"]), str(costs[-1]["files"]))
-            for name, costs in found.items()
+            for name, costs in cases.items()
         ],
         sentences=[
             f"{many / one:.2f} times a pipeline of one partition.",
             "Each step with the start of its process.",
         ],
-        details=found,
+        details=cases,
     ).keep("daily")
 
 

@@ -1,4 +1,4 @@
-"""What more rows cost, and more partitions: whether time is linear in them, and memory flat.
+"""The cost of more rows and partitions: whether time is linear in them, and memory flat.
 
     python -m tests.benchmarks.growth [ROWS]
 
@@ -66,9 +66,9 @@ def _cost(contestant: str, table: Path, scratch: Path) -> Cost:
 
 
 def _report(costs: dict[str, list[Cost]], sizes: list[int]) -> Report:
-    seconds = {what: median(cost.seconds for cost in found) for what, found in costs.items()}
-    cpu = {what: median(cost.cpu_seconds for cost in found) for what, found in costs.items()}
-    peak = {what: max(cost.peak_mb for cost in found) for what, found in costs.items()}
+    seconds = {what: median(cost.seconds for cost in trials) for what, trials in costs.items()}
+    cpu = {what: median(cost.cpu_seconds for cost in trials) for what, trials in costs.items()}
+    peak = {what: max(cost.peak_mb for cost in trials) for what, trials in costs.items()}
 
     def rate(contestant: str, rows: int, beyond: int) -> float:
         larger, smaller = _title(contestant, rows), _title(contestant, beyond)

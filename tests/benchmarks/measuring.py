@@ -1,4 +1,4 @@
-"""What a program takes: a process of its own, its seconds, CPU time and memory."""
+"""The cost of a program: a process of its own, its seconds, CPU time and memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from transforms.contract.steps.jobs import TransformJob
 
 @dataclass(frozen=True)
 class Cost:
-    """What a contestant took.
+    """The cost of a contestant.
 
     Attributes:
         seconds: Wall seconds of the work, imports apart.
@@ -108,15 +108,15 @@ def lines(costs: Mapping[str, list[Cost]], rows: int) -> list[tuple[str, ...]]:
     return [
         (
             name,
-            f"{rows / median(c.seconds for c in found):,.0f}",
-            f"{median(c.cpu_seconds for c in found) / rows * 1e6:,.1f}",
-            f"{median(c.whole_cpu_seconds for c in found) / rows * 1e6:,.1f}",
-            f"{max(c.peak_mb for c in found):,.0f}",
+            f"{rows / median(c.seconds for c in trials):,.0f}",
+            f"{median(c.cpu_seconds for c in trials) / rows * 1e6:,.1f}",
+            f"{median(c.whole_cpu_seconds for c in trials) / rows * 1e6:,.1f}",
+            f"{max(c.peak_mb for c in trials):,.0f}",
         )
-        for name, found in costs.items()
+        for name, trials in costs.items()
     ]
 
 
 def details(costs: Mapping[str, list[Cost]]) -> dict[str, Any]:
     """Returns every single measurement."""
-    return {contestant: [asdict(cost) for cost in found] for contestant, found in costs.items()}
+    return {contestant: [asdict(cost) for cost in trials] for contestant, trials in costs.items()}

@@ -41,7 +41,7 @@ _STARTS = {_AFTER: "all", _BESIDE: "streaming"}
 
 @dataclass(frozen=True)
 class Total:
-    """What transform and training took together.
+    """The cost of transform and training together.
 
     Attributes:
         seconds: From the start of the first process to the end of the last one.
@@ -121,26 +121,26 @@ def main(rows: int, epochs: int) -> None:
         "a core each": (own[0], own[-1]),
         "all cores": (None, None),
     }
-    found: dict[str, list[Total]] = {}
+    costs: dict[str, list[Total]] = {}
     with tempfile.TemporaryDirectory() as name:
         jobs = {way: frozen(Path(name), rows, epochs, start) for way, start in _STARTS.items()}
         for _ in range(REPEATS):
             for words, cores in given.items():
                 for way, job in jobs.items():
                     total = measured(job, cores)
-                    found.setdefault(f"{way}, {words}", []).append(total)
-    _report(rows, epochs, list(given), found).keep("overlap")
+                    costs.setdefault(f"{way}, {words}", []).append(total)
+    _report(rows, epochs, list(given), costs).keep("overlap")
 
 
-def _report(rows: int, epochs: int, given: list[str], found: dict[str, list[Total]]) -> Report:
+def _report(rows: int, epochs: int, given: list[str], costs: dict[str, list[Total]]) -> Report:
     def middle(name: str, of: Callable[[Total], float]) -> float:
-        return median(of(total) for total in found[name])
+        return median(of(total) for total in costs[name])
 
     ratios = {
         words: median(
             beside.seconds / after.seconds
             for after, beside in zip(
-                found[f"{_AFTER}, {words}"], found[f"{_BESIDE}, {words}"], strict=True
+                costs[f"{_AFTER}, {words}"], costs[f"{_BESIDE}, {words}"], strict=True
             )
         )
         for words in given
@@ -157,7 +157,7 @@ def _report(rows: int, epochs: int, given: list[str], found: dict[str, list[Tota
                 f"{middle(name, lambda total: total.training):.1f}",
                 f"{middle(name, lambda total: total.waited):.1f}",
             )
-            for name in found
+            for name in costs
         ],
         sentences=[
             *(
@@ -167,7 +167,7 @@ def _report(rows: int, epochs: int, given: list[str], found: dict[str, list[Tota
             "Each step is a process, whose start is counted; the analysis, which both share, is "
             "not.",
         ],
-        details={name: [asdict(total) for total in totals] for name, totals in found.items()},
+        details={name: [asdict(total) for total in totals] for name, totals in costs.items()},
     )
 
 

@@ -66,7 +66,7 @@ def main() -> None:
         title=f"Photographs: 3000x2000 JPEG to {_SIZE}x{_SIZE}",
         command="python -m tests.benchmarks.photographs",
         columns=("decoded", "CPU ms each"),
-        lines=[(name, f"{median(found) * 1e3:.1f}") for name, found in seconds.items()],
+        lines=[(name, f"{median(times) * 1e3:.1f}") for name, times in seconds.items()],
         sentences=[f"{ratio:.1f} times as fast; mean absolute difference {difference:.2f} of 255."],
         details={"cpu_seconds": seconds, "mean_absolute_difference": difference},
     ).keep("photographs")

@@ -1,4 +1,4 @@
-"""What a training with the defaults takes: a census-like table of 7 numbers and 6 categories."""
+"""The time of a training with the defaults, of a census-like table: 7 numbers, 6 categories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `braid tune` finds beyond the defaults, by the loss on the validation rows."""
+"""The gain of `braid tune` beyond the defaults, by the loss on the validation rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_TRIALS = 1_000  # the minutes end them
 
 
 class TuningResult(BaseModel):
-    """What one table's trials gave.
+    """The result of one table's trials.
 
     Attributes:
         default_loss: Of the declaration as it is, on the validation rows.

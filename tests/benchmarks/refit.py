@@ -1,4 +1,4 @@
-"""What a refit after one more partition costs, by how many there are.
+"""The cost of a refit after one more partition, by how many there are.
 
 `python -m tests.benchmarks.refit` takes a minute.
 
@@ -29,13 +29,13 @@ _RUNS = 3
 
 def main() -> None:
     """Reports the seconds of a refit after one new partition, by how many there are."""
-    found: dict[int, list[dict[str, Any]]] = {}
+    runs: dict[int, list[dict[str, Any]]] = {}
     for count in _COUNTS:
         with tempfile.TemporaryDirectory() as folder:
-            found[count] = [_refit(Path(folder), count + run) for run in range(_RUNS + 1)][1:]
+            runs[count] = [_refit(Path(folder), count + run) for run in range(_RUNS + 1)][1:]
     seconds = {
         count: statistics.median(result["seconds"] for result in results)
-        for count, results in found.items()
+        for count, results in runs.items()
     }
     few, many = seconds.values()
     Report(
@@ -44,10 +44,10 @@ def main() -> None:
         columns=("partitions that are there", "seconds", "partitions read"),
         lines=[
             (str(count), f"{seconds[count]:.2f}", str(max(r["partitions"] for r in results)))
-            for count, results in found.items()
+            for count, results in runs.items()
         ],
         sentences=[f"{many - few:.2f} s more, {many / few:.2f} times."],
-        details={str(count): results for count, results in found.items()},
+        details={str(count): results for count, results in runs.items()},
     ).keep("refit")
 
 

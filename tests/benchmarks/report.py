@@ -1,4 +1,4 @@
-"""How a benchmark tells what it measured: a table on the terminal, and a JSON file of the same."""
+"""The report of a benchmark: a table on the terminal, and a JSON file of the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PACKAGES = ("tensorflow", "apache-beam", "tensorflow-transform", "keras", "pref
 
 @dataclass(frozen=True)
 class Report:
-    """What one benchmark measured.
+    """The measurements of one benchmark.
 
     Attributes:
         title: What was measured, with its size.

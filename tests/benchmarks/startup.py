@@ -1,4 +1,4 @@
-"""What commands take beside the work: help, checks, a small run, and a run with nothing new.
+"""The cost of commands beside the work: help, checks, a small run, and one with nothing new.
 
 `python -m tests.benchmarks.startup` takes some minutes.
 
@@ -32,7 +32,7 @@ _TO_REACH = {_HELP: "0.3 s", _VALIDATE: "2 s", _RUN: "40 s", _AGAIN: "15 s"}
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took.
+    """The cost of a command.
 
     Attributes:
         seconds: Wall seconds.
@@ -96,17 +96,17 @@ def _report(costs: dict[str, list[Cost]]) -> Report:
         lines=[
             (
                 name,
-                f"{median(cost.seconds for cost in found):.2f}",
-                f"{median(cost.cpu_seconds for cost in found):.2f}",
+                f"{median(cost.seconds for cost in measured):.2f}",
+                f"{median(cost.cpu_seconds for cost in measured):.2f}",
                 _TO_REACH.get(name, ""),
             )
-            for name, found in costs.items()
+            for name, measured in costs.items()
         ],
         sentences=[
             f"A run of {ROWS} rows takes the CPU time of {starts:.1f} imports of TensorFlow; six "
             "of its steps are processes that import it."
         ],
-        details={name: [asdict(cost) for cost in found] for name, found in costs.items()},
+        details={name: [asdict(cost) for cost in measured] for name, measured in costs.items()},
     )
 
 

@@ -48,7 +48,7 @@ training: {epochs: 2, early_stopping_patience: null, checkpoint_seconds: null}
 
 @dataclass(frozen=True)
 class Pass:
-    """What one pass over the rows took.
+    """The cost of one pass over the rows.
 
     Attributes:
         seconds: Wall seconds.
@@ -124,7 +124,7 @@ def streams(job: TrainJob) -> dict[str, list[Pass]]:
     for _ in range(1 + REPEATS):
         for name, make in makers.items():
             passes[name].append(timed(lambda make=make: _drained(make(job, files))))  # type: ignore[misc]
-    return {name: found[1:] for name, found in passes.items()}
+    return {name: of_layout[1:] for name, of_layout in passes.items()}
 
 
 def trainings(job: TrainJob, folder: Path) -> dict[str, list[Pass]]:

@@ -84,5 +84,5 @@ if __name__ == "__main__":
     way, share, path = sys.argv[1:]
     keep_freed_memory()
     keras.utils.set_random_seed(1)
-    found = WAYS[way](TrainJob.model_validate_json(Path(path).read_text()), float(share))
-    sys.stdout.write(json.dumps(asdict(found)) + "\n")
+    outcome = WAYS[way](TrainJob.model_validate_json(Path(path).read_text()), float(share))
+    sys.stdout.write(json.dumps(asdict(outcome)) + "\n")

@@ -36,6 +36,7 @@ from trainer.run_folder import EXPORT_FOLDER
 from trainer.training.training import train
 from transforms.contract.columns.kinds import is_user_kind
 from transforms.contract.network.encoders import ENCODERS_BY_FEATURE_KIND
+from transforms.contract.steps.results import CheckResult
 from transforms.kinds.features import FEATURE_KINDS
 from transforms.kinds.targets import TARGET_KINDS
 
@@ -102,8 +103,8 @@ def test_a_target_is_learnt_on_its_scale_and_served_in_its_unit(
     learnt = test_rows[1][target]
     expected = [case.values[i % len(case.values)] for i in range(ROWS - 6, ROWS)] + [case.values[0]]
     assert np.abs(learnt).max() < 4
-    found = head.serve(target, statistics, learnt)[target].numpy()
-    assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    served = head.serve(target, statistics, learnt)[target].numpy()
+    assert served == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
 def test_shards_and_serving_agree_on_every_feature(transformed, test_rows, tmp_path) -> None:
@@ -124,15 +125,15 @@ def test_shards_and_serving_agree_on_every_feature(transformed, test_rows, tmp_p
 
 def test_a_value_that_cannot_be_used_costs_its_row_and_says_why(transformed) -> None:
     expected = {(case.name, reason) for case in (*FEATURES, *TARGETS) for _, reason in case.invalid}
-    found = {(reject.column, reject.reason) for reject in transformed.manifest.rejects}
-    assert found == expected
+    reasons = {(reject.column, reject.reason) for reject in transformed.manifest.rejects}
+    assert reasons == expected
     rows = sum(len(case.invalid) for case in (*FEATURES, *TARGETS))
     assert sum(reject.rows for reject in transformed.manifest.rejects) == rows
 
 
 @pytest.fixture(scope="module")
 def answers(transformed: Transformed, test_rows: Any, tmp_path_factory) -> dict[str, Any]:
-    """What every branch gives for the test rows, for the last one alone, for none, and saved."""
+    """The answers of every branch for the test rows, the last one alone, none, and saved."""
     folder = tmp_path_factory.mktemp("branches")
     job = transformed.train_job(folder)
     keras.utils.set_random_seed(1)
@@ -150,12 +151,12 @@ def answers(transformed: Transformed, test_rows: Any, tmp_path_factory) -> dict[
 
 @pytest.mark.parametrize("branch", BRANCHES)
 def test_a_branch_is_finite_for_any_rows_and_is_saved(branch: str, answers: Any) -> None:
-    found = answers["all"][branch].numpy()
-    assert found.shape == (7, 1)
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(answers["last"][branch], found[-1:], rtol=1e-4, atol=1e-5)
+    output = answers["all"][branch].numpy()
+    assert output.shape == (7, 1)
+    assert np.isfinite(output).all()
+    np.testing.assert_allclose(answers["last"][branch], output[-1:], rtol=1e-4, atol=1e-5)
     assert answers["none"][branch].shape == (0, 1)
-    np.testing.assert_allclose(answers["saved"][branch], found, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(answers["saved"][branch], output, rtol=1e-5, atol=1e-6)
 
 
 def test_all_kinds_together_train_export_and_answer_alike(transformed, tmp_path) -> None:
@@ -166,7 +167,7 @@ def test_all_kinds_together_train_export_and_answer_alike(transformed, tmp_path)
     assert result.parity < 1e-4
     declared = {f"test_{t}_{m}" for t, spec in job.pipeline.targets.items() for m in spec.metrics}
     assert declared <= set(result.metrics)
-    assert check(job) == {"ok": True}
+    assert check(job) == CheckResult()
     scorer = load(tmp_path / EXPORT_FOLDER)
     nothing = scorer.score({"z_score": np.zeros(0, np.float32)})
     assert {case.name for case in TARGETS} <= set(nothing)
@@ -184,5 +185,5 @@ def test_all_kinds_together_train_export_and_answer_alike(transformed, tmp_path)
 
 @pytest.mark.timeout(900)
 def test_two_devices_learn_what_one_does(transformed, tmp_path) -> None:
-    found = output_of("tests.support.two_devices", transformed.train_job(tmp_path), tmp_path)
-    assert {line.split()[0] for line in found.splitlines()} >= set(BRANCHES)
+    output = output_of("tests.support.two_devices", transformed.train_job(tmp_path), tmp_path)
+    assert {line.split()[0] for line in output.splitlines()} >= set(BRANCHES)

@@ -112,9 +112,9 @@ def test_every_declared_metric_is_measured(job, evaluation):
 
 def test_the_model_is_comparable_with_itself_as_the_champion(job, evaluation):
     files = shard_files(job, "test", "raw")
-    found = score_champion(f"{job.run_folder}/export", job.pipeline, job.manifest(), files, 5)
+    scored = score_champion(f"{job.run_folder}/export", job.pipeline, job.manifest(), files, 5)
     wanted = {n: v for n, v in evaluation.metrics.items() if n.startswith("test_")}
-    assert found == pytest.approx(wanted, rel=1e-3)
+    assert scored == pytest.approx(wanted, rel=1e-3)
 
 
 def test_the_report_shows_pictures_of_the_first_rows(evaluation):
@@ -151,7 +151,7 @@ def test_a_caller_gets_pictures(served):
 
 def test_a_table_of_predictions_has_png_files(served, tmp_path):
     path = tmp_path / "scores.parquet"
-    writer = PredictionWriter(path, ".parquet", "id")
+    writer = PredictionWriter(path, ".parquet", ["id"])
     writer.add(
         np.array([b"a", b"b", b"c"], object),
         Predictions(served, np.array([0, 2]), {1: "no picture"}),
@@ -161,8 +161,8 @@ def test_a_table_of_predictions_has_png_files(served, tmp_path):
     assert set(table.column_names) == {"id", "mask", "kinds", "depth", "small", "error"}
     assert table["mask"][1].as_py() is None
     cell = table["mask"][2].as_py()
-    found = np.asarray(Image.open(io.BytesIO(cell)))
-    assert np.abs(found - served["mask"][1, :, :, 0] * 255).max() <= 0.5
+    decoded = np.asarray(Image.open(io.BytesIO(cell)))
+    assert np.abs(decoded - served["mask"][1, :, :, 0] * 255).max() <= 0.5
     assert np.asarray(Image.open(io.BytesIO(table["small"][0].as_py()))).shape == (3, 2, 3)
     kinds = np.asarray(Image.open(io.BytesIO(table["kinds"][0].as_py())))
     assert (kinds == served["kinds"][0, :, :, 0]).all()
@@ -174,6 +174,6 @@ def test_a_champion_of_other_classes_or_another_size_is_not_compared(job, evalua
     declaration["targets"]["depth"]["height"], declaration["model"]["augment"] = 12, {}
     files = shard_files(job, "test", "raw")
     manifest = job.manifest()
-    found = score_champion(f"{job.run_folder}/export", parse(declaration), manifest, files, 5)
-    assert {name.split("_")[1] for name in found} == {"mask", "small"}
-    assert found["test_mask_iou"] == pytest.approx(evaluation.metrics["test_mask_iou"])
+    scored = score_champion(f"{job.run_folder}/export", parse(declaration), manifest, files, 5)
+    assert {name.split("_")[1] for name in scored} == {"mask", "small"}
+    assert scored["test_mask_iou"] == pytest.approx(evaluation.metrics["test_mask_iou"])

@@ -71,18 +71,18 @@ def test_an_export_takes_a_column_once_for_each_of_its_types(several, tmp_path) 
         **{"rooms": "rooms", "rooms:string": "rooms_string", "time": "time", "seen": "seen"}
     }
     columns = {"rooms": ROOMS.values, "time": TIME.values, "seen": SEEN.values}
-    found = scorer.score(columns)["price"]
-    assert predicted(scorer, several, tmp_path)[:3] == pytest.approx(found, rel=1e-4)
+    prices = scorer.score(columns)["price"]
+    assert predicted(scorer, several, tmp_path)[:3] == pytest.approx(prices, rel=1e-4)
     # The second input counts: without it the size is missing.
-    assert not np.allclose(scorer.score(columns | {"rooms:string": [""] * 3})["price"], found)
+    assert not np.allclose(scorer.score(columns | {"rooms:string": [""] * 3})["price"], prices)
 
 
 def test_a_model_of_the_input_beside_predicts_from_the_column(several, tmp_path) -> None:
     scorer, _ = exported(several, tmp_path, features=["size"])
     assert [raw.name for raw in scorer.manifest.raw_inputs()] == ["rooms:string"]
-    found = predicted(scorer, several, tmp_path)
-    assert found[:3] == pytest.approx(scorer.score({"rooms": ROOMS.values})["price"], rel=1e-4)
-    assert len(set(found[:3].tolist())) == 3
+    prices = predicted(scorer, several, tmp_path)
+    assert prices[:3] == pytest.approx(scorer.score({"rooms": ROOMS.values})["price"], rel=1e-4)
+    assert len(set(prices[:3].tolist())) == 3
 
 
 def test_a_champion_of_the_column_alone_is_scored_on_the_new_rows(several, tmp_path) -> None:
@@ -92,5 +92,5 @@ def test_a_champion_of_the_column_alone_is_scored_on_the_new_rows(several, tmp_p
     job = several.train_job(tmp_path)
     files = shard_files(job, "test", "raw")
     folder = str(tmp_path / "run" / EXPORT_FOLDER)
-    found = score_champion(folder, job.pipeline, job.manifest(), files, 5)
-    assert found["test_price_mae"] == pytest.approx(result.metrics["test_price_mae"], rel=1e-4)
+    scored = score_champion(folder, job.pipeline, job.manifest(), files, 5)
+    assert scored["test_price_mae"] == pytest.approx(result.metrics["test_price_mae"], rel=1e-4)

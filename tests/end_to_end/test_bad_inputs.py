@@ -1,4 +1,4 @@
-"""What a user gets wrong, through the public command: one clear error, and nothing half-written."""
+"""Mistakes of users, through the public command: one clear error, and nothing half-written."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def run(project: Path, *arguments: str) -> tuple[int, str]:
 
 def refusal(project: Path, *arguments: str, code: int = 1) -> str:
     """Returns the error of a run that left nothing but logs, records and locks."""
-    found, message = run(project, *arguments)
-    assert found == code, message
+    exit_code, message = run(project, *arguments)
+    assert exit_code == code, message
     for part in ("expected", "received", "to do"):
         assert part in message
     left = {path.name for path in (project / "workspace").rglob("*") if path.is_file()}

@@ -11,11 +11,11 @@ from tests.support.daily import DAYS, DailyDemo, etl_steps
 
 
 def _files(workspace: Path) -> dict[Path, tuple[int, int]]:
-    found = [
+    files = [
         path for kind in ("shards", "rejects", "statistics", "keys", "transforms")
         for path in (workspace / kind).rglob("*") if path.is_file()
     ]  # fmt: skip
-    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in found}
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
 
 
 def test_of_a_month_and_a_day_only_the_day_is_read_and_written(tmp_path: Path) -> None:

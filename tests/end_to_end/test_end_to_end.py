@@ -187,7 +187,7 @@ class Killed:
         assert self._flow.poll() is None, self.told()
 
     def is_at(self, step: str) -> bool:
-        jobs = self.found(f"runs/*/*/jobs/{step}.json")
+        jobs = self.files(f"runs/*/*/jobs/{step}.json")
         return any(processes_with(step, str(job)) for job in jobs)
 
     def kill_step(self, step: str, reached: Callable[[], object]) -> None:
@@ -225,7 +225,7 @@ class Killed:
             return position if position and position.rows < 200 else None
         return None
 
-    def found(self, pattern: str) -> list[Path]:
+    def files(self, pattern: str) -> list[Path]:
         return list(self.workspace.glob(pattern))
 
 
@@ -235,14 +235,14 @@ def test_a_run_that_is_killed_at_every_point_ends_as_the_undisturbed_one(
     assert first_run.returncode == 0
     run = Killed(project, tmp_path)
 
-    run.start_until(lambda: run.found("transforms/.tmp-*"))
+    run.start_until(lambda: run.files("transforms/.tmp-*"))
     run.lose_the_machine()
-    assert not run.found("transforms/*/transform.json"), "killed in the analysis"
+    assert not run.files("transforms/*/transform.json"), "killed in the analysis"
 
     run.start_until(lambda: run.is_at("transform"))
-    run.kill_step("transform", lambda: run.found("shards/*/*/.tmp-*.tfrecord"))
+    run.kill_step("transform", lambda: run.files("shards/*/*/.tmp-*.tfrecord"))
     run.lose_the_machine()
-    assert run.found("shards/*/*/.tmp-*.tfrecord"), "killed in the middle of a shard"
+    assert run.files("shards/*/*/.tmp-*.tfrecord"), "killed in the middle of a shard"
 
     run.start_until(lambda: run.is_at("train"))
     run.kill_step("train", lambda: run.position(0))
@@ -274,7 +274,7 @@ def test_a_run_that_is_killed_at_every_point_ends_as_the_undisturbed_one(
     (version,) = ModelRegistry(run.workspace).versions("listings")
     assert set(version.aliases) == {"champion", "challenger"}
     assert not (run.folder / "training").exists()
-    assert not run.found("**/.tmp-*")
+    assert not run.files("**/.tmp-*")
 
 
 def _history(run: Path) -> list[tuple[int, float, float]]:

@@ -52,13 +52,13 @@ def _newest_record(project: Path) -> dict:
 
 
 def _shard_folders(project: Path) -> list[str]:
-    found = (project / "workspace" / "shards").glob("*/*/manifest.json")
-    return sorted(path.parent.name.partition("@")[0] for path in found)
+    manifests = (project / "workspace" / "shards").glob("*/*/manifest.json")
+    return sorted(path.parent.name.partition("@")[0] for path in manifests)
 
 
 def _rows_of(project: Path) -> dict[str, int]:
-    found = (project / "workspace" / "shards").glob("*/*/manifest.json")
-    manifests = [json.loads(path.read_text()) for path in found]
+    paths = (project / "workspace" / "shards").glob("*/*/manifest.json")
+    manifests = [json.loads(path.read_text()) for path in paths]
     return {manifest["partition"]: manifest["rows"] for manifest in manifests}
 
 

@@ -86,19 +86,19 @@ def test_every_trial_is_told_with_its_loss_and_its_keys(project, killed, tuned):
 
 
 def test_the_best_trial_is_run_once_and_its_record_has_all_trials(project, tuned):
-    found = record(project)
-    tuning = found["tuning"]
+    document = record(project)
+    tuning = document["tuning"]
     losses = {t["number"]: t["loss"] for t in trials(project) if t["status"] == "complete"}
     assert tuning["best"] == min(losses, key=losses.get)
     assert losses[tuning["best"]] <= losses[0], "the first trial is the declaration"
     assert tuning["trials"] == trials(project)
     assert tuning["transformed"] == 0
-    assert found["status"] == "promoted"
+    assert document["status"] == "promoted"
     assert (
         "## Trials: the best of" in next(project.glob("workspace/runs/*/*/summary.md")).read_text()
     )
     assert "Trials: the best of" in tuned.stdout
-    assert {step["name"] for step in found["steps"]} >= {"train", "evaluate", "register", "gate"}
+    assert {step["name"] for step in document["steps"]} >= {"train", "evaluate", "register", "gate"}
 
 
 def test_the_written_declaration_has_nothing_left_to_run(project, tuned):

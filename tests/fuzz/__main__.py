@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
 @dataclass(frozen=True)
 class Space:
-    """What is drawn, and what is asked of it.
+    """The draws of a space, and the question that they are asked.
 
     Attributes:
         module: Has the strategy and the function `check`.

@@ -22,6 +22,7 @@ _WORDS = [
     *("../x", "gs://b", "a b", "", "\n", "é", "__", "x__missing", "error", "null", "{", "train"),
     *("categorical", "numeric", "text", "image", "sequence", "noise", "datetime", "multiclass"),
     *("binary", "multilabel", "binary_mask", "class_mask", "continuous", "custom", "one_hot"),
+    *("where", "expression", "x > 1", "length(a) == 2 and not b", "é ** 2", "key", "format"),
     *("lstm", "cnn", "log", "quantile", "bucketize", "hash", "identity", "time", "adversarial"),
 ]
 _SCALARS = st.one_of(

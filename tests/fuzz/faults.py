@@ -60,7 +60,7 @@ _DECLARATION = {
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens, and when.
+    """A fault, and the moment at which it happens.
 
     Attributes:
         kind: The function below that does it.

@@ -95,6 +95,9 @@ _SPLITS: list[dict[str, Any]] = [
 ]  # fmt: skip
 _TIMES = {split["column"]: split for split in _SPLITS if split.get("by") == "time"}
 _LAYOUTS: list[Any] = [None, "day", {"path_date": "%Y/%m/%d"}, {"file": True}]
+_KEYS: list[Any] = ["id", "id", None, ["id", "city"]]
+_FILTERS = [None, None, "area > 2 or is_null(slot)", "year(seen) == 2026 and length(words) < 20"]
+_EXPRESSIONS = [None, None, "price > 2 * area", "city in ['a', 'b'] or not is_null(photo)"]
 _FOLDERS = [
     *("day=1", "day=2", "day=10", "day=2026-01-03", "day=", "day=__HIVE_DEFAULT_PARTITION__"),
     *("day=%2F", "day=%FF", "day=é", "day=a b", "day=[x]*", "day=1/day=2", "2026/01/02", "x"),
@@ -116,6 +119,9 @@ class Table:
         layout: How its files are partitioned, as one of `_LAYOUTS`.
         whole: Whether both steps of a run are done with Beam.
         steps: The column by which its rows are the steps of a long table, if they are.
+        key: What names its rows, as one of `_KEYS`.
+        where: Which rows are left out, as one of `_FILTERS`.
+        sold: What the target `sold` is, as one of `_EXPRESSIONS`.
     """
 
     format: str
@@ -124,6 +130,9 @@ class Table:
     layout: int
     whole: bool
     steps: str | None = None
+    key: int = 0
+    where: int = 0
+    sold: int = 0
 
 
 @st.composite
@@ -137,20 +146,28 @@ def tables(draw: st.DrawFn) -> Table:
     whole = draw(st.integers(0, 24)) == 24
     steps = draw(st.sampled_from([None, None, None, "seen", "area"]))
     split = draw(st.integers(0, len(_SPLITS) - 1))
-    return Table(format_, drawn, split, layout, whole, steps)
+    key, where, sold = (
+        draw(st.integers(0, len(ways) - 1)) for ways in (_KEYS, _FILTERS, _EXPRESSIONS)
+    )
+    return Table(format_, drawn, split, layout, whole, steps, key, where, sold)
 
 
 def document(folder: Path, table: Table | None) -> dict[str, Any]:
     """Returns the declaration of a table in a folder; without one, of good rows."""
     flat = table is not None and table.format == "csv"
-    source = {"path": str(folder), "key": "id", "format": table.format if table else "parquet"}
+    source: dict[str, Any] = {"path": str(folder), "format": table.format if table else "parquet"}
     rule = _LAYOUTS[table.layout] if table else None
+    source |= {"key": _KEYS[table.key if table else 0]}
+    targets = _SCALAR_TARGETS if flat else _SCALAR_TARGETS | _LIST_TARGETS
+    if table is not None:
+        source["where"] = _FILTERS[table.where]
+        targets = targets | {"sold": targets["sold"] | {"expression": _EXPRESSIONS[table.sold]}}
     return {
         "name": "fuzz",
         "source": source | ({} if rule is None else {"partition_by": rule}),
         "split": _SPLITS[table.split if table else 0],
         "features": _SCALARS if flat else _SCALARS | _LISTS,
-        "targets": _SCALAR_TARGETS if flat else _SCALAR_TARGETS | _LIST_TARGETS,
+        "targets": targets,
         "model": {"encoders": {"words": {"kind": "bag_of_words"}}},
         "transform": {"max_reject_fraction": 1.0, "min_shards": 1},
     }
@@ -297,7 +314,7 @@ def _transform(
             values = outputs[name]
             if values.dtype.kind == "f" and np.isinf(values).any():
                 raise ValueError(f"{name} is infinite: {values}")
-        read += batch.rows
+        read += batch.rows + batch.left_out
     return read
 
 

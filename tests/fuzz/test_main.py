@@ -1,4 +1,4 @@
-"""What the command says of spaces that hold, and of one that does not."""
+"""The command's sentences on spaces that hold, and on one that does not."""
 
 from __future__ import annotations
 

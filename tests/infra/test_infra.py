@@ -13,8 +13,8 @@ _PROJECT = Path(__file__).parents[2]
 
 def _pins(path: str) -> dict[str, str]:
     lines = (_PROJECT / path).read_text().splitlines()
-    found = (re.match(r"([a-z0-9._-]+)(?:\[.*\])?==(\S+)", line) for line in lines)
-    return {pin[1]: pin[2] for pin in found if pin}
+    matches = (re.match(r"([a-z0-9._-]+)(?:\[.*\])?==(\S+)", line) for line in lines)
+    return {pin[1]: pin[2] for pin in matches if pin}
 
 
 def test_a_gpu_machine_has_the_versions_that_everything_was_tested_with():
@@ -35,7 +35,7 @@ def test_every_pool_has_a_worker_in_the_compose_file():
     started = (
         re.search(r"--pool (\w+)", service.get("command", "")) for service in services.values()
     )
-    assert {found[1] for found in started if found} == pools
+    assert {match[1] for match in started if match} == pools
     assert {deployment["work_pool"]["name"] for deployment in deployed["deployments"]} == pools
 
 

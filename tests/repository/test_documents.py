@@ -1,4 +1,4 @@
-"""What the pages of the repository name: it is there, and they are as short as they say."""
+"""The pages of the repository: what they name is there, and they are as short as they say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the shipped code reads files: none that others wrote runs when it is read."""
+"""The files that the shipped code reads: none that others wrote runs when it is read."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ class Prefect:
 
     def start(self, flow: str, deployment: str, **parameters: Any) -> str:
         """Starts a flow run of a deployment and returns its id."""
-        found = _ask(f"{self._url}/deployments/name/{flow}/{deployment}")
+        deployed = _ask(f"{self._url}/deployments/name/{flow}/{deployment}")
         body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-        return _ask(f"{self._url}/deployments/{found['id']}/create_flow_run", body)["id"]
+        return _ask(f"{self._url}/deployments/{deployed['id']}/create_flow_run", body)["id"]
 
     def flow_run(self, number: str) -> dict[str, Any]:
         return _ask(f"{self._url}/flow_runs/{number}")
@@ -59,12 +59,12 @@ class Mlflow:
         self._url = f"{url}/api/2.0/mlflow"
 
     def champion(self, name: str) -> dict[str, Any]:
-        found = self._get("registered-models/alias", name=name, alias="champion")
-        return found["model_version"]
+        document = self._get("registered-models/alias", name=name, alias="champion")
+        return document["model_version"]
 
     def versions(self, name: str) -> list[dict[str, Any]]:
-        found = self._get("model-versions/search", filter=f"name = '{name}'")
-        return found.get("model_versions", [])
+        document = self._get("model-versions/search", filter=f"name = '{name}'")
+        return document.get("model_versions", [])
 
     def metrics(self, run: str) -> dict[str, float]:
         data = self._get("runs/get", run_id=run)["run"]["data"]

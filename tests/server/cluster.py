@@ -1,4 +1,4 @@
-"""What a scheduled set-up consists of, on loopback, for the time of a test session.
+"""The parts of a scheduled set-up, on loopback, for the time of a test session.
 
 PostgreSQL, a Prefect server and an MLflow server on it, and process workers of two pools. Every
 process has a log of its own, and none outlives the session.
@@ -201,9 +201,9 @@ def _wait_for(service: Service, ready: Callable[[], bool]) -> None:
 
 
 def _postgres_programs() -> Path:
-    found = shutil.which("initdb")
-    if found is not None:
-        return Path(found).resolve().parent
+    program = shutil.which("initdb")
+    if program is not None:
+        return Path(program).resolve().parent
     packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     assert packaged, "PostgreSQL is needed: install it (on Debian: apt-get install postgresql)"
     return packaged[-1].parent
@@ -244,9 +244,9 @@ def _free_port() -> int:
 
 def _marked(value: str) -> list[int]:
     """Returns the processes that inherited the cluster's mark."""
-    wanted, found = f"{_MARK}={value}".encode(), []
+    wanted, marked = f"{_MARK}={value}".encode(), []
     for pid in processes():
         with contextlib.suppress(OSError):
             if wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                found.append(pid)
-    return found
+                marked.append(pid)
+    return marked

@@ -69,11 +69,11 @@ def test_a_schedule_that_is_deployed_no_more_makes_no_run_any_more(prefect, sche
 
 def _on_the_server(prefect: Prefect) -> dict[str, dict[str, str]]:
     """Returns the names of all that a deployment makes, by their ids."""
-    found = {
+    deployed = {
         kind: {each["id"]: each["name"] for each in prefect.everything(kind)}
         for kind in ("deployments", "automations", "work_pools")
     }
-    assert list(found["deployments"].values()).count("flats") == 3
-    assert sorted(found["work_pools"].values()) == ["cpu", "gpu"]
-    assert len(set(found["automations"].values())) == len(found["automations"])
-    return found
+    assert list(deployed["deployments"].values()).count("flats") == 3
+    assert sorted(deployed["work_pools"].values()) == ["cpu", "gpu"]
+    assert len(set(deployed["automations"].values())) == len(deployed["automations"])
+    return deployed

@@ -53,12 +53,12 @@ def kill_tree(pid: int) -> None:
 
 def processes_with(*words: str) -> list[int]:
     """Returns the processes whose command line has all these words."""
-    wanted, found = {word.encode() for word in words}, []
+    wanted, matching = {word.encode() for word in words}, []
     for pid in processes():
         with contextlib.suppress(OSError):
             if wanted <= set(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")):
-                found.append(pid)
-    return found
+                matching.append(pid)
+    return matching
 
 
 def processes() -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""What every feature kind, target kind and encoder has to hold; a kind is tested by being listed.
+"""The rules that every feature kind, target kind and encoder holds; a kind is tested by listing it.
 
 All cases are the columns of one small table, which is analyzed and transformed once.
 """

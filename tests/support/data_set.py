@@ -15,7 +15,7 @@ Rows = Counter[tuple[str, ...] | tuple[str, str, bytes]]
 
 def data_set(workspace: Path) -> dict[str, Rows]:
     """Returns the rows of every partition that is committed."""
-    found: dict[str, Rows] = {}
+    by_name: dict[str, Rows] = {}
     for path in workspace.glob("shards/*/*/manifest.json"):
         manifest = json.loads(path.read_text())
         rows: Rows = Counter()
@@ -27,9 +27,9 @@ def data_set(workspace: Path) -> dict[str, Rows]:
         for file in rejects.glob("*.parquet"):
             for row in pq.read_table(file).to_pylist():
                 rows["rejected", row["key"], row["column"], row["reason"]] += 1
-        assert manifest["partition"] not in found, "a partition's shards are there once"
-        found[manifest["partition"]] = rows
-    return found
+        assert manifest["partition"] not in by_name, "a partition's shards are there once"
+        by_name[manifest["partition"]] = rows
+    return by_name
 
 
 def _records(path: Path) -> list[bytes]:

@@ -40,8 +40,8 @@ def _has_learnt_what_is_committed(job) -> bool:
 
     workspace = job.folders()
     manifests = workspace.root.glob("shards/*/*/manifest.json")
-    found = [ShardManifest.model_validate_json(path.read_text()) for path in manifests]
-    batches = sum(manifest.rows_in("train") for manifest in found)
+    committed = [ShardManifest.model_validate_json(path.read_text()) for path in manifests]
+    batches = sum(manifest.rows_in("train") for manifest in committed)
     batches //= job.pipeline.training.batch_size
     folders = workspace.runs(job.pipeline.name).glob("*/training")
     positions = [Checkpoints(folder).position(0) for folder in folders]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.steps.jobs import PartitionRef, TrainJob, TransformJob
+from transforms.contract.steps.jobs import TrainJob, TransformJob
 from transforms.contract.workspace.transform_choice import transform_fingerprint
 from transforms.source.scan import scan
 
@@ -29,9 +29,7 @@ def train_job(job: TransformJob, folder: Path) -> TrainJob:
         pipeline=job.pipeline,
         workspace=job.workspace,
         transform=job.transform,
-        partitions=tuple(
-            PartitionRef(name=part.name, fingerprint=part.fingerprint) for part in job.partitions
-        ),
+        partitions=tuple(part.id for part in job.partitions),
         run_folder=str(folder),
     )
 

@@ -46,11 +46,11 @@ class Project:
         return record
 
     def transform(self, declaration: str = "pipeline.yaml") -> TransformManifest:
-        found = Workspace(self.folder / "workspace").read_transform(
+        manifest = Workspace(self.folder / "workspace").read_transform(
             self.record(declaration)["transform"]
         )
-        assert found is not None
-        return found
+        assert manifest is not None
+        return manifest
 
     def rows(self, split: str) -> pa.Table:
         """Returns the usable rows of the source that are in a split."""

@@ -15,8 +15,8 @@ def project(tmp_path_factory) -> Project:
 
 
 def test_the_diagnosis_is_read_from_the_signal(project):
-    found = project.rows("test")["diagnosis"].to_pylist()
-    majority = max(found.count(name) for name in DIAGNOSES) / len(found)
+    diagnoses = project.rows("test")["diagnosis"].to_pylist()
+    majority = max(diagnoses.count(name) for name in DIAGNOSES) / len(diagnoses)
     assert majority < 0.45
     # The pressure says nothing of it: without the signal's branch no model is above the majority,
     # and one that cannot tell even from uneven beats stays at two in three.

@@ -1,4 +1,4 @@
-"""What names shards, models and runs, as the commits before named them: workspaces stay of use.
+"""The names of shards, models and runs, as the commits before gave them: workspaces stay of use.
 
 Whoever changes one of these on purpose makes every user's shards or models anew, and says so in
 the changelog.
@@ -107,10 +107,10 @@ EXPECTED = {
     ),
     "listings/pipeline.yaml": (
         "df0bcd0cb9202525",
-        "e96b2e355ca3c76d",
+        "0e033c2bb2fc0282",
         "9b0884069611efde",
         "00f9a2063fa920f3",
-        "87cf17fe98ba53b6",
+        "8b25f636cda86fda",
         "45461e40a36f53f6",
     ),
     "rgb_depth/pipeline.yaml": (

@@ -30,9 +30,9 @@ def _pixels(encoded: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(encoded))) / 255
 
 
-def _iou(found: np.ndarray, truth: np.ndarray) -> float:
-    found, truth = found > 0.5, truth > 0.5
-    return float((found & truth).sum() / (found | truth).sum())
+def _iou(predicted: np.ndarray, truth: np.ndarray) -> float:
+    predicted, truth = predicted > 0.5, truth > 0.5
+    return float((predicted & truth).sum() / (predicted | truth).sum())
 
 
 def test_the_mask_takes_both_pictures(project, pictures):

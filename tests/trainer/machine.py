@@ -27,21 +27,21 @@ def declared(extra: str) -> list[str]:
 
 def closure(requirements: list[str]) -> dict[str, Distribution]:
     """Returns the installed distributions that requirements need, by normalized name."""
-    found: dict[str, Distribution] = {}
+    needed: dict[str, Distribution] = {}
     extras: dict[str, set[str]] = defaultdict(set)
     waiting = [Requirement(text) for text in requirements]
     while waiting:
         wanted = waiting.pop()
         name = _normalized(wanted.name)
-        if name in found and wanted.extras <= extras[name]:
+        if name in needed and wanted.extras <= extras[name]:
             continue
         extras[name] |= wanted.extras
-        found[name] = distribution(wanted.name)
-        for own in map(Requirement, found[name].requires or ()):
+        needed[name] = distribution(wanted.name)
+        for own in map(Requirement, needed[name].requires or ()):
             chosen = ("", *extras[name])
             if own.marker is None or any(own.marker.evaluate({"extra": e}) for e in chosen):
                 waiting.append(own)
-    return found
+    return needed
 
 
 def make_environment(folder: Path, requirements: list[str]) -> Path:

@@ -19,8 +19,8 @@ def run_step(step, file):
     )
     os.close(write)
     with os.fdopen(read) as events:
-        found = [json.loads(line) for line in events]
-    return child.wait(), found
+        told = [json.loads(line) for line in events]
+    return child.wait(), told
 
 
 def test_a_step_reports_progress_and_its_result(trainer_world, tmp_path):

@@ -81,9 +81,9 @@ def test_too_few_validation_rows_choose_nothing():
 def test_what_is_declared_holds():
     declared = {"epochs": 7, "batch_size": 32, "early_stopping_patience": 2}
     others = {"ema": 0.5, "members": 2, "refit": None}
-    found = recipe(100, **declared, **others)
-    assert (found.epochs, found.epochs_per_round, found.batch_size) == (7, 1, 32)
-    assert (found.patience, found.ema, found.members, found.refit) == (2, 0.5, 2, False)
+    plan = recipe(100, **declared, **others)
+    assert (plan.epochs, plan.epochs_per_round, plan.batch_size) == (7, 1, 32)
+    assert (plan.patience, plan.ema, plan.members, plan.refit) == (2, 0.5, 2, False)
     assert recipe(1_000_000, members=5, refit="all", ema=0).model_dump() == recipe(
         1_000_000
     ).model_dump() | {"members": 5, "refit": True, "ema": 0.0}
@@ -91,8 +91,8 @@ def test_what_is_declared_holds():
 
 
 def test_declared_steps_are_in_place_of_epochs():
-    found = recipe(100, steps=500)
-    assert (found.steps, found.epochs, found.planned_steps()) == (500, 80, 500)
+    plan = recipe(100, steps=500)
+    assert (plan.steps, plan.epochs, plan.planned_steps()) == (500, 80, 500)
 
 
 def test_a_patience_in_epochs_has_rounds_of_one_epoch():
@@ -108,18 +108,23 @@ def test_a_table_with_pictures_has_smaller_batches_and_fewer_steps():
 
 def test_one_that_makes_pictures_is_trained_once_and_alone():
     pipeline = pipeline_of(targets={"mask": PHOTO | {"content": "binary_mask"}}, training={})
-    found = recipe_of(pipeline, manifest(), 100, 50)
-    assert (found.members, found.refit) == (1, False)
+    plan = recipe_of(pipeline, manifest(), 100, 50)
+    assert (plan.members, plan.refit) == (1, False)
 
 
 def test_training_that_begins_early_follows_from_the_rows_that_the_transform_saw():
-    found = recipe_of(table(start="streaming"), manifest(), 100, None)
-    assert (found.members, found.refit, found.patience) == (1, False, 6)
+    plan = recipe_of(table(start="streaming"), manifest(), 100, None)
+    assert (plan.members, plan.refit, plan.patience) == (1, False, 6)
 
 
 def test_adversarial_training_averages_nothing_and_has_no_early_end():
-    found = recipe(100, objective="adversarial")
-    assert (found.ema, found.members, found.patience, found.refit) == (0.0, 1, None, False)
+    plan = recipe(100, objective="adversarial")
+    assert (plan.ema, plan.members, plan.patience, plan.refit) == (
+        0.0,
+        1,
+        None,
+        False,
+    )
 
 
 def test_a_training_on_all_rows_has_the_steps_that_were_the_best():

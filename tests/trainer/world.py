@@ -17,7 +17,7 @@ from trainer.recipe import Recipe
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.fingerprint import checksum
-from transforms.contract.steps.jobs import PartitionRef, TrainJob
+from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import (
     RAW_TARGET_PREFIX,
@@ -27,6 +27,7 @@ from transforms.contract.workspace.manifest import (
     TargetStatistics,
     TransformManifest,
 )
+from transforms.contract.workspace.partition import PartitionId
 
 COLORS = ("red", "green", "blue")
 WORDS = ("good", "bad", "fine")
@@ -147,7 +148,7 @@ def raw_rows(numbers: Iterable[int]) -> dict[str, Any]:
 
 
 class Graph(tf.Module):
-    """What the transform step exports, small."""
+    """The export of the transform step, small."""
 
     def __init__(self, folder: Path, colors: tuple[str, ...]) -> None:
         super().__init__()
@@ -240,8 +241,8 @@ class World:
             "workspace": str(self.root),
             "transform": self.transform,
             "partitions": (
-                PartitionRef(name="day=1", fingerprint="p1"),
-                PartitionRef(name="day=2", fingerprint="p2"),
+                PartitionId(name="day=1", fingerprint="p1"),
+                PartitionId(name="day=2", fingerprint="p2"),
             ),
             "run_folder": str(folder),
         }

@@ -7,6 +7,7 @@ import pytest
 
 from transforms.beam import marked_errors, run_pipeline
 from transforms.contract.declaration.transform import BeamSpec
+from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError
 
 
@@ -22,7 +23,7 @@ def test_users_error_crosses_beam_whole() -> None:
     error = BraidError("a.parquet", expected="a {file}", received='"none"', action="Mend it.")
     with pytest.raises(BraidError) as caught:
         fail_with(error)
-    assert caught.value.report() == error.report()
+    assert ErrorReport.of(caught.value) == ErrorReport.of(error)
 
 
 def test_full_disk_becomes_an_error_that_says_what_to_do() -> None:

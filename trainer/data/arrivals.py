@@ -11,9 +11,10 @@ from pathlib import Path
 
 from transforms.contract.errors import BraidError
 from transforms.contract.process.events import report
-from transforms.contract.steps.jobs import PartitionRef, TrainJob
+from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.locks import is_held
 from transforms.contract.workspace.manifest import ShardManifest
+from transforms.contract.workspace.partition import PartitionId
 
 _POLL_SECONDS = 0.2
 # Without anyone who transforms. A server takes up to 150 s until it starts a lost flow again.
@@ -49,11 +50,11 @@ class Arrivals:
         since = self._since  # once: the thread that waits may end that meanwhile
         return self._waited + (0.0 if since is None else time.perf_counter() - since)
 
-    def _is_there(self, part: PartitionRef) -> bool:
+    def _is_there(self, part: PartitionId) -> bool:
         job = self._job
-        return job.folders().is_committed(job.transform, part.name, part.fingerprint)
+        return job.folders().is_committed(job.transform, *part)
 
-    def _wait_for(self, part: PartitionRef, number: int) -> None:
+    def _wait_for(self, part: PartitionId, number: int) -> None:
         self._since = time.perf_counter()
         busy = time.monotonic()  # when somebody was last seen to transform
         while not self._is_there(part):

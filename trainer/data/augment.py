@@ -13,7 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.data.stream import Batch, Tensors
+from trainer.data.noise import Tensors
+from trainer.data.stream import Batch
 from transforms.contract.network.augment import AlignedGeometry, Augment, Augmentation, Geometry
 
 _CHANGES = 1  # tells their random numbers from those of the order of the rows
@@ -102,14 +103,14 @@ def _together(pictures_BHWC: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
 
 def _apart(pictures_BHWC: Mapping[str, tf.Tensor], changed_BHWC: tf.Tensor) -> Tensors:
     """Returns each picture's own channels again, of its own dtype."""
-    found, first = {}, 0
+    pictures, first = {}, 0
     for name, x_BHWC in pictures_BHWC.items():
         last = first + x_BHWC.shape[-1]
         own_BHWC, first = changed_BHWC[..., first:last], last
         if x_BHWC.dtype.is_integer:
             own_BHWC = tf.saturate_cast(tf.round(own_BHWC), x_BHWC.dtype)
-        found[name] = tf.ensure_shape(own_BHWC, x_BHWC.shape)
-    return found
+        pictures[name] = tf.ensure_shape(own_BHWC, x_BHWC.shape)
+    return pictures
 
 
 def _geometry(spec: Geometry) -> tuple[keras.layers.Layer, ...]:

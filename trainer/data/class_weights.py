@@ -1,8 +1,8 @@
-"""How much a class counts in the training loss."""
+"""The weights of classes in the training loss."""
 
 from __future__ import annotations
 
-from transforms.contract.columns.targets import Binary, Multiclass
+from transforms.contract.columns.targets import TargetSpec
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import DeclarationError
 from transforms.contract.workspace.manifest import TargetStatistics, TransformManifest
@@ -19,16 +19,17 @@ def class_weights(
     Raises:
         DeclarationError: A weight is declared for a label that the training rows do not have.
     """
-    found = {}
+    weights = {}
     for name, target in pipeline.targets.items():
-        if not isinstance(target, Binary | Multiclass) or target.class_weights is None:
+        declared = target.weights_of_classes
+        if declared is None:
             continue
         statistics = manifest.targets[name]
-        if target.class_weights == "balanced":
-            found[name] = _balanced(statistics)
+        if declared == "balanced":
+            weights[name] = _balanced(statistics)
         else:
-            found[name] = _declared(name, target, dict(target.class_weights), statistics)
-    return found
+            weights[name] = _declared(name, target, declared, statistics)
+    return weights
 
 
 def _balanced(statistics: TargetStatistics) -> tuple[float, ...]:
@@ -39,7 +40,7 @@ def _balanced(statistics: TargetStatistics) -> tuple[float, ...]:
 
 def _declared(
     name: str,
-    target: Binary | Multiclass,
+    target: TargetSpec,
     declared: dict[str, float],
     statistics: TargetStatistics,
 ) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""What a training that waits for its data is to change, from what was measured of it."""
+"""Advice for a training that waits for its data, from what was measured of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PROBE_BATCHES = 4  # of which the fastest counts
 
 
 class Waiting(Spec):
-    """What was measured of a training's input.
+    """The measurements of a training's input.
 
     Attributes:
         share: The share of the time that the device waited for data.
@@ -62,49 +62,50 @@ def worth_a_change(waited: float, seconds: float) -> bool:
     return waited >= _LEAST_SECONDS and waited > _MOST_WAITING * seconds
 
 
-def advice(found: Waiting) -> str:
+def advice(waiting: Waiting) -> str:
     """Returns what to change, in words, in a training that waited."""
-    return f"The device waited for data {found.share:.0%} of the time. {_cause(found)}"
+    return f"The device waited for data {waiting.share:.0%} of the time. {_cause(waiting)}"
 
 
-def _cause(found: Waiting) -> str:
-    if found.first_share > _MOST_FILLING:
+def _cause(waiting: Waiting) -> str:
+    if waiting.first_share > _MOST_FILLING:
         return (
-            f"{found.first_share:.0%} of that was before the first batch of an epoch, while the "
+            f"{waiting.first_share:.0%} of that was before the first batch of an epoch, while the "
             "shuffle buffer is filled: set a lower training.shuffle_bytes."
         )
-    if found.seconds_per_batch < _HANDING_OVER_SECONDS:
+    if waiting.seconds_per_batch < _HANDING_OVER_SECONDS:
         return (
-            f"It waited {found.seconds_per_batch * 1000:.1f} ms for a batch of {found.batch_size} "
-            "rows, about what handing over any batch takes: set a higher training.batch_size."
+            f"It waited {waiting.seconds_per_batch * 1000:.1f} ms for a batch of "
+            f"{waiting.batch_size} rows, about what handing over any batch takes: set a higher "
+            "training.batch_size."
         )
-    if found.busy >= _BUSY:
-        return _cores(found)
-    return _storage(found)
+    if waiting.busy >= _BUSY:
+        return _cores(waiting)
+    return _storage(waiting)
 
 
-def _cores(found: Waiting) -> str:
+def _cores(waiting: Waiting) -> str:
     text = (
-        f"The {found.cores} cores were {found.busy:.0%} busy; parsing and decoding takes "
-        f"{found.parse_seconds * 1e6:.0f} µs of a core per row, so that they give at most "
-        f"{found.cores / found.parse_seconds:,.0f} rows/s: "
+        f"The {waiting.cores} cores were {waiting.busy:.0%} busy; parsing and decoding takes "
+        f"{waiting.parse_seconds * 1e6:.0f} µs of a core per row, so that they give at most "
+        f"{waiting.cores / waiting.parse_seconds:,.0f} rows/s: "
     )
-    if found.encoded:
-        return f"{text}set `storage: raw` for {_names(found.encoded)}, or train with more cores."
+    if waiting.encoded:
+        return f"{text}set `storage: raw` for {_names(waiting.encoded)}, or train with more cores."
     return f"{text}train with more cores."
 
 
-def _storage(found: Waiting) -> str:
+def _storage(waiting: Waiting) -> str:
     text = (
-        f"The {found.cores} cores were only {found.busy:.0%} busy, and the shards came at "
-        f"{found.rows_per_second * found.row_bytes / 1e6:,.1f} MB/s: put the workspace on faster "
-        "storage"
+        f"The {waiting.cores} cores were only {waiting.busy:.0%} busy, and the shards came at "
+        f"{waiting.rows_per_second * waiting.row_bytes / 1e6:,.1f} MB/s: put the workspace on "
+        "faster storage"
     )
-    if found.raw:
-        text += f", or set `storage: jpeg` for {_names(found.raw)}"
-    if found.files < OPEN_FILES:
+    if waiting.raw:
+        text += f", or set `storage: jpeg` for {_names(waiting.raw)}"
+    if waiting.files < OPEN_FILES:
         text += (
-            f". There are {found.files} training shards, and as many are read at once; with more "
+            f". There are {waiting.files} training shards, and as many are read at once; with more "
             f"partitions, up to {OPEN_FILES} are"
         )
     return f"{text}."

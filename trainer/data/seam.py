@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transforms.contract.columns.targets import Multiclass, Multilabel, Target
+from transforms.contract.columns.targets import Target
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.manifest import (
@@ -12,7 +12,7 @@ from transforms.contract.workspace.manifest import (
     TransformManifest,
 )
 
-Layout = tuple[str, str, tuple[int, ...]]  # role, dtype, shape in a row
+RoleLayout = tuple[str, str, tuple[int, ...]]  # role, dtype, shape in a row
 
 
 def check_seam(pipeline: PipelineSpec, manifest: TransformManifest) -> None:
@@ -34,9 +34,9 @@ def check_seam(pipeline: PipelineSpec, manifest: TransformManifest) -> None:
         _check_cardinality(pipeline, manifest, stored[name])
 
 
-def expected_layout(pipeline: PipelineSpec) -> dict[str, Layout]:
+def expected_layout(pipeline: PipelineSpec) -> dict[str, RoleLayout]:
     """Returns role, dtype and shape of everything that a declaration's shards have to hold."""
-    layout: dict[str, Layout] = {}
+    layout: dict[str, RoleLayout] = {}
     for name, feature in pipeline.features.items():
         layout[name] = ("feature", *feature.layout())
         if feature.has_indicator:
@@ -52,11 +52,11 @@ def _can_be_masked(target: Target) -> bool:
     return "mask" in (target.missing, target.invalid)
 
 
-def _layout(stored: StoredFeature) -> Layout:
+def _layout(stored: StoredFeature) -> RoleLayout:
     return stored.role, stored.dtype, stored.shape
 
 
-def _words(layout: Layout) -> str:
+def _words(layout: RoleLayout) -> str:
     role, dtype, shape = layout
     return f"a {role} of {dtype} {list(shape)}"
 
@@ -64,7 +64,8 @@ def _words(layout: Layout) -> str:
 def _check_cardinality(
     pipeline: PipelineSpec, manifest: TransformManifest, stored: StoredFeature
 ) -> None:
-    is_class = isinstance(pipeline.targets.get(stored.name), Multiclass | Multilabel)
+    target = pipeline.targets.get(stored.name)
+    is_class = target is not None and target.has_classes
     needs_ids = stored.role == "feature" and stored.dtype == "int64"
     if (needs_ids or is_class) and not stored.cardinality:
         raise _mismatch(manifest, stored.name, "a number of ids", "none")

@@ -1,4 +1,4 @@
-"""Which files a job reads, and the proof that they are the files that were committed."""
+"""The files that a job reads, and the proof that they are those that were committed."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def shard_files(
     job: TrainJob, split: str, content: Literal["stored", "raw"] = "stored"
 ) -> tuple[ShardFile, ...]:
     """Returns a split's shards of all partitions, in the order of partition and file name."""
-    folders = sorted(job.shard_folders(), key=lambda found: str(found[0]))
-    return tuple(file for found in folders for file in files_of(*found, split, content))
+    folders = sorted(job.shard_folders(), key=lambda partition: str(partition[0]))
+    return tuple(file for partition in folders for file in files_of(*partition, split, content))
 
 
 def files_of(
@@ -120,7 +120,7 @@ def _is_intact(file: ShardFile) -> bool:
 def _describe(file: ShardFile) -> str:
     if not file.path.exists():
         return "no such file"
-    found = first_damage(file.path)
-    if found is not None:
-        return f"damage in record {found.record} at byte {found.offset}: {found.what}"
+    damage = first_damage(file.path)
+    if damage is not None:
+        return f"damage in record {damage.record} at byte {damage.offset}: {damage.what}"
     return f"a readable file of {file.path.stat().st_size} bytes with other content"

@@ -14,14 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.data.class_weights import class_weights
-from trainer.data.noise import draw, stream_seed
+from trainer.data.noise import Tensors, draw, stream_seed
 from trainer.data.shards import ShardFile, count_rows, damaged, first_damage
 from trainer.recipe import Recipe
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.manifest import WEIGHT_SUFFIX, StoredFeature, TransformManifest
 
-Tensors = dict[str, tf.Tensor]
 Batch = tuple[Tensors, Tensors, Tensors]
 
 # Files that are read at once. It is part of the rows' order, so it is no function of the machine.
@@ -37,7 +36,7 @@ _RECORDS_PER_TURN = 16  # amortises the switch between files; the shuffle buffer
 
 @dataclass(frozen=True)
 class BatchLayout:
-    """What a record holds and how its targets are weighted.
+    """The layout of a batch: what a record holds, and how its targets are weighted.
 
     Attributes:
         stored: Every stored feature, as the manifest has it.
@@ -204,9 +203,9 @@ def parse_records(records: tf.Tensor, stored: Sequence[StoredFeature], prefix: s
     spec = {prefix + s.name: _record_feature(s) for s in stored}
     # One parse_example per batch: several times faster than one per record.
     parsed = tf.io.parse_example(records, spec)
-    found = {s.name: _decode(s, parsed[prefix + s.name]) for s in stored}
+    decoded = {s.name: _decode(s, parsed[prefix + s.name]) for s in stored}
     targets = {s.name: s for s in stored if s.role == "target"}
-    return found | {name: _as_learnt(s, found[name]) for name, s in targets.items()}
+    return decoded | {name: _as_learnt(s, decoded[name]) for name, s in targets.items()}
 
 
 def model_batch(records: tf.Tensor, layout: BatchLayout) -> Batch:

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 from trainer.export.spread import Factors
 from trainer.export.validation import validation_answers
 from trainer.run_folder import SPREAD_FILE
-from transforms.contract.columns.targets import NumericTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.documents import RETRAIN, read_value
@@ -73,7 +72,7 @@ def _errors(
     job: TrainJob, manifest: TransformManifest, factors: Factors
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Returns errors and deviations on the validation rows, of every number with a factor."""
-    numbers = [n for n in factors if isinstance(job.pipeline.targets[n], NumericTarget)]
+    numbers = [n for n in factors if job.pipeline.targets[n].learns_numbers]
     answers = validation_answers(job, manifest, numbers, factors)
     return {
         name: (np.abs(truth - prediction), deviation)

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.data.noise import fill
+from trainer.data.noise import Tensors, fill
 from trainer.export.calibration import spread_factors
 from trainer.export.probabilities import Adjustments, adjusted, decisions
 from trainer.export.probability_fitting import fitted_adjustments
@@ -29,11 +29,10 @@ from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.steps.results import ExportResult
 from transforms.contract.workspace.documents import reading
 from transforms.contract.workspace.files import replacing
+from transforms.contract.workspace.layout import GRAPH_FOLDER
 from transforms.contract.workspace.manifest import TransformManifest
 
 _DTYPES = {"string": tf.string, "bytes": tf.string, "float32": tf.float32}
-
-Tensors = dict[str, tf.Tensor]
 
 
 def export(job: TrainJob) -> ExportResult:
@@ -44,7 +43,7 @@ def export(job: TrainJob) -> ExportResult:
         model = load_model(job.pipeline, manifest, Path(job.run_folder))
         module = tf.Module(name="braid")
         # Holding the loaded graph carries its vocabulary files over.
-        graph = job.folders().transform(job.transform) / "graph"
+        graph = job.folders().transform(job.transform) / GRAPH_FOLDER
         with reading(graph / "saved_model.pb", also=(tf.errors.OpError,)):
             module.graph = tf.saved_model.load(str(graph))
         # The variables, not the model: Keras would save traces of its own beside ours.
@@ -201,8 +200,6 @@ def _declaration(pipeline: PipelineSpec, manifest: TransformManifest, model: ker
         "pipeline": pipeline.model_dump(mode="json"),
         "transform": manifest.model_dump(mode="json"),
         "arguments": argument_names(columns),
-        "weights": [
-            weight.model_dump(mode="json") for weight in exported_weights(pipeline, manifest, model)
-        ],
+        "weights": [weight.model_dump(mode="json") for weight in exported_weights(model)],
     }
     return json.dumps(document, indent=1)

@@ -11,10 +11,9 @@ import tensorflow as tf
 
 from trainer.network.heads import head_of
 from trainer.network.members import Answer
-from transforms.contract.columns.targets import Multiclass, Target
+from transforms.contract.columns.targets import Target
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.manifest import (
-    PROBABILITIES_SUFFIX,
     SPREAD_SUFFIX,
     TargetStatistics,
     TransformManifest,
@@ -48,9 +47,6 @@ def spreads(
 def _deviation(
     name: str, target: Target, statistics: TargetStatistics, answered: Answer
 ) -> tf.Tensor:
-    served = [head_of(target).serve(name, statistics, own[name]) for own in answered.members]
-    if not isinstance(target, Multiclass):
-        return tf.math.reduce_std(tf.stack([own[name] for own in served]), axis=0)
-    answered_B = tf.argmax(answered.outputs[name], axis=-1)
-    all_MBC = tf.stack([own[name + PROBABILITIES_SUFFIX] for own in served])
-    return tf.gather(tf.math.reduce_std(all_MBC, axis=0), answered_B, axis=1, batch_dims=1)
+    head = head_of(target)
+    served = [head.serve(name, statistics, own[name]) for own in answered.members]
+    return head.deviation(name, served, answered.outputs[name])

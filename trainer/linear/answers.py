@@ -55,7 +55,7 @@ class Answered:
 
     def predictions(self, answers_BK: np.ndarray) -> np.ndarray:
         """Returns answers as `SplitScores.update` takes them."""
-        if isinstance(self.target, Multiclass | Multilabel):
+        if self.target.has_classes:
             return answers_BK
         values = answers_BK.reshape(len(answers_BK), *self.stored.shape)
         return head_of(self.target).in_unit(self.statistics, values)

@@ -49,15 +49,15 @@ def find(path: str, place: str = _PLACE) -> Callable[..., Any]:
     """
     module_name, _, name = path.partition(":")
     module = import_module(module_name, place)
-    found = getattr(module, name, None)
-    if not callable(found):
+    function = getattr(module, name, None)
+    if not callable(function):
         raise _wrong(
             f"a function {name!r} in {module_name}",
-            "no such name" if found is None else type(found).__name__,
+            "no such name" if function is None else type(function).__name__,
             "Correct the name after the colon.",
             place=place,
         )
-    return found  # type: ignore[no-any-return]
+    return function  # type: ignore[no-any-return]
 
 
 def _named(model: keras.Model, side: str) -> dict[str, keras.KerasTensor]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from trainer.network.normalization import MOMENTUM
 from transforms.contract.network.decoders import UpsamplingDecoder
 from transforms.contract.spec import Spec
 
@@ -19,7 +20,6 @@ Maps = Sequence[tuple[keras.KerasTensor, ...]]
 
 _FINEST_FILTERS, _MOST_FILTERS = 16, 128
 _START = 8  # pixels a side at most, where a picture is decoded from a vector alone
-_NORM_MOMENTUM = 0.9  # as in the encoder
 
 
 def decode(
@@ -101,7 +101,7 @@ def _start(
 
 def _cropped(name: str, x_BHWF: keras.KerasTensor, size: tuple[int, int]) -> keras.KerasTensor:
     """Cuts the row and the column that pooling an odd size had rounded up to."""
-    spare = [(0, found - wanted) for found, wanted in zip(x_BHWF.shape[1:3], size, strict=True)]
+    spare = [(0, side - wanted) for side, wanted in zip(x_BHWF.shape[1:3], size, strict=True)]
     return keras.layers.Cropping2D(spare, name=name)(x_BHWF) if spare != [(0, 0)] * 2 else x_BHWF
 
 
@@ -113,7 +113,7 @@ def _convolved(name: str, width: int, x_BHWF: keras.KerasTensor) -> keras.KerasT
 
 
 def _activated(name: str, x_BHWF: keras.KerasTensor) -> keras.KerasTensor:
-    normal = keras.layers.BatchNormalization(momentum=_NORM_MOMENTUM, name=f"{name}.norm")(x_BHWF)
+    normal = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}.norm")(x_BHWF)
     return keras.layers.ReLU(name=f"{name}.relu")(normal)
 
 

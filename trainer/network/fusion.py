@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from trainer.network.axes import Segment, Vector, with_axes
 from transforms.contract.network.fusions import (
     AddFusion,
     AttentionFusion,
@@ -19,7 +20,7 @@ from transforms.contract.network.fusions import (
     GatedFusion,
 )
 
-Branches = Sequence[keras.KerasTensor]
+Branches = Sequence[Vector]
 
 
 @keras.saving.register_keras_serializable(package="braid")
@@ -70,59 +71,63 @@ class Fused:
     """
 
     deep: keras.KerasTensor
-    wide: keras.KerasTensor
+    wide: Vector
 
 
-def fuse(spec: FusionSpec, branches_BD: Branches) -> Fused:
+def fuse(spec: FusionSpec, branches: Branches) -> Fused:
     """Returns the branches joined, through dense layers with dropout."""
     layers = keras.layers
-    branches_BD = list(branches_BD)
-    if spec.modality_dropout and len(branches_BD) > 1:
-        branches_BD = ModalityDropout(spec.modality_dropout, name="fusion.modality_dropout")(
-            branches_BD
-        )
-    x_BD = joined_BD = FUSIONS[type(spec)](spec, branches_BD)
+    if spec.modality_dropout and len(branches) > 1:
+        dropout = ModalityDropout(spec.modality_dropout, name="fusion.modality_dropout")
+        tensors_BD = dropout([branch.tensor for branch in branches])
+        branches = [
+            Vector(x_BD, branch.entries) for x_BD, branch in zip(tensors_BD, branches, strict=True)
+        ]
+    joined = FUSIONS[type(spec)](spec, branches)
+    x_BD, entries = joined.tensor, joined.entries
     for index, width in enumerate(spec.hidden):
-        x_BD = layers.Dense(width, activation="relu", name=f"fusion.dense_{index}")(x_BD)
+        dense = layers.Dense(width, activation="relu", name=f"fusion.dense_{index}")
+        x_BD, entries = with_axes(dense, kernel=(entries, None))(x_BD), None
         if spec.dropout:
             x_BD = layers.Dropout(spec.dropout, name=f"fusion.dropout_{index}")(x_BD)
     if not (spec.wide and spec.hidden):
-        return Fused(x_BD, x_BD)
-    return Fused(x_BD, layers.Concatenate(name="fusion.wide")([x_BD, joined_BD]))
+        return Fused(x_BD, Vector(x_BD, entries))
+    wide_BD = layers.Concatenate(name="fusion.wide")([x_BD, joined.tensor])
+    if joined.entries is None:
+        return Fused(x_BD, Vector(wide_BD))
+    deep = Segment(name="fusion", size=x_BD.shape[-1])
+    return Fused(x_BD, Vector(wide_BD, (deep, *joined.entries)))
 
 
-def concatenate(spec: ConcatenateFusion, branches_BD: Branches) -> keras.KerasTensor:
+def concatenate(spec: ConcatenateFusion, branches: Branches) -> Vector:
     """Returns the branches side by side."""
     del spec  # it has no settings of its own
-    if len(branches_BD) == 1:
-        return branches_BD[0]
-    return keras.layers.Concatenate(name="fusion.concatenate")(list(branches_BD))
+    return _side_by_side("fusion.concatenate", branches)
 
 
-def add(spec: AddFusion, branches_BD: Branches) -> keras.KerasTensor:
+def add(spec: AddFusion, branches: Branches) -> Vector:
     """Returns the sum of the branches' projections, [B, W]."""
-    return _sum(_projected(spec.width, branches_BD))
+    return Vector(_sum(_projected(spec.width, branches)))
 
 
-def gated(spec: GatedFusion, branches_BD: Branches) -> keras.KerasTensor:
+def gated(spec: GatedFusion, branches: Branches) -> Vector:
     """Returns the sum of the branches' projections, each times its gate, [B, W]."""
     layers = keras.layers
-    all_BD = branches_BD[0]
-    if len(branches_BD) > 1:
-        all_BD = layers.Concatenate(name="fusion.all")(list(branches_BD))
+    joined = _side_by_side("fusion.all", branches)
     gated_BW = []
-    for index, x_BW in enumerate(_projected(spec.width, branches_BD, activation="tanh")):
-        gate_BW = layers.Dense(spec.width, "sigmoid", name=f"fusion.gate_{index}")(all_BD)
+    for index, x_BW in enumerate(_projected(spec.width, branches, activation="tanh")):
+        gate = layers.Dense(spec.width, "sigmoid", name=f"fusion.gate_{index}")
+        gate_BW = with_axes(gate, kernel=(joined.entries, None))(joined.tensor)
         gated_BW.append(layers.Multiply(name=f"fusion.gated_{index}")([x_BW, gate_BW]))
-    return _sum(gated_BW)
+    return Vector(_sum(gated_BW))
 
 
-def attention(spec: AttentionFusion, branches_BD: Branches) -> keras.KerasTensor:
+def attention(spec: AttentionFusion, branches: Branches) -> Vector:
     """Returns the mean of the branches after they have attended to one another, [B, W]."""
     layers = keras.layers
     tokens_BNW = [
         layers.Reshape((1, spec.width), name=f"fusion.token_{index}")(x_BW)
-        for index, x_BW in enumerate(_projected(spec.width, branches_BD))
+        for index, x_BW in enumerate(_projected(spec.width, branches))
     ]
     x_BNW = tokens_BNW[0]
     if len(tokens_BNW) > 1:
@@ -130,24 +135,40 @@ def attention(spec: AttentionFusion, branches_BD: Branches) -> keras.KerasTensor
     heads = layers.MultiHeadAttention(spec.heads, spec.width // spec.heads, name="fusion.attention")
     normal_BNW = layers.LayerNormalization(name="fusion.norm")(x_BNW)
     x_BNW = layers.Add(name="fusion.attended")([x_BNW, heads(normal_BNW, normal_BNW)])
-    return layers.GlobalAveragePooling1D(name="fusion.mean")(x_BNW)
+    return Vector(layers.GlobalAveragePooling1D(name="fusion.mean")(x_BNW))
 
 
-def _projected(width: int, branches_BD: Branches, activation: str | None = None) -> Branches:
+def _side_by_side(name: str, branches: Branches) -> Vector:
+    if len(branches) == 1:
+        return branches[0]
+    joined_BD = keras.layers.Concatenate(name=name)([branch.tensor for branch in branches])
+    entries: list[Segment] = []
+    for branch in branches:
+        if branch.entries is None:
+            return Vector(joined_BD)
+        entries += branch.entries
+    return Vector(joined_BD, tuple(entries))
+
+
+def _projected(
+    width: int, branches: Branches, activation: str | None = None
+) -> list[keras.KerasTensor]:
     """Returns a learnt projection of every branch, [B, W] each."""
-    return [
-        keras.layers.Dense(width, activation, name=f"fusion.project_{index}")(x_BD)
-        for index, x_BD in enumerate(branches_BD)
-    ]
+    projected_BW = []
+    for index, branch in enumerate(branches):
+        dense = keras.layers.Dense(width, activation, name=f"fusion.project_{index}")
+        dense = with_axes(dense, kernel=(branch.entries, None))
+        projected_BW.append(dense(branch.tensor))
+    return projected_BW
 
 
-def _sum(branches_BW: Branches) -> keras.KerasTensor:
+def _sum(branches_BW: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
     if len(branches_BW) == 1:
         return branches_BW[0]
     return keras.layers.Add(name="fusion.sum")(list(branches_BW))
 
 
-FUSIONS: dict[type[FusionSpec], Callable[[Any, Branches], keras.KerasTensor]] = {
+FUSIONS: dict[type[FusionSpec], Callable[[Any, Branches], Vector]] = {
     ConcatenateFusion: concatenate,
     AddFusion: add,
     GatedFusion: gated,

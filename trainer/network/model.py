@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import keras
 
+from trainer.network.axes import Segment, Vector, name_axes
 from trainer.network.builder import build_declared
 from trainer.network.decoders import decode
 from trainer.network.encoders import encode_features
@@ -14,9 +15,7 @@ from trainer.network.encoders.encoded import Encoded
 from trainer.network.fusion import fuse
 from trainer.network.heads import head_of
 from trainer.network.members import average, trunk_of, trunk_vectors
-from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.network.encoders import SharedByMembers
 from transforms.contract.workspace.manifest import MISSING_SUFFIX, StoredFeature, TransformManifest
 
 _POLICIES = {None: "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
@@ -48,10 +47,14 @@ def build_model(
     """
     with _precision(_POLICIES[mixed_precision]):
         if members == 1:
-            return _alone(pipeline, manifest)
-        if pipeline.model.builder is not None or _makes_pictures(pipeline):
-            return average([_alone(pipeline, manifest) for _ in range(members)])
-        return _with_shared_trunk(pipeline, manifest, members)
+            network = _alone(pipeline, manifest)
+        elif pipeline.model.builder is not None or _makes_pictures(pipeline):
+            network = average([_alone(pipeline, manifest) for _ in range(members)])
+        else:
+            network = _with_shared_trunk(pipeline, manifest, members)
+    if pipeline.has_user_code():
+        name_axes(network, manifest.stored)
+    return network
 
 
 def _alone(pipeline: PipelineSpec, manifest: TransformManifest) -> keras.Model:
@@ -67,17 +70,17 @@ def _with_shared_trunk(
 ) -> keras.Model:
     """Returns members that share the encoders that take long; the others are each one's own."""
     features = _features(manifest)
-    shared = [s for s in features if isinstance(pipeline.encoder_of(s.name), SharedByMembers)]
-    trunk = None
+    shared = [s for s in features if pipeline.encoder_of(s.name).is_shared_by_members]
+    trunk, by_trunk = None, dict[str, Encoded]()
     if shared:
         inputs = build_inputs(shared)
-        encoders = encode_features(pipeline, shared, inputs)
-        trunk = trunk_of(inputs, {name: e.vector for name, e in encoders.items()})
+        by_trunk = encode_features(pipeline, shared, inputs)
+        trunk = trunk_of(inputs, {name: e.vector for name, e in by_trunk.items()})
     networks = []
     for _ in range(members):
         inputs = build_inputs(s for s in manifest.inputs() if s not in shared)
         vectors_BD = {} if trunk is None else trunk_vectors(trunk)
-        encoded = {name: Encoded(vector) for name, vector in vectors_BD.items()}
+        encoded = {n: Encoded(vector, ids=by_trunk[n].ids) for n, vector in vectors_BD.items()}
         encoded |= encode_features(pipeline, [s for s in features if s not in shared], inputs)
         in_order = {s.name: encoded[s.name] for s in features}
         outputs = _answers(pipeline, manifest, in_order, inputs)
@@ -93,17 +96,18 @@ def _answers(
     inputs: Mapping[str, keras.KerasTensor],
 ) -> dict[str, keras.KerasTensor]:
     """Returns every target's output from the features' branches."""
-    branches_BD = [with_indicator(name, e.vector, inputs) for name, e in encoded.items()]
-    fused = fuse(pipeline.model.fusion, branches_BD)
+    branches = [with_indicator(name, e, inputs) for name, e in encoded.items()]
+    fused = fuse(pipeline.model.fusion, branches)
     targets = {stored.name: stored for stored in manifest.stored if stored.role == "target"}
     outputs = {}
     for name, spec in pipeline.targets.items():
-        x = fused.wide
-        if isinstance(spec, ImageTarget):
+        x, entries = fused.wide.tensor, fused.wide.entries
+        if spec.picture_size is not None:
             maps = [encoded[feature].maps for feature in pipeline.pictures_like(spec)]
-            size, decoder = (spec.height, spec.width), pipeline.decoder_of(name)
-            x = decode(name, decoder, size, fused.deep, [own for own in maps if own])
-        outputs[name] = head_of(spec).build(name, spec, targets[name], x)
+            maps = [own for own in maps if own]
+            x = decode(name, pipeline.decoder_of(name), spec.picture_size, fused.deep, maps)
+            entries = None
+        outputs[name] = head_of(spec).build(name, spec, targets[name], x, entries)
     return outputs
 
 
@@ -112,7 +116,7 @@ def _features(manifest: TransformManifest) -> list[StoredFeature]:
 
 
 def _makes_pictures(pipeline: PipelineSpec) -> bool:
-    return any(isinstance(target, ImageTarget) for target in pipeline.targets.values())
+    return any(target.picture_size is not None for target in pipeline.targets.values())
 
 
 def build_inputs(features: Iterable[StoredFeature]) -> dict[str, keras.KerasTensor]:
@@ -120,16 +124,15 @@ def build_inputs(features: Iterable[StoredFeature]) -> dict[str, keras.KerasTens
     return {s.name: keras.Input(s.shape, dtype=s.dtype, name=s.name) for s in features}
 
 
-def with_indicator(
-    name: str, x_BD: keras.KerasTensor, inputs: Mapping[str, keras.KerasTensor]
-) -> keras.KerasTensor:
+def with_indicator(name: str, encoded: Encoded, inputs: Mapping[str, keras.KerasTensor]) -> Vector:
     """Returns a feature's vector, [B, D], with its indicator as a part of it."""
     # Layers are named "<feature>.<what>": a feature's own name has no dot, so no two names clash.
     indicator = name + MISSING_SUFFIX
     if indicator not in inputs:
-        return x_BD
+        return Vector(encoded.vector, (encoded.entries(name),))
     flat_B1 = keras.layers.Reshape((1,), name=f"{indicator}.flat")(inputs[indicator])
-    return keras.layers.Concatenate(name=f"{name}.with_indicator")([x_BD, flat_B1])
+    joined_BD = keras.layers.Concatenate(name=f"{name}.with_indicator")([encoded.vector, flat_B1])
+    return Vector(joined_BD, (encoded.entries(name), Segment(name=indicator, size=1)))
 
 
 @contextmanager

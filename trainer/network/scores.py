@@ -303,7 +303,7 @@ def _macro_f1(counts: np.ndarray) -> float:
 
 
 class CalibrationError(Additive):
-    """How far probabilities lie from the shares that come true, on average over the rows.
+    """The distance of probabilities from the shares that come true, on average over the rows.
 
     Rows are put into 15 bins of equal width by their probability: Guo et al., "On Calibration of
     Modern Neural Networks", 2017. Of several classes it is the likeliest one's probability, and how

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainer.registry.forgetting import forget_version
 from trainer.registry.history import (
     BY_HAND,
     CHAMPION,
@@ -24,7 +23,17 @@ from trainer.registry.history import (
     move_champion,
     read_history,
 )
+from trainer.registry.model_files import Description, write_model_files
 from trainer.registry.own_database import OwnDatabase, local_path
+from trainer.registry.run_entry import (
+    RunDetails,
+    RunEnd,
+    end_run,
+    experiment_of,
+    log_numbers,
+    run_of,
+)
+from trainer.registry.searches import equals, every
 from transforms.contract.errors import BraidError
 from transforms.contract.masking import masked
 from transforms.contract.servers import problem_of
@@ -35,7 +44,7 @@ from transforms.contract.workspace.locks import waiting_lock
 CHALLENGER = "challenger"
 RUN_TAG = "braid.run"
 _ARTIFACT = "export"
-_PARAMETER_LENGTH = 6000  # MLflow refuses longer ones
+_NO_DETAILS = RunDetails()
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "1",
@@ -80,19 +89,28 @@ class ModelRegistry:
         workspace: The workspace's folder. Without a `uri` it holds the database `registry.db`,
             and in any case, short of an MLflow server, the exports in `registry/`.
         uri: An MLflow tracking URI.
+
+    Attributes:
+        uri: The tracking URI, with a password if it has one.
+        artifacts: The folder that exports lie in, short of an MLflow server.
     """
 
     def __init__(self, workspace: Path, uri: str | None = None) -> None:
         self._workspace = workspace.absolute()
-        self._artifacts = self._workspace / "registry"
-        self._own = None if uri else OwnDatabase(self._workspace / "registry.db", self._artifacts)
-        self._uri = uri or f"sqlite:///{self._workspace / 'registry.db'}"
+        self.artifacts = self._workspace / "registry"
+        self._own = None if uri else OwnDatabase(self._workspace / "registry.db", self.artifacts)
+        self.uri = uri or f"sqlite:///{self._workspace / 'registry.db'}"
         self._connected: Any = None
+
+    @property
+    def on_server(self) -> bool:
+        """Whether an MLflow server has it, which knows by itself where artifacts go."""
+        return self.uri.startswith(("http://", "https://"))
 
     @property
     def address(self) -> str:
         """Where it is, for people: its URI without the password, or the database's file."""
-        return str(self._own.path) if self._own else masked(self._uri)
+        return str(self._own.path) if self._own else masked(self.uri)
 
     @property
     def is_missing(self) -> bool:
@@ -125,6 +143,8 @@ class ModelRegistry:
         parameters: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
         texts: Mapping[str, str] | None = None,
+        shown: RunDetails = _NO_DETAILS,
+        described: Description | None = None,
     ) -> str:
         """Copies an export into the registry as a new version with the alias `challenger`.
 
@@ -138,6 +158,8 @@ class ModelRegistry:
             parameters: What to show of the declaration; long values are cut.
             tags: Fingerprints and partitions.
             texts: Files to keep beside the export, by name.
+            shown: What else the run's page shows.
+            described: What MLflow is to know of the export, to open it.
 
         Returns:
             The version.
@@ -147,14 +169,23 @@ class ModelRegistry:
         """
         with self._readable(), self._alone():
             client = self._client()
-            if name not in [model.name for model in _all(client.search_registered_models)]:
+            if name not in [model.name for model in every(client.search_registered_models)]:
                 client.create_registered_model(name)
             found = self._version_of_run(name, run_id)
             if found is None:
-                run = self._mlflow_run(name, run_id, metrics, parameters or {}, tags or {})
+                location = None if self.on_server else self.artifacts.as_uri()
+                experiment = experiment_of(client, name, location)
+                run = run_of(client, experiment, (RUN_TAG, run_id), tags or {}, shown)
+                log_numbers(
+                    client, run, metrics=metrics, parameters=parameters or {}, curves=shown.curves
+                )
                 for file, text in (texts or {}).items():
                     client.log_text(run, text, file)
                 client.log_artifacts(run, str(export), _ARTIFACT)
+                if described is not None:
+                    with tempfile.TemporaryDirectory() as folder:
+                        write_model_files(Path(folder), described, run)
+                        client.log_artifacts(run, folder, _ARTIFACT)
                 client.set_terminated(run)
                 # Last: a version whose files are not all there must not be found.
                 found = client.create_model_version(
@@ -165,6 +196,16 @@ class ModelRegistry:
                 )
             client.set_registered_model_alias(name, CHALLENGER, str(found.version))
             return str(found.version)
+
+    def end_run(self, name: str, version: str, end: RunEnd) -> None:
+        """Notes beside a version how the run ended that made it.
+
+        Raises:
+            BraidError: There is no such version, or the registry cannot be reached.
+        """
+        with self._readable():
+            client = self._client()
+            end_run(client, client.get_model_version(name, version).run_id, end)
 
     def promote(self, name: str, version: str, cause: Cause = BY_HAND) -> ChampionChange | None:
         """Makes a version the champion, and notes in the registry who did it, when and why.
@@ -194,7 +235,7 @@ class ModelRegistry:
             return History()
         with self._readable():
             client = self._client()
-            versions = _all(client.search_model_versions, filter_string=_equals("name", name))
+            versions = every(client.search_model_versions, filter_string=equals("name", name))
             return read_history(client, name, versions, RUN_TAG)
 
     def champion(self, name: str) -> RegisteredVersion | None:
@@ -230,7 +271,7 @@ class ModelRegistry:
             client = self._client()
             # A search gives versions without their aliases.
             aliases = client.get_registered_model(name).aliases
-            found = _all(client.search_model_versions, filter_string=_equals("name", name))
+            found = every(client.search_model_versions, filter_string=equals("name", name))
             versions = [self._describe(version, aliases) for version in found]
         return tuple(sorted(versions, key=lambda version: -int(version.version)))
 
@@ -239,7 +280,7 @@ class ModelRegistry:
         if self.is_missing:
             return ()  # looking does not create the database
         with self._readable():
-            return tuple(sorted(m.name for m in _all(self._client().search_registered_models)))
+            return tuple(sorted(m.name for m in every(self._client().search_registered_models)))
 
     def export_folder(self, version: RegisteredVersion) -> Path:
         """Returns a local folder with a version's export; one on a server is downloaded once.
@@ -249,7 +290,7 @@ class ModelRegistry:
         """
         folder = local_path(version.source)
         if folder is None:
-            folder = self._artifacts / "downloads" / version.name / version.version
+            folder = self._downloaded(version)
             if not folder.exists():
                 self._download(version, folder)
         if not folder.exists():
@@ -261,6 +302,24 @@ class ModelRegistry:
             )
         return folder
 
+    def local_folders(self, version: RegisteredVersion) -> tuple[Path, ...]:
+        """Returns the folders here that hold a version alone: its files, or their download."""
+        export = local_path(version.source)
+        downloaded = self._downloaded(version)
+        return (downloaded,) if export is None else (export.parent.parent, downloaded)
+
+    def remove(self, version: RegisteredVersion) -> None:
+        """Forgets a version and its MLflow run; folders are the caller's to remove.
+
+        Raises:
+            BraidError: It has an alias by now, or the registry cannot be reached.
+        """
+        with self._readable(), self._alone():
+            forget_version(self._client(), version.name, version.version)
+
+    def _downloaded(self, version: RegisteredVersion) -> Path:
+        return self.artifacts / "downloads" / version.name / version.version
+
     def _download(self, version: RegisteredVersion, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with (
@@ -271,56 +330,13 @@ class ModelRegistry:
             from mlflow.artifacts import download_artifacts
 
             found = download_artifacts(
-                artifact_uri=version.source, dst_path=scratch, tracking_uri=self._uri
+                artifact_uri=version.source, dst_path=scratch, tracking_uri=self.uri
             )
             Path(found).rename(temporary)
 
     def _version_of_run(self, name: str, run_id: str) -> Any:
-        found = _all(self._client().search_model_versions, filter_string=_equals("name", name))
+        found = every(self._client().search_model_versions, filter_string=equals("name", name))
         return next((version for version in found if version.tags.get(RUN_TAG) == run_id), None)
-
-    def _mlflow_run(
-        self,
-        name: str,
-        run_id: str,
-        metrics: Mapping[str, float],
-        parameters: Mapping[str, Any],
-        tags: Mapping[str, str],
-    ) -> str:
-        """Returns the MLflow run of a run of ours, as a crashed attempt left it or new."""
-        from mlflow.entities import Metric, Param
-
-        client = self._client()
-        experiment = client.get_experiment_by_name(name)
-        # A server knows by itself where artifacts go.
-        on_server = self._uri.startswith(("http://", "https://"))
-        location = None if on_server else self._artifacts.as_uri()
-        experiment_id = (
-            experiment.experiment_id
-            if experiment is not None
-            else client.create_experiment(name, artifact_location=location)
-        )
-        known = client.search_runs([experiment_id], _equals(f"tags.`{RUN_TAG}`", run_id))
-        logged: Mapping[str, str] = {}
-        if known:
-            run: str = known[0].info.run_id
-            logged = known[0].data.params
-        else:
-            run = client.create_run(
-                experiment_id, tags={**tags, RUN_TAG: run_id}, run_name=run_id
-            ).info.run_id
-        now = int(time.time() * 1000)
-        client.log_batch(
-            run,
-            metrics=[Metric(k, v, now, 0) for k, v in metrics.items() if math.isfinite(v)],
-            # MLflow refuses another value for a parameter that a crashed attempt has logged.
-            params=[
-                Param(k, str(v)[:_PARAMETER_LENGTH])
-                for k, v in parameters.items()
-                if k not in logged
-            ],
-        )
-        return run
 
     def _describe(self, version: Any, aliases: Mapping[str, Any]) -> RegisteredVersion:
         number = str(version.version)
@@ -338,7 +354,7 @@ class ModelRegistry:
     def _client(self) -> Any:
         """Connects on the first use: importing MLflow takes two seconds."""
         if self._connected is None:
-            problem = problem_of(self._uri)
+            problem = problem_of(self.uri)
             if problem is not None:
                 raise self._unreachable(problem)
             for name, value in _SETTINGS.items():
@@ -351,7 +367,7 @@ class ModelRegistry:
             with self._alone("connecting"):
                 if self._own is not None:
                     self._own.readdress()
-                self._connected = MlflowClient(self._uri, self._uri)
+                self._connected = MlflowClient(self.uri, self.uri)
                 self._connected.search_registered_models(max_results=1)
                 self._connected.search_experiments(max_results=1)
         return self._connected
@@ -379,19 +395,3 @@ class ModelRegistry:
             received=received,
             action="Look at registry.uri in the declaration, and whether the server runs.",
         )
-
-
-def _all(search: Any, **arguments: Any) -> list[Any]:
-    """Returns every page of a search."""
-    found, token = [], None
-    while True:
-        page = search(**arguments, page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            return found
-
-
-def _equals(field_name: str, value: str) -> str:
-    escaped = value.replace("'", "''")
-    return f"{field_name} = '{escaped}'"

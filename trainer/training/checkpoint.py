@@ -21,9 +21,11 @@ from transforms.contract.spec import Spec
 from transforms.contract.workspace.documents import read_json, reading
 from transforms.contract.workspace.files import remove_temporaries, replacing, write_atomic
 
+_STATE_FILE = "state.json"
+
 
 class Position(Spec):
-    """How far a round is.
+    """The place that a round has reached.
 
     Attributes:
         epoch: The number of its first epoch, from 0.
@@ -64,7 +66,7 @@ class Checkpoints:
 
     def state(self) -> TrainingState:
         """Returns the committed state, or that of a training that has not begun."""
-        path = self._folder / "state.json"
+        path = self._folder / _STATE_FILE
         if not path.exists():
             return TrainingState()
         return read_json(path, TrainingState, action=self._begin_anew)
@@ -79,7 +81,7 @@ class Checkpoints:
         remove_temporaries(self._folder)
         with replacing(self._weights(state.epochs - 1)) as temporary, temporary.open("wb") as file:
             np.savez(file, *_values(_variables(model)))
-        write_atomic(self._folder / "state.json", state.model_dump_json(indent=1))
+        write_atomic(self._folder / _STATE_FILE, state.model_dump_json(indent=1))
         kept = {self._weights(state.epochs - 1), self._weights(state.best_epoch or 0)}
         for path in self._folder.glob("epoch-*.npz"):
             if path not in kept:
@@ -175,8 +177,8 @@ def _variables(model: keras.Model) -> list[Any]:
 
     Keras's own weight files leave the random states out.
     """
-    found = list(model.variables)
+    variables = list(model.variables)
     for optimizer in getattr(model, "optimizers", (model.optimizer,)):
         inner = getattr(optimizer, "inner_optimizer", None)  # in mixed precision
-        found += [*optimizer.variables, *(inner.variables if inner else ())]
-    return list({id(variable): variable for variable in found}.values())
+        variables += [*optimizer.variables, *(inner.variables if inner else ())]
+    return list({id(variable): variable for variable in variables}.values())

@@ -19,7 +19,14 @@ from trainer.linear.blend import LinearBlend, blended
 from trainer.linear.fitting import Blending
 from trainer.network.model import build_model
 from trainer.recipe import Recipe
-from trainer.run_folder import CHOSEN_FILE, HISTORY_FILE, LINEAR_FILE, MODEL_FILE, RECIPE_FILE
+from trainer.run_folder import (
+    CHECKPOINT_FOLDER,
+    CHOSEN_FILE,
+    HISTORY_FILE,
+    LINEAR_FILE,
+    MODEL_FILE,
+    RECIPE_FILE,
+)
 from trainer.training.checkpoint import Checkpoints, Position, initial_values
 from trainer.training.devices import strategy_for
 from trainer.training.epoch import EpochRunner, evaluate_loss, refuse_non_finite, traced
@@ -28,7 +35,6 @@ from trainer.training.optimizers import averaged_weights, take_averages
 from trainer.training.training_data import TrainingData
 from trainer.training.training_state import TrainingState
 from trainer.training.warm_start import begin
-from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.steps.results import TrainingHistory, TrainResult, WarmStarted
@@ -78,13 +84,13 @@ def train(job: TrainJob, *, devices: Sequence[str] | None = None) -> TrainResult
     data = TrainingData(job)
     recipe = _recipe(folder, data, manifest)
     training = Training(job, manifest, data, recipe, devices)
-    chosen = kept = training.run(recipe, Checkpoints(folder / "training"))
+    chosen = kept = training.run(recipe, Checkpoints(folder / CHECKPOINT_FOLDER))
     training.blend(folder)
     if recipe.refit:
         _save(training.answering(), folder / CHOSEN_FILE)
         rows = data.rows + count_rows(data.validation)
         again = recipe.on_all_rows(rows, chosen.state.best_steps)
-        kept = training.run(again, Checkpoints(folder / "training" / "refit"), all_rows=True)
+        kept = training.run(again, Checkpoints(folder / CHECKPOINT_FOLDER / "refit"), all_rows=True)
         training.blend_again()
     result = training.result(chosen, kept)
     history = TrainingHistory(result=result, epochs=chosen.state.history)
@@ -332,5 +338,5 @@ def _told(started: WarmStarted | None) -> WarmStarted | None:
 
 
 def _augmenter(pipeline: PipelineSpec) -> Augmenter:
-    masks = [n for n, t in pipeline.targets.items() if isinstance(t, ImageTarget) and t.is_mask]
+    masks = [name for name, target in pipeline.targets.items() if target.is_mask]
     return Augmenter(pipeline.model.augment, masks=masks, seed=pipeline.training.seed)

@@ -1,4 +1,4 @@
-"""What a training learns from, epoch by epoch."""
+"""The rows that a training learns from, epoch by epoch."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from transforms.contract.steps.results import EpochRecord
 
 
 class TrainingState(Spec):
-    """How far a training is.
+    """The state of a training after some rounds.
 
     Attributes:
         epochs: Whole epochs so far.

@@ -17,15 +17,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.network.axes import Axes, Axis
 from trainer.run_folder import DECLARATION_FILE
-from trainer.training.axes import Axes, Axis, Meanings, axes_by_path, weights_by_path
 from trainer.training.checkpoint import Checkpoints
-from transforms.contract.declaration.pipeline import PipelineSpec
+from trainer.training.meanings import Meanings, axes_by_path, weights_by_path
 from transforms.contract.spec import Spec
 from transforms.contract.steps.jobs import TrainJob, WarmStart
 from transforms.contract.steps.results import WarmStarted
 from transforms.contract.workspace.documents import BRING_BACK, RETRAIN, read_json, read_object
 from transforms.contract.workspace.files import write_atomic
+from transforms.contract.workspace.layout import GRAPH_FOLDER
 from transforms.contract.workspace.manifest import TransformManifest
 from transforms.contract.workspace.vocabulary import read_terms
 
@@ -44,17 +45,13 @@ class ExportedWeight(Spec):
     axes: Axes
 
 
-def exported_weights(
-    pipeline: PipelineSpec, manifest: TransformManifest, network: keras.Model
-) -> list[ExportedWeight]:
+def exported_weights(network: keras.Model) -> list[ExportedWeight]:
     """Returns what an export says of its weights.
 
     Args:
-        pipeline: The declaration.
-        manifest: The transform.
         network: Its `variables`, in their order, are the SavedModel's `model_variables`.
     """
-    axes = axes_by_path(pipeline, manifest, network)
+    axes = axes_by_path(network)
     places = {id(variable): index for index, variable in enumerate(network.variables)}
     return [
         ExportedWeight(path=path, index=places[id(weight)], axes=axes[path])
@@ -93,8 +90,8 @@ def warm_start(
     if exported is None:
         problem = "its export is of an earlier release and does not say what its weights are."
         return WarmStarted(version=origin.version, weights=count, problem=problem)
-    axes = axes_by_path(job.pipeline, manifest, network)
-    graph = job.folders().transform(job.transform) / "graph"
+    axes = axes_by_path(network)
+    graph = job.folders().transform(job.transform) / GRAPH_FOLDER
     mine, others = Meanings(manifest, _terms(manifest, graph)), exported.meanings
     fresh, terms = [], {}
     for path, weight in weights.items():
@@ -137,14 +134,15 @@ class _Exported:
             axes: What its entries stand for.
             meanings: As its own side understands that.
         """
-        found = self.weights.get(path)
-        if found is None or len(found.axes) != value.ndim:
+        exported = self.weights.get(path)
+        if exported is None or len(exported.axes) != value.ndim:
             return None
-        old = self._reader.get_tensor(f"model_variables/{found.index}/.ATTRIBUTES/VARIABLE_VALUE")
+        variable = f"model_variables/{exported.index}/.ATTRIBUTES/VARIABLE_VALUE"
+        old = self._reader.get_tensor(variable)
         pairs = [
             _pairs(length, axis, meanings, old_length, old_axis, self.meanings)
             for length, axis, old_length, old_axis in zip(
-                value.shape, axes, old.shape, found.axes, strict=True
+                value.shape, axes, old.shape, exported.axes, strict=True
             )
         ]
         if any(len(to) == 0 for to, _ in pairs):
@@ -163,8 +161,8 @@ def _pairs(
         places = range(length if same else 0)
         return places, places
     origin = {meaning: place for place, meaning in enumerate(others.of(old_axis))}
-    found = [(to, origin[m]) for to, m in enumerate(mine.of(axis)) if m in origin]
-    return [to for to, _ in found], [place for _, place in found]
+    places_of_both = [(to, origin[m]) for to, m in enumerate(mine.of(axis)) if m in origin]
+    return [to for to, _ in places_of_both], [place for _, place in places_of_both]
 
 
 def _exported(folder: Path) -> _Exported | None:
@@ -180,5 +178,5 @@ def _exported(folder: Path) -> _Exported | None:
 
 def _terms(manifest: TransformManifest, saved_model: Path) -> dict[str, tuple[bytes, ...]]:
     named = [s.name for s in manifest.inputs() if s.first_term is not None]
-    found = {name: read_terms(saved_model, name) for name in named}
-    return {name: terms for name, terms in found.items() if terms is not None}
+    by_feature = {name: read_terms(saved_model, name) for name in named}
+    return {name: terms for name, terms in by_feature.items() if terms is not None}

@@ -42,7 +42,7 @@ _STATES = {
 
 @dataclass(frozen=True)
 class Dimensions:
-    """What is drawn for one key.
+    """The values that are drawn for one key.
 
     Attributes:
         distributions: By the name of what is drawn.

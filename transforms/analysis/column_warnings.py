@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow.compute as pc
 
-from transforms.contract.columns.features import FeatureSpec, Text
+from transforms.contract.columns.features import FeatureSpec
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.statistics.accumulators import Accumulated
 
@@ -37,10 +37,11 @@ def _sentences(name: str, feature: FeatureSpec, total: Accumulated) -> Iterator[
     if _is_constant(name, feature, total):
         yield f"Feature '{name}' has the same value in every training row; it teaches nothing."
     share = total.cut[name] / total.rows
-    if isinstance(feature, Text) and share > _MOST_CUT:
+    if share > _MOST_CUT:
+        _, (kept,) = feature.layout()
         yield (
             f"Feature '{name}' is cut in {share:.0%} of the training rows, which have more than "
-            f"{feature.length} terms; features.{name}.length keeps more of them."
+            f"{kept} terms; features.{name}.length keeps more of them."
         )
 
 

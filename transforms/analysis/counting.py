@@ -66,9 +66,9 @@ class RequestCounter:
             total: What they are added to.
         """
         given = {name: tf.constant(values) for name, values in (self._unread | raw).items()}
-        found = [tensor.numpy() for tensor in self._call(given)]
+        answers = [tensor.numpy() for tensor in self._call(given)]
         numbers: dict[str, np.ndarray] = {}
-        for request, values in zip(self.requests, found, strict=False):
+        for request, values in zip(self.requests, answers, strict=False):
             match request:
                 case VocabularyRequest():
                     total.add_terms(request.name, values)
@@ -80,15 +80,15 @@ class RequestCounter:
                     for name, columns in _by_name(request, values).items():
                         total.add_quantiles(name, columns)
         total.sample.add(numbers)
-        rest = iter(found[len(self.requests) :])
+        rest = iter(answers[len(self.requests) :])
         for name, rows in zip(self._counted, rest, strict=False):
             total.missing[name] += int(rows)
         for name, rows in zip(self._cut, rest, strict=True):
             total.cut[name] += int(rows)
 
     def _call(self, given: dict[str, Any]) -> list[tf.Tensor]:
-        found: list[tf.Tensor] = self._graph(given)
-        return found
+        answers: list[tf.Tensor] = self._graph(given)
+        return answers
 
 
 def _by_name(

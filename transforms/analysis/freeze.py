@@ -14,14 +14,14 @@ import tensorflow as tf
 
 from transforms.analysis.column_warnings import column_warnings
 from transforms.analysis.counting import RequestCounter
+from transforms.analysis.expectations import check_expectations
 from transforms.analysis.partition_statistics import count_partitions, statistics_of
-from transforms.contract.columns.features import Noise
-from transforms.contract.columns.targets import Binary, Multiclass, Multilabel
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import TransformJob
 from transforms.contract.steps.results import AnalyzeResult
 from transforms.contract.workspace.files import replacing, write_atomic
+from transforms.contract.workspace.layout import GRAPH_FOLDER, TRANSFORM_FILE
 from transforms.contract.workspace.manifest import (
     MISSING_SUFFIX,
     WEIGHT_SUFFIX,
@@ -29,7 +29,7 @@ from transforms.contract.workspace.manifest import (
     TransformManifest,
 )
 from transforms.graph.graph import TransformGraph
-from transforms.kinds.features import feature_kind, noise
+from transforms.kinds.features import stored_kind
 from transforms.kinds.own_kinds import check_missing, own_features
 from transforms.kinds.targets import TARGET_KINDS
 from transforms.statistics.accumulators import Accumulated
@@ -41,11 +41,13 @@ def analyze(text: str) -> AnalyzeResult:
     """Runs a `TransformJob` given as JSON: analyzes its partitions and commits the transform.
 
     Raises:
-        BraidError: A file cannot be read, or the training rows cannot make a model.
+        BraidError: A file cannot be read, rows are not what is expected of them, or the training
+            rows cannot make a model.
     """
     started = time.monotonic()
     job = TransformJob.model_validate_json(text)
     read = count_partitions(job)
+    check_expectations(job)
     total = statistics_of(job)
     with replacing(job.folders().transform(job.transform)) as folder:
         statistics = statistics_folder(folder)
@@ -55,9 +57,10 @@ def analyze(text: str) -> AnalyzeResult:
         manifest = _manifest(job, statistics, total)
         _check_rows(manifest, total.rejects)
         _check_targets(job.pipeline, manifest)
-        tf.saved_model.save(TransformGraph(job.pipeline, statistics), str(folder / "graph"))
-        _check_own_kinds(job.pipeline, folder / "graph")
-        write_atomic(folder / "transform.json", manifest.model_dump_json(indent=1))
+        graph = folder / GRAPH_FOLDER
+        tf.saved_model.save(TransformGraph(job.pipeline, statistics), str(graph))
+        _check_own_kinds(job.pipeline, graph)
+        write_atomic(folder / TRANSFORM_FILE, manifest.model_dump_json(indent=1))
     seconds = time.monotonic() - started
     logs = [name for name, target in manifest.targets.items() if target.curve == "log"]
     return AnalyzeResult(
@@ -95,10 +98,7 @@ def _manifest(job: TransformJob, statistics: Path, total: Accumulated) -> Transf
 def _stored(pipeline: PipelineSpec, statistics: Path) -> Iterator[StoredFeature]:
     learnt = read_learnt(statistics, [*pipeline.features, *pipeline.targets])
     for name, feature in pipeline.features.items():
-        if isinstance(feature, Noise):
-            details = noise.drawn(feature)
-        else:
-            details = feature_kind(feature.kind).stored(feature, learnt[name])
+        details = stored_kind(feature.kind).stored(feature, learnt[name])
         yield _stored_feature(name, "feature", feature, details)
         if feature.has_indicator:
             yield _flag(name + MISSING_SUFFIX, "indicator", feature.kind)
@@ -135,7 +135,7 @@ def _check_rows(manifest: TransformManifest, rejects: Mapping[str, int]) -> None
         expected="rows with a label",
         received=f"none; rejected rows: {lost or 'none'}",
         action="Correct the columns that are named, or their `missing` and `invalid` policies; "
-        "without rejected rows, the split leaves no row for training.",
+        "without rejected rows, the split or source.where leaves no row for training.",
     )
 
 
@@ -146,11 +146,11 @@ def _check_targets(pipeline: PipelineSpec, manifest: TransformManifest) -> None:
         present = [
             label for label, n in zip(statistics.labels, statistics.counts, strict=True) if n
         ]
-        wanted = {Binary: 2, Multiclass: 2, Multilabel: 1}.get(type(target), 0)
-        if len(present) < wanted:
+        fewest = target.fewest_labels
+        if len(present) < fewest:
             raise BraidError(
                 f"targets.{name}",
-                expected=f"at least {('one class', 'two classes')[wanted - 1]} among the training "
+                expected=f"at least {('one class', 'two classes')[fewest - 1]} among the training "
                 "rows",
                 received=f"only {', '.join(map(repr, present)) or 'none'}",
                 action="Choose another target or split, or (binary) the `positive` value.",

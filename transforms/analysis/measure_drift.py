@@ -1,4 +1,4 @@
-"""How far new partitions are from those that a transform was frozen on."""
+"""The distance of new partitions from those that a transform was frozen on."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _UNITS_PER_WORKER = 2
 
 @dataclass(frozen=True)
 class PartitionsRead:
-    """What had to be read.
+    """The partitions that had to be read.
 
     Attributes:
         partitions: Those that had no statistics.
@@ -71,12 +71,18 @@ def count_partitions(job: TransformJob) -> PartitionsRead:
 
 def statistics_of(job: TransformJob) -> Accumulated:
     """Returns what the training rows of all the job's partitions add up to."""
-    return merged(Accumulated.read(_path(job, part)) for part in job.partitions)
+    return merged(counted for _, counted in read_partitions(job))
+
+
+def read_partitions(job: TransformJob) -> Iterator[tuple[Partition, Accumulated]]:
+    """Yields the job's partitions with what their training rows add up to, in their order."""
+    for part in job.partitions:
+        yield part, Accumulated.read(_path(job, part))
 
 
 def _path(job: TransformJob, partition: Partition) -> Path:
     declaration = job.pipeline.data_fingerprint()
-    return job.folders().statistics(declaration, partition.name, partition.fingerprint)
+    return job.folders().statistics(declaration, *partition.id)
 
 
 @contextmanager
@@ -99,12 +105,12 @@ def _write(counted: tuple[str, Iterable[str]], job: TransformJob, paths: dict[st
         return  # a runner may give a partition twice, and the units' files are gone then
     with marked_errors("analyze"):
         _refuse_changed(job, (part for part in job.partitions if part.name == partition))
-        found = [Path(part) for part in sorted(parts)]  # the same order, so the same rounding
-        if len(found) == 1:
-            found[0].replace(paths[partition])
+        files = [Path(part) for part in sorted(parts)]  # the same order, so the same rounding
+        if len(files) == 1:
+            files[0].replace(paths[partition])
             return
-        merged(map(Accumulated.read, found)).write(paths[partition])
-        for path in found:
+        merged(map(Accumulated.read, files)).write(paths[partition])
+        for path in files:
             path.unlink()
 
 
@@ -171,7 +177,7 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
         for batch in self._reader.read(unit, self._batch_rows):
             total.rejects.update(f"{r.column}: {r.reason}" for r in batch.rejects)
             rows = batch.splits == SPLITS.index("train")
-            COUNTER.add(batch.rows)
+            COUNTER.add(batch.rows + batch.left_out)
             if rows.any():
                 total.rows += int(rows.sum())
                 self._counter.add(batch.select(rows), total)

@@ -91,9 +91,9 @@ def _lists(column: pa.Array, length: int) -> Conformed:
     """Takes the first `length` values of every list; nulls and empty texts do not count."""
     if pat.is_null(column.type):
         column = column.cast(pa.list_(pa.string()))
-    found = _strings(decoded(pc.list_flatten(column)))
-    texts = found.values[~found.missing]
-    rows = pc.list_parent_indices(column).to_numpy(zero_copy_only=False)[~found.missing]
+    entries = _strings(decoded(pc.list_flatten(column)))
+    texts = entries.values[~entries.missing]
+    rows = pc.list_parent_indices(column).to_numpy(zero_copy_only=False)[~entries.missing]
     places = np.arange(len(rows)) - np.searchsorted(rows, rows)  # since the row's first value
     kept = places < length
     values = np.full((len(column), length), b"", object)
@@ -171,11 +171,11 @@ def _series(raw: RawColumn, columns: tuple[pa.Array, ...]) -> Conformed:
     steps = np.full(len(values), _NULL)
     for index, column in enumerate(columns):
         part = values if len(columns) == 1 else values[:, :, index : index + 1]
-        found, ragged = _fill(part, column)
+        channel_steps, ragged = _fill(part, column)
         invalid |= dict.fromkeys(ragged, f"channels_is_not_{channels}")
-        differing = (steps != _NULL) & (found != _NULL) & (found != steps)
+        differing = (steps != _NULL) & (channel_steps != _NULL) & (channel_steps != steps)
         invalid |= dict.fromkeys(np.flatnonzero(differing).tolist(), "lengths_differ")
-        steps = np.maximum(steps, found)
+        steps = np.maximum(steps, channel_steps)
     if not raw.padded:
         wrong = np.flatnonzero((steps != length) & (steps > 0)).tolist()
         invalid = dict.fromkeys(wrong, f"length_is_not_{length}") | invalid

@@ -30,10 +30,40 @@ def as_text(column: pa.Array) -> pa.Array:
     return pc.coalesce(integers.cast(pa.large_string()), numbers.cast(pa.large_string()))
 
 
-def key_bytes(column: pa.Array) -> np.ndarray:
-    """Returns keys, or names of groups, as UTF-8 bytes objects, [rows]; a null is empty."""
-    texts = as_text(column).fill_null("")
-    return np.asarray(texts.cast(pa.large_binary()).to_numpy(zero_copy_only=False))
+def key_bytes(*columns: pa.Array) -> np.ndarray:
+    """Returns keys, or names of groups, as UTF-8 bytes objects, [rows]; a null is empty.
+
+    The parts of a key of several columns stand side by side with "/" between them, and `key_parts`
+    tells them apart again: a "/" in one of them is "%2F", and a "%" is "%25". Where a part is null
+    or empty, all of the key is.
+    """
+    texts = [as_text(column) for column in columns]
+    if len(texts) > 1:
+        parts = [pc.if_else(pc.equal(text, ""), None, _escaped(text)) for text in texts]
+        texts = [pc.binary_join_element_wise(*parts, pa.scalar("/", pa.large_string()))]
+    keys = texts[0].fill_null("")
+    return np.asarray(keys.cast(pa.large_binary()).to_numpy(zero_copy_only=False))
+
+
+def key_parts(keys: np.ndarray, count: int) -> list[list[str]]:
+    """Returns the parts of keys that `key_bytes` joined out of so many columns, [count][rows].
+
+    Args:
+        keys: UTF-8 bytes objects, [rows]; the parts of an empty one are empty.
+        count: The number of columns.
+    """
+    if count == 1:
+        return [[key.decode() for key in keys]]
+    split = [key.decode().split("/") if key else [""] * count for key in keys]
+    return [[_unescaped(parts[index]) for parts in split] for index in range(count)]
+
+
+def _escaped(texts: pa.Array) -> pa.Array:
+    return pc.replace_substring(pc.replace_substring(texts, "%", "%25"), "/", "%2F")
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("%2F", "/").replace("%25", "%")
 
 
 def key_hashes(keys: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Which source columns a pipeline reads, and of what Arrow types they may be."""
+"""The source columns that a pipeline reads, and the Arrow types that they may have."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.types as pat
 
-from transforms.contract.columns.features import Categorical, Numeric, Sequence
+from transforms.contract.columns.features import Categorical, Numeric
+from transforms.contract.columns.series import Sequence
 from transforms.contract.columns.targets import NumericTarget, SequenceTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
+from transforms.contract.expressions import columns_of
 
 TypeTest = Callable[[pa.DataType], Any]
+Accepted = tuple[str, TypeTest]  # a type of columns, in words and as a test
 
 _NO_CSV = "CSV has no lists; Parquet and JSON lines do"
 
@@ -25,19 +28,23 @@ def column_names(
 
     Args:
         pipeline: The declaration.
-        features_only: Whether targets and the split are left out.
+        features_only: Whether targets, the split and the filter of rows are left out.
     """
-    yield "source.key", pipeline.source.key
+    for column in pipeline.source.key_columns:
+        yield "source.key", column
     for name, raw in pipeline.raw_features().items():
         for column in raw.columns:
             yield f"features.{name}", column
     if features_only:
         return
+    for column in columns_of(pipeline.source.where):
+        yield "source.where", column
     if pipeline.split.column is not None:
         yield "split.column", pipeline.split.column
     for name, raw in pipeline.raw_targets().items():
-        for column in raw.columns:
-            yield f"targets.{name}", column
+        expression = pipeline.targets[name].expression
+        for column in columns_of(expression) if expression else raw.columns:
+            yield f"targets.{name}{'.expression' if expression else ''}", column
 
 
 def is_text(type_: pa.DataType) -> Any:
@@ -111,73 +118,40 @@ def _accepts_datetime(type_: pa.DataType) -> Any:
     return is_datetime(type_) or is_text(type_)
 
 
-# kind -> (what it accepts, in words; the test). A column of nulls has no type to object to.
-_ACCEPTED: dict[str, tuple[str, TypeTest]] = {
-    "categorical": (
-        "a string, integer or boolean column (a column of lists needs `length`)",
-        is_label,
-    ),
-    "text": ("a string column", is_text),
-    "datetime": ("a timestamp or date column, or text that spells dates", _accepts_datetime),
-    "image": ("a column of bytes or of file paths", lambda t: is_bytes(t) or is_text(t)),
-    "numeric": ("a number column, or text that spells numbers", _accepts_number),
-    "binary": (
-        "a boolean, number or string column",
-        lambda t: is_label(t) or pat.is_floating(t),
-    ),
-    "multiclass": ("a string, integer or boolean column", is_label),
-    "multilabel": (
-        f"a column of lists of strings, integers or booleans ({_NO_CSV})",
-        _is_label_list,
-    ),
-}
+_LABELS: Accepted = (
+    "a string, integer or boolean column (a column of lists needs `length`)",
+    is_label,
+)
+_LISTS_OF_LABELS: Accepted = (
+    f"a column of lists of strings, integers or booleans ({_NO_CSV})",
+    _is_label_list,
+)
+_NUMBERS: Accepted = ("a number column, or text that spells numbers", _accepts_number)
+_PICTURES: Accepted = (
+    "a column of bytes or of file paths",
+    lambda type_: is_bytes(type_) or is_text(type_),
+)
 
 
-# The same for a kind of the user's own, by what its graph takes.
-_ACCEPTED_AS = {
-    "string": _ACCEPTED["categorical"],
-    "bytes": _ACCEPTED["image"],
-    "float32": _ACCEPTED["numeric"],
-}
-
-
-def check_column(place: str, spec: Any, type_: pa.DataType) -> None:
-    """Refuses a column of a type that the kind cannot take.
-
-    Raises:
-        BraidError: With the types that it can take.
-    """
-    accepted, test = _ACCEPTED.get(spec.kind) or _ACCEPTED_AS[spec.raw("").dtype]
-    if isinstance(spec, Categorical):
-        accepted, test = _accepted_categories(spec)
-    elif isinstance(spec, Sequence):
-        accepted, test = _accepted_series(spec.width, one_each=spec.columns is not None)
-    elif isinstance(spec, SequenceTarget):
-        accepted, test = _accepted_series(spec.channels, one_each=False)
-    elif isinstance(spec, Numeric | NumericTarget) and spec.length is not None:
-        accepted, test = f"a column of lists of {spec.length} numbers", _accepts_numbers
-    if not test(type_) and not pat.is_null(type_):
-        raise BraidError(
-            place,
-            expected=f"{accepted}, for kind '{spec.kind}'",
-            received=f"type {type_}",
-            action="Declare another kind or column, or convert the column.",
-        )
-
-
-def _accepted_categories(spec: Categorical) -> tuple[str, TypeTest]:
+def _accepted_categories(spec: Categorical) -> Accepted:
     if spec.encoding == "identity":
         what = "integers, or texts that spell them"
         if spec.length is not None:
             return f"a column of lists of {what} ({_NO_CSV})", _is_id_list
         return f"a column of {what} (a column of lists needs `length`)", _is_id
-    if spec.length is not None:
-        return f"a column of lists of strings, integers or booleans ({_NO_CSV})", _is_label_list
-    return _ACCEPTED[spec.kind]
+    return _LABELS if spec.length is None else _LISTS_OF_LABELS
 
 
-def _accepted_series(channels: int, *, one_each: bool) -> tuple[str, TypeTest]:
+def _accepted_numbers(spec: Numeric | NumericTarget) -> Accepted:
+    if spec.length is None:
+        return _NUMBERS
+    return f"a column of lists of {spec.length} numbers", _accepts_numbers
+
+
+def _accepted_series(spec: Sequence | SequenceTarget) -> Accepted:
     """A column has the numbers of one channel, or steps that are lists of numbers."""
+    raw = spec.raw("")
+    one_each, channels = bool(raw.sources), raw.shape[-1]
     of_a_channel = one_each or channels == 1
     entries = "numbers" if of_a_channel else f"steps, each a list of {channels} numbers"
 
@@ -189,3 +163,42 @@ def _accepted_series(channels: int, *, one_each: bool) -> tuple[str, TypeTest]:
         return not one_each and _accepts_numbers(type_.value_type)
 
     return f"a column of lists of {entries} ({_NO_CSV})", test
+
+
+# By kind, from what is declared. A column of nulls has no type to object to.
+_ACCEPTED: dict[str, Callable[[Any], Accepted]] = {
+    "categorical": _accepted_categories,
+    "text": lambda _spec: ("a string column", is_text),
+    "datetime": lambda _spec: (
+        "a timestamp or date column, or text that spells dates",
+        _accepts_datetime,
+    ),
+    "image": lambda _spec: _PICTURES,
+    "numeric": _accepted_numbers,
+    "sequence": _accepted_series,
+    "binary": lambda _spec: (
+        "a boolean, number or string column",
+        lambda type_: is_label(type_) or pat.is_floating(type_),
+    ),
+    "multiclass": lambda _spec: ("a string, integer or boolean column", is_label),
+    "multilabel": lambda _spec: _LISTS_OF_LABELS,
+}
+# The same for a kind of the user's own, by what its graph takes.
+_ACCEPTED_AS = {"string": _LABELS, "bytes": _PICTURES, "float32": _NUMBERS}
+
+
+def check_column(place: str, spec: Any, type_: pa.DataType) -> None:
+    """Refuses a column of a type that the kind cannot take.
+
+    Raises:
+        BraidError: With the types that it can take.
+    """
+    of_kind = _ACCEPTED.get(spec.kind)
+    expected, test = of_kind(spec) if of_kind else _ACCEPTED_AS[spec.raw("").dtype]
+    if not test(type_) and not pat.is_null(type_):
+        raise BraidError(
+            place,
+            expected=f"{expected}, for kind '{spec.kind}'",
+            received=f"type {type_}",
+            action="Declare another kind or column, or convert the column.",
+        )

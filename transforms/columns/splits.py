@@ -52,21 +52,21 @@ def time_bounds(split: TimeSplit, type_: pa.DataType) -> tuple[pa.Scalar, pa.Sca
         BraidError: A bound does not fit the column, or the test rows begin before the validation
             rows.
     """
-    found = [
+    bounds = [
         _bound(f"split.{name}", value, type_)
         for name, value in (
             ("validation_from", split.validation_from),
             ("test_from", split.test_from),
         )
     ]
-    if pc.less(found[1], found[0]).as_py():
+    if pc.less(bounds[1], bounds[0]).as_py():
         raise BraidError(
             "split.test_from",
             expected=f"nothing before validation_from {split.validation_from!r}",
             received=repr(split.test_from),
             action="Training rows come first, then validation rows, then test rows.",
         )
-    return found[0], found[1]
+    return bounds[0], bounds[1]
 
 
 def _bound(place: str, value: str | int | float, type_: pa.DataType) -> pa.Scalar:

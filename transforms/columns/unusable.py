@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from transforms.columns.conform import Conformed
 from transforms.contract.columns.datetimes import DATETIME_PATTERN, Datetime
 from transforms.contract.columns.features import ID_PATTERN, Categorical
 from transforms.contract.columns.targets import Binary, Multilabel, SequenceTarget
+from transforms.contract.spec import Spec
 
 TRUE_TEXTS = ("1", "1.0", "true", "True", "TRUE")
 FALSE_TEXTS = ("0", "0.0", "false", "False", "FALSE")
@@ -27,17 +29,48 @@ def mark_unusable(spec: Any, column: pa.Array, conformed: Conformed) -> None:
         column: The source column, the first of several.
         conformed: What the graph is to be given.
     """
-    if isinstance(spec, Binary):
-        conformed.invalid |= not_binary(conformed.values, conformed.missing, spec.positive)
-    elif isinstance(spec, Categorical) and spec.encoding == "identity":
-        conformed.invalid |= not_an_id(conformed.values, spec.buckets or 0)
-    elif isinstance(spec, Datetime):
-        conformed.invalid |= not_a_datetime(conformed.values, conformed.missing)
-    elif isinstance(spec, Multilabel):
-        _keep_empty_lists(column, conformed)
-        conformed.invalid |= _too_many_labels(column, spec.length)
-    elif isinstance(spec, SequenceTarget):
-        conformed.invalid |= _incomplete(conformed)
+    unusable = _UNUSABLE.get(type(spec))
+    if unusable is not None:
+        conformed.invalid |= unusable(spec, column, conformed)
+
+
+def _answers(spec: Binary, column: pa.Array, conformed: Conformed) -> dict[int, str]:
+    del column
+    return not_binary(conformed.values, conformed.missing, spec.positive)
+
+
+def _categories(spec: Categorical, column: pa.Array, conformed: Conformed) -> dict[int, str]:
+    del column
+    if spec.encoding != "identity":
+        return {}
+    return not_an_id(conformed.values, spec.buckets or 0)
+
+
+def _datetimes(spec: Datetime, column: pa.Array, conformed: Conformed) -> dict[int, str]:
+    del spec, column
+    return not_a_datetime(conformed.values, conformed.missing)
+
+
+def _label_sets(spec: Multilabel, column: pa.Array, conformed: Conformed) -> dict[int, str]:
+    _keep_empty_lists(column, conformed)
+    return _too_many_labels(column, spec.length)
+
+
+def _series_to_learn(
+    spec: SequenceTarget, column: pa.Array, conformed: Conformed
+) -> dict[int, str]:
+    del spec, column
+    return _incomplete(conformed)
+
+
+# By kind, for those that cannot take every value that conforms: the rows, with the reason.
+_UNUSABLE: dict[type[Spec], Callable[[Any, pa.Array, Conformed], dict[int, str]]] = {
+    Binary: _answers,
+    Categorical: _categories,
+    Datetime: _datetimes,
+    Multilabel: _label_sets,
+    SequenceTarget: _series_to_learn,
+}
 
 
 def not_an_id(values: np.ndarray, buckets: int) -> dict[int, str]:

@@ -3,47 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from operator import not_
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from transforms.contract.masking import masked
-
-# Of an error that is not for the user, only type and message are known.
-_Part = Annotated[str, Field(exclude_if=not_)]
-
-
-class ErrorReport(BaseModel):
-    """An error as it crosses processes and as records keep it.
-
-    Attributes:
-        type: The name of its class.
-        place: Where it is wrong; "" of an error that is no `BraidError`.
-        expected: What would have been right there.
-        received: What is there instead, or the error's message.
-        action: What to do next.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    type: str
-    place: _Part = ""
-    expected: _Part = ""
-    received: str = ""
-    action: _Part = ""
-
-    def error(self) -> BraidError:
-        """Returns the error, to be raised in this process.
-
-        Where the module of its class is not loaded, it is a plain `BraidError`.
-        """
-        return _copied(next((k for k in _kinds() if k.__name__ == self.type), BraidError), self)
-
-    def headline(self) -> str:
-        """Returns where it is wrong and what is there, in one line."""
-        return f"{self.place or self.type}: {self.received}".splitlines()[0]
 
 
 class BraidError(Exception):
@@ -70,17 +32,8 @@ class BraidError(Exception):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _copied, (type(self), self.report()), vars(self).copy()
-
-    def report(self) -> ErrorReport:
-        """Returns what raises this error in another process, and what records keep of it."""
-        return ErrorReport(
-            type=type(self).__name__,
-            place=self.place,
-            expected=self.expected,
-            received=self.received,
-            action=self.action,
-        )
+        fields = (self.place, self.expected, self.received, self.action)
+        return copied, (type(self), *fields), vars(self).copy()
 
 
 class DeclarationError(BraidError):
@@ -97,23 +50,14 @@ def _shown(text: str) -> str:
     return masked(text).encode(errors="backslashreplace").decode()
 
 
-def _copied(kind: type[BraidError], report: ErrorReport) -> BraidError:
+def copied(
+    kind: type[BraidError], place: str, expected: str, received: str, action: str
+) -> BraidError:
+    """Returns an error as it was raised elsewhere."""
     # Not by its constructor: a class may take other arguments, and has the same fields.
     error = kind.__new__(kind)
-    BraidError.__init__(
-        error,
-        report.place,
-        expected=report.expected,
-        received=report.received,
-        action=report.action,
-    )
+    BraidError.__init__(error, place, expected=expected, received=received, action=action)
     return error
-
-
-def _kinds(kind: type[BraidError] = BraidError) -> Iterator[type[BraidError]]:
-    yield kind
-    for narrower in kind.__subclasses__():
-        yield from _kinds(narrower)
 
 
 def storage_error(error: OSError, place: str) -> BraidError:

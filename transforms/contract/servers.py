@@ -1,4 +1,4 @@
-"""Whether a server answers, asked in seconds and before hours of work rely on it."""
+"""A check that a server answers, within seconds and before hours of work rely on it."""
 
 from __future__ import annotations
 

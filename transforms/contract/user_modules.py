@@ -52,12 +52,12 @@ def module_text(name: str, place: str) -> str:
     """
     search(Path.cwd())
     try:
-        found = importlib.util.find_spec(name)
+        spec = importlib.util.find_spec(name)
     except (ImportError, ValueError) as error:  # of a package that it is in, or of an empty name
         raise _not_importable(name, place, str(error)) from error
-    if found is None or found.origin is None or not found.has_location:
+    if spec is None or spec.origin is None or not spec.has_location:
         raise _not_importable(name, place, f"No module named {name!r}")
-    return Path(found.origin).read_text(encoding="utf-8")
+    return Path(spec.origin).read_text(encoding="utf-8")
 
 
 def check_function(path: str, place: str) -> None:

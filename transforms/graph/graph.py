@@ -9,34 +9,19 @@ from typing import Any
 
 import tensorflow as tf
 
-from transforms.contract.columns.features import FeatureSpec, Image, RawColumn, Text
+from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.columns.kinds import is_user_kind
-from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.manifest import MISSING_SUFFIX, UNUSABLE_SUFFIX, WEIGHT_SUFFIX
 from transforms.graph.fitted import fit
 from transforms.graph.packing import not_packed, pack_columns, packed_columns, packs, unpack_outputs
-from transforms.graph.tft import traced_by_tft
-from transforms.kinds.features import (
-    calendar_parts,
-    categorical,
-    feature_kind,
-    image,
-    numeric,
-    text,
-)
+from transforms.graph.tft import Tensors, traced_by_tft
+from transforms.kinds.features import CUT_ROWS, PACKED_KINDS, USABLE, feature_kind, image
 from transforms.kinds.own_kinds import encode_finite, finite_requests, own_features
 from transforms.kinds.requests import Fitted, Request
 from transforms.kinds.targets import TARGET_KINDS
 
-Tensors = dict[str, tf.Tensor]
 _NOTHING = Fitted({}, {}, {})
-# Kinds of texts that are not all of use. Numbers show by themselves that they are not finite, and a
-# picture fails its request.
-_USABLE: dict[str, Callable[[Any, tf.Tensor], tf.Tensor]] = {
-    "categorical": categorical.usable,
-    "datetime": calendar_parts.usable,
-}
 _TF_DTYPES = {"string": tf.string, "bytes": tf.string, "float32": tf.float32}
 
 
@@ -61,13 +46,13 @@ def requests_of(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> list
         inputs: What `packed_columns` names.
     """
     requests: list[Request] = []
-    found = packs(pipeline)
+    side_by_side = packs(pipeline)
     raws = _usable_features(pipeline, inputs)
-    for name, feature in not_packed(pipeline, found).items():
+    for name, feature in not_packed(pipeline, side_by_side).items():
         asked = feature_kind(feature.kind).requests(name, feature, raws[name])
         requests += finite_requests(asked) if is_user_kind(feature.kind) else asked
-    for pack in found:
-        asked = numeric.requests(pack.name, pack.spec, inputs[pack.raw.name])
+    for pack in side_by_side:
+        asked = PACKED_KINDS[pack.spec.kind].requests(pack.name, pack.spec, inputs[pack.raw.name])
         requests += [replace(request, members=pack.names) for request in asked]
     for name, target in pipeline.targets.items():
         raw = inputs[pipeline.raw_targets()[name].name]
@@ -99,8 +84,11 @@ def cut_rows(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> Tensors
         inputs: What `packed_columns` names.
     """
     raws = _usable_features(pipeline, inputs)
-    texts = {n: f for n, f in pipeline.column_features().items() if isinstance(f, Text)}
-    return {name: text.cut_rows(feature, raws[name]) for name, feature in texts.items()}
+    return {
+        name: CUT_ROWS[feature.kind](feature, raws[name])
+        for name, feature in pipeline.column_features().items()
+        if feature.kind in CUT_ROWS
+    }
 
 
 def _usable_features(pipeline: PipelineSpec, inputs: Mapping[str, tf.Tensor]) -> Tensors:
@@ -123,16 +111,16 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
         statistics: The folder of the frozen statistics.
     """
     features, targets = pipeline.raw_features(), pipeline.raw_targets()
-    found = packs(pipeline)
+    side_by_side = packs(pipeline)
 
     def preprocess(inputs: Tensors) -> Tensors:
         raws = _usable_features(pipeline, inputs)
         fitted = fit(requests_of(pipeline, inputs), statistics)
         outputs: Tensors = {}
-        for name, feature in not_packed(pipeline, found).items():
+        for name, feature in not_packed(pipeline, side_by_side).items():
             if is_user_kind(feature.kind):
                 outputs |= encode_finite(name, feature, features[name], raws[name], fitted)
-            elif not isinstance(feature, Image):
+            elif feature.picture_size is None:
                 outputs[name] = feature_kind(feature.kind).encode(name, feature, raws[name], fitted)
             if feature.has_indicator:
                 missing = is_missing(features[name], raws[name])
@@ -140,14 +128,15 @@ def preprocessing_fn(pipeline: PipelineSpec, statistics: Path) -> Callable[[Tens
             if feature.has_indicator and name + UNUSABLE_SUFFIX in outputs:
                 flags = (outputs[name + suffix] for suffix in (MISSING_SUFFIX, UNUSABLE_SUFFIX))
                 outputs[name + MISSING_SUFFIX] = tf.maximum(*flags)
-        for pack in found:
+        for pack in side_by_side:
             packed = inputs[pack.raw.name]
-            outputs[pack.name] = numeric.encode(pack.name, pack.spec, packed, fitted)
+            kind = PACKED_KINDS[pack.spec.kind]
+            outputs[pack.name] = kind.encode(pack.name, pack.spec, packed, fitted)
             if pack.spec.has_indicator:
                 missing = ~tf.math.is_finite(packed)
                 outputs[pack.name + MISSING_SUFFIX] = tf.cast(missing, tf.float32)
         for name, target in pipeline.targets.items():
-            if not isinstance(target, ImageTarget):
+            if target.picture_size is None:
                 raw = inputs[targets[name].name]
                 outputs |= _labels(name, target, raw, fitted)
         return outputs
@@ -162,7 +151,7 @@ def _labels(name: str, target: Any, raw: tf.Tensor, fitted: Fitted) -> Tensors:
 
 def _usable(feature: FeatureSpec, raw: tf.Tensor) -> tf.Tensor:
     """Returns a column with a missing value where a served one is invalid."""
-    usable = _USABLE.get(feature.kind)
+    usable = USABLE.get(feature.kind)
     return raw if usable is None else usable(feature, raw)
 
 
@@ -179,13 +168,13 @@ def is_missing(raw: RawColumn, tensor: tf.Tensor) -> tf.Tensor:
 def is_learnt(pipeline: PipelineSpec) -> bool:
     """Returns whether there is anything for TFT to transform, which refuses to give nothing."""
     features, targets = pipeline.column_features().values(), pipeline.targets.values()
-    return any(
-        not isinstance(feature, Image) or feature.has_indicator for feature in features
-    ) or any(not isinstance(target, ImageTarget) for target in targets)
+    return any(f.picture_size is None or f.has_indicator for f in features) or any(
+        target.picture_size is None for target in targets
+    )
 
 
 class TransformGraph(tf.Module):  # type: ignore[misc]
-    """What lies in `graph/`: the frozen transform as two functions of raw columns.
+    """The module that lies in `graph/`: the frozen transform as two functions of raw columns.
 
     `transform` takes features and targets and gives what shards store. `transform_features` takes
     the features only and gives what the model takes. Both say of the users' kinds which values they
@@ -202,8 +191,10 @@ class TransformGraph(tf.Module):  # type: ignore[misc]
         preprocess = preprocessing_fn(pipeline, statistics)
         self._tft = traced_by_tft(preprocess, specs) if is_learnt(pipeline) else None
         columns = raw_columns(pipeline, with_targets=True)
-        images = {n: f for n, f in pipeline.column_features().items() if isinstance(f, Image)}
-        targets = {n: t for n, t in pipeline.targets.items() if isinstance(t, ImageTarget)}
+        images: dict[str, Any] = {
+            n: f for n, f in pipeline.column_features().items() if f.picture_size is not None
+        }
+        targets = {n: t for n, t in pipeline.targets.items() if t.picture_size is not None}
         raws = pipeline.raw_features() | pipeline.raw_targets()
         learnt = [n for n in pipeline.column_features() if n not in images]
         learnt += [n + MISSING_SUFFIX for n, f in pipeline.features.items() if f.has_indicator]

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from transforms.contract.columns.features import FeatureSpec, Numeric, RawColumn
+from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.manifest import MISSING_SUFFIX
+from transforms.graph.tft import Tensors
+from transforms.kinds.features import PACKED_KINDS
 
-Tensors = dict[str, tf.Tensor]
 _SUFFIX = "__packed"  # no feature's name has two underscores
 
 
@@ -29,23 +30,23 @@ class Pack:
     """
 
     names: tuple[str, ...]
-    spec: Numeric
+    spec: FeatureSpec
     raw: RawColumn
 
     @property
     def name(self) -> str:
-        """What stands for all of them: the name of the first one."""
+        """The name that stands for all of them: that of the first one."""
         return self.names[0]
 
 
 def packs(pipeline: PipelineSpec) -> list[Pack]:
     """Returns the features that are packed; one that no other is declared like is not."""
-    alike: dict[tuple[str, bool], dict[str, Numeric]] = {}
+    alike: dict[tuple[str, bool], dict[str, FeatureSpec]] = {}
+    raws = pipeline.raw_features()
     for name, spec in pipeline.column_features().items():
-        if isinstance(spec, Numeric) and spec.length is None:
+        if spec.kind in PACKED_KINDS and not raws[name].shape:
             scaling = spec.model_dump_json(exclude={"column", "missing", "invalid"})
             alike.setdefault((scaling, spec.has_indicator), {})[name] = spec
-    raws = pipeline.raw_features()
     return [
         Pack(
             tuple(group),
@@ -62,17 +63,17 @@ def packs(pipeline: PipelineSpec) -> list[Pack]:
     ]
 
 
-def not_packed(pipeline: PipelineSpec, found: Iterable[Pack]) -> dict[str, FeatureSpec]:
+def not_packed(pipeline: PipelineSpec, all_packs: Iterable[Pack]) -> dict[str, FeatureSpec]:
     """Returns the features that are in none of the packs."""
-    packed = {name for pack in found for name in pack.names}
+    packed = {name for pack in all_packs for name in pack.names}
     return {n: spec for n, spec in pipeline.column_features().items() if n not in packed}
 
 
 def packed_columns(pipeline: PipelineSpec) -> dict[str, RawColumn]:
     """Returns what the preprocessing function takes: packs, and the columns of everything else."""
-    found, raws = packs(pipeline), pipeline.raw_features()
-    columns = [raws[name] for name in not_packed(pipeline, found)]
-    columns += [*pipeline.raw_targets().values(), *(pack.raw for pack in found)]
+    all_packs, raws = packs(pipeline), pipeline.raw_features()
+    columns = [raws[name] for name in not_packed(pipeline, all_packs)]
+    columns += [*pipeline.raw_targets().values(), *(pack.raw for pack in all_packs)]
     return {raw.name: raw for raw in columns}
 
 

@@ -1,4 +1,4 @@
-"""What a user's own kind makes of a value, held against what shards may hold.
+"""The values that a user's own kind makes, held against what shards may hold.
 
 A number that is not finite spoils more than its own feature: a layer adds it to all the others of
 its row, and an activation may then hide that it was there.

@@ -1,4 +1,4 @@
-"""What a kind asks the analysis for, and what it gets back."""
+"""The requests of a kind to the analysis, and the answers that it gets."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ScaleRequest(MomentsRequest):
 
 @dataclass(frozen=True)
 class QuantilesRequest:
-    """What cuts the training rows of every column into equal parts.
+    """The bounds that cut the training rows of every column into equal parts.
 
     Attributes:
         name: The feature or target.
@@ -98,7 +98,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Learnt:
-    """What the analysis wrote down for one name.
+    """The answers that the analysis wrote down for one name.
 
     Attributes:
         terms: The vocabulary, in the order of the file; one placeholder if it is empty.

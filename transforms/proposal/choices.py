@@ -15,7 +15,7 @@ from transforms.contract.columns.datetimes import WIDTHS, Datetime
 from transforms.contract.columns.features import Categorical, FeatureSpec, Numeric, Text
 from transforms.proposal.lists import list_choice
 from transforms.proposal.measures import shown
-from transforms.proposal.pictures import picture_choice
+from transforms.proposal.picture_columns import picture_choice
 from transforms.proposal.sampled_column import SampledColumn
 
 _MISSING = 0.01  # from this share on, the model is told that a number was not there
@@ -27,7 +27,7 @@ _CATEGORY_WORDS = 3.0  # a longer value is read by its words
 
 @dataclass(frozen=True)
 class Choice:
-    """What becomes of a column.
+    """The use that is proposed for a column.
 
     Attributes:
         column: Its name in the table.

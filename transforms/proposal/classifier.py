@@ -1,4 +1,4 @@
-"""What a column is, as people would label it: nine classes, decided by a small forest.
+"""The class of a column as people would label it: one of nine, decided by a small forest.
 
 The classes are those of Shah et al., "Towards Benchmarking Feature Type Inference for AutoML
 Platforms", 2021. `classifier.json` has the forest, which `tests/benchmarks/columns_labelled.py`

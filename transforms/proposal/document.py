@@ -71,7 +71,9 @@ def document(proposal: Proposal, table: str) -> str:
         "source:",
         f"  path: {_yaml(table)}",
         f"  format: {source.format}",
-        _commented(f"  key: {_yaml(source.key)}", proposal.key_reason),
+        _commented(
+            f"  key: {_yaml(source.key)}" if source.key else "  # key:", proposal.key_reason
+        ),
     ]
     if source.partition_by is not None:
         rule = source.partition_by

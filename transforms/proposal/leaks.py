@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.contract.columns.targets import NumericTarget
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.proposal.target_choice import TargetChoice
 
@@ -29,7 +28,7 @@ def leak(feature: SampledColumn, target: SampledColumn, choice: TargetChoice) ->
     rows = np.random.default_rng(0).permutation(rows)  # or every other row may be of one class
     if len(rows) < _FEWEST:
         return None
-    if isinstance(choice.spec, NumericTarget):
+    if choice.spec.learns_numbers:
         return _of_number(feature, target.numbers, rows)
     labels = _codes(target.texts)
     counts = np.unique(labels[rows], return_counts=True)[1]

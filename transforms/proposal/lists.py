@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from transforms.columns.schema import is_label, is_list, is_number
-from transforms.contract.columns.features import Categorical, FeatureSpec, Numeric, Sequence
+from transforms.contract.columns.features import Categorical, FeatureSpec, Numeric
+from transforms.contract.columns.series import Sequence
 from transforms.proposal.sampled_column import SampledColumn
 
 _VECTOR = 4  # numbers in a list that are as many columns; more are a series

@@ -79,8 +79,8 @@ _LISTED = re.compile(r"[;|,]")
 
 def measures(profile: ColumnProfile) -> dict[str, float]:
     """Returns the classifier's measures by their names, in a fixed order."""
-    found = {**_of_counts(profile), **_of_samples(profile), **_of_name(profile.name)}
-    return {name: float(np.clip(value, -_LARGEST, _LARGEST)) for name, value in found.items()}
+    numbers = {**_of_counts(profile), **_of_samples(profile), **_of_name(profile.name)}
+    return {name: float(np.clip(value, -_LARGEST, _LARGEST)) for name, value in numbers.items()}
 
 
 def look(profile: ColumnProfile, name: str) -> float:

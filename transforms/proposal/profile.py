@@ -1,4 +1,4 @@
-"""What a column's values are like, in a few numbers and five of its values."""
+"""The profile of a column: a few numbers about its values, and five of them."""
 
 from __future__ import annotations
 

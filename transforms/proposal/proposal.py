@@ -20,11 +20,11 @@ from transforms.reading.path_columns import PathReader
 
 @dataclass(frozen=True)
 class Proposal:
-    """What is proposed for a table.
+    """The declaration that is proposed for a table, in parts.
 
     Attributes:
         source: Where rows come from.
-        key_reason: Why this key.
+        key_reason: Why this key, or none.
         partitions_reason: Why these partitions; "" without any.
         split: How rows are split.
         split_reason: Why so.
@@ -55,8 +55,8 @@ def propose(path: str, targets: Sequence[str], format_: Format | None = None) ->
 
     Raises:
         BraidError: The table cannot be read.
-        DeclarationError: A target is no column or cannot be predicted, no column can be the key,
-            or no column is left to predict from.
+        DeclarationError: A target is no column or cannot be predicted, or no column is left to
+            predict from.
     """
     sample = take_sample(path, format_)
     columns = {
@@ -66,14 +66,15 @@ def propose(path: str, targets: Sequence[str], format_: Format | None = None) ->
     chosen = tuple(choose_target(columns[name]) for name in dict.fromkeys(targets))
     key, key_reason = choose_key(sample, list(columns.values()), targets)
     partition_by, partitions_reason = choose_partitions(sample)
-    others = [c for c in columns.values() if c.name != key.name and c.name not in targets]
-    with_key = [columns[key.name], *others]
-    split, split_reason = choose_split(with_key, sample.table.num_rows)
-    source = sample.source.model_copy(update={"key": key.name, "partition_by": partition_by})
+    others = [c for c in columns.values() if c is not key and c.name not in targets]
+    with_key = [key, *others] if key else others
+    split, split_reason = choose_split(with_key, sample.table.num_rows, has_key=key is not None)
+    named = {"key": key.name if key else None, "partition_by": partition_by}
+    source = sample.source.model_copy(update=named)
     read = _reader(source)
     features = tuple(
         _without_roles(column, split, read, columns, chosen)
-        for column in (with_key if key.is_date else others)
+        for column in (with_key if key and key.is_date else others)
     )
     if all(choice.spec is None for choice in features):
         raise DeclarationError(

@@ -24,8 +24,7 @@ from transforms.contract.declaration.split import (
     TimeSplit,
     TrainShare,
 )
-from transforms.contract.errors import DeclarationError
-from transforms.proposal.measures import name_words, shown
+from transforms.proposal.measures import name_words
 from transforms.proposal.sample import Sample
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.source.formats import pieces, read_piece
@@ -65,39 +64,24 @@ _TO_VALIDATION, _TO_TEST = 0.8, 0.9  # shares of the rows that come before
 
 def choose_key(
     sample: Sample, columns: Sequence[SampledColumn], taken: Collection[str]
-) -> tuple[SampledColumn, str]:
-    """Returns the column that names rows, and why it is this one.
+) -> tuple[SampledColumn | None, str]:
+    """Returns the column that names rows, if there is one, and why.
+
+    Values that all differ do not make it one: those of a price may, and it is to be learnt from.
 
     Args:
         sample: The rows.
         columns: Their columns.
         taken: Targets, which are no keys.
-
-    Raises:
-        DeclarationError: Every column has a value twice, or lacks one.
     """
     able = [c for c in columns if c.is_scalar and c.name and c.name not in taken]
     unique = [c for c in able if c.is_unique and not (c.number_share == 1.0 and c.is_fractional)]
-    for column in sorted(unique, key=_key_rank):
+    naming = [c for c in unique if c.is_named_id or c.is_id or c.is_date]
+    for column in sorted(naming, key=_key_rank):
         read = column.profile.rows if sample.is_whole else _rows_with_a_key_each(sample, column)
         if read:
             return column, f"every value differs, in {read:,} rows"
-    best = max(able, key=lambda c: c.profile.distinct, default=None)
-    received = "none"
-    if best is not None:
-        repeated = best.present - best.profile.distinct
-        received = (
-            f"none; the nearest is {shown(best.name)}, with {repeated:,} repeated and "
-            f"{best.profile.missing:,} missing of {best.profile.rows:,} values"
-            if repeated or best.profile.missing
-            else f"none; {shown(best.name)} has some value twice beyond the sample"
-        )
-    raise DeclarationError(
-        f"--from {sample.source.path}",
-        expected="a column whose values all differ and are never missing, to be the key",
-        received=received,
-        action="Add one, such as the row's number, and give that table with --from.",
-    )
+    return None, "no column names a row: its file and its number do"
 
 
 def _key_rank(column: SampledColumn) -> tuple[bool, bool, float]:
@@ -156,12 +140,15 @@ def _is_one_hive_key(paths: Sequence[str]) -> bool:
     return len(_hive_keys(paths)) == 1
 
 
-def choose_split(columns: Sequence[SampledColumn], rows: int) -> tuple[Split, str]:
+def choose_split(
+    columns: Sequence[SampledColumn], rows: int, *, has_key: bool
+) -> tuple[Split, str]:
     """Returns how rows are split, and why: as a column says, by time, by entity or by hash.
 
     Args:
         columns: All columns but the targets and the key.
         rows: Of the sample.
+        has_key: Whether a column names rows.
     """
     for column in columns:
         told = _column_split(column)
@@ -181,8 +168,9 @@ def choose_split(columns: Sequence[SampledColumn], rows: int) -> tuple[Split, st
                 f"{column.name} repeats, {each:.1f} rows each in the sample: all rows of one are "
                 "in one split"
             )
+    hashed = "key, so" if has_key else "row's file and number, so"
     return HashSplit(train=train, validation=rest, test=rest), (
-        "by hash of the key, so that a row never changes its split"
+        f"by hash of the {hashed} that a row never changes its split"
     )
 
 

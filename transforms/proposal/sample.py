@@ -16,7 +16,16 @@ from transforms.columns.texts import utf8_only
 from transforms.contract.declaration.source import Format, SourceSpec
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.workspace.partition import SourceFile
-from transforms.source.formats import SUFFIXES, Piece, pieces, read_piece, read_schema
+from transforms.source.formats import (
+    PACKED,
+    SUFFIXES,
+    Piece,
+    format_of,
+    pieces,
+    read_piece,
+    read_schema,
+    suffixes_of,
+)
 from transforms.source.scan import open_filesystem, scan
 
 ROWS = 20_000  # about so many make a share of 1 % known to a tenth of it
@@ -27,7 +36,6 @@ _PART_BYTES = 8 * 1024 * 1024  # of decoded rows: 20,000 pictures would not be a
 _WHOLE_BYTES = 8 * 1024 * 1024  # a smaller file of lines is read from its first line to its last
 _RANGE_BYTES = 512 * 1024
 _LINES: tuple[Format, ...] = ("csv", "jsonl")
-_PACKED = ".gz"
 _Item = TypeVar("_Item")
 
 
@@ -61,9 +69,10 @@ def take_sample(path: str, format_: Format | None = None) -> Sample:
     source, files = _listed(path, format_)
     filesystem, _ = open_filesystem(path)
     chosen = _spread(files, _FILES)
-    schema = plain_schema(read_schema(source.format, filesystem, chosen[0].path))
+    format_ = format_of(chosen[0].path, source.format)
+    schema = plain_schema(read_schema(format_, filesystem, chosen[0].path))
     _check_names(schema, chosen[0].path)
-    reader = _Reader(source.format, filesystem, schema, ROWS // min(len(chosen), _PARTS))
+    reader = _Reader(format_, filesystem, schema, ROWS // min(len(chosen), _PARTS))
     batches, is_whole = reader.read(chosen)
     table = pa.Table.from_batches(batches, schema)
     if not table.num_rows:
@@ -78,9 +87,7 @@ def take_sample(path: str, format_: Format | None = None) -> Sample:
 
 
 def _listed(path: str, format_: Format | None) -> tuple[SourceSpec, tuple[SourceFile, ...]]:
-    sources = [
-        SourceSpec(path=path, format=f, key="key") for f in ([format_] if format_ else SUFFIXES)
-    ]
+    sources = [SourceSpec(path=path, format=each) for each in ([format_] if format_ else SUFFIXES)]
     counted: list[tuple[int, SourceSpec, tuple[SourceFile, ...]]] = []
     for source in sources:
         try:
@@ -89,7 +96,7 @@ def _listed(path: str, format_: Format | None) -> tuple[SourceSpec, tuple[Source
             if format_:
                 raise
             continue
-        fitting = sum(file.path.endswith(SUFFIXES[source.format]) for file in files)
+        fitting = sum(file.path.endswith(suffixes_of(source.format)) for file in files)
         if fitting or format_:
             counted.append((fitting, source, files))
     if not counted:
@@ -157,7 +164,7 @@ class _Reader:
 
     def _lines(self, file: SourceFile, rows: int) -> tuple[list[pa.RecordBatch], bool]:
         piece = Piece(file.path, None, None, file.size)
-        if file.size <= _WHOLE_BYTES or file.path.endswith(_PACKED):
+        if file.size <= _WHOLE_BYTES or file.path.endswith(PACKED):
             read = read_piece(self._format, self._filesystem, piece, self._schema.names, 65_536)
             return _thinned(self._fitted(read), rows, whole=file.size <= _WHOLE_BYTES)
         with tempfile.TemporaryDirectory() as folder:

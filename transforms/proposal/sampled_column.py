@@ -68,12 +68,12 @@ class SampledColumn:
 
     @cached_property
     def profile(self) -> ColumnProfile:
-        """What its values are like."""
+        """The profile of its values."""
         return profile(self.name, self.texts)
 
     @cached_property
     def label(self) -> ColumnClass:
-        """What people would call it."""
+        """The class that people would give it."""
         return column_class(self.profile)
 
     @property

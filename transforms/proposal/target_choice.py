@@ -1,4 +1,4 @@
-"""What kind of target a column is."""
+"""The kind of target that a column is."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BUDGET = 0.01  # of rows without a usable label; beyond it they are kept withou
 
 @dataclass(frozen=True)
 class TargetChoice:
-    """How a target is declared, and why."""
+    """The declaration of a target, and the reason for it."""
 
     column: str
     spec: TargetSpec

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
 
 from transforms.columns.conform import Conformed, conform, iso_texts
+from transforms.columns.expressions import RowExpression
 from transforms.columns.hashing import key_bytes
 from transforms.columns.schema import column_names, is_datetime, is_text
 from transforms.columns.splits import assign_splits
@@ -19,6 +21,7 @@ from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.columns.targets import TargetSpec
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.reading.path_columns import PathReader
+from transforms.reading.row_names import RowNames
 from transforms.source.formats import read_piece
 from transforms.source.scan import open_filesystem
 from transforms.source.units import WorkUnit
@@ -40,13 +43,14 @@ class RawBatch:
     """Some rows as the graph takes them; rejected rows are no longer among them.
 
     Attributes:
-        keys: The rows' keys as UTF-8 bytes objects, [rows].
+        keys: The rows' names as UTF-8 bytes objects, [rows]: their keys, or file and number.
         splits: Index into `SPLITS`, int8 [rows].
         columns: float32 or bytes objects, [rows] or [rows, *shape], by the graph's input.
         paths: Of the inputs that were read from files, the cells that name these, [rows].
-        rows: The number of source rows, rejected ones included.
+        rows: The number of source rows, rejected ones included and those left out not.
         file: The file that the rows come from.
-        rejects: Rows that were left out.
+        left_out: The number of rows that `source.where` leaves out.
+        rejects: Rows that cannot be used.
         refused: Of rows to be predicted, those that would have been left out, by their place among
             the rows; they are still there.
         replaced: How many values were replaced by a default, by (column, reason).
@@ -57,6 +61,7 @@ class RawBatch:
     columns: dict[str, np.ndarray]
     rows: int
     file: str
+    left_out: int = 0
     rejects: list[Reject] = field(default_factory=list)
     refused: dict[int, Reject] = field(default_factory=dict)
     replaced: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -101,6 +106,7 @@ class BatchReader:
         self._features_only = features_only
         self._filesystem, _ = open_filesystem(pipeline.source.path)
         self._files = PathReader(pipeline.source)
+        self._names = RowNames(pipeline.source, self._filesystem)
         specs = pipeline.column_features()
         self._specs: list[tuple[str, FeatureSpec | TargetSpec, RawColumn]] = [
             (name, specs[name], raw) for name, raw in pipeline.raw_features().items()
@@ -111,19 +117,31 @@ class BatchReader:
             ]
         if columns is not None:
             self._specs = [item for item in self._specs if item[2].name in columns]
-        self._columns = self._columns_to_read()
+        self._derived = _derived(self._specs)
+        where = None if features_only else pipeline.source.where
+        self._where = None if where is None else RowExpression("source.where", where)
+        asked = [self._where, *self._derived.values()]
+        expressed = {column for each in asked if each is not None for column in each.columns}
+        self._columns = self._columns_to_read(expressed)
         by_dtype: dict[str, set[str]] = {}
         for _, _, raw in self._specs:
             by_dtype.setdefault(raw.dtype, set()).update(raw.columns)
         # As a category a whole number is spelt without a fraction.
-        self._numbers = by_dtype.get("float32", set()) - by_dtype.get("string", set())
+        numbers = by_dtype.get("float32", set()) | expressed
+        self._numbers = numbers - by_dtype.get("string", set())
 
-    def _columns_to_read(self) -> list[str]:
-        names = {column for _, _, raw in self._specs for column in raw.columns}
-        names.add(self._pipeline.source.key)
+    def _columns_to_read(self, expressed: set[str]) -> list[str]:
+        specs = (raw for name, _, raw in self._specs if name not in self._derived)
+        source = self._pipeline.source
+        names = expressed | {column for raw in specs for column in raw.columns}
+        names |= set(source.key_columns)
         if not self._features_only:
             names |= {c for place, c in column_names(self._pipeline) if place == "split.column"}
-        return sorted(names - {self._pipeline.source.partition_column})
+        names.discard(str(source.partition_column))
+        if not names:  # rows are counted by some column, if by none that is asked for
+            every = (c for _, c in column_names(self._pipeline) if c != source.partition_column)
+            names = set(islice(every, 1))
+        return sorted(names)
 
     def read(self, unit: WorkUnit, batch_rows: int) -> Iterator[RawBatch]:
         """Yields a unit's rows, `batch_rows` source rows at a time, in a fixed order.
@@ -133,6 +151,7 @@ class BatchReader:
         """
         source = self._pipeline.source
         for piece in unit.pieces:
+            row = self._names.rows_before(piece) + unit.start
             for batch in read_piece(
                 source.format,
                 self._filesystem,
@@ -143,23 +162,33 @@ class BatchReader:
                 start=unit.start,
                 stop=unit.stop,
             ):
-                yield self._conform(batch, unit.value, piece.path)
+                yield self._conform(batch, unit.value, piece.path, row)
+                row += batch.num_rows
 
     def conform(self, batch: pa.RecordBatch) -> RawBatch:
         """Returns rows that are in memory: the key and every column that is read, [rows] each."""
-        return self._conform(batch, None, "")
+        return self._conform(batch, None, "", 0)
 
-    def _conform(self, batch: pa.RecordBatch, value: str | None, file: str) -> RawBatch:
-        key_name, folder = self._pipeline.source.key, self._pipeline.source.partition_column
-        given = {name: batch.column(name) for name in batch.schema.names}
-        if folder is not None and folder not in given:
-            given[folder] = pa.repeat(pa.scalar(value, pa.string()), batch.num_rows)
+    def _conform(self, batch: pa.RecordBatch, value: str | None, file: str, first: int) -> RawBatch:
+        """Returns rows as the graph takes them.
+
+        Args:
+            batch: The rows.
+            value: What their partition's folder says.
+            file: The file that they are from.
+            first: The number that the first of them has there, from 0.
+        """
+        given, numbers = self._kept(batch, value, first)
         checked = {name: utf8_only(column) for name, column in given.items()}
         table = {name: column for name, (column, _) in checked.items()}
         not_utf8 = {name: rows.tolist() for name, (_, rows) in checked.items()}
-        keys = key_bytes(table[key_name])
+        for name, expression in self._derived.items():
+            given[name] = table[name] = expression.values(table)
+            not_utf8[name] = []
+        keys = self._names.of_rows(table, file, numbers)
         rejected: dict[int, Reject] = {}
-        result = RawBatch(keys, np.zeros(0), {}, batch.num_rows, file)
+        left_out = batch.num_rows - len(numbers)
+        result = RawBatch(keys, np.zeros(0), {}, len(numbers), file, left_out)
 
         def reject(row: int, column: str, reason: str) -> None:
             if row not in rejected:
@@ -167,12 +196,15 @@ class BatchReader:
                 value = bytes_of(cell) if row in not_utf8[column] else _value(cell)
                 rejected[row] = Reject(keys[row].decode(), file, column, reason, value)
 
+        key_columns = self._pipeline.source.key_columns
         split_column = None if self._features_only else self._pipeline.split.column
-        for name in filter(None, (key_name, split_column)):
+        for name in filter(None, (*key_columns, split_column)):
             for row in not_utf8[name]:
                 reject(row, name, NOT_UTF8)
-        for row in np.flatnonzero(keys == b"").tolist():
-            reject(row, key_name, "missing")
+        nameless = np.flatnonzero(keys == b"")
+        for name in key_columns if len(nameless) else ():
+            for row in nameless[key_bytes(table[name])[nameless] == b""].tolist():
+                reject(row, name, "missing")
         if not self._features_only:
             result.splits, problems = assign_splits(self._pipeline.split, keys, table)
             for row, (column, reason) in problems.items():
@@ -190,6 +222,21 @@ class BatchReader:
         else:
             _drop(result, rejected)
         return result
+
+    def _kept(
+        self, batch: pa.RecordBatch, value: str | None, first: int
+    ) -> tuple[dict[str, pa.Array], np.ndarray]:
+        """Returns the columns of the rows that the filter keeps, and the numbers of these rows."""
+        folder = self._pipeline.source.partition_column
+        given = {name: batch.column(name) for name in batch.schema.names}
+        if folder is not None and folder not in given:
+            given[folder] = pa.repeat(pa.scalar(value, pa.string()), batch.num_rows)
+        numbers = np.arange(first, first + batch.num_rows)
+        if self._where is None:
+            return given, numbers
+        kept = self._where.holds({n: utf8_only(given[n])[0] for n in self._where.columns})
+        mask = pa.array(kept)
+        return {name: column.filter(mask) for name, column in given.items()}, numbers[kept]
 
     def _column(
         self,
@@ -227,12 +274,22 @@ class BatchReader:
             rejects |= conformed.invalid
         else:
             result.replaced.update((raw.name, reason) for reason in conformed.invalid.values())
-        # The graph itself takes a text that is no value of a feature for a missing one, here as
-        # in serving; another feature that reads the column may have a use for it.
-        if isinstance(spec, TargetSpec) or raw.dtype != "string":
+        # Here as in serving; another feature that reads the column may have a use for the text.
+        if raw.dtype != "string" or not spec.graph_judges_texts:
             blank: bytes | float = np.nan if raw.dtype == "float32" else b""
             conformed.values[list(conformed.invalid)] = blank
         return rejects
+
+
+def _derived(
+    specs: Iterable[tuple[str, FeatureSpec | TargetSpec, RawColumn]],
+) -> dict[str, RowExpression]:
+    """Returns the targets that are an expression, by their names, which their columns have."""
+    return {
+        name: RowExpression(f"targets.{name}.expression", spec.expression)
+        for name, spec, _ in specs
+        if isinstance(spec, TargetSpec) and spec.expression is not None
+    }
 
 
 def _drop(batch: RawBatch, rejected: dict[int, Reject]) -> None:

@@ -37,7 +37,7 @@ OnWindows = Callable[[int, int], None]
 
 
 class WindowCounts(Spec):
-    """What was cut.
+    """The counts of a cutting into windows.
 
     Attributes:
         rows: Rows of the long table.
@@ -198,7 +198,8 @@ def _windows(
     key = steps.time.take(pa.array(ends))
     if steps.entity is not None:
         key = pc.binary_join_element_wise(steps.entity.take(pa.array(ends)), key, _SLASH)
-    columns: dict[str, pa.Array | pa.ChunkedArray] = {pipeline.source.key: key}
+    (name,) = pipeline.source.name_columns
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {name: key}
     columns |= {name: steps.kept[name].take(pa.array(ends)) for name in windows.keep}
     behind = ends[:, None] + np.arange(1 - windows.length, 1)
     ahead = ends[:, None] + np.arange(1, windows.horizon + 1) if labelled else None

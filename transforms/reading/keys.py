@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
+from transforms.columns.expressions import RowExpression
 from transforms.columns.hashing import key_bytes, key_hashes
 from transforms.columns.texts import utf8_only
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.source import SourceSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.documents import reading
 from transforms.contract.workspace.files import replacing
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
-from transforms.reading.sensitive import shown_value
+from transforms.reading.sensitive import shown_key
 from transforms.source.changes import unchanged
 from transforms.source.formats import pieces, read_piece
 from transforms.source.scan import open_filesystem
@@ -40,21 +43,25 @@ class KeysChecked:
 def check_unique(
     pipeline: PipelineSpec, partitions: Iterable[Partition], workspace: Workspace
 ) -> KeysChecked:
-    """Looks for a key that two rows share, and for any key at all.
+    """Looks for a key that two rows share, and for any key at all, where one is declared.
 
-    Keys that are null or no UTF-8 are rejected later, row by row. The hashes of a partition's keys
-    are kept, so that only new partitions are read; they are 8 bytes a row, here and in memory.
+    Rows that `source.where` leaves out are not looked at. Keys that are null or no UTF-8 are
+    rejected later, row by row. The hashes of a partition's keys are kept, so that only new
+    partitions are read; they are 8 bytes a row, here and in memory.
 
     Raises:
         BraidError: Two rows share a key, which is named with its files; or no row has a key; or a
             file changed while it was read.
     """
     partitions = tuple(partitions)
-    paths = [workspace.keys(pipeline.source.key, p.name, p.fingerprint) for p in partitions]
+    source = pipeline.source
+    if not source.key_columns:
+        return KeysChecked(0, 0)
+    paths = [workspace.keys(source.key_rows, *p.id) for p in partitions]
     missing = [not path.exists() for path in paths]
     for path, partition, unknown in zip(paths, partitions, missing, strict=True):
         if unknown:
-            with unchanged(pipeline.source.path, partition.files):
+            with unchanged(source.path, partition.files):
                 hashes = _hashes(pipeline, [partition])
             with replacing(path) as temporary, temporary.open("wb") as file:
                 np.save(file, hashes)
@@ -62,10 +69,10 @@ def check_unique(
     if rows == 0:
         files = sum(len(partition.files) for partition in partitions)
         raise BraidError(
-            f"source.path {pipeline.source.path}",
+            f"source.path {source.path}",
             expected="rows with a key",
             received=f"none in {files} file{'s' if files != 1 else ''}",
-            action=f"Fill the table, or correct source.key '{pipeline.source.key}'.",
+            action=f"Fill the table, or correct source.key {_quoted(source)}.",
         )
     return KeysChecked(rows, sum(missing))
 
@@ -84,20 +91,23 @@ def read_hashes(path: Path) -> np.ndarray:
 
 
 def check_no_shared(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int:
-    """Looks for a key that two rows share, and returns the number of rows that have a key."""
-    partitions = tuple(partitions)
+    """Looks for a key that two rows share, and returns the number of rows that have a key.
+
+    Without a declared key nothing is read, and no row has one.
+    """
+    partitions = tuple(partitions) if pipeline.source.key_columns else ()
     return _refuse_equal(pipeline, partitions, [_hashes(pipeline, partitions)])
 
 
 def _hashes(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> np.ndarray:
-    found = [key_hashes(keys) for _, keys in _keys(pipeline, partitions)]
-    return np.concatenate(found) if found else np.zeros(0, np.uint64)
+    hashes = [key_hashes(keys) for _, keys in _keys(pipeline, partitions)]
+    return np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
 
 
 def _refuse_equal(
-    pipeline: PipelineSpec, partitions: tuple[Partition, ...], found: list[np.ndarray]
+    pipeline: PipelineSpec, partitions: tuple[Partition, ...], parts: list[np.ndarray]
 ) -> int:
-    hashes = np.sort(np.concatenate(found)) if found else np.zeros(0, np.uint64)
+    hashes = np.sort(np.concatenate(parts)) if parts else np.zeros(0, np.uint64)
     shared = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
     if len(shared):
         _refuse_shared(pipeline, partitions, shared)
@@ -110,13 +120,20 @@ def _keys(
     """Yields (file, keys as bytes) by batches, without those that are null or no UTF-8."""
     source = pipeline.source
     filesystem, _ = open_filesystem(source.path)
+    where = RowExpression("source.where", source.where) if source.where else None
+    columns = {*source.key_columns, *(where.columns if where else ())} - {source.partition_column}
     for partition in partitions:
         for file in partition.files:
             for piece in pieces(source.format, filesystem, file.path, file.size):
                 for batch in read_piece(
-                    source.format, filesystem, piece, [source.key], _BATCH_ROWS
+                    source.format, filesystem, piece, sorted(columns), _BATCH_ROWS
                 ):
-                    keys = key_bytes(utf8_only(batch.column(0))[0])
+                    table = {n: utf8_only(batch.column(n))[0] for n in batch.schema.names}
+                    folder = pa.scalar(partition.value, pa.string())
+                    table.setdefault(str(source.partition_column), pa.repeat(folder, len(batch)))
+                    keys = key_bytes(*(table[name] for name in source.key_columns))
+                    if where is not None:
+                        keys = keys[where.holds(table)]
                     yield file.path, keys[keys != b""]
 
 
@@ -129,12 +146,16 @@ def _refuse_shared(
         suspects = np.isin(key_hashes(keys), shared)
         for key in keys[suspects]:
             if key in first_file:
-                shown = shown_value(pipeline, pipeline.source.key, key.decode())
+                shown = shown_key(pipeline, key.decode())
                 raise BraidError(
-                    f"source.key '{pipeline.source.key}'",
+                    f"source.key {_quoted(pipeline.source)}",
                     expected="a key of its own for every row",
                     received=f"the key '{shown}' twice, in {first_file[key]} and in {file} "
                     f"({len(shared)} keys are shared in all)",
                     action="Remove the duplicates, or declare the column that names a row.",
                 )
             first_file[key] = file
+
+
+def _quoted(source: SourceSpec) -> str:
+    return ", ".join(f"'{name}'" for name in source.key_columns)

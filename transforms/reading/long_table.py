@@ -181,10 +181,10 @@ def _checked(pipeline: PipelineSpec, batch: pa.RecordBatch, path: str) -> _Batch
     values = {}
     for name in windows.values:
         raw = RawColumn(name=name, dtype="float32")
-        found = conform(raw, table[name].combine_chunks())
-        bad = np.array(sorted(found.invalid), np.int64)
+        conformed = conform(raw, table[name].combine_chunks())
+        bad = np.array(sorted(conformed.invalid), np.int64)
         refuse(bad, name, "a finite number or nothing", "Correct the value, or leave it empty.")
-        values[name] = found.values
+        values[name] = conformed.values
     return _Batch(table.drop_columns(list(set(windows.values) - _other(pipeline))), moment, values)
 
 

@@ -23,7 +23,7 @@ from transforms.source.scan import open_filesystem, source_folder
 
 MISSING_FILE = "missing_file"
 NOT_A_FILE = "not_a_file"  # a folder, a named pipe, a device or a socket
-TOO_LARGE = "file_too_large"
+FILE_TOO_LARGE = "file_too_large"
 NOT_ALLOWED = "path_not_in_source.allow"  # nor in the source's folder
 _MOST_BYTES = 1 << 28  # a BMP of 50 million pixels, the default of `max_pixels`, is 150 MB
 _THREADS = 8  # image files are small and, in a bucket, far away
@@ -77,7 +77,7 @@ class _Prefix:
         filesystem, folder = self._opened
         with filesystem.open_input_file(f"{folder.rstrip('/')}/{rest}") as file:
             if file.size() > _MOST_BYTES:
-                raise _UnreadableError(TOO_LARGE)
+                raise _UnreadableError(FILE_TOO_LARGE)
             return file.readall()  # type: ignore[no-any-return]
 
 
@@ -146,7 +146,7 @@ class PathReader:
         if not stat.S_ISREG(status.st_mode):
             raise _UnreadableError(NOT_A_FILE)
         if status.st_size > _MOST_BYTES:
-            raise _UnreadableError(TOO_LARGE)
+            raise _UnreadableError(FILE_TOO_LARGE)
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             return file.read(_MOST_BYTES)

@@ -7,11 +7,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.declaration.source import Format, SourceSpec, WindowsSpec
+from transforms.contract.declaration.source import (
+    ROW_COLUMN,
+    Format,
+    SourceSpec,
+    WindowsSpec,
+)
 from transforms.contract.errors import BraidError
 from transforms.reading.batches import BatchReader, RawBatch
 from transforms.reading.cutting import write_windows
-from transforms.source.formats import SUFFIXES
+from transforms.source.formats import format_of, read_schema, suffixes_of
 from transforms.source.scan import Scan, check_schema, open_filesystem, scan
 from transforms.source.units import plan_units
 
@@ -21,9 +26,12 @@ def read_features(
 ) -> Iterator[RawBatch]:
     """Yields the rows of a table in its order; none is rejected.
 
-    A value that cannot be used counts as missing, and is in the batch's `replaced`. With windows
-    the table is a long one, and a row is what ends at any of its steps: a series gives one for
-    each step that has enough steps behind it, and what comes next need not be known.
+    They are named as those that were trained on or, where the table lacks the key, by their files
+    and numbers: `row_columns` says which. `source.where` leaves none of them out, as whoever asks
+    for a prediction gets one. A value that cannot be used counts as missing, and is in the batch's
+    `replaced`. With windows the table is a long one, and a row is what ends at any of its steps: a
+    series gives one for each step that has enough steps behind it, and what comes next need not be
+    known.
 
     Args:
         pipeline: The declaration that the model was trained with.
@@ -32,47 +40,74 @@ def read_features(
         allow: The folders and URLs that cells with paths may name, beside the table's own folder.
 
     Raises:
-        BraidError: The path cannot be read, lacks the key or a feature's column, or has no window.
+        BraidError: The path cannot be read, lacks a feature's column, or has no window.
     """
-    source = SourceSpec(
-        path=path,
-        format=_format_of(path, pipeline),
-        key=pipeline.source.key,
-        partition_by=_partition_key(pipeline),
-        windows=_windows_of_features(pipeline),
-        allow=allow,
-    )
+    source = _source_of(pipeline, path).model_copy(update={"allow": allow})
     pipeline = pipeline.model_copy(update={"source": source})
-    found = scan(source)
-    check_schema(pipeline, found.files(), features_only=True)
+    scanned = scan(source)
+    check_schema(pipeline, scanned.files(), features_only=True)
     if source.windows is None:
-        yield from _read(pipeline, found, batch_rows)
+        yield from _read(pipeline, scanned, batch_rows)
         return
     with TemporaryDirectory() as folder:
         table = Path(folder) / "windows.parquet"
-        write_windows(pipeline, found.files(), table, labelled=False)
+        write_windows(pipeline, scanned.files(), table, labelled=False)
         pipeline = pipeline.of_windows(str(table))
         yield from _read(pipeline, scan(pipeline.source), batch_rows)
+
+
+def row_columns(pipeline: PipelineSpec, path: str) -> tuple[str, ...]:
+    """Returns the columns that name the rows of a table in its predictions.
+
+    Args:
+        pipeline: The declaration that the model was trained with.
+        path: As of `read_features`.
+
+    Raises:
+        BraidError: The path cannot be read.
+    """
+    return _source_of(pipeline, path).name_columns
+
+
+def _source_of(pipeline: PipelineSpec, path: str) -> SourceSpec:
+    """Returns a table to be predicted as a source, without the key if its first file lacks it."""
+    windows = _windows_of_features(pipeline)
+    keyless = SourceSpec(
+        path=path,
+        format=_format_of(path, pipeline),
+        partition_by=_partition_key(pipeline),
+        windows=windows,
+    )
+    key = {"key": pipeline.source.key}
+    if windows is not None or pipeline.source.key is None or ROW_COLUMN in pipeline.targets:
+        return keyless.model_copy(update=key)
+    file = scan(keyless).files()[0].path
+    filesystem, _ = open_filesystem(path)
+    lacking = set(pipeline.source.key_columns)
+    lacking -= set(read_schema(keyless.format, filesystem, file).names)
+    folder = pipeline.source.partition_column
+    if lacking == {folder} and f"/{folder}=" in file:
+        return keyless.model_copy(update={**key, "partition_by": folder})
+    return keyless if lacking else keyless.model_copy(update=key)
 
 
 def row_reader(pipeline: PipelineSpec) -> BatchReader:
     """Returns the reader of rows that come one by one and not as a table.
 
-    With windows such a row is a window: it has the lists that would be cut out of a long table. No
-    file that a row names is read.
+    They need no key. With windows such a row is a window: it has the lists that would be cut out of
+    a long table. No file that a row names is read.
 
     Args:
         pipeline: The declaration that the model was trained with.
     """
-    key = pipeline.source.key
-    source = SourceSpec(path=".", format="parquet", key=key, partition_by=_partition_key(pipeline))
+    source = SourceSpec(path=".", partition_by=_partition_key(pipeline))
     return BatchReader(pipeline.model_copy(update={"source": source}), features_only=True)
 
 
-def _read(pipeline: PipelineSpec, found: Scan, batch_rows: int) -> Iterator[RawBatch]:
+def _read(pipeline: PipelineSpec, scanned: Scan, batch_rows: int) -> Iterator[RawBatch]:
     reader = BatchReader(pipeline, features_only=True)
     filesystem, _ = open_filesystem(pipeline.source.path)
-    for partition in found.partitions:
+    for partition in scanned.partitions:
         for unit in plan_units(
             partition, format_=pipeline.source.format, filesystem=filesystem, at_least=1
         ):
@@ -97,17 +132,15 @@ def _partition_key(pipeline: PipelineSpec) -> str | None:
     return key if key in read else None
 
 
-def _format_of(path: str, pipeline: PipelineSpec) -> Format:
+def _format_of(path: str, pipeline: PipelineSpec) -> Format | None:
     """Returns the format by the path's suffix; a folder has the declared source's format."""
-    for name, suffixes in SUFFIXES.items():
-        if path.endswith(suffixes):
-            return name
+    if path.endswith(suffixes_of(None)):
+        return format_of(path)
     last = path.rsplit("/", 1)[-1]
     if "." in last:
-        known = ", ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
         raise BraidError(
             path,
-            expected=f"a folder, or a file ending in one of {known}",
+            expected=f"a folder, or a file ending in one of {', '.join(suffixes_of(None))}",
             received=last,
             action="Convert the table, or rename the file.",
         )

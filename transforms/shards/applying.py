@@ -14,11 +14,10 @@ import tensorflow as tf
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.documents import reading
 from transforms.contract.workspace.manifest import NOT_ENCODABLE, UNUSABLE_SUFFIX, WEIGHT_SUFFIX
-from transforms.kinds.pictures.bad_pictures import PictureJudge, failure
+from transforms.kinds.pictures.bad_pictures import Columns, PictureJudge, failure
 from transforms.kinds.pictures.refusals import is_refusal
 from transforms.reading.batches import RawBatch, Reject
 
-Columns = dict[str, np.ndarray]
 UNKNOWN_LABEL = "unknown_label"
 _load_lock = threading.Lock()
 

@@ -19,7 +19,7 @@ from transforms.contract.steps.jobs import TransformJob
 from transforms.contract.steps.results import TransformResult
 from transforms.contract.workspace.documents import DamagedFile, read_json
 from transforms.contract.workspace.files import remove, write_atomic
-from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.layout import GRAPH_FOLDER, MANIFEST_FILE, Workspace
 from transforms.contract.workspace.manifest import (
     RAW_TARGET_PREFIX,
     RejectCount,
@@ -46,10 +46,11 @@ _COMMIT_SECONDS = 0.5  # between two looks for partitions whose units are all do
 
 
 class UnitReceipt(Spec):
-    """What one unit of work wrote; with it the unit is done, whatever happens later."""
+    """The record of one unit's work; with it the unit is done, whatever happens later."""
 
     shards: tuple[Shard, ...]
     rows: int
+    left_out: int = 0
     rejects: tuple[RejectCount, ...]
     replaced: tuple[ReplacedCount, ...]
 
@@ -129,7 +130,7 @@ class _Commits:
 
 
 class _Plan(Spec):
-    """How a partition is cut and written; a resumed run does it the same way on any machine.
+    """The way a partition is cut and written, which a resumed run follows on any machine.
 
     Attributes:
         at_least: How many units were asked for.
@@ -182,7 +183,7 @@ def _cut(job: TransformJob, partition: Partition, at_least: int) -> list[WorkUni
 
 
 def _folder(job: TransformJob, partition: Partition) -> Path:
-    return job.folders().shards(job.transform, partition.name, partition.fingerprint)
+    return job.folders().shards(job.transform, *partition.id)
 
 
 def _partition(job: TransformJob, unit: WorkUnit) -> Partition:
@@ -222,7 +223,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
         """Loads the graph once a process and opens the source once a worker."""
         workspace = self._job.folders()
         manifest = workspace.read_transform(self._job.transform)
-        graph = workspace.transform(self._job.transform) / "graph"
+        graph = workspace.transform(self._job.transform) / GRAPH_FOLDER
         if manifest is None:
             raise FileNotFoundError(graph.parent)
         self._applier = GraphApplier.shared(self._job.pipeline, graph)
@@ -251,7 +252,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
             return
         rejects: list[Reject] = []
         replaced: Counter[tuple[str, str]] = Counter()
-        rows = 0
+        rows = left_out = 0
         with ExitStack() as undo:
             writers = self._writers(folder, unit)
             for writer in writers.values():
@@ -263,7 +264,8 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
                     rejects += shown_rejects(self._job.pipeline, batch.rejects)
                     replaced += batch.replaced
                     rows += batch.rows
-                    COUNTER.add(batch.rows)
+                    left_out += batch.left_out
+                    COUNTER.add(batch.rows + batch.left_out)
             shards = [shard for writer in writers.values() for shard in writer.close()]
             if self._is_done(unit):
                 return
@@ -274,6 +276,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
         receipt = UnitReceipt(
             shards=tuple(shards),
             rows=rows,
+            left_out=left_out,
             rejects=_count_rejects(rejects),
             replaced=tuple(
                 ReplacedCount(column=c, reason=r, rows=n) for (c, r), n in sorted(replaced.items())
@@ -284,7 +287,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
     def _is_done(self, unit: WorkUnit) -> bool:
         """Returns whether a unit is: a runner may give one twice, and what is committed stays."""
         receipt = _receipt_path(self._job, unit)
-        return receipt.exists() or (receipt.parent.parent / "manifest.json").exists()
+        return receipt.exists() or (receipt.parent.parent / MANIFEST_FILE).exists()
 
     def _writers(self, folder: Path, unit: WorkUnit) -> dict[str, ShardWriter]:
         size = self._job.pipeline.transform.shard_bytes
@@ -325,7 +328,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
 def _rejects_path(
     workspace: Workspace, job: TransformJob, unit: WorkUnit, partition: Partition
 ) -> Path:
-    folder = workspace.rejects(job.transform, partition.name, partition.fingerprint)
+    folder = workspace.rejects(job.transform, *partition.id)
     return folder / f"{unit.index:05d}.parquet"
 
 
@@ -362,11 +365,12 @@ def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> N
         partition_fingerprint=partition.fingerprint,
         shards=tuple(shard for receipt in receipts for shard in receipt.shards),
         rows=sum(receipt.rows for receipt in receipts),
+        left_out=sum(receipt.left_out for receipt in receipts),
         rejects=tuple(total_rejects(receipts)),
         replaced=tuple(total_replaced(receipts)),
     )
-    write_atomic(folder / "manifest.json", manifest.model_dump_json(indent=1))
-    named = {"manifest.json", *(shard.file for shard in manifest.shards)}
+    write_atomic(folder / MANIFEST_FILE, manifest.model_dump_json(indent=1))
+    named = {MANIFEST_FILE, *(shard.file for shard in manifest.shards)}
     for path in folder.iterdir():
         if path.name not in named:
             remove(path)

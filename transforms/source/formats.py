@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -19,13 +22,19 @@ from transforms.columns.plain_columns import plain_batch
 from transforms.contract.declaration.source import Format
 from transforms.contract.errors import BraidError
 
+PACKED = (".gz", ".zst")  # which Arrow unpacks as it reads
 SUFFIXES: dict[Format, tuple[str, ...]] = {
     "parquet": (".parquet", ".pq"),
-    "csv": (".csv", ".csv.gz"),
-    "jsonl": (".jsonl", ".ndjson", ".json", ".jsonl.gz"),
+    "csv": tuple(name + packed for name in (".csv", ".tsv") for packed in ("", *PACKED)),
+    "jsonl": (
+        *(".ndjson", ".json"),
+        *(".jsonl" + packed for packed in ("", *PACKED)),
+    ),
     "arrow": (".arrow", ".feather", ".ipc"),
 }
-_CSV = pacsv.ParseOptions(newlines_in_values=True)
+_DELIMITERS = ",;\t|"
+_SEEN_BYTES = 64 * 1024  # of a CSV file, to see its delimiter
+_SEEN_ROWS = 20
 _COLUMN_ROWS = 65_536  # of a column that is read alone, at a time
 _BUFFER_BYTES = 64 * 1024  # of each column
 _READER_BYTES = 2 * 1024 * 1024  # of a column: a page, compressed and not, and a dictionary
@@ -48,12 +57,27 @@ class Piece:
     bytes: int
 
 
-def read_schema(format_: Format, filesystem: pafs.FileSystem, path: str) -> pa.Schema:
+def suffixes_of(declared: Format | None) -> tuple[str, ...]:
+    """Returns how the names of a source's files may end."""
+    if declared is not None:
+        return SUFFIXES[declared]
+    return tuple(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+
+
+def format_of(path: str, declared: Format | None = None) -> Format:
+    """Returns the format of a file: the declared one, or what its suffix says, or else Parquet."""
+    if declared is not None:
+        return declared
+    return next((f for f, suffixes in SUFFIXES.items() if path.endswith(suffixes)), "parquet")
+
+
+def read_schema(declared: Format | None, filesystem: pafs.FileSystem, path: str) -> pa.Schema:
     """Returns a file's schema from its footer, its header line or its first block.
 
     Raises:
         BraidError: The file is not of the declared format.
     """
+    format_ = format_of(path, declared)
     with _reading(format_, path):
         schema = _schema(format_, filesystem, path)
         _ = schema.names  # which fails if one is no UTF-8
@@ -69,13 +93,16 @@ def _schema(format_: str, filesystem: pafs.FileSystem, path: str) -> pa.Schema:
             return paipc.open_file(file).schema
     if format_ == "csv":
         with filesystem.open_input_stream(path) as stream:
-            names = pacsv.open_csv(stream, parse_options=_CSV).schema.names
+            names = pacsv.open_csv(stream, parse_options=_csv(filesystem, path)).schema.names
         return pa.schema([(name, pa.string()) for name in names])
     return _json_schema(filesystem, path)
 
 
-def pieces(format_: str, filesystem: pafs.FileSystem, path: str, size: int) -> Iterator[Piece]:
+def pieces(
+    declared: Format | None, filesystem: pafs.FileSystem, path: str, size: int
+) -> Iterator[Piece]:
     """Yields the parts of a file that different workers can read at the same time."""
+    format_ = format_of(path, declared)
     with _reading(format_, path):
         if format_ == "parquet":
             with filesystem.open_input_file(path) as file:
@@ -93,8 +120,32 @@ def pieces(format_: str, filesystem: pafs.FileSystem, path: str, size: int) -> I
             yield Piece(path, None, None, size)
 
 
+def first_rows(
+    declared: Format | None, filesystem: pafs.FileSystem, path: str
+) -> Callable[[Piece], int]:
+    """Returns what tells how many rows of a file come before one of its pieces."""
+    format_ = format_of(path, declared)
+    with _reading(format_, path):
+        if format_ not in ("parquet", "arrow"):
+            return lambda _: 0
+        with filesystem.open_input_file(path) as file:
+            counts = _group_rows(file) if format_ == "parquet" else _batch_rows(file)
+    return lambda piece: sum(counts[: piece.index])
+
+
+def _group_rows(file: pa.NativeFile) -> list[int]:
+    footer = pq.read_metadata(file)
+    return [footer.row_group(index).num_rows for index in range(footer.num_row_groups)]
+
+
+def _batch_rows(file: pa.NativeFile) -> list[int]:
+    # One column is enough, as only the batches themselves say how long they are.
+    batches = paipc.open_file(file, options=paipc.IpcReadOptions(included_fields=[0]))
+    return [batches.get_batch(index).num_rows for index in range(batches.num_record_batches)]
+
+
 def read_piece(
-    format_: str,
+    declared: Format | None,
     filesystem: pafs.FileSystem,
     piece: Piece,
     columns: list[str],
@@ -110,7 +161,7 @@ def read_piece(
     a number is parsed where a bad one can be named.
 
     Args:
-        format_: The source's format.
+        declared: The source's format, if it says one.
         filesystem: Where the file is.
         piece: What to read.
         columns: What to read of it.
@@ -122,6 +173,7 @@ def read_piece(
     Raises:
         BraidError: The file is not of the format.
     """
+    format_ = format_of(piece.path, declared)
     request = _Request(filesystem, piece, columns, batch_rows, numbers, start, stop)
     with _reading(format_, piece.path):
         for batch in map(plain_batch, _READERS[format_](request)):
@@ -208,8 +260,31 @@ def _read_csv(request: _Request) -> Iterator[pa.RecordBatch]:
         null_values=[""],  # "NA" is a country; what means "no number" is for numbers to say
         check_utf8=False,  # which would cost the file instead of the row
     )
+    options = _csv(request.filesystem, request.piece.path)
     with request.filesystem.open_input_stream(request.piece.path) as stream:
-        yield from pacsv.open_csv(stream, parse_options=_CSV, convert_options=convert)
+        yield from pacsv.open_csv(stream, parse_options=options, convert_options=convert)
+
+
+def _csv(filesystem: pafs.FileSystem, path: str) -> pacsv.ParseOptions:
+    with filesystem.open_input_stream(path) as stream:
+        text = stream.read(_SEEN_BYTES + 1).decode("utf-8-sig", errors="replace")
+    return pacsv.ParseOptions(newlines_in_values=True, delimiter=_delimiter(text))
+
+
+def _delimiter(text: str) -> str:
+    """Returns what stands between the fields of a CSV file, by its first lines.
+
+    It is a comma, unless the rows have some other delimiter alike and no comma alike.
+    """
+    for delimiter in _DELIMITERS:
+        lines = io.StringIO(text[:_SEEN_BYTES], newline=None)
+        rows = csv.reader(lines, delimiter=delimiter)
+        widths = [len(row) for row in islice(rows, _SEEN_ROWS + 1) if row]
+        if len(text) > _SEEN_BYTES and len(widths) <= _SEEN_ROWS:
+            widths.pop()  # it may be cut
+        if min(widths, default=0) > 1 and len(set(widths[:_SEEN_ROWS])) == 1:
+            return delimiter
+    return ","
 
 
 def _read_jsonl(request: _Request) -> Iterator[pa.RecordBatch]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.types as pat
 
+from transforms.columns.expressions import RowExpression
 from transforms.columns.plain_columns import plain_schema
 from transforms.columns.schema import check_column, column_names, is_scalar
 from transforms.columns.splits import time_bounds
@@ -29,7 +30,7 @@ from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.workspace.layout import written_folders
 from transforms.contract.workspace.partition import Partition, SourceFile
-from transforms.source.formats import SUFFIXES, read_schema
+from transforms.source.formats import format_of, read_schema, suffixes_of
 from transforms.source.partitions import PartitionOrder, hive_value
 from transforms.source.windows import check_long_table, window_schema
 
@@ -96,15 +97,14 @@ def scan(source: SourceSpec) -> Scan:
     """Lists the source's files and groups them into partitions.
 
     Raises:
-        BraidError: The path is not there, cannot be read, holds no file of the format, or has a
-            file outside the declared partitions.
+        BraidError: The path is not there, cannot be read, holds no file of the format or files of
+            several, or has a file outside the declared partitions.
     """
     infos = _list(source)
     if not infos:
         raise BraidError(
             source.path,
-            expected=f"at least one {source.format} file "
-            f"(ending in {' or '.join(SUFFIXES[source.format])})",
+            expected=f"at least one file that ends in {' or '.join(suffixes_of(source.format))}",
             received="none",
             action="Correct source.path or source.format.",
         )
@@ -153,6 +153,7 @@ def _check_columns(
         check_long_table(pipeline, schema, path, labelled=not features_only)
         schema = window_schema(pipeline, schema, labelled=not features_only)
         pipeline, path = pipeline.of_windows(path), f"the windows of {path}"
+    derived = {} if features_only else _check_expressions(pipeline, schema, path)
     present = set(schema.names) | {pipeline.source.partition_column}
     for place, column in column_names(pipeline, features_only=features_only):
         if column not in present:
@@ -176,9 +177,35 @@ def _check_columns(
         ]
     for place, spec, raw in declared:
         for column in raw.columns:
-            if column in schema.names:
+            if place in derived:
+                check_column(f"{place}.expression, in {path}", spec, derived[place])
+            elif column in schema.names:
                 where = f"{place}, column '{column}' of {path}"
                 check_column(where, spec, schema.field(column).type)
+
+
+def _check_expressions(
+    pipeline: PipelineSpec, schema: pa.Schema, path: str
+) -> dict[str, pa.DataType]:
+    """Holds the declared expressions against a file's columns.
+
+    Returns:
+        The types of the targets that are one, by their places.
+    """
+    types = {field.name: field.type for field in schema}
+    folder = pipeline.source.partition_column
+    if folder is not None:
+        types.setdefault(folder, _HIVE)
+    if pipeline.source.where is not None:
+        place = f"source.where, in {path},"
+        RowExpression(place, pipeline.source.where).check_condition(types)
+    return {
+        f"targets.{name}": RowExpression(
+            f"targets.{name}.expression, in {path},", target.expression
+        ).type_in(types)
+        for name, target in pipeline.targets.items()
+        if target.expression is not None
+    }
 
 
 def _check_unique_names(schema: pa.Schema, path: str) -> None:
@@ -193,17 +220,17 @@ def _check_unique_names(schema: pa.Schema, path: str) -> None:
 
 
 def _check_key(pipeline: PipelineSpec, schema: pa.Schema, path: str) -> None:
-    key = pipeline.source.key
-    if key not in schema.names:
-        return  # it is the partition's, which is text
-    type_ = schema.field(key).type
-    if not is_scalar(type_):
-        raise BraidError(
-            f"source.key, column '{key}' of {path}",
-            expected="a column of strings, numbers or times",
-            received=f"type {type_}",
-            action="Declare another column as the key, or convert it.",
-        )
+    for key in pipeline.source.key_columns:
+        if key not in schema.names:
+            continue  # it is the partition's, which is text
+        type_ = schema.field(key).type
+        if not is_scalar(type_):
+            raise BraidError(
+                f"source.key, column '{key}' of {path}",
+                expected="a column of strings, numbers or times",
+                received=f"type {type_}",
+                action="Declare another column as the key, or convert it.",
+            )
 
 
 def _check_split(split: Split, schema: pa.Schema, path: str) -> None:
@@ -248,15 +275,32 @@ def _list(source: SourceSpec) -> list[pafs.FileInfo]:
         ) from None
     below = {posixpath.relpath(info.path, place): info for info in found}
     written = written_folders(below)
-    return [
+    files = [
         info
         for path, info in below.items()
         if info.type == pafs.FileType.File
-        and path.endswith(SUFFIXES[source.format])
+        and path.endswith(suffixes_of(source.format))
         and not any(part.startswith((".", "_")) for part in path.split("/"))
         and not any(str(folder) in written for folder in PurePosixPath(path).parents)
         and (not pattern or _matches(path, pattern))
     ]
+    return files if source.format else _of_one_format(source, files)
+
+
+def _of_one_format(source: SourceSpec, files: list[pafs.FileInfo]) -> list[pafs.FileInfo]:
+    """Returns the Parquet files, if there are some, or else all files, of whatever one format."""
+    formats = {info.path: format_of(info.path) for info in files}
+    there = sorted(set(formats.values()))
+    if "parquet" in there:
+        return [info for info in files if formats[info.path] == "parquet"]
+    if len(there) > 1:
+        raise BraidError(
+            source.path,
+            expected="files of one format, where source.format is not declared",
+            received=f"files of {' and '.join(there)}",
+            action=f"Declare source.format: {there[0]}, or another one of them.",
+        )
+    return files
 
 
 def _matches(path: str, pattern: str) -> bool:
@@ -310,6 +354,7 @@ def _partition_value(source: SourceSpec, name: str) -> str | None:
     if isinstance(rule, str):
         return hive_value(name.removeprefix(f"{rule}="))
     if rule.file:
-        suffix = max((s for s in SUFFIXES[source.format] if name.endswith(s)), key=len, default="")
+        suffixes = (suffix for suffix in suffixes_of(source.format) if name.endswith(suffix))
+        suffix = max(suffixes, key=len, default="")
         return name.removesuffix(suffix)
     return name

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pyarrow.fs as pafs
 
+from transforms.contract.declaration.source import Format
 from transforms.contract.workspace.partition import Partition, SourceFile
 from transforms.source.formats import Piece, pieces
 
@@ -52,13 +53,13 @@ def read_files(partitions: Sequence[Partition], unit: WorkUnit) -> list[SourceFi
 
 
 def plan_units(
-    partition: Partition, *, format_: str, filesystem: pafs.FileSystem, at_least: int
+    partition: Partition, *, format_: Format | None, filesystem: pafs.FileSystem, at_least: int
 ) -> list[WorkUnit]:
     """Cuts a partition into units of about equal size.
 
     Args:
         partition: What to cut.
-        format_: The source's format.
+        format_: The source's format, if it says one.
         filesystem: Where its files are.
         at_least: How many units keep all workers busy; a small partition gives fewer.
 

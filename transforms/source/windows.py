@@ -14,7 +14,7 @@ from transforms.columns.schema import check_column, is_label, is_text
 from transforms.columns.splits import time_bounds
 from transforms.contract.columns.features import Image, Numeric
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.declaration.source import WINDOW_SPLIT_COLUMN, WindowsSpec
+from transforms.contract.declaration.source import ROW_COLUMN, WINDOW_SPLIT_COLUMN, WindowsSpec
 from transforms.contract.declaration.split import TimeSplit
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import fingerprint
@@ -41,7 +41,7 @@ def windows_partition(pipeline: PipelineSpec, partitions: Sequence[Partition]) -
     """
     content = {
         "version": _VERSION,
-        "key": pipeline.source.key,
+        "key": pipeline.source.key or ROW_COLUMN,
         "windows": windows_of(pipeline).model_dump(mode="json"),
         "split": pipeline.split.model_dump(mode="json"),
         "rows": [[part.name, part.fingerprint] for part in partitions],
@@ -68,7 +68,7 @@ def window_schema(pipeline: PipelineSpec, schema: pa.Schema, *, labelled: bool =
         labelled: Whether the windows have next steps and a split.
     """
     windows = windows_of(pipeline)
-    fields = [pa.field(pipeline.source.key, pa.large_string())]
+    fields = [pa.field(name, pa.large_string()) for name in pipeline.source.name_columns]
     fields += [pa.field(name, _NUMBERS) for name in windows.values]
     fields += [schema.field(name) for name in windows.keep]
     if labelled:

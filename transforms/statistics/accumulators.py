@@ -1,4 +1,4 @@
-"""What the training rows of a partition add up to: statistics that can be merged.
+"""The statistics that the training rows of a partition add up to, which can be merged.
 
 An analysis keeps one file of them for each partition, so that the next one reads new partitions
 only.
@@ -99,8 +99,8 @@ class Accumulated:
         """Returns what cuts the numbers into equal parts, float32 [width, parts - 1]."""
         if name not in self.sketches:
             return np.zeros((width, parts - 1), np.float32)
-        found = self.sketches[name].GetQuantiles(parts).to_pylist()
-        return np.asarray(found, np.float32)[:, 1:-1]
+        bounds = self.sketches[name].GetQuantiles(parts).to_pylist()
+        return np.asarray(bounds, np.float32)[:, 1:-1]
 
     def write(self, path: Path) -> None:
         """Writes the statistics, whole or not at all."""

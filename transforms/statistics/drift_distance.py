@@ -1,4 +1,4 @@
-"""How far two samples are apart, and how far chance alone puts them."""
+"""The distance of two samples, and the one at which chance alone puts them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST_DRAWS = 100_000_000  # of one sample; more differ by nothing that can be s
 
 
 @dataclass(frozen=True)
-class Sample:
+class Outcomes:
     """Rows by their outcome.
 
     Attributes:
@@ -40,11 +40,11 @@ def jensen_shannon(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     2003.
     """
     middle = (left + right) / 2
-    found = (_relative(left, middle) + _relative(right, middle)) / 2
-    return np.asarray(np.clip(found, 0.0, 1.0))
+    divergence = (_relative(left, middle) + _relative(right, middle)) / 2
+    return np.asarray(np.clip(divergence, 0.0, 1.0))
 
 
-def by_chance(left: Sample, right: Sample, *, parts: int = 1) -> float:
+def by_chance(left: Outcomes, right: Outcomes, *, parts: int = 1) -> float:
     """Returns the largest divergence of many ways to deal both samples' rows out again.
 
     If both came from one distribution, every way is as likely as the one that was found: a
@@ -70,17 +70,17 @@ def by_chance(left: Sample, right: Sample, *, parts: int = 1) -> float:
         for total, without in ((rows[1], lost), (rows[0], missing.sum() - lost)):
             draws = min(int(total - without), int(pool.sum()))
             dealt = random.multivariate_hypergeometric(pool, draws, method="marginals")
-            shares.append(Sample(int(total), int(without), dealt).shares())
+            shares.append(Outcomes(int(total), int(without), dealt).shares())
             pool = pool - dealt
         largest = max(largest, float(jensen_shannon(*shares)))
     return largest
 
 
-def _dealable(sample: Sample) -> Sample:
+def _dealable(sample: Outcomes) -> Outcomes:
     """Returns a sample in whole numbers, of at most as many draws as can be dealt out."""
     scale = max(1.0, sample.rows / _MOST_DRAWS, sample.counts.sum() / _MOST_DRAWS)
     counts = np.round(sample.counts / scale).astype(np.int64)
-    return Sample(round(sample.rows / scale), round(sample.missing / scale), counts)
+    return Outcomes(round(sample.rows / scale), round(sample.missing / scale), counts)
 
 
 def _relative(left: np.ndarray, middle: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What new rows are held against: the rows that a transform was frozen on, by their outcomes.
+"""The reference of new rows: the rows that a transform was frozen on, by their outcomes.
 
 It lies beside the frozen statistics, so that a distance costs the new partitions only.
 """
@@ -20,13 +20,13 @@ from transforms.contract.workspace.documents import read_object
 from transforms.contract.workspace.drift import Distance
 from transforms.contract.workspace.files import write_atomic
 from transforms.statistics.accumulators import Accumulated
-from transforms.statistics.drift_distance import Sample, by_chance, jensen_shannon
-from transforms.statistics.frozen import read_counts, read_terms
+from transforms.statistics.drift_distance import Outcomes, by_chance, jensen_shannon
+from transforms.statistics.frozen import read_counts, read_vocabulary
 
 _FILE = "reference.json"
 _DECILES = np.linspace(0.1, 0.9, 9)
 
-_Pairs = list[tuple[Sample, Sample]]
+Pairs = list[tuple[Outcomes, Outcomes]]
 
 
 def write_reference(total: Accumulated, folder: Path) -> None:
@@ -61,30 +61,44 @@ def distances(folder: Path, new: Accumulated) -> dict[str, Distance]:
     """
     return {
         name: _distance(pairs)
-        for name, pairs in _pairs(folder, new)
+        for name, _, pairs in sample_pairs(folder, new)
         if all(sample.rows for pair in pairs for sample in pair)
     }
 
 
-def _pairs(folder: Path, new: Accumulated) -> Iterator[tuple[str, _Pairs]]:
+def sample_pairs(folder: Path, new: Accumulated) -> Iterator[tuple[str, bool, Pairs]]:
+    """Yields of every feature and target the frozen rows beside the new ones, by their outcomes.
+
+    Args:
+        folder: Where the frozen statistics lie.
+        new: What the new rows add up to.
+
+    Yields:
+        The name, whether outcomes are intervals in their order, and the samples: a pair, or one for
+        each position of a list or channel of a series.
+    """
     reference = read_object(folder / _FILE, "terms", "numbers")
     for name, known in reference["terms"].items():
         counts = np.array([*read_counts(folder, name), known["others"]], float)
-        found = np.array([*_term_counts(new, folder, name), _others(new, folder, name)], float)
-        frozen = Sample(known["rows"], known["missing"], counts)
-        yield name, [(frozen, Sample(new.rows, new.missing[name], found))]
+        new_counts = np.array([*_term_counts(new, folder, name), _others(new, folder, name)], float)
+        frozen = Outcomes(known["rows"], known["missing"], counts)
+        yield name, False, [(frozen, Outcomes(new.rows, new.missing[name], new_counts))]
     for name, positions in reference["numbers"].items():
         values = new.sample.columns.get(name, np.zeros((0, len(positions)), np.float32))
         yield (
             name,
+            True,
             [
-                (Sample(p["rows"], p["missing"], np.array(p["counts"], float)), _binned(p, column))
+                (
+                    Outcomes(p["rows"], p["missing"], np.array(p["counts"], float)),
+                    binned(np.array(p["edges"], np.float32), column),
+                )
                 for p, column in zip(positions, values.T, strict=True)
             ],
         )
 
 
-def _distance(pairs: _Pairs) -> Distance:
+def _distance(pairs: Pairs) -> Distance:
     measured = [jensen_shannon(left.shares(), right.shares()) for left, right in pairs]
     chance = [by_chance(left, right, parts=len(pairs)) for left, right in pairs]
     total, explained = float(np.mean(measured)), float(np.mean(chance))
@@ -98,7 +112,7 @@ def _distance(pairs: _Pairs) -> Distance:
 def _term_counts(total: Accumulated, folder: Path, name: str) -> np.ndarray:
     """Returns how often rows have each term of the frozen vocabulary, int64 [terms]."""
     counted = _counted(total, name)
-    places = pc.index_in(pa.array(read_terms(folder, name), pa.binary()), counted["term"])
+    places = pc.index_in(pa.array(read_vocabulary(folder, name), pa.binary()), counted["term"])
     return np.asarray(pc.fill_null(counted["count"].take(places), 0).to_numpy())
 
 
@@ -113,20 +127,29 @@ def _counted(total: Accumulated, name: str) -> pa.Table:
 
 
 def _position(column: np.ndarray) -> dict[str, Any]:
-    present = column[~np.isnan(column)]
-    edges: list[float] = []
-    if len(present):
-        deciles = np.quantile(present, _DECILES, method="inverted_cdf").astype(np.float32)
-        cuts, times = np.unique(deciles, return_counts=True)
-        below = np.nextafter(cuts[times > 1], np.float32(-LARGEST_FLOAT32))
-        edges = np.unique(np.concatenate([cuts, below])).tolist()
-    binned = _binned({"edges": edges}, column)
-    counts = binned.counts.tolist()
-    return {"edges": edges, "rows": binned.rows, "missing": binned.missing, "counts": counts}
+    edges = edges_of(column)
+    sample = binned(edges, column)
+    return {
+        "edges": edges.tolist(),
+        "rows": sample.rows,
+        "missing": sample.missing,
+        "counts": sample.counts.tolist(),
+    }
 
 
-def _binned(position: dict[str, Any], column: np.ndarray) -> Sample:
+def edges_of(column: np.ndarray) -> np.ndarray:
+    """Returns the deciles of numbers, float32 [any]; a value of several is an interval alone."""
     present = column[~np.isnan(column)]
-    edges = np.array(position["edges"], np.float32)
+    if not len(present):
+        return np.zeros(0, np.float32)
+    deciles = np.quantile(present, _DECILES, method="inverted_cdf").astype(np.float32)
+    cuts, times = np.unique(deciles, return_counts=True)
+    below = np.nextafter(cuts[times > 1], np.float32(-LARGEST_FLOAT32))
+    return np.asarray(np.unique(np.concatenate([cuts, below])))
+
+
+def binned(edges: np.ndarray, column: np.ndarray) -> Outcomes:
+    """Returns numbers by the interval that they lie in; NaN is missing."""
+    present = column[~np.isnan(column)]
     counts = np.bincount(np.searchsorted(edges, present), minlength=len(edges) + 1)
-    return Sample(len(column), len(column) - len(present), counts.astype(float))
+    return Outcomes(len(column), len(column) - len(present), counts.astype(float))

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from transforms.contract.workspace.documents import read_value
 from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.manifest import TargetStatistics
+from transforms.contract.workspace.vocabulary import terms_of
 from transforms.kinds.requests import (
     Learnt,
     MomentsRequest,
@@ -59,7 +60,7 @@ def freeze(
     for request in requests:
         match request:
             case VocabularyRequest():
-                kept = () if base is None else read_terms(base, request.name)
+                kept = () if base is None else read_vocabulary(base, request.name)
                 _write_vocabulary(total.counts(request.name), request, folder, kept)
             case MomentsRequest():
                 width = _width(request)
@@ -72,8 +73,8 @@ def freeze(
                     scales[name] = target_scale(request.declared, moments[name], sample)
             case QuantilesRequest():
                 for name in request.names:
-                    found = total.quantiles(name, request.parts, _width(request))
-                    quantiles[name] = found.tolist()
+                    boundaries = total.quantiles(name, request.parts, _width(request))
+                    quantiles[name] = boundaries.tolist()
     write_atomic(_moments_path(folder), json.dumps(moments))
     write_atomic(_quantiles_path(folder), json.dumps(quantiles))
     write_atomic(_edges_path(folder), json.dumps(edges))
@@ -88,11 +89,9 @@ def vocabulary_path(folder: Path, name: str) -> Path:
     return folder / "vocabularies" / f"{name}.txt"
 
 
-def read_terms(folder: Path, name: str) -> tuple[bytes, ...]:
+def read_vocabulary(folder: Path, name: str) -> tuple[bytes, ...]:
     """Returns a vocabulary's terms in the order of their ids; none if nothing was counted."""
-    path = vocabulary_path(folder, name)
-    # Lines end in "\n" alone: a label may have one of Unicode's other line breaks in it.
-    return tuple(path.read_bytes().split(b"\n")[:-1]) if path.exists() else ()
+    return terms_of(vocabulary_path(folder, name)) or ()
 
 
 def read_counts(folder: Path, name: str) -> tuple[int, ...]:
@@ -131,7 +130,7 @@ def read_learnt(folder: Path, names: Iterable[str]) -> dict[str, Learnt]:
     moments, edges, scales = read_moments(folder), read_edges(folder), read_scales(folder)
     return {
         name: Learnt(
-            terms=tuple(term.decode() for term in read_terms(folder, name)),
+            terms=tuple(term.decode() for term in read_vocabulary(folder, name)),
             counts=read_counts(folder, name),
             **_numbers(moments[name], edges[name]) if name in moments else {},
             scale=scales.get(name, TargetStatistics()),
@@ -189,10 +188,10 @@ def _write_vocabulary(
     chosen = counted.filter(wanted).sort_by(order)[: request.size]
     known = pa.array([term for term in kept if term != NO_TERM], pa.binary())
     added = chosen.filter(pc.invert(pc.is_in(chosen["term"], known)))
-    found = pc.fill_null(counted["count"].take(pc.index_in(known, terms)), 0)
+    counts = pc.fill_null(counted["count"].take(pc.index_in(known, terms)), 0)
     written = pa.chunked_array([known, *added["term"].chunks])
     write_atomic(vocabulary_path(folder, request.name), _lines(written) or NO_TERM + b"\n")
-    numbers = [*found.to_pylist(), *added["count"].to_pylist()] or [0]
+    numbers = [*counts.to_pylist(), *added["count"].to_pylist()] or [0]
     write_atomic(_counts_path(folder, request.name), json.dumps(numbers))
 
 

@@ -78,9 +78,9 @@ class RowSample:
     def from_bytes(cls, content: bytes) -> RowSample:
         """Returns the sample that `to_bytes` gave."""
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            found = dict(arrays)
-        priorities = found.pop(_PRIORITIES)
-        return cls(priorities, {name.removeprefix(_COLUMN): v for name, v in found.items()})
+            columns = dict(arrays)
+        priorities = columns.pop(_PRIORITIES)
+        return cls(priorities, {name.removeprefix(_COLUMN): v for name, v in columns.items()})
 
 
 def _one_step(values: np.ndarray, steps: np.ndarray) -> np.ndarray:

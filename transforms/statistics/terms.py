@@ -1,4 +1,4 @@
-"""How often terms occur: counts that can be merged."""
+"""Counts of terms, which can be merged."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from flows.records.record import GateRecord, RunRecord, StepRecord
 from flows.report.backfill_report import markdown as backfill_markdown
 from flows.report.backfill_report import show_backfill
 from flows.report.summary import markdown, show, write_report
+from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError
 from transforms.contract.process.events import Progress
 from transforms.contract.steps.evaluation import ConfusionFigure, EvaluationResult
@@ -58,7 +59,7 @@ def _record(text: str) -> RunRecord:
 
 
 def _backfill(text: str) -> BackfillRecord:
-    error = BraidError(text, expected=text, received=text, action=text).report()
+    error = ErrorReport.of(BraidError(text, expected=text, received=text, action=text))
     return BackfillRecord(
         backfill_id="b",
         pipeline="flats",

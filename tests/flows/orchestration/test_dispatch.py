@@ -21,6 +21,7 @@ from flows.process.attempt import Outcome, attempts, new_attempt
 from flows.process.child import Done, StepDied, StepStopped
 from tests.flows.orchestration.test_trainer_flow import Job
 from transforms.contract.declaration.parsing import parse
+from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.process.events import Progress, Returned
 from transforms.contract.steps.results import TrainResult
@@ -120,7 +121,7 @@ def test_a_killed_trainer_is_followed_by_another_attempt_but_not_for_ever(pool):
     died = StepDied("train", expected="a", received="killed by signal 9", action="See the log.")
 
     def work(attempt):
-        attempt.put_outcome(Outcome(error=died.report(), died=True))
+        attempt.put_outcome(Outcome(error=ErrorReport.of(died), died=True))
         return [Failed(message="StepDied")]
 
     with pytest.raises(StepDied, match="killed by signal 9"):
@@ -132,7 +133,7 @@ def test_an_error_for_the_user_comes_back_as_it_is_and_is_not_tried_again(pool):
     error = DeclarationError("model.builder", expected="a", received="b", action="Do c.")
 
     def work(attempt):
-        attempt.put_outcome(Outcome(error=error.report()))
+        attempt.put_outcome(Outcome(error=ErrorReport.of(error)))
         return [Failed(message="DeclarationError")]
 
     with pytest.raises(DeclarationError, match=r"model\.builder: expected a, received b\. Do c\."):

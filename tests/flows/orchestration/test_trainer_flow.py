@@ -17,6 +17,7 @@ from flows.process.attempt import (
     remove_leftovers_of_the_dead,
 )
 from flows.process.child import Done, StepDied
+from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.process.events import Progress
 from transforms.contract.steps.results import TrainResult
@@ -78,7 +79,7 @@ def test_an_error_is_told_to_whoever_waits_and_to_the_server(attempt, trainer, k
     trainer(step)
     with pytest.raises(kind):
         _run(attempt)
-    assert attempt.outcome() == Outcome(error=error.report(), died=died)
+    assert attempt.outcome() == Outcome(error=ErrorReport.of(error), died=died)
 
 
 def test_an_attempt_that_is_given_up_stops_at_its_next_word_and_leaves_nothing(attempt, trainer):

@@ -197,7 +197,7 @@ def test_predictions_keep_the_order_of_their_batches_whichever_is_done_first(mon
 
 
 def _write(path, *batches) -> PredictionWriter:
-    writer = PredictionWriter(path, path.suffix, "id")
+    writer = PredictionWriter(path, path.suffix, ["id"])
     for keys, predictions in batches:
         writer.add(np.array(keys, dtype=object), predictions)
     writer.close()
@@ -223,6 +223,20 @@ def test_a_row_that_is_scored_all_the_same_has_both_and_a_missing_key_is_null(tm
     path = tmp_path / "out.parquet"
     _write(path, ([b""], _predicted({"y": np.array([0.5])}, [0], {0: "id: missing"})))
     assert pq.read_table(path).to_pylist() == [{"id": None, "y": 0.5, "error": "id: missing"}]
+
+
+def test_each_column_of_a_key_is_a_column_of_the_predictions(tmp_path):
+    path = tmp_path / "out.csv"
+    writer = PredictionWriter(path, ".csv", ["shop", "till"])
+    keys = np.array([b"a%2Fb/4", b"", b"%25/7"], object)
+    writer.add(keys, _predicted({"y": np.array([1, 2, 3])}, [0, 1, 2]))
+    writer.close()
+    assert path.read_text().splitlines() == [
+        '"shop","till","y","error"',
+        '"a/b","4",1,',
+        ",,2,",
+        '"%","7",3,',
+    ]
 
 
 def test_counts_are_told_by_reason():
@@ -340,7 +354,7 @@ def test_predictions_are_not_written_among_the_rows_to_score(rows, name):
 
 
 def test_predictions_that_a_run_would_read_as_rows_are_refused(rows):
-    table = SourceSpec(path=str(rows), key="id")
+    table = SourceSpec(path=str(rows), format="parquet")
     with pytest.raises(DeclarationError, match="that no run reads as rows"):
         refuse_output(rows / "new.parquet", rows.parent / "x.csv", table)
     refuse_output(rows / "new.csv", rows.parent / "x.csv", table)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -95,6 +96,12 @@ def test_the_terminal_shows_outcome_rows_rejects_metrics_gate_and_version(record
         "flats version 3, alias champion",
     ):
         assert part in text
+
+
+def test_rows_that_a_filter_leaves_out_are_a_part_of_the_table(record):
+    record.left_out = 25
+    assert "left out" in _shown(record)
+    assert re.search(r" 125 +80 +10 +9 +1 +25 ", _shown(record))
 
 
 def test_metrics_stand_beside_the_champions(record):

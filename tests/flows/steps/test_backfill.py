@@ -28,6 +28,7 @@ from flows.report.backfill_report import backfills_table, markdown, show_backfil
 from flows.steps.backfill import partitions_between, partitions_of_source, training_sets
 from flows.steps.processes import Processes
 from transforms.contract.declaration.parsing import parse
+from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock
@@ -228,7 +229,9 @@ def _record(**changes) -> BackfillRecord:
         "train": "once",
         "partitions": [
             PartitionRecord(name="day=1", fingerprint="f", status="done", rows=1234, rejected=5),
-            PartitionRecord(name="day=2", fingerprint="f", status="failed", error=error.report()),
+            PartitionRecord(
+                name="day=2", fingerprint="f", status="failed", error=ErrorReport.of(error)
+            ),
         ],
     }
     return BackfillRecord.model_validate(values | changes)

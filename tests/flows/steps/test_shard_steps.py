@@ -273,6 +273,19 @@ def test_older_transforms_of_the_same_declaration_go_once_the_new_shards_are_the
     assert list(workspace.root.rglob(".tmp-*")) == []
 
 
+def test_an_older_transform_that_is_worked_with_again_stays(workspace):
+    mine = _declaration(workspace)
+    _transform(workspace, OURS, DAY_1, declaration=mine, age=9)
+    _transform(workspace, "newest", DAY_2, declaration=mine)
+    _commit(workspace, OURS, DAY_1)
+    run = _run(workspace, DAY_1)
+    remove(workspace.runs("flats"))  # as where a tuning works with it, and no run has
+    with transform_lock(run):
+        pass
+    assert workspace.is_committed(OURS, "day=1", "f1")
+    assert workspace.read_transform(OURS) is not None
+
+
 def test_a_transform_that_another_pipeline_works_with_stays(workspace):
     mine = _declaration(workspace)
     for number, name in enumerate(("run's", "backfill's", "tuning's", "locked", OURS)):

@@ -19,9 +19,9 @@ from trainer.training import epoch
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.training import train
 from transforms.contract.errors import BraidError
-from transforms.contract.steps.jobs import PartitionRef
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock
+from transforms.contract.workspace.partition import PartitionId
 
 BATCH = 4
 DAYS = {1: "p1", 2: "p2"}
@@ -46,7 +46,7 @@ def streaming(world: World, run: str, *, days: tuple[int, ...] = (1, 2), **train
             start="streaming", epochs=2, batch_size=BATCH, early_stopping_patience=None, **training
         ),
     )
-    parts = tuple(PartitionRef(name=f"day={day}", fingerprint=DAYS[day]) for day in days)
+    parts = tuple(PartitionId(name=f"day={day}", fingerprint=DAYS[day]) for day in days)
     return world.job(run, pipeline, partitions=parts)
 
 
@@ -103,7 +103,7 @@ def test_partitions_are_learnt_as_they_are_committed_in_the_order_of_the_source(
 
     steps = math.ceil(sum(map(len, KEYS.values())) / BATCH)
     first, second = (
-        [key for batch in found for key in batch] for found in (batches[:steps], batches[steps:])
+        [key for batch in part for key in batch] for part in (batches[:steps], batches[steps:])
     )
     assert set(first[: len(KEYS[2])]) == KEYS[2]
     assert Counter(first) == Counter(second) == Counter([*KEYS[1], *KEYS[2]])
@@ -123,7 +123,7 @@ def test_rows_are_shuffled_within_their_partition(world, logged):
     first = logged(streaming(world, "one", seed=1), "one")
     other = logged(streaming(world, "two", seed=2), "two")
     steps = len(KEYS[1]) // BATCH  # whole batches of the first partition
-    one, two = ([key for batch in found[:steps] for key in batch] for found in (first, other))
+    one, two = ([key for batch in drawn[:steps] for key in batch] for drawn in (first, other))
     assert set(one) <= KEYS[1]
     assert set(two) <= KEYS[1]
     assert one != two

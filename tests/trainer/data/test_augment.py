@@ -34,8 +34,8 @@ def changed(augmenter, inputs, targets=None, *, epoch=0, steps=1):
     batch = ({n: tf.constant(v) for n, v in inputs.items()},
              {n: tf.constant(v) for n, v in (targets or {}).items()}, {})  # fmt: skip
     for _ in range(steps):
-        found = step(batch)
-    return [{name: np.asarray(value) for name, value in part.items()} for part in found[:2]]
+        output = step(batch)
+    return [{name: np.asarray(value) for name, value in part.items()} for part in output[:2]]
 
 
 def augmented(change, seed=1, **how):
@@ -50,9 +50,9 @@ def test_every_change_is_tested():
 
 @pytest.mark.parametrize("change", [*CHANGES, EVERYTHING])
 def test_pixels_change_and_stay_pixels(change):
-    found = augmented(change)
-    assert (found.shape, found.dtype) == (PIXELS.shape, PIXELS.dtype)
-    assert (found != PIXELS).any()
+    pictures = augmented(change)
+    assert (pictures.shape, pictures.dtype) == (PIXELS.shape, PIXELS.dtype)
+    assert (pictures != PIXELS).any()
 
 
 @pytest.mark.parametrize("change", [*CHANGES, EVERYTHING])
@@ -64,24 +64,24 @@ def test_changes_follow_seed_epoch_and_step(change):
 
 
 def test_a_flip_mirrors_along_its_own_axis():
-    for found, picture in zip(augmented({"flip": "horizontal"}), PIXELS, strict=True):
-        assert (found == picture).all() or (found == picture[:, ::-1]).all()
+    for flipped, picture in zip(augmented({"flip": "horizontal"}), PIXELS, strict=True):
+        assert (flipped == picture).all() or (flipped == picture[:, ::-1]).all()
 
 
 def test_a_shear_moves_lines_against_each_other():
     line = np.zeros((1, 20, 20, 1), np.uint8)
     line[:, :, 10] = 255
     augmenter = Augmenter({"f": Augmentation(shear=0.5, interpolation="nearest")}, seed=5)
-    found = changed(augmenter, {"f": line})[0]["f"][0, :, :, 0]
-    assert (found[:5].argmax(axis=1) != found[-5:].argmax(axis=1)).all()
+    sheared = changed(augmenter, {"f": line})[0]["f"][0, :, :, 0]
+    assert (sheared[:5].argmax(axis=1) != sheared[-5:].argmax(axis=1)).all()
 
 
 def test_two_pictures_of_a_row_change_apart_and_others_not_at_all():
     spec = Augmentation(rotate=0.25)
     augmenter = Augmenter({"left": spec, "right": spec}, seed=1)
-    found, _ = changed(augmenter, dict.fromkeys(("left", "right", "other"), PIXELS))
-    assert (found["left"] != found["right"]).any()
-    np.testing.assert_array_equal(found["other"], PIXELS)
+    inputs, _ = changed(augmenter, dict.fromkeys(("left", "right", "other"), PIXELS))
+    assert (inputs["left"] != inputs["right"]).any()
+    np.testing.assert_array_equal(inputs["other"], PIXELS)
 
 
 GEOMETRY = {"flip": "horizontal", "rotate": 0.1, "shift": 0.2, "zoom": 0.2, "shear": 0.1}
@@ -96,26 +96,26 @@ def aligned(columns=("rgb", "depth"), interpolation="nearest", **own):
 
 
 def test_aligned_pictures_move_alike():
-    (found, targets) = aligned()
-    np.testing.assert_array_equal(found["rgb"][..., 1:2], found["depth"])
-    assert (found["rgb"] != PIXELS).any()
-    assert set(np.unique(found["depth"])) <= set(np.unique(PIXELS))  # no values between
+    (inputs, targets) = aligned()
+    np.testing.assert_array_equal(inputs["rgb"][..., 1:2], inputs["depth"])
+    assert (inputs["rgb"] != PIXELS).any()
+    assert set(np.unique(inputs["depth"])) <= set(np.unique(PIXELS))  # no values between
     np.testing.assert_array_equal(targets["mask"], MASK)  # it is not among the columns
 
 
 def test_a_target_moves_with_its_picture():
-    found, targets = aligned(("rgb", "mask"))
-    np.testing.assert_array_equal(targets["mask"], found["rgb"][..., :1] > 127)
+    inputs, targets = aligned(("rgb", "mask"))
+    np.testing.assert_array_equal(targets["mask"], inputs["rgb"][..., :1] > 127)
     assert (targets["mask"] != MASK).any()
     assert targets["mask"].dtype == np.float32
 
 
 def test_a_mask_keeps_its_values_whatever_its_pictures_interpolation():
-    found, targets = aligned(("rgb", "mask"), "bilinear")
+    inputs, targets = aligned(("rgb", "mask"), "bilinear")
     assert set(np.unique(targets["mask"])) == {0.0, 1.0}
     assert (targets["mask"] != MASK).any()
     np.testing.assert_array_equal(targets["mask"], aligned(("rgb", "mask"))[1]["mask"])
-    assert (found["rgb"] != aligned(("rgb", "mask"))[0]["rgb"]).any()
+    assert (inputs["rgb"] != aligned(("rgb", "mask"))[0]["rgb"]).any()
 
 
 def test_masks_alone_move_alike_too():
@@ -127,9 +127,9 @@ def test_masks_alone_move_alike_too():
 
 
 def test_an_aligned_picture_may_change_its_own_brightness():
-    found, _ = aligned(rgb=Augmentation(brightness=0.5))
-    assert (found["rgb"][..., 1:2] != found["depth"]).any()
-    np.testing.assert_array_equal(found["depth"], aligned()[0]["depth"])
+    inputs, _ = aligned(rgb=Augmentation(brightness=0.5))
+    assert (inputs["rgb"][..., 1:2] != inputs["depth"]).any()
+    np.testing.assert_array_equal(inputs["depth"], aligned()[0]["depth"])
 
 
 def test_a_resumed_training_draws_the_changes_of_an_undisturbed_one(trainer_world, monkeypatch):

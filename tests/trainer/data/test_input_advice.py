@@ -92,12 +92,12 @@ def test_parsing_is_measured_on_the_shards(trainer_world):
 def test_a_training_that_waits_warns_with_what_was_measured_of_it(trainer_world, monkeypatch):
     monkeypatch.setattr(input_advice, "_LEAST_SECONDS", 0.0)
     monkeypatch.setattr(input_advice, "_MOST_WAITING", 0.0)
-    found = []
-    monkeypatch.setattr(training, "advice", lambda measured: found.append(measured) or "Do it.")
+    advised = []
+    monkeypatch.setattr(training, "advice", lambda measured: advised.append(measured) or "Do it.")
     job = trainer_world.job("waits", pipeline_of(training=training_with(epochs=2)))
     result = training.train(job)
     assert result.warnings == ("Do it.",)
-    (measured,) = found
+    (measured,) = advised
     epochs = json.loads((Path(job.run_folder) / "history.json").read_text())["epochs"]
     assert result.input_wait_share_by_epoch == tuple(e["input_wait_share"] for e in epochs)
     assert all(0 < e["first_wait_share"] <= e["input_wait_share"] for e in epochs)

@@ -65,11 +65,11 @@ def test_the_walk_agrees_with_tensorflow(shard):
         damaged = bytearray(content)
         damaged[place] ^= 0x10
         shard.path.write_bytes(damaged)
-        found = first_damage(shard.path)
+        damage = first_damage(shard.path)
         with pytest.raises(tf.errors.DataLossError):
             list(tf.data.TFRecordDataset(str(shard.path)))
-        assert found is not None
-        assert found.record == place // 26
+        assert damage is not None
+        assert damage.record == place // 26
 
 
 def test_a_split_is_found_in_every_partition(trainer_world):

@@ -30,14 +30,14 @@ LAYOUT = BatchLayout((NUMBER, LABEL), {})
 def files(tmp_path_factory):
     """Twelve files of 25 rows, of which x is 0 to 299."""
     folder = tmp_path_factory.mktemp("numbers")
-    found = []
+    shards = []
     for index in range(12):
         records = [
             example({"x": np.float32(25 * index + row), "y": np.float32(0)}) for row in range(25)
         ]
         shard = write_shard(folder, f"train-{index:05d}.tfrecord", "train", "stored", records)
-        found.append(ShardFile(folder / shard.file, shard))
-    return tuple(found)
+        shards.append(ShardFile(folder / shard.file, shard))
+    return tuple(shards)
 
 
 def order(files, *, epoch, epochs=1, first_batch=0, **changes):
@@ -143,9 +143,9 @@ def test_encoded_pictures_are_decoded(storage):
     stored = StoredFeature(
         name="photo", role="feature", kind="image", dtype="uint8", shape=(16, 8, 3), storage=storage
     )
-    found = parse_records(records, [stored])["photo"].numpy()
-    assert found.shape == (2, 16, 8, 3)
-    assert np.abs(found.astype(int) - 200).max() <= 2
+    decoded = parse_records(records, [stored])["photo"].numpy()
+    assert decoded.shape == (2, 16, 8, 3)
+    assert np.abs(decoded.astype(int) - 200).max() <= 2
 
 
 def test_damage_that_shows_while_reading_names_the_record(files, tmp_path):

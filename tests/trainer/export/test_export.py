@@ -145,8 +145,8 @@ def test_lists_in_examples_are_cut_as_in_the_shards():
         ).SerializeToString()
         for texts, numbers in zip(labels, steps, strict=True)
     ]
-    found = parse_examples(tf.constant(records), columns)
-    assert found["labels"].numpy().tolist() == [[b"a", b"b"], [b"b", b""], [b"", b""]]
+    parsed = parse_examples(tf.constant(records), columns)
+    assert parsed["labels"].numpy().tolist() == [[b"a", b"b"], [b"b", b""], [b"", b""]]
     nan = np.nan
     wanted = [[[1, 2], [3, 4]], [[1, 2], [nan, nan]], [[nan, nan], [nan, nan]]]
-    np.testing.assert_array_equal(found["steps"], wanted)
+    np.testing.assert_array_equal(parsed["steps"], wanted)

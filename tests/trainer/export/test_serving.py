@@ -34,9 +34,9 @@ def test_many_rows_are_scored_in_batches_and_in_order(scorer):
 
 
 def test_labels_are_text(scorer):
-    found = scorer.score(raw_rows(range(4)))["group"]
-    assert found.dtype.kind == "U"
-    assert set(found) <= {"a", "b", "c"}
+    answers = scorer.score(raw_rows(range(4)))["group"]
+    assert answers.dtype.kind == "U"
+    assert set(answers) <= {"a", "b", "c"}
 
 
 def test_none_nan_and_an_absent_column_are_all_missing(scorer):
@@ -52,11 +52,11 @@ def test_none_nan_and_an_absent_column_are_all_missing(scorer):
 
 def test_labels_are_spelt_as_in_the_shards():
     label = RawColumn(name="c", dtype="string")
-    found = _as_input(label, [True, np.False_, 3, "é", b"x", None], 6)
-    assert found.tolist() == [b"true", b"false", b"3", "é".encode(), b"x", b""]
+    spelt = _as_input(label, [True, np.False_, 3, "é", b"x", None], 6)
+    assert spelt.tolist() == [b"true", b"false", b"3", "é".encode(), b"x", b""]
     labels = RawColumn(name="c", dtype="string", shape=(2,), padded=True)
-    found = _as_input(labels, [[True], np.array([3, 4]), ["a", None], [], None], 5)
-    assert found.tolist() == [[b"true", b""], [b"3", b"4"], [b"a", b""], [b"", b""], [b"", b""]]
+    spelt = _as_input(labels, [[True], np.array([3, 4]), ["a", None], [], None], 5)
+    assert spelt.tolist() == [[b"true", b""], [b"3", b"4"], [b"a", b""], [b"", b""], [b"", b""]]
 
 
 NUMBER = RawColumn(name="area", dtype="float32")
@@ -80,8 +80,8 @@ def test_times_are_spelt_so_that_the_graph_reads_them():
     time = RawColumn(name="c", dtype="string")
     noon = datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=1)))
     values = [noon, date(2026, 1, 31), np.datetime64("2026-01-31T12", "h"), "2026-01-31"]
-    found = _as_input(time, [*values, np.datetime64("NaT"), None], 6)
-    assert found.tolist() == [
+    spelt = _as_input(time, [*values, np.datetime64("NaT"), None], 6)
+    assert spelt.tolist() == [
         *(b"2026-01-31T12:00:00+01:00", b"2026-01-31", b"2026-01-31T12:00:00.000000"),
         *(b"2026-01-31", b"", b""),
     ]
@@ -91,19 +91,19 @@ def test_times_are_spelt_so_that_the_graph_reads_them():
 
 def test_lists_of_any_length_are_cut_as_in_the_shards():
     labels = RawColumn(name="c", dtype="string", shape=(2,), padded=True)
-    found = _as_input(labels, [["a", "b", "c"], [None, "", "b"], ["c"]], 3)
-    assert found.tolist() == [[b"a", b"b"], [b"b", b""], [b"c", b""]]
+    given = _as_input(labels, [["a", "b", "c"], [None, "", "b"], ["c"]], 3)
+    assert given.tolist() == [[b"a", b"b"], [b"b", b""], [b"c", b""]]
     series = RawColumn(name="c", dtype="float32", shape=(2, 1), padded=True)
-    found = _as_input(series, [[1.0, 2.0, 3.0], [4.0]], 2)
-    np.testing.assert_array_equal(found[..., 0], [[1.0, 2.0], [4.0, np.nan]])
+    given = _as_input(series, [[1.0, 2.0, 3.0], [4.0]], 2)
+    np.testing.assert_array_equal(given[..., 0], [[1.0, 2.0], [4.0, np.nan]])
     steps = RawColumn(name="c", dtype="float32", shape=(2, 2), padded=True)
     with pytest.raises(BraidError, match=r"expected \[any, 2\] entries .* received \[1, 3\]"):
         _as_input(steps, [[[1.0, 2.0, 3.0]]], 1)
 
 
 def test_no_rows_give_no_predictions(scorer):
-    found = scorer.score({"color": []})
-    assert {name: values.shape for name, values in found.items()} == {
+    answers = scorer.score({"color": []})
+    assert {name: values.shape for name, values in answers.items()} == {
         "sold": (0,),
         "group": (0,),
         "group__probabilities": (0, 3),

@@ -41,8 +41,8 @@ def test_a_series_comes_back_in_its_shape_and_unit():
 
 @pytest.mark.parametrize("link", ["sigmoid", "softmax"])
 def test_probabilities_of_huge_scores_are_finite(link):
-    found = INVERSE_LINKS[link](np.array([[1e4, -1e4]]))
-    assert found.tolist() == [[1.0, 0.0]]
+    probabilities = INVERSE_LINKS[link](np.array([[1e4, -1e4]]))
+    assert probabilities.tolist() == [[1.0, 0.0]]
 
 
 def test_a_loss_is_the_log_loss_or_the_squared_error():

@@ -29,8 +29,8 @@ def columns(stored, values):
 
 
 def test_numbers_are_standardized_and_a_constant_one_is_zero():
-    found = columns(feature("numeric", shape=(2,)), [[1.0, 7.0], [3.0, 7.0]])
-    assert found.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+    matrix = columns(feature("numeric", shape=(2,)), [[1.0, 7.0], [3.0, 7.0]])
+    assert matrix.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
 
 
 def test_a_category_has_a_column_for_each_id_and_a_list_leaves_its_padding_out():
@@ -43,24 +43,24 @@ def test_a_category_has_a_column_for_each_id_and_a_list_leaves_its_padding_out()
 
 
 def test_every_place_of_bucketed_numbers_has_buckets_of_its_own():
-    found = columns(feature("numeric", "int64", (2,), cardinality=2), [[0, 1], [1, 1]])
-    assert found.tolist() == [[1, 0, 0, 1], [0, 1, 0, 1]]
+    matrix = columns(feature("numeric", "int64", (2,), cardinality=2), [[0, 1], [1, 1]])
+    assert matrix.tolist() == [[1, 0, 0, 1], [0, 1, 0, 1]]
 
 
 def test_ids_beyond_the_room_share_the_last_column():
     many = feature("categorical", "int64", cardinality=5000)
-    found = columns(many, [0, 1, 998, 4000, 4999])
-    assert found.shape == (5, 1000)
-    assert found.argmax(axis=1).tolist() == [0, 1, 998, 999, 999]
+    matrix = columns(many, [0, 1, 998, 4000, 4999])
+    assert matrix.shape == (5, 1000)
+    assert matrix.argmax(axis=1).tolist() == [0, 1, 998, 999, 999]
 
 
 def test_a_frequent_term_counts_for_less_and_a_text_has_length_one():
     text = feature("text", "int64", (3,), cardinality=5)
-    found = columns(text, [[2, 3, 0], [2, 4, 4], [2, 0, 0], [0, 0, 0]])
-    assert np.linalg.norm(found, axis=1) == pytest.approx([1, 1, 1, 0])
+    matrix = columns(text, [[2, 3, 0], [2, 4, 4], [2, 0, 0], [0, 0, 0]])
+    assert np.linalg.norm(matrix, axis=1) == pytest.approx([1, 1, 1, 0])
     frequent, rare = np.log(5 / 4) + 1, np.log(5 / 2) + 1
-    assert found[0, 3] / found[0, 2] == pytest.approx(rare / frequent)
-    assert found[1, 4] / found[1, 2] == pytest.approx(2 * rare / frequent)
+    assert matrix[0, 3] / matrix[0, 2] == pytest.approx(rare / frequent)
+    assert matrix[1, 4] / matrix[1, 2] == pytest.approx(2 * rare / frequent)
 
 
 def test_padding_of_a_series_is_its_mean_and_a_long_series_is_averaged():
@@ -79,9 +79,9 @@ def test_padding_of_a_series_is_its_mean_and_a_long_series_is_averaged():
 def test_a_picture_is_a_small_gray_one():
     pixels = np.zeros((1, 16, 16, 3), np.uint8)
     pixels[0, :2, :2] = 255
-    found = compact(feature("image", "uint8", (16, 16, 3)), pixels).numpy()
-    assert found.shape == (1, 64)
-    assert found[0, :2] == pytest.approx([1.0, 0.0], abs=1e-5)
+    small = compact(feature("image", "uint8", (16, 16, 3)), pixels).numpy()
+    assert small.shape == (1, 64)
+    assert small[0, :2] == pytest.approx([1.0, 0.0], abs=1e-5)
 
 
 @pytest.mark.parametrize(

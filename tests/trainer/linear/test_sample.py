@@ -21,14 +21,14 @@ def _manifest(*stored):
 def test_few_rows_are_all_taken_as_they_are_stored(trainer_world):
     job = trainer_world.job("sample")
     files = shard_files(job, "train")
-    found = sample_rows(files, job.manifest(), 7)
+    taken = sample_rows(files, job.manifest(), 7)
     rows = count_rows(files)
-    assert {values.shape for values in found.features.values()} == {
+    assert {values.shape for values in taken.features.values()} == {
         (rows, width) for width in (1, 2, 4, 64)
     }
-    assert set(found.features) == {stored.name for stored in job.manifest().inputs()}
-    assert found.targets["group"].shape == (rows, 1)
-    assert 0 < found.weights["group"].sum() < rows
+    assert set(taken.features) == {stored.name for stored in job.manifest().inputs()}
+    assert taken.targets["group"].shape == (rows, 1)
+    assert 0 < taken.weights["group"].sum() < rows
 
 
 def test_of_many_rows_every_file_gives_its_part(trainer_world, monkeypatch):
@@ -36,17 +36,17 @@ def test_of_many_rows_every_file_gives_its_part(trainer_world, monkeypatch):
     job = trainer_world.job("sample")
     files = shard_files(job, "train")
     assert len(files) == 4
-    found = sample_rows(files, job.manifest(), 3)
+    taken = sample_rows(files, job.manifest(), 3)
     whole = [sample_rows([file], job.manifest(), 100) for file in files]
     firsts = np.concatenate([part.targets["cost"][:2] for part in whole])
-    np.testing.assert_array_equal(found.targets["cost"], firsts)
+    np.testing.assert_array_equal(taken.targets["cost"], firsts)
 
 
 def test_rows_of_wide_features_are_fewer(trainer_world, monkeypatch):
     monkeypatch.setattr(sample, "_MOST_VALUES", 160)
     job = trainer_world.job("sample")
-    found = sample_rows(shard_files(job, "train"), job.manifest(), 1)
-    assert len(found.targets["sold"]) == 2  # of 74 values each
+    taken = sample_rows(shard_files(job, "train"), job.manifest(), 1)
+    assert len(taken.targets["sold"]) == 2  # of 74 values each
 
 
 def test_of_pictures_to_predict_only_the_mean_is_kept(tmp_path):
@@ -66,11 +66,11 @@ def test_of_pictures_to_predict_only_the_mean_is_kept(tmp_path):
         )
     ]
     file = ShardFile(tmp_path / "a", write_shard(tmp_path, "a", "train", "stored", records))
-    found = sample_rows([file], _manifest(mask, classes, weight), 2)
-    assert found.mean_pictures["mask"].tolist() == [[[0.5], [1.0]]]
+    taken = sample_rows([file], _manifest(mask, classes, weight), 2)
+    assert taken.mean_pictures["mask"].tolist() == [[[0.5], [1.0]]]
     thirds = [[[1 / 3, 0, 2 / 3], [0, 1, 0]]]
-    np.testing.assert_allclose(found.mean_pictures["classes"], thirds, rtol=1e-6)
-    assert found.targets == {}
+    np.testing.assert_allclose(taken.mean_pictures["classes"], thirds, rtol=1e-6)
+    assert taken.targets == {}
 
 
 def test_without_rows_there_is_no_sample(trainer_world):

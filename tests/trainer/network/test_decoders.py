@@ -43,17 +43,17 @@ def test_every_decoder_is_tested():
 @pytest.mark.parametrize("size", [(16, 16), (13, 7), (9, 32), (1, 3)])
 @pytest.mark.parametrize("filters", [[(2,)], [(2, 3, 4)], [(2, 3, 4), (3,)], []])
 def test_a_target_of_any_size_gets_a_map_of_its_size(size, filters):
-    found = rows(decoder(size, *filters))
-    assert found.shape[:3] == (2, *size)
-    assert np.isfinite(found).all()
+    maps = rows(decoder(size, *filters))
+    assert maps.shape[:3] == (2, *size)
+    assert np.isfinite(maps).all()
 
 
 def test_filters_are_those_after_every_doubling():
     spec = UpsamplingDecoder(filters=(7, 6, 5))
     model = decoder((16, 16), (2, 3, 4), spec=spec)
-    found = [layer.filters for layer in model.layers if layer.name.startswith("mask.decoder.")
+    filters = [layer.filters for layer in model.layers if layer.name.startswith("mask.decoder.")
              and isinstance(layer, keras.layers.Conv2D)]  # fmt: skip
-    assert found == [7, 7, 6, 5]  # the coarsest map has a convolution of its own
+    assert filters == [7, 7, 6, 5]  # the coarsest map has a convolution of its own
     assert rows(decoder((12, 20), spec=spec)).shape == (2, 12, 20, 5)
     assert rows(decoder((28, 28))).shape == (2, 28, 28, 16)
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from trainer.network.axes import Vector
 from trainer.network.fusion import FUSIONS, ModalityDropout, fuse
 from transforms.contract.network.fusions import (
     AddFusion,
@@ -24,7 +25,7 @@ EVERY_FUSION = [
 def fused(spec, widths=WIDTHS):
     keras.utils.set_random_seed(1)
     branches = [keras.Input((width,)) for width in widths]
-    return keras.Model(branches, fuse(spec, branches).deep)
+    return keras.Model(branches, fuse(spec, [Vector(branch) for branch in branches]).deep)
 
 
 def rows(widths=WIDTHS, count=2):
@@ -49,8 +50,8 @@ def test_a_fusion_sees_every_branch(spec, width):
 
 @pytest.mark.parametrize(("spec", "width"), EVERY_FUSION)
 def test_a_fusion_takes_a_single_branch(spec, width):
-    found = fused(spec, (4,))(rows((4,)))
-    assert found.shape == (2, 4)
+    vector = fused(spec, (4,))(rows((4,)))
+    assert vector.shape == (2, 4)
 
 
 @pytest.mark.parametrize(("spec", "_width"), EVERY_FUSION)
@@ -63,13 +64,13 @@ def test_a_fusion_ends_in_dense_layers_with_dropout(spec, _width):
 @pytest.mark.parametrize(("spec", "width"), EVERY_FUSION)
 def test_heads_see_what_is_joined_beside_the_dense_layers_if_so_declared(spec, width):
     spec = spec.model_copy(update={"hidden": (7, 2)})
-    branches = [keras.Input((width,)) for width in WIDTHS]
+    branches = [Vector(keras.Input((width,))) for width in WIDTHS]
     wide = fuse(spec, branches)
-    assert (wide.deep.shape, wide.wide.shape) == ((None, 2), (None, 2 + width))
+    assert (wide.deep.shape, wide.wide.tensor.shape) == ((None, 2), (None, 2 + width))
     narrow = fuse(spec.model_copy(update={"wide": False}), branches)
-    assert narrow.wide is narrow.deep
+    assert narrow.wide.tensor is narrow.deep
     without_layers = fuse(spec.model_copy(update={"hidden": ()}), branches)
-    assert without_layers.wide is without_layers.deep
+    assert without_layers.wide.tensor is without_layers.deep
 
 
 def test_a_closed_gate_lets_nothing_of_its_branch_through():
@@ -91,17 +92,17 @@ def test_a_closed_gate_lets_nothing_of_its_branch_through():
 def dropped(rate, count=20_000, branches=3, training=True):
     keras.utils.set_random_seed(1)
     ones = [np.ones((count, 2), np.float32) for _ in range(branches)]
-    found = ModalityDropout(rate)(ones, training=training)
-    return np.stack([np.asarray(branch) for branch in found], axis=1)
+    outputs = ModalityDropout(rate)(ones, training=training)
+    return np.stack([np.asarray(branch) for branch in outputs], axis=1)
 
 
 @pytest.mark.parametrize("rate", [0.3, 0.9])
 def test_modality_dropout_keeps_a_branch_and_the_expectation(rate):
-    found = dropped(rate)
-    assert (found[..., 0] == found[..., 1]).all()  # a branch goes as a whole
-    assert found.any(axis=(1, 2)).all()
-    assert len({tuple(row) for row in (found[..., 0] > 0).tolist()}) == 7
-    np.testing.assert_allclose(found.mean(axis=0), 1, atol=0.05)
+    branches = dropped(rate)
+    assert (branches[..., 0] == branches[..., 1]).all()  # a branch goes as a whole
+    assert branches.any(axis=(1, 2)).all()
+    assert len({tuple(row) for row in (branches[..., 0] > 0).tolist()}) == 7
+    np.testing.assert_allclose(branches.mean(axis=0), 1, atol=0.05)
 
 
 def test_modality_dropout_changes_nothing_outside_training():
@@ -131,7 +132,7 @@ def learnt(modality_dropout):
     spec = AddFusion(hidden=(), width=8, modality_dropout=modality_dropout)
     keras.utils.set_random_seed(3)
     inputs = [keras.Input((4,)), keras.Input((1,))]
-    output = keras.layers.Dense(1, "sigmoid")(fuse(spec, inputs).deep)
+    output = keras.layers.Dense(1, "sigmoid")(fuse(spec, [Vector(x) for x in inputs]).deep)
     model = keras.Model(inputs, output)
     model.compile("sgd", "binary_crossentropy", jit_compile=False)
     model.fit([clear, faint], labels, batch_size=64, epochs=3, verbose=0)

@@ -17,8 +17,8 @@ def test_a_loss_of_any_shape_is_the_mean_of_each_row_times_its_weight(loss):
     prediction = np.full_like(truth, 0.3)
     weights = np.array([2.0, 0.0], np.float32)
     rows = np.asarray(LOSSES[loss](truth, prediction)).reshape(2, -1).mean(axis=1)
-    found = float(RowLoss(loss)(truth, prediction, sample_weight=weights))
-    assert found == pytest.approx(2.0 * rows[0] / 2, rel=1e-5)
+    mean = float(RowLoss(loss)(truth, prediction, sample_weight=weights))
+    assert mean == pytest.approx(2.0 * rows[0] / 2, rel=1e-5)
 
 
 def test_a_loss_is_made_again_from_its_configuration():

@@ -51,9 +51,9 @@ def three():
 def test_the_networks_answer_is_the_mean_of_its_members(three):
     answers = answers_of_members(three, rows(), training=False)
     assert len(answers) == len(members_of(three)) == 3
-    found = three(rows())
-    assert set(found) == {"sold", "group", "cost"}
-    for name, answer in found.items():
+    mean = three(rows())
+    assert set(mean) == {"sold", "group", "cost"}
+    for name, answer in mean.items():
         own = [np.asarray(member[name]) for member in answers]
         np.testing.assert_allclose(answer, np.mean(own, axis=0), rtol=1e-5, atol=1e-6)
         assert not np.allclose(own[0], own[1]), "members begin apart"

@@ -50,8 +50,8 @@ def test_a_feature_may_be_called_as_a_layer_is():
     )
     manifest = manifest_of(pipeline_of()).model_copy(update={"stored": (*stored, label)})
     model = build_model(pipeline, manifest)
-    found = model({name: np.zeros(2, np.float32) for name in names})
-    assert found["input_layer"].shape == (2, 1)
+    answers = model({name: np.zeros(2, np.float32) for name in names})
+    assert answers["input_layer"].shape == (2, 1)
 
 
 def build(_pipeline, manifest):

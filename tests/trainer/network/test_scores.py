@@ -18,11 +18,11 @@ NUMBER = NumericTarget(kind="numeric")
 def score(spec, metric, truth, prediction, rows=None):
     """Returns a metric of some rows, so many at a time."""
     truth, prediction = np.asarray(truth), np.asarray(prediction, np.float32)
-    found = head_of(spec).metrics[metric](spec)
+    of_rows = head_of(spec).metrics[metric](spec)
     step = rows or max(len(truth), 1)
     for start in range(0, len(truth), step):
-        found.update(truth[start : start + step], prediction[start : start + step])
-    return found.result()
+        of_rows.update(truth[start : start + step], prediction[start : start + step])
+    return of_rows.result()
 
 
 # Few different probabilities, so that there are ties.
@@ -52,8 +52,8 @@ def test_the_average_precision_adds_up_precision_by_gained_recall(rows, step) ->
         recall = sum(chosen) / positives
         expected += (recall - before) * sum(chosen) / len(chosen)
         before = recall
-    found = score(BINARY, "average_precision", truth, prediction, step)
-    assert found == pytest.approx(expected, abs=1e-12)
+    value = score(BINARY, "average_precision", truth, prediction, step)
+    assert value == pytest.approx(expected, abs=1e-12)
 
 
 def test_an_auc_tells_probabilities_apart_that_a_thousand_thresholds_do_not() -> None:
@@ -62,9 +62,9 @@ def test_an_auc_tells_probabilities_apart_that_a_thousand_thresholds_do_not() ->
 
 def test_metrics_of_yes_and_no_by_hand() -> None:
     truth, prediction = [1.0, 1, 1, 0, 0], [0.9, 0.5, 0.2, 0.8, 0.1]
-    found = {name: score(BINARY, name, truth, prediction) for name in head_of(BINARY).metrics}
+    values = {name: score(BINARY, name, truth, prediction) for name in head_of(BINARY).metrics}
     loss = -sum(math.log(p) for p in (0.9, 0.5, 0.2, 0.2, 0.9)) / 5
-    assert found == pytest.approx(
+    assert values == pytest.approx(
         {
             "auc": 4 / 6,
             "average_precision": (1 + 2 / 3 + 3 / 4) / 3,
@@ -96,8 +96,8 @@ def test_metrics_of_classes_by_hand() -> None:
         [0.1, 0.6, 0.1, 0.1, 0.1, 0.0],
         [0.3, 0.2, 0.0, 0.2, 0.1, 0.2],
     ]
-    found = {name: score(CLASSES, name, truth, prediction) for name in head_of(CLASSES).metrics}
-    assert found == pytest.approx(
+    values = {name: score(CLASSES, name, truth, prediction) for name in head_of(CLASSES).metrics}
+    assert values == pytest.approx(
         {
             "accuracy": 2 / 4,
             "top_3_accuracy": 3 / 4,
@@ -120,8 +120,8 @@ def test_of_equally_likely_classes_the_first_one_is_chosen() -> None:
 
 def test_metrics_of_numbers_by_hand() -> None:
     truth, prediction = [0.0, 10.0, -20.0, 30.0], [1.0, 12.0, -20.0, 21.0]
-    found = {name: score(NUMBER, name, truth, prediction) for name in head_of(NUMBER).metrics}
-    assert found == pytest.approx(
+    values = {name: score(NUMBER, name, truth, prediction) for name in head_of(NUMBER).metrics}
+    assert values == pytest.approx(
         {
             "mae": (1 + 2 + 0 + 9) / 4,
             "rmse": math.sqrt((1 + 4 + 0 + 81) / 4),
@@ -163,8 +163,8 @@ def test_batches_change_no_metric(spec, rows) -> None:
     ],
 )
 def test_a_metric_that_the_rows_do_not_define_has_no_value(spec, truth, undefined) -> None:
-    found = {name: score(spec, name, truth, [0.7, 0.2]) for name in head_of(spec).metrics}
-    assert {name for name, value in found.items() if value is None} == undefined
+    values = {name: score(spec, name, truth, [0.7, 0.2]) for name in head_of(spec).metrics}
+    assert {name for name, value in values.items() if value is None} == undefined
 
 
 @pytest.mark.parametrize("spec", [BINARY, NUMBER], ids=lambda spec: spec.kind)

@@ -86,16 +86,16 @@ def test_a_scored_series_may_be_short_have_holes_or_be_missing(finished: Any) ->
     scorer, _ = finished
     short = [[1.0, 2.0], [3.0, 4.0]]
     tracks = [short, [*short, *[[np.nan, np.nan]] * 4], [[None, 2.0], [3.0, 4.0]], None, []]
-    found = scorer.score({"track": tracks, "beat": [[1.0, 2.0, None, 4.0, 5.0]] * 5})["price"]
-    assert np.isfinite(found).all()
-    assert found[0] == pytest.approx(found[1], rel=1e-5)
-    assert found[0] != pytest.approx(found[2], rel=1e-5)
-    assert found[3] == pytest.approx(found[4], rel=1e-5)
+    prices = scorer.score({"track": tracks, "beat": [[1.0, 2.0, None, 4.0, 5.0]] * 5})["price"]
+    assert np.isfinite(prices).all()
+    assert prices[0] == pytest.approx(prices[1], rel=1e-5)
+    assert prices[0] != pytest.approx(prices[2], rel=1e-5)
+    assert prices[3] == pytest.approx(prices[4], rel=1e-5)
 
 
 def test_of_a_scored_series_the_first_steps_are_read(finished: Any) -> None:
     scorer, _ = finished
     longer = [[float(step), 1.0] for step in range(8)]  # the declared length is 6
     beat = [[1.0, 2.0, 3.0, 4.0, 5.0]] * 2
-    found = scorer.score({"track": [longer, longer[:6]], "beat": beat})["price"]
-    assert found[0] == found[1]
+    prices = scorer.score({"track": [longer, longer[:6]], "beat": beat})["price"]
+    assert prices[0] == prices[1]

@@ -5,10 +5,12 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from trainer.registry.registry import ModelRegistry
+from trainer.registry.run_entry import DataSet, RunDetails, RunEnd
 from transforms.contract.errors import BraidError
 
 
@@ -204,3 +206,36 @@ def test_a_database_that_is_none_is_named(tmp_path):
     (tmp_path / "registry.db").write_text("no database, and longer than its header" * 10)
     with pytest.raises(BraidError, match=r"registry\.db: expected the database"):
         ModelRegistry(tmp_path).missing_part_of("m", "1")
+
+
+def test_a_run_shows_its_curves_its_rows_and_how_it_ended(registry, export, tmp_path):
+    report = tmp_path / "report.html"
+    report.write_text("<p>fine</p>")
+    started = datetime(2026, 11, 29, 3, 0, tzinfo=UTC)
+    shown = RunDetails(
+        title="flats, auc 0.9",
+        started=started,
+        curves={"epoch.train_loss": [(1, 2.0), (2, float("nan")), (3, 1.0)]},
+        data_set=DataSet("flats.csv", "f" * 64, "data/flats.csv", {"train_rows": 70}),
+    )
+    many = {
+        f"features.f{n}.kind": "numeric" for n in range(250)
+    }  # more than a server takes at once
+    registry.register("shown", export, run_id="r", metrics={}, parameters=many, shown=shown)
+    registry.end_run(
+        "shown",
+        "1",
+        RunEnd("KILLED", started + timedelta(hours=1), {"t": "v"}, [("report", report)]),
+    )
+    client = registry._client()
+    run = client.get_run(client.get_model_version("shown", "1").run_id)
+    assert (run.info.run_name, run.info.status) == ("flats, auc 0.9", "KILLED")
+    assert run.info.end_time - run.info.start_time == 3_600_000
+    assert len(run.data.params) == 250
+    assert run.data.tags["t"] == "v"
+    curve = client.get_metric_history(run.info.run_id, "epoch.train_loss")
+    assert [(point.step, point.value) for point in curve] == [(1, 2.0), (3, 1.0)]
+    (rows,) = run.inputs.dataset_inputs
+    assert (rows.dataset.name, rows.dataset.digest) == ("flats.csv", "f" * 36)
+    folder = registry.export_folder(registry.find("shown", version="1"))
+    assert (folder.parent / "report" / "report.html").read_text() == "<p>fine</p>"

@@ -28,11 +28,11 @@ def resume(checkpoints: Checkpoints) -> None:
 
 @pytest.fixture
 def checkpoints(tmp_path: Path) -> Checkpoints:
-    found = Checkpoints(tmp_path)
+    kept = Checkpoints(tmp_path)
     model = network()
-    found.save(model, TrainingState(epochs=1, best_epoch=0))
-    found.save_within(model, [], Position(epoch=1))
-    return found
+    kept.save(model, TrainingState(epochs=1, best_epoch=0))
+    kept.save_within(model, [], Position(epoch=1))
+    return kept
 
 
 @pytest.mark.parametrize("cut", [0, 5, -5])

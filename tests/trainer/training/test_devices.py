@@ -67,13 +67,13 @@ def test_two_devices_learn_what_one_does(trainer_world, tmp_path, balance, membe
     one = trainer_world.job(f"one-{balance}-{members}", pipeline)
     assert train(one).devices == 1
     two = trainer_world.job(f"two-{balance}-{members}", pipeline)
-    found = output_of("tests.trainer.two_devices", two, tmp_path)
-    result = TrainResult.model_validate_json(found.splitlines()[-1])
+    output = output_of("tests.trainer.two_devices", two, tmp_path)
+    result = TrainResult.model_validate_json(output.splitlines()[-1])
     assert (result.devices, result.warnings) == (2, ())
     (history, weights), (wanted_history, wanted_weights) = outcome(two), outcome(one)
     for (loss, losses, validation), wanted in zip(history, wanted_history, strict=True):
         assert loss == pytest.approx(wanted[0], rel=1e-4)
         assert losses == pytest.approx(wanted[1], rel=1e-4)
         assert validation == pytest.approx(wanted[2], rel=1e-4)
-    for found, wanted in zip(weights, wanted_weights, strict=True):
-        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    for output, wanted in zip(weights, wanted_weights, strict=True):
+        np.testing.assert_allclose(output, wanted, atol=1e-5)

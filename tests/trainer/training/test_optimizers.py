@@ -15,11 +15,11 @@ def optimizer_of(steps=10, ema=0.0, **fields):
 
 def rates(steps, **fields):
     optimizer = optimizer_of(steps, learning_rate=0.5, **fields)
-    found = []
+    applied = []
     for step in range(steps + 1):
         optimizer.iterations.assign(step)
-        found.append(float(optimizer.learning_rate))
-    return found
+        applied.append(float(optimizer.learning_rate))
+    return applied
 
 
 def test_a_constant_rate_stays():
@@ -27,14 +27,14 @@ def test_a_constant_rate_stays():
 
 
 def test_a_cosine_falls_from_the_rate_to_0():
-    found = rates(4, schedule=CosineSchedule())
-    assert found == pytest.approx([0.5, 0.4268, 0.25, 0.0732, 0.0], abs=1e-4)
+    applied = rates(4, schedule=CosineSchedule())
+    assert applied == pytest.approx([0.5, 0.4268, 0.25, 0.0732, 0.0], abs=1e-4)
 
 
 def test_a_warmup_climbs_from_0_first():
-    found = rates(6, schedule=CosineSchedule(warmup_steps=2))
-    assert found[:3] == pytest.approx([0.0, 0.25, 0.5])
-    assert found[-1] == pytest.approx(0.0, abs=1e-6)
+    applied = rates(6, schedule=CosineSchedule(warmup_steps=2))
+    assert applied[:3] == pytest.approx([0.0, 0.25, 0.5])
+    assert applied[-1] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_warmup_longer_than_the_training_is_cut():

@@ -52,9 +52,9 @@ def outcome(job):
     return [(e["loss"], e["losses"], e["validation_loss"]) for e in history], weights
 
 
-def assert_same(found, wanted):
-    assert found[0] == wanted[0]
-    assert all(np.array_equal(a, b) for a, b in zip(found[1], wanted[1], strict=True))
+def assert_same(outcome_of_one, wanted):
+    assert outcome_of_one[0] == wanted[0]
+    assert all(np.array_equal(a, b) for a, b in zip(outcome_of_one[1], wanted[1], strict=True))
 
 
 def test_training_learns_and_records_every_epoch(trainer_run, run_folder):

@@ -16,7 +16,7 @@ from tests.trainer.world import DECLARATION, add_transform, pipeline_of, trainin
 from trainer.export.export import export
 from trainer.export.trained import load_model
 from trainer.network.model import build_model
-from trainer.training.axes import weights_by_path
+from trainer.training.meanings import weights_by_path
 from trainer.training.training import train
 from trainer.training.warm_start import warm_start
 from transforms.contract.steps.jobs import WarmStart

@@ -76,8 +76,8 @@ def test_an_empty_or_constant_column_is_told(feature, values, expected):
     ],
 )
 def test_texts_that_are_cut_are_told_with_their_share(fields, share, length):
-    found = _warning(TEXT | fields, [b"two words", b"three more words"], [b"one", b"once"])
-    assert found == (
+    warning = _warning(TEXT | fields, [b"two words", b"three more words"], [b"one", b"once"])
+    assert warning == (
         f"Feature 'x' is cut in {share} of the training rows, which have more than {length} terms; "
         "features.x.length keeps more of them."
     )

@@ -104,15 +104,15 @@ def test_a_new_partition_is_all_that_is_read_for_statistics_of_the_whole(tmp_pat
     assert analyze(table.job().model_dump_json()).partitions == 1
     fresh = Table(table.pipeline, table.folder, tmp_path / "fresh")
     assert analyze(fresh.job().model_dump_json()).partitions == 4
-    found, expected = (
+    grown, expected = (
         t.job().folders().transform(t.job().transform) / "statistics" for t in (table, fresh)
     )
     files = sorted(path.relative_to(expected) for path in expected.rglob("*") if path.is_file())
     assert len(files) > 10
     for file in files:
         if file.suffix == ".txt" or file.name.endswith(".counts.json"):
-            assert (found / file).read_bytes() == (expected / file).read_bytes()
-    moments, wanted = (json.loads((f / "moments.json").read_text()) for f in (found, expected))
+            assert (grown / file).read_bytes() == (expected / file).read_bytes()
+    moments, wanted = (json.loads((f / "moments.json").read_text()) for f in (grown, expected))
     assert moments.keys() == wanted.keys()
     for name, column in wanted.items():
         for what, values in column.items():

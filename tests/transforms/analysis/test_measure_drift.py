@@ -72,12 +72,12 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Measur
     workspace = root / "workspace"
 
     def job(transform: str, wanted: str) -> TransformJob:
-        found = scan(pipeline.source).partitions
+        partitions = scan(pipeline.source).partitions
         return TransformJob(
             pipeline=pipeline,
             workspace=str(workspace),
             transform=transform,
-            partitions=tuple(p for p in found if p.value in wanted.split()),
+            partitions=tuple(p for p in partitions if p.value in wanted.split()),
         )
 
     for number in (1, 2):
@@ -91,21 +91,21 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Measur
         new = job(name, str(number))
         result = measure(new.model_dump_json())
         partitions = {part.name: part.fingerprint for part in new.partitions}
-        found = Workspace(workspace).read_drift(name, partitions)
-        assert found is not None
-        return found, result
+        drift = Workspace(workspace).read_drift(name, partitions)
+        assert drift is not None
+        return drift, result
 
     return held
 
 
 def test_a_day_like_the_others_has_not_drifted_and_is_read_once(days) -> None:
-    found, result = days(3)
-    assert (found.rows, result.rows, result.partitions) == (_ROWS - 2, _ROWS - 2, 1)
-    assert found.features.keys() == {
+    drift, result = days(3)
+    assert (drift.rows, result.rows, result.partitions) == (_ROWS - 2, _ROWS - 2, 1)
+    assert drift.features.keys() == {
         "color", "area", "flag", "pair", "waves", "review", "seen", "sold", "price"
     }  # fmt: skip
-    assert all(d.distance < 0.1 for d in found.features.values()), found
-    assert all(0 <= d.measured <= 1 and 0 < d.chance < 0.5 for d in found.features.values())
+    assert all(d.distance < 0.1 for d in drift.features.values()), drift
+    assert all(0 <= d.measured <= 1 and 0 < d.chance < 0.5 for d in drift.features.values())
 
 
 @pytest.mark.parametrize(
@@ -126,20 +126,20 @@ def test_a_day_like_the_others_has_not_drifted_and_is_read_once(days) -> None:
 )
 def test_what_moved_is_told_and_nothing_else(days, name: str, change: Callable) -> None:
     number = 10 + len(name)
-    found, _ = days(number, **{name: change})
-    drifted = {feature for feature, d in found.features.items() if d.distance > 0.1}
-    assert drifted == {name}, found
+    drift, _ = days(number, **{name: change})
+    drifted = {feature for feature, d in drift.features.items() if d.distance > 0.1}
+    assert drifted == {name}, drift
 
 
 def test_three_rows_are_too_few_to_tell(days) -> None:
     def three(values: Any) -> list[str]:
         return ["train" if i < 3 else "test" for i in range(len(values))]
 
-    found, _ = days(100, fold=three)
-    assert found.rows == 3
-    assert all(d.distance < 0.1 for d in found.features.values()), found
+    drift, _ = days(100, fold=three)
+    assert drift.rows == 3
+    assert all(d.distance < 0.1 for d in drift.features.values()), drift
 
 
 def test_without_training_rows_nothing_can_be_compared(days) -> None:
-    found, _ = days(101, fold=lambda values: ["test"] * len(values))
-    assert (found.rows, found.features) == (0, {})
+    drift, _ = days(101, fold=lambda values: ["test"] * len(values))
+    assert (drift.rows, drift.features) == (0, {})

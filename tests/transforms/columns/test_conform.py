@@ -44,9 +44,9 @@ VIEWS = pa.DictionaryArray.from_arrays(
 def test_label_becomes_bytes_and_null_the_empty_text(
     column: pa.Array, expected: list[bytes]
 ) -> None:
-    found = conform(STRING, column)
-    assert found.values.tolist() == expected
-    assert found.missing.tolist() == [value == b"" for value in expected]
+    conformed = conform(STRING, column)
+    assert conformed.values.tolist() == expected
+    assert conformed.missing.tolist() == [value == b"" for value in expected]
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_label_becomes_bytes_and_null_the_empty_text(
     ],
 )
 def test_number_of_any_type_becomes_float32_and_null_nan(column: pa.Array) -> None:
-    found = conform(NUMBER, column)
-    assert found.values.dtype == np.float32
-    np.testing.assert_array_equal(found.values, [1, np.nan, 3])
-    assert found.missing.tolist() == [False, True, False]
-    assert found.invalid == {}
+    conformed = conform(NUMBER, column)
+    assert conformed.values.dtype == np.float32
+    np.testing.assert_array_equal(conformed.values, [1, np.nan, 3])
+    assert conformed.missing.tolist() == [False, True, False]
+    assert conformed.invalid == {}
 
 
 MOMENTS = [datetime(2026, 1, 31, 5, 0, 7, 123_000, tzinfo=UTC), None]
@@ -83,10 +83,10 @@ MOMENTS = [datetime(2026, 1, 31, 5, 0, 7, 123_000, tzinfo=UTC), None]
 )
 def test_time_of_any_type_becomes_text_in_utc(type_: pa.DataType, text: bytes) -> None:
     column = pa.array(MOMENTS, pa.timestamp("us", "UTC")).cast(type_, safe=False)
-    found = conform(STRING, column)
-    assert found.values.tolist() == [text, b""]
-    assert found.missing.tolist() == [False, True]
-    assert not_a_datetime(found.values, found.missing) == {}
+    conformed = conform(STRING, column)
+    assert conformed.values.tolist() == [text, b""]
+    assert conformed.missing.tolist() == [False, True]
+    assert not_a_datetime(conformed.values, conformed.missing) == {}
 
 
 @pytest.mark.parametrize(
@@ -98,16 +98,16 @@ def test_time_of_any_type_becomes_text_in_utc(type_: pa.DataType, text: bytes) -
     ],
 )
 def test_time_outside_of_the_calendars_years_is_invalid(column: pa.Array) -> None:
-    found = conform(STRING, column)
-    reasons = not_a_datetime(found.values, found.missing)
+    conformed = conform(STRING, column)
+    reasons = not_a_datetime(conformed.values, conformed.missing)
     assert reasons == dict.fromkeys(range(3), "not_a_datetime")
 
 
 def test_number_that_cannot_be_used_is_named() -> None:
-    found = conform(NUMBER, pa.array(["1", "many", "inf"]))
-    assert found.invalid == {1: "not_a_number", 2: "not_finite"}
-    assert np.isnan(found.values[1:]).all()
-    assert not found.missing.any()
+    conformed = conform(NUMBER, pa.array(["1", "many", "inf"]))
+    assert conformed.invalid == {1: "not_a_number", 2: "not_finite"}
+    assert np.isnan(conformed.values[1:]).all()
+    assert not conformed.missing.any()
 
 
 def test_double_that_float32_cannot_hold_is_not_finite() -> None:
@@ -124,22 +124,22 @@ def test_float32_values_arrive_unchanged(values: list[float]) -> None:
     "type_", [pa.list_(pa.float64()), pa.large_list(pa.int32()), pa.list_(pa.float32())]
 )
 def test_list_needs_its_declared_length(type_: pa.DataType) -> None:
-    found = conform(PAIR, pa.array([[1, 2], [3], None, []], type_))
-    assert found.values[0].tolist() == [1.0, 2.0]
-    assert found.missing.tolist() == [False, False, True, True]
-    assert found.invalid == {1: "length_is_not_2"}
+    conformed = conform(PAIR, pa.array([[1, 2], [3], None, []], type_))
+    assert conformed.values[0].tolist() == [1.0, 2.0]
+    assert conformed.missing.tolist() == [False, False, True, True]
+    assert conformed.invalid == {1: "length_is_not_2"}
 
 
 def test_list_with_a_null_or_infinite_number_is_invalid() -> None:
-    found = conform(PAIR, pa.array([[1.0, None], [1.0, math.inf]]))
-    assert found.invalid == {0: "not_finite", 1: "not_finite"}
+    conformed = conform(PAIR, pa.array([[1.0, None], [1.0, math.inf]]))
+    assert conformed.invalid == {0: "not_finite", 1: "not_finite"}
 
 
 def test_column_of_nulls_is_a_column_of_missing_lists() -> None:
     for raw in (PAIR, LABELS):
-        found = conform(raw, pa.nulls(2))
-        assert found.values.shape == (2, 2)
-        assert found.missing.tolist() == [True, True]
+        conformed = conform(raw, pa.nulls(2))
+        assert conformed.values.shape == (2, 2)
+        assert conformed.missing.tolist() == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_column_of_nulls_is_a_column_of_missing_lists() -> None:
 )
 def test_list_of_labels_is_cut_and_padded_and_its_nulls_do_not_count(type_: pa.DataType) -> None:
     lists = [["z"], ["a"], None, [], ["a", "b", "c"], [None, "b", "", "b", "c"], [None, ""]]
-    found = conform(LABELS, pa.array(lists, type_).slice(1))
-    assert found.values.tolist() == [
+    conformed = conform(LABELS, pa.array(lists, type_).slice(1))
+    assert conformed.values.tolist() == [
         [b"a", b""],
         [b"", b""],
         [b"", b""],
@@ -161,8 +161,8 @@ def test_list_of_labels_is_cut_and_padded_and_its_nulls_do_not_count(type_: pa.D
         [b"b", b"b"],
         [b"", b""],
     ]
-    assert found.missing.tolist() == [False, True, True, False, False, True]
-    assert found.invalid == {}
+    assert conformed.missing.tolist() == [False, True, True, False, False, True]
+    assert conformed.invalid == {}
 
 
 @pytest.mark.parametrize(
@@ -181,10 +181,10 @@ def test_list_of_any_labels_becomes_bytes(column: pa.Array, expected: list[Any])
 
 @given(st.lists(st.none() | st.lists(st.none() | st.sampled_from(["a", "b", ""]), max_size=5)))
 def test_list_keeps_its_first_values(lists: list[Any]) -> None:
-    found = conform(LABELS, pa.array(lists, pa.list_(pa.string())))
+    conformed = conform(LABELS, pa.array(lists, pa.list_(pa.string())))
     kept = [[entry.encode() for entry in row or [] if entry][:2] for row in lists]
-    assert found.values.tolist() == [row + [b""] * (2 - len(row)) for row in kept]
-    assert found.missing.tolist() == [not row for row in kept]
+    assert conformed.values.tolist() == [row + [b""] * (2 - len(row)) for row in kept]
+    assert conformed.missing.tolist() == [not row for row in kept]
 
 
 def test_row_with_a_value_that_is_no_id_is_named() -> None:
@@ -195,8 +195,8 @@ def test_row_with_a_value_that_is_no_id_is_named() -> None:
 
 
 def test_nan_of_a_label_column_is_missing() -> None:
-    found = conform(STRING, pa.array([1.0, math.nan, None, 0.0]))
-    assert found.missing.tolist() == [False, True, True, False]
+    conformed = conform(STRING, pa.array([1.0, math.nan, None, 0.0]))
+    assert conformed.missing.tolist() == [False, True, True, False]
 
 
 def test_text_of_any_of_arrows_types_spells_numbers() -> None:
@@ -223,57 +223,57 @@ def series(*columns: pa.Array, channels: int = 1, padded: bool = False, length: 
 def test_a_series_of_one_channel_is_a_list_of_numbers_or_of_steps(type_: pa.DataType) -> None:
     nested = pa.types.is_list(type_.value_type)
     rows = [[[1], [2], [3]], None] if nested else [[1, 2, 3], None]
-    found = series(pa.array(rows, type_))
-    assert found.values.dtype == np.float32
-    np.testing.assert_array_equal(found.values, [[[1], [2], [3]], [[np.nan]] * 3])
-    assert found.missing.tolist() == [False, True]
-    assert found.invalid == {}
+    conformed = series(pa.array(rows, type_))
+    assert conformed.values.dtype == np.float32
+    np.testing.assert_array_equal(conformed.values, [[[1], [2], [3]], [[np.nan]] * 3])
+    assert conformed.missing.tolist() == [False, True]
+    assert conformed.invalid == {}
 
 
 def test_steps_of_fixed_size_and_a_slice_of_a_column() -> None:
     type_ = pa.list_(pa.list_(pa.float32(), 2), 3)
     rows = [[[9, 9]] * 3, None, [[1, 2], [3, 4], [5, 6]]]
-    found = series(pa.array(rows, type_).slice(1), channels=2)
-    assert found.missing.tolist() == [True, False]
-    assert found.values[1].tolist() == [[1, 2], [3, 4], [5, 6]]
+    conformed = series(pa.array(rows, type_).slice(1), channels=2)
+    assert conformed.missing.tolist() == [True, False]
+    assert conformed.values[1].tolist() == [[1, 2], [3, 4], [5, 6]]
 
 
 def test_null_in_a_series_is_a_missing_number_and_a_null_step_a_missing_step() -> None:
-    found = series(pa.array([[[1.0, None], None, [math.nan, 6.0]]]), channels=2)
-    np.testing.assert_array_equal(found.values, [[[1, np.nan], [np.nan, np.nan], [np.nan, 6]]])
-    assert not found.missing.any()
-    assert found.invalid == {}
+    conformed = series(pa.array([[[1.0, None], None, [math.nan, 6.0]]]), channels=2)
+    np.testing.assert_array_equal(conformed.values, [[[1, np.nan], [np.nan, np.nan], [np.nan, 6]]])
+    assert not conformed.missing.any()
+    assert conformed.invalid == {}
 
 
 def test_series_that_cannot_be_used_is_named() -> None:
     rows = [[1.0, 2.0], [1.0, math.inf, 3.0], [1.0, 2.0, 3.0, 4.0], [], [None, None, None]]
-    found = series(pa.array(rows))
-    assert found.invalid == {0: "length_is_not_3", 1: "not_finite", 2: "length_is_not_3"}
-    assert np.isnan(found.values).all()
-    assert found.missing.tolist() == [False, False, False, True, True]
+    conformed = series(pa.array(rows))
+    assert conformed.invalid == {0: "length_is_not_3", 1: "not_finite", 2: "length_is_not_3"}
+    assert np.isnan(conformed.values).all()
+    assert conformed.missing.tolist() == [False, False, False, True, True]
 
 
 def test_step_of_another_width_is_invalid() -> None:
-    found = series(pa.array([[[1, 2], [3], [5, 6]], [[1, 2], [3, 4], [5, 6]]]), channels=2)
-    assert found.invalid == {0: "channels_is_not_2"}
-    assert found.values[1].tolist() == [[1, 2], [3, 4], [5, 6]]
+    conformed = series(pa.array([[[1, 2], [3], [5, 6]], [[1, 2], [3, 4], [5, 6]]]), channels=2)
+    assert conformed.invalid == {0: "channels_is_not_2"}
+    assert conformed.values[1].tolist() == [[1, 2], [3, 4], [5, 6]]
 
 
 def test_variable_series_ends_in_nan_and_is_cut_at_its_length() -> None:
-    found = series(pa.array([[1.0], [1.0, 2.0, 3.0, 4.0]]), padded=True)
-    np.testing.assert_array_equal(found.values[..., 0], [[1, np.nan, np.nan], [1, 2, 3]])
-    assert found.invalid == {}
+    conformed = series(pa.array([[1.0], [1.0, 2.0, 3.0, 4.0]]), padded=True)
+    np.testing.assert_array_equal(conformed.values[..., 0], [[1, np.nan, np.nan], [1, 2, 3]])
+    assert conformed.invalid == {}
 
 
 def test_several_columns_are_the_channels_of_a_series() -> None:
     x = pa.array([[1, 2, 3], [1, 2, 3], None, None])
     y = pa.array([[4, 5, 6], [4, 5], [4, 5, 6], None])
-    found = series(x, y, channels=2)
-    assert found.values[0].tolist() == [[1, 4], [2, 5], [3, 6]]
-    assert found.invalid == {1: "lengths_differ"}
-    np.testing.assert_array_equal(found.values[2, :, 1], [4, 5, 6])
-    assert np.isnan(found.values[2, :, 0]).all()
-    assert found.missing.tolist() == [False, False, False, True]
+    conformed = series(x, y, channels=2)
+    assert conformed.values[0].tolist() == [[1, 4], [2, 5], [3, 6]]
+    assert conformed.invalid == {1: "lengths_differ"}
+    np.testing.assert_array_equal(conformed.values[2, :, 1], [4, 5, 6])
+    assert np.isnan(conformed.values[2, :, 0]).all()
+    assert conformed.missing.tolist() == [False, False, False, True]
 
 
 @given(
@@ -283,8 +283,8 @@ def test_several_columns_are_the_channels_of_a_series() -> None:
     st.integers(1, 5),
 )
 def test_variable_series_equal_a_slow_reference(rows: list[Any], length: int) -> None:
-    found = series(pa.array(rows, pa.list_(pa.float32())), padded=True, length=length)
-    for row, values in zip(rows, found.values[..., 0], strict=True):
+    conformed = series(pa.array(rows, pa.list_(pa.float32())), padded=True, length=length)
+    for row, values in zip(rows, conformed.values[..., 0], strict=True):
         cut = [np.nan if v is None else v for v in (row or [])][:length]
         np.testing.assert_array_equal(values, cut + [np.nan] * (length - len(cut)))
 

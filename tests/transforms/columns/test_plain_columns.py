@@ -146,16 +146,16 @@ def pipeline_of(folder: Path, part: str, values: pa.Array) -> PipelineSpec:
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_column_of_any_type_is_refused_or_read(tmp_path: Path, name: str, part: str) -> None:
     pipeline = pipeline_of(tmp_path, part, COLUMNS[name])
-    found = scan(pipeline.source)
+    scanned = scan(pipeline.source)
     try:
-        check_schema(pipeline, found.files())
+        check_schema(pipeline, scanned.files())
     except BraidError:
         return
     if part == "key":
         with suppress(BraidError):  # of keys that are shared
-            check_unique(pipeline, found.partitions, Workspace(tmp_path / "workspace"))
+            check_unique(pipeline, scanned.partitions, Workspace(tmp_path / "workspace"))
     filesystem, _ = open_filesystem(pipeline.source.path)
-    units = plan_units(found.partitions[0], format_="arrow", filesystem=filesystem, at_least=1)
+    units = plan_units(scanned.partitions[0], format_="arrow", filesystem=filesystem, at_least=1)
     reader = BatchReader(pipeline)
     batches = [batch for unit in units for batch in reader.read(unit, 4)]
     assert sum(batch.rows for batch in batches) == ROWS
@@ -185,9 +185,9 @@ def test_a_layout_is_taken_for_what_the_same_values_are_taken_for(
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_plain_column_has_the_same_values(tmp_path: Path, name: str) -> None:
     pipeline = pipeline_of(tmp_path, "numeric", COLUMNS[name])
-    found = scan(pipeline.source)
+    scanned = scan(pipeline.source)
     filesystem, _ = open_filesystem(pipeline.source.path)
-    (unit,) = plan_units(found.partitions[0], format_="arrow", filesystem=filesystem, at_least=1)
+    (unit,) = plan_units(scanned.partitions[0], format_="arrow", filesystem=filesystem, at_least=1)
     batches = list(read_piece("arrow", filesystem, unit.pieces[0], ["x"], 4))
     plain = pa.concat_arrays([batch.column(0) for batch in batches])
     wanted = COLUMNS[name].storage if name in ("uuid", "json", "bool8") else COLUMNS[name]

@@ -11,9 +11,9 @@ from transforms.contract.columns.features import (
     Categorical,
     Image,
     Numeric,
-    Sequence,
     Text,
 )
+from transforms.contract.columns.series import Sequence
 from transforms.contract.columns.targets import Binary
 from transforms.contract.errors import BraidError
 

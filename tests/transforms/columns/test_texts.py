@@ -116,8 +116,8 @@ BASE: dict[str, Any] = {
 def test_a_row_with_a_text_that_is_no_utf8_is_rejected(tmp_path, place, format_) -> None:
     good = VALUES.get(place, b"1")
     write(tmp_path, format_, x=texts([good, BROKEN, good]), area=texts([b"1", b"2", b"3"]))
-    found = pipeline(tmp_path, source={"format": format_}, **BASE | PLACES[place])
-    keys, rejects = outcome(read(found))
+    declared = pipeline(tmp_path, source={"format": format_}, **BASE | PLACES[place])
+    keys, rejects = outcome(read(declared))
     assert keys == [b"a", b"c"]
     assert rejects == [("x", "not_utf8", BROKEN)]
 
@@ -126,20 +126,20 @@ def test_a_row_with_a_text_that_is_no_utf8_is_rejected(tmp_path, place, format_)
 def test_a_list_with_a_text_that_is_no_utf8_costs_its_row(tmp_path, type_) -> None:
     tags = lists(texts([b"x", BROKEN, b"y"], type_))
     write(tmp_path, "parquet", tags=tags, labels=lists(texts([b"x", b"y", b"y"], type_)))
-    found = pipeline(
+    declared = pipeline(
         tmp_path,
         features={"tags": {"kind": "categorical", "length": 2}},
         targets={"labels": {"kind": "multilabel"}},
     )
-    assert outcome(read(found)) == ([b"a", b"c"], [("tags", "not_utf8", BROKEN)])
+    assert outcome(read(declared)) == ([b"a", b"c"], [("tags", "not_utf8", BROKEN)])
 
 
 @pytest.mark.parametrize("format_", ["parquet", "arrow", "csv"])
 def test_keys_that_are_no_utf8_are_rejected_and_not_taken_for_equal(tmp_path, format_) -> None:
     write(tmp_path, format_, id=texts([b"a", BROKEN, BROKEN]), area=texts([b"1", b"2", b"3"]))
-    found = pipeline(tmp_path, source={"format": format_}, **BASE)
-    assert outcome(read(found)) == ([b"a"], [("id", "not_utf8", BROKEN)] * 2)
-    assert check_no_shared(found, scan(found.source).partitions) == 1
+    declared = pipeline(tmp_path, source={"format": format_}, **BASE)
+    assert outcome(read(declared)) == ([b"a"], [("id", "not_utf8", BROKEN)] * 2)
+    assert check_no_shared(declared, scan(declared.source).partitions) == 1
 
 
 def test_the_invalid_policy_is_asked(tmp_path: Path) -> None:
@@ -152,8 +152,8 @@ def test_the_invalid_policy_is_asked(tmp_path: Path) -> None:
 
 def test_rows_to_predict_are_refused_alike(tmp_path: Path) -> None:
     write(tmp_path, "parquet", id=texts([b"a", BROKEN, b"c"]), x=texts([BROKEN, b"2", b"3"]))
-    found = pipeline(tmp_path, features={"x": {"kind": "categorical"}})
-    (batch,) = read_features(found, str(tmp_path / "a.parquet"), 100)
+    declared = pipeline(tmp_path, features={"x": {"kind": "categorical"}})
+    (batch,) = read_features(declared, str(tmp_path / "a.parquet"), 100)
     assert batch.columns["x"].tolist() == [b"", b"2", b"3"]
     reasons = {row: (reject.column, reject.reason) for row, reject in batch.refused.items()}
     assert reasons == {0: ("x", "not_utf8"), 1: ("id", "not_utf8")}
@@ -165,7 +165,7 @@ def test_a_long_table_names_its_text_that_is_no_utf8(tmp_path: Path, column: str
     broken = [b"1", BROKEN, b"3"]
     write(tmp_path, "parquet", **rows | {column: texts(broken)})
     windows = {"time": "day", "entity": "shop", "length": 1, "values": ["sales"]}
-    found = pipeline(
+    declared = pipeline(
         tmp_path,
         source={"windows": windows},
         split={"by": "time", "column": "day", "validation_from": 8, "test_from": 9},
@@ -173,15 +173,15 @@ def test_a_long_table_names_its_text_that_is_no_utf8(tmp_path: Path, column: str
         targets={"later": {"kind": "numeric", "column": "sales_next_1"}},
     )
     with pytest.raises(BraidError, match=rf"column '{column}' .*expected texts in UTF-8") as error:
-        list(read_features(found, str(tmp_path / "a.parquet"), 10))
+        list(read_features(declared, str(tmp_path / "a.parquet"), 10))
     assert "xff" in str(error.value)
 
 
 def test_a_folder_whose_name_is_no_utf8_is_one_sentence(tmp_path: Path) -> None:
     write(Path(os.fsdecode(bytes(tmp_path) + b"/day=\xff")), "csv", area=texts([b"1", b"2", b"3"]))
-    found = pipeline(tmp_path, source={"format": "csv"}, **BASE)
+    declared = pipeline(tmp_path, source={"format": "csv"}, **BASE)
     with pytest.raises(BraidError, match=r"source.path .*can't decode byte 0xff"):
-        scan(found.source)
+        scan(declared.source)
 
 
 @pytest.mark.parametrize("format_", ["parquet", "csv"])
@@ -189,6 +189,6 @@ def test_a_column_whose_name_is_no_utf8_is_one_sentence(tmp_path: Path, format_:
     write(tmp_path, format_, area=texts([b"1", b"2", b"3"]))
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes().replace(b"sold", b"\xff\xfe\xff\xfe"))
-    found = pipeline(tmp_path, source={"format": format_}, **BASE)
+    declared = pipeline(tmp_path, source={"format": format_}, **BASE)
     with pytest.raises(BraidError):
-        check_schema(found, scan(found.source).files())
+        check_schema(declared, scan(declared.source).files())

@@ -11,7 +11,8 @@ import pytest
 
 import flows
 from transforms.beam import error_in, marked_errors
-from transforms.contract.errors import BraidError, ErrorReport, storage_error
+from transforms.contract.error_report import ErrorReport
+from transforms.contract.errors import BraidError, storage_error
 
 
 def _kinds() -> list[type[BraidError]]:
@@ -41,23 +42,24 @@ def test_an_error_of_any_class_crosses_every_border_whole(kind: type[BraidError]
     error.__cause__ = OSError("below")
     for again in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):
         assert type(again) is kind
-        assert again.report() == error.report()
+        assert ErrorReport.of(again) == ErrorReport.of(error)
         assert str(again) == str(error)
         assert again.folder == "/w/backfills/x"
-    told = ErrorReport.model_validate_json(error.report().model_dump_json()).error()
-    assert (type(told), told.report(), str(told)) == (kind, error.report(), str(error))
+    told = ErrorReport.model_validate_json(ErrorReport.of(error).model_dump_json()).error()
+    assert ErrorReport.of(told) == ErrorReport.of(error)
+    assert (type(told), str(told)) == (kind, str(error))
     with pytest.raises(RuntimeError) as raised, marked_errors("transform"):
         raise error
     crossed = error_in(f"{raised.value} [while running 'TransformUnits']")
     assert crossed is not None
-    assert (type(crossed), crossed.report()) == (kind, error.report())
+    assert (type(crossed), ErrorReport.of(crossed)) == (kind, ErrorReport.of(error))
 
 
 def test_an_error_of_a_class_that_is_not_loaded_keeps_its_fields() -> None:
     fields = {"place": "a", "expected": "b", "received": "c", "action": "d"}
     error = ErrorReport(type="OfAnotherVersion", **fields).error()
     assert type(error) is BraidError
-    assert error.report() == ErrorReport(type="BraidError", **fields)
+    assert ErrorReport.of(error) == ErrorReport(type="BraidError", **fields)
 
 
 def test_an_error_that_is_not_for_the_user_leaves_out_what_it_has_not() -> None:

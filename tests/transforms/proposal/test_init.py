@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
@@ -13,7 +14,6 @@ import yaml
 from click.testing import CliRunner
 
 from flows.commands.cli import cli
-from tests.flows.commands.test_cli import braid
 from tests.support.command import BRAID
 from tests.transforms.proposal.tables import (
     png,
@@ -132,12 +132,16 @@ def test_paths_of_pictures_are_pictures_only_where_they_can_be_read(tmp_path):
     assert "# lost: left out: paths of pictures that are not below the source's folder" in text
 
 
-def test_a_table_without_a_key_is_refused_with_the_nearest_column(tmp_path):
-    pacsv.write_csv(pa.table({"a": [1, 2, 2] * 20, "b": [0, 1, 0] * 20}), tmp_path / "t.csv")
-    done = braid("init", tmp_path / "p", "--from", tmp_path / "t.csv", "--target", "b")
-    assert done.returncode == 2
-    assert "a column whose values all differ and are never missing, to be the key" in done.stderr
-    assert not (tmp_path / "p").exists()
+def test_values_that_all_differ_are_no_key_unless_they_name_rows(tmp_path):
+    numbers = np.random.default_rng(1).permutation(1_000)[:60].tolist()
+    notes = [f"the flat {number} has a view" for number in numbers]
+    table = {"price": numbers, "note": notes, "b": [0, 1, 0] * 20}
+    pacsv.write_csv(pa.table(table), tmp_path / "t.csv")
+    document, text = _init(tmp_path, tmp_path / "t.csv", "b")
+    assert "key" not in document["source"]
+    assert "# no column names a row: its file and its number do" in text
+    assert "by hash of the row's file and number" in text
+    assert set(document["features"]) == {"price", "note"}
 
 
 @pytest.mark.parametrize(

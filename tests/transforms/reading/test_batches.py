@@ -334,9 +334,9 @@ def test_series_are_read_from_every_format_that_has_lists(tmp_path: Path, format
     track = {"kind": "sequence", "length": 2, "channels": 2, "variable": True}
     features = {"track": track}
     batches = read(pipeline(tmp_path, source={"format": format_}, features=features))
-    found = np.concatenate([batch.columns["track"] for batch in batches])
+    tracks = np.concatenate([batch.columns["track"] for batch in batches])
     np.testing.assert_array_equal(
-        found, [[[1, 2], [3, 4.5]], [[5, 6], [np.nan] * 2], [[np.nan] * 2] * 2]
+        tracks, [[[1, 2], [3, 4.5]], [[5, 6], [np.nan] * 2], [[np.nan] * 2] * 2]
     )
 
 

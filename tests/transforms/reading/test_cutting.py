@@ -55,7 +55,7 @@ def reference(rows: Rows, spec: PipelineSpec) -> dict[str, dict[str, Any]]:
     windows = spec.source.windows
     assert windows is not None
     length, horizon = windows.length, windows.horizon
-    found: dict[str, dict[str, Any]] = {}
+    by_key: dict[str, dict[str, Any]] = {}
     for shop in sorted(set(rows["shop"])):
         series = sorted(
             (day, sales, color)
@@ -76,14 +76,14 @@ def reference(rows: Rows, spec: PipelineSpec) -> dict[str, dict[str, Any]]:
                 split = "test"
             else:
                 continue
-            found[f"{shop}/{behind[-1][0]}"] = {
+            by_key[f"{shop}/{behind[-1][0]}"] = {
                 "sales": [sales for _, sales, _ in behind],
                 "sales_next": [sales for _, sales, _ in ahead],
                 "color": behind[-1][2],
                 "split": split,
                 "days": [day for day, _, _ in behind + ahead],
             }
-    return found
+    return by_key
 
 
 @settings(max_examples=150, deadline=None)

@@ -54,9 +54,9 @@ def test_nothing_outside_is_read_however_it_is_named(project: Path) -> None:
         "hdfs://127.0.0.1:1/a", "file://elsewhere/a", "mock://a", "nonsense://", "://", "a://[b",
         f"file://x@localhost{secret}",
     ]  # fmt: skip
-    found = read(project, *cells)
-    assert set(found) <= {NOT_ALLOWED, "missing_file"}
-    assert found.count("missing_file") == 1  # a host that is none: "a://[b"
+    contents = read(project, *cells)
+    assert set(contents) <= {NOT_ALLOWED, "missing_file"}
+    assert contents.count("missing_file") == 1  # a host that is none: "a://[b"
 
 
 def test_what_allow_names_is_read_too_and_nothing_beside_it(project: Path) -> None:

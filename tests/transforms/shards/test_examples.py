@@ -45,8 +45,8 @@ def test_record_is_parsed_to_the_values_it_was_made_of(pixels: list[tuple[bytes,
 def test_list_of_a_row_is_recorded_without_its_padding(rows: list[list[bytes]]) -> None:
     columns = {"n": np.zeros(len(rows), np.int64), "tags": np.array(rows, object)}
     examples = [tf.train.Example.FromString(r) for r in ExampleEncoder().encode(columns)]
-    found = [list(example.features.feature["tags"].bytes_list.value) for example in examples]
-    assert found == [[value for value in row if value] for row in rows]
+    lists = [list(example.features.feature["tags"].bytes_list.value) for example in examples]
+    assert lists == [[value for value in row if value] for row in rows]
 
 
 def test_record_of_a_large_picture_is_one_example() -> None:

@@ -77,8 +77,8 @@ def test_targets_that_cannot_be_used_are_rejected_with_their_reason(make_table):
     targets = {"mask": SIZE | {"content": "class_mask", "classes": 3}}
     table = rows(area=[float(i) for i in range(30)], mask=masks)
     _, _, shards = transformed(make_table, table, features, targets)
-    found = {(r.column, r.reason): r.rows for r in total_rejects([shards])}
-    assert found == {
+    rejects = {(r.column, r.reason): r.rows for r in total_rejects([shards])}
+    assert rejects == {
         ("mask", "missing"): 2,
         ("mask", "undecodable_image"): 1,
         ("mask", "unknown_label"): 1,
@@ -94,10 +94,10 @@ def test_a_masked_target_keeps_its_row(make_table):
     table = rows(area=[float(i) for i in range(30)], mask=masks)
     _, folder, shards = transformed(make_table, table, {"area": {"kind": "numeric"}}, targets)
     assert shards.rejects == ()
-    found = [
+    recorded = [
         r["mask__weight"].float_list.value[0] for r in records(folder, shards, "test", "stored")
     ]
-    assert sorted(found) == [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
+    assert sorted(recorded) == [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
 
 
 def test_mask_files_by_path_are_read_and_missed(make_table, tmp_path):
@@ -109,8 +109,8 @@ def test_mask_files_by_path_are_read_and_missed(make_table, tmp_path):
     targets = {"mask": SIZE | {"content": "binary_mask"}}
     table = rows(area=[float(i) for i in range(30)], mask=paths)
     _, _, shards = transformed(make_table, table, {"area": {"kind": "numeric"}}, targets)
-    found = {(r.column, r.reason): r.rows for r in total_rejects([shards])}
-    assert found == {("mask", "missing_file"): 1, ("mask", "undecodable_image"): 1}
+    rejects = {(r.column, r.reason): r.rows for r in total_rejects([shards])}
+    assert rejects == {("mask", "missing_file"): 1, ("mask", "undecodable_image"): 1}
     rejected = [pq.read_table(path) for path in (tmp_path / "workspace/rejects").rglob("*.parquet")]
     values = [value for table in rejected for value in table["value"].to_pylist()]
     assert sorted(values) == [b"masks/2.png", b"masks/none.png"]
@@ -129,8 +129,8 @@ def test_two_path_columns_reject_each_for_its_own(make_table, tmp_path):
     _, _, shards = transformed(
         make_table, table, {"left": SIZE, "right": SIZE}, {"sold": {"kind": "binary"}}
     )
-    found = {(r.column, r.reason): r.rows for r in total_rejects([shards])}
-    assert found == {
+    rejects = {(r.column, r.reason): r.rows for r in total_rejects([shards])}
+    assert rejects == {
         ("left", "missing_file"): 2,  # of a row with two bad pictures, the first
         ("right", "undecodable_image"): 1,
     }

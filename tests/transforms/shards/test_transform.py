@@ -129,7 +129,7 @@ def test_shards_hold_what_the_graph_gives_for_the_raw_rows(kinds: Table) -> None
     by_number = served.transform_features(columns)
     rows = {number: row for row, number in enumerate(by_number["number"].numpy().tolist())}
     files = shard_folder(kinds)
-    found = 0
+    counted = 0
     for shard in manifest.shards:
         serialized = list(tf.data.TFRecordDataset(str(files / shard.file)))
         if shard.content == "raw":
@@ -138,11 +138,11 @@ def test_shards_hold_what_the_graph_gives_for_the_raw_rows(kinds: Table) -> None
         else:
             parsed = parse_records(tf.stack(serialized), frozen.inputs())
         own = [rows[number] for number in parsed["number"].numpy().tolist()]
-        found += len(own)
+        counted += len(own)
         for stored in frozen.inputs():
             expected = by_number[stored.name].numpy()[own]
             np.testing.assert_array_equal(parsed[stored.name].numpy(), expected, stored.name)
-    assert found == 100 + manifest.rows_in("test")
+    assert counted == 100 + manifest.rows_in("test")
 
 
 def test_value_that_is_no_id_is_rejected(make_table: Callable[..., Table]) -> None:
@@ -153,8 +153,8 @@ def test_value_that_is_no_id_is_rejected(make_table: Callable[..., Table]) -> No
         rows, features={"slot": ids, "slots": ids | {"length": 2}}, targets=PRICE, split=BY_FOLD
     )
     run(table)
-    found = {(r["key"], r["column"], r["reason"], r["value"]) for r in rejected_rows(table)}
-    assert found == {
+    rejects = {(r["key"], r["column"], r["reason"], r["value"]) for r in rejected_rows(table)}
+    assert rejects == {
         ("r2", "slots", "not_an_id", b"[1, 3]"),
         ("r3", "slot", "not_an_id", b"3"),
         ("r4", "slot", "not_an_id", b"-1"),
@@ -196,8 +196,8 @@ def test_unusable_rows_are_kept_with_their_reasons(make_table: Callable[..., Tab
         split=BY_FOLD,
     )
     manifest = run(table)
-    found = {(r["key"], r["column"], r["reason"]) for r in rejected_rows(table)}
-    assert found == {
+    rejects = {(r["key"], r["column"], r["reason"]) for r in rejected_rows(table)}
+    assert rejects == {
         ("r3", "photo", "undecodable_image"),
         ("r7", "photo", "undecodable_image"),
         ("r11", "price", "missing"),

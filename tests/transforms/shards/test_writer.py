@@ -54,7 +54,7 @@ def test_records_go_to_lanes_in_turn_and_to_a_new_file_when_one_is_full(
             mine.append(expected[:stop])
             expected = expected[stop:]
         for content in mine:
-            name = next(name for name, found in files.items() if found == content)
+            name = next(name for name, stored in files.items() if stored == content)
             del files[name]
     assert files == {}
 

@@ -31,14 +31,14 @@ def test_terms_are_counted_whatever_the_grouping(
         parts.append(part)
     total = merged(parts)
     rows = [(name, row) for name in ("x", "y") for row in total.counts(name).to_pylist()]
-    found = {(name, row["term"]): row["count"] for name, row in rows}
-    assert len(found) == len(rows)
+    counts = {(name, row["term"]): row["count"] for name, row in rows}
+    assert len(counts) == len(rows)
     expected: dict[tuple[str, bytes], int] = {}
     for batch in batches:
         for name, values in zip(("x", "y"), batch, strict=True):
             for term in values:
                 expected[name, term] = expected.get((name, term), 0) + 1
-    assert found == expected
+    assert counts == expected
 
 
 VALUES = hnp.arrays(
@@ -78,10 +78,10 @@ def test_quantiles_are_those_of_the_whole_to_a_thousandth_of_the_ranks() -> None
         part = Accumulated()
         part.add_quantiles("x", rows)
         parts.append(part)
-    found = merged(parts).quantiles("x", 4, 2)
+    quantiles = merged(parts).quantiles("x", 4, 2)
     present = columns[~np.isnan(columns[:, 0])]
     expected = np.quantile(present, [0.25, 0.5, 0.75], axis=0).T
-    np.testing.assert_allclose(found, expected, atol=20_000 * 0.002)
+    np.testing.assert_allclose(quantiles, expected, atol=20_000 * 0.002)
 
 
 def test_columns_without_a_value_have_quantiles_of_zero() -> None:

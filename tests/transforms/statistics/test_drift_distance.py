@@ -7,22 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.statistics.drift_distance import Sample, by_chance, jensen_shannon
+from transforms.statistics.drift_distance import Outcomes, by_chance, jensen_shannon
 
 COUNTS = st.lists(st.integers(0, 50), min_size=3, max_size=3)
 
 
-def _sample(counts: list[int], missing: int = 0) -> Sample:
-    return Sample(sum(counts) + missing, missing, np.array(counts, float))
+def _sample(counts: list[int], missing: int = 0) -> Outcomes:
+    return Outcomes(sum(counts) + missing, missing, np.array(counts, float))
 
 
-def _divergence(left: Sample, right: Sample) -> float:
+def _divergence(left: Outcomes, right: Outcomes) -> float:
     return float(jensen_shannon(left.shares(), right.shares()))
 
 
 def test_missing_is_an_outcome_beside_the_others():
     assert _sample([3, 3], missing=2).shares().tolist() == [0.25, 0.375, 0.375]
-    texts = Sample(rows=4, missing=1, counts=np.array([6.0, 2.0]))  # eight words in three texts
+    texts = Outcomes(rows=4, missing=1, counts=np.array([6.0, 2.0]))  # eight words in three texts
     assert texts.shares().tolist() == [0.25, 0.5625, 0.1875]
 
 
@@ -37,9 +37,9 @@ def test_divergence_of_literal_distributions():
 @given(COUNTS, COUNTS, st.integers(0, 9))
 def test_divergence_lies_between_0_and_1_and_has_no_direction(left, right, missing):
     one, other = _sample(left, missing=1), _sample(right, missing)
-    found = _divergence(one, other)
-    assert 0.0 <= found <= 1.0
-    assert found == pytest.approx(_divergence(other, one))
+    divergence = _divergence(one, other)
+    assert 0.0 <= divergence <= 1.0
+    assert divergence == pytest.approx(_divergence(other, one))
     assert _divergence(one, one) == 0.0
 
 
@@ -48,21 +48,21 @@ def test_divergence_lies_between_0_and_1_and_has_no_direction(left, right, missi
 def test_chance_explains_what_is_between_equal_distributions(rows, outcomes):
     shares = 1 / np.arange(1, outcomes + 1)
     shares /= shares.sum()
-    found = []
+    distances = []
     for seed in range(20):
         random = np.random.default_rng(seed)
         one, other = (_sample(random.multinomial(n, shares).tolist()) for n in (10_000, rows))
         unexplained = _divergence(one, other) - by_chance(one, other)
-        found.append(math.sqrt(max(0.0, unexplained)))
-    assert max(found) < 0.1, "the threshold by default"
+        distances.append(math.sqrt(max(0.0, unexplained)))
+    assert max(distances) < 0.1, "the threshold by default"
 
 
 def test_with_few_rows_chance_explains_much_and_with_many_next_to_nothing():
     frozen = _sample([1_000] * 10)
-    found = [by_chance(frozen, _sample([n] * 10)) for n in (1, 10, 100, 1_000)]
-    assert found == sorted(found, reverse=True)
-    assert math.sqrt(found[0]) > 0.3
-    assert math.sqrt(found[-1]) < 0.06
+    distances = [by_chance(frozen, _sample([n] * 10)) for n in (1, 10, 100, 1_000)]
+    assert distances == sorted(distances, reverse=True)
+    assert math.sqrt(distances[0]) > 0.3
+    assert math.sqrt(distances[-1]) < 0.06
 
 
 def test_chance_does_not_explain_what_is_really_another_distribution():
@@ -74,7 +74,7 @@ def test_chance_does_not_explain_what_is_really_another_distribution():
 
 def test_the_terms_of_a_text_are_one_draw():
     frozen = _sample([500] * 20)
-    words = Sample(rows=20, missing=0, counts=np.full(20, 30.0))
+    words = Outcomes(rows=20, missing=0, counts=np.full(20, 30.0))
     assert by_chance(frozen, words) == pytest.approx(by_chance(frozen, _sample([1] * 20)), rel=0.2)
 
 

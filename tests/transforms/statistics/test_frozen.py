@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from transforms.kinds.requests import VocabularyRequest
 from transforms.statistics.accumulators import Accumulated
-from transforms.statistics.frozen import freeze, read_counts, read_terms
+from transforms.statistics.frozen import freeze, read_counts, read_vocabulary
 
 
 def _frozen(
@@ -19,20 +19,20 @@ def _frozen(
     total.add_terms("x", np.array([term.encode() for term in terms], object))
     request = VocabularyRequest("x", tf.constant(["a"]), size, minimum)
     freeze([request], total, folder, base=base)
-    return list(read_terms(folder, "x")), list(read_counts(folder, "x"))
+    return list(read_vocabulary(folder, "x")), list(read_counts(folder, "x"))
 
 
 def test_terms_are_in_the_order_of_their_counts(tmp_path: Path) -> None:
-    found = _frozen(tmp_path / "a", "cabbccc", size=2)
-    assert found == ([b"c", b"b"], [4, 2])
+    frozen = _frozen(tmp_path / "a", "cabbccc", size=2)
+    assert frozen == ([b"c", b"b"], [4, 2])
     assert _frozen(tmp_path / "b", "cba", minimum=2) == ([b"\x00"], [0])
 
 
 def test_known_terms_keep_their_ids_and_new_ones_come_after_them(tmp_path: Path) -> None:
     _frozen(tmp_path / "a", "aaabbc")
-    found = _frozen(tmp_path / "b", "ddddccceeb", base=tmp_path / "a")
+    frozen = _frozen(tmp_path / "b", "ddddccceeb", base=tmp_path / "a")
     # d, c and e are the most frequent three; a and b keep a slot all the same.
-    assert found == ([b"a", b"b", b"c", b"d", b"e"], [0, 1, 3, 4, 2])
+    assert frozen == ([b"a", b"b", b"c", b"d", b"e"], [0, 1, 3, 4, 2])
     again = _frozen(tmp_path / "c", "fffa", base=tmp_path / "b")
     assert again == ([b"a", b"b", b"c", b"d", b"e", b"f"], [1, 0, 0, 0, 0, 3])
 

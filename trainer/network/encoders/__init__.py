@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from trainer.network.axes import Segment
 from trainer.network.encoders import (
     backbone,
     categorical,
@@ -38,7 +39,6 @@ from transforms.contract.network.encoders import (
     OwnEncoder,
     PiecewiseEncoder,
     ResnetEncoder,
-    SharedEncoder,
     SignalEncoder,
     TransformerEncoder,
 )
@@ -85,14 +85,14 @@ def encode(name: str, spec: Spec, stored: StoredFeature, tensor: keras.KerasTens
         stored: What the shards hold of the feature.
         tensor: The model's input, [B, *stored.shape].
     """
-    found: keras.KerasTensor | Encoded
+    encoded: keras.KerasTensor | Encoded
     if isinstance(spec, OwnEncoder):
-        found = custom.own(name, stored, tensor)
+        encoded = custom.own(name, stored, tensor)
     elif isinstance(spec, CustomEncoder):
-        found = custom.call(name, spec, stored, tensor)
+        encoded = custom.call(name, spec, stored, tensor)
     else:
-        found = ENCODERS[stored.kind, type(spec)](name, spec, stored, tensor)
-    return found if isinstance(found, Encoded) else Encoded(found)
+        encoded = ENCODERS[stored.kind, type(spec)](name, spec, stored, tensor)
+    return encoded if isinstance(encoded, Encoded) else Encoded(encoded)
 
 
 def encode_features(
@@ -111,9 +111,9 @@ def encode_features(
     stored = {feature.name: feature for feature in features}
     sources = {name: name for name in stored}
     for name, spec in pipeline.model.encoders.items():
-        if isinstance(spec, SharedEncoder) and name in stored:
-            _refuse_unlike(stored[name], stored[spec.with_])
-            sources[name] = spec.with_
+        if spec.shares_with is not None and name in stored:
+            _refuse_unlike(stored[name], stored[spec.shares_with])
+            sources[name] = spec.shares_with
     networks = {
         source: _network(source, pipeline.encoder_of(source), stored[source])
         for name, source in sources.items()
@@ -123,8 +123,9 @@ def encode_features(
     encoded = _encode_each(pipeline, {name: stored[name] for name in alone}, inputs)
     for name, source in sources.items():
         if source in networks:
-            vector_BD, *maps_BHWC = networks[source](inputs[name])
-            encoded[name] = Encoded(vector_BD, tuple(maps_BHWC))
+            network, ids = networks[source]
+            vector_BD, *maps_BHWC = network(inputs[name])
+            encoded[name] = Encoded(vector_BD, tuple(maps_BHWC), ids)
     return {name: encoded[name] for name in sources}
 
 
@@ -146,11 +147,15 @@ def _encode_each(
     return encoded
 
 
-def _network(name: str, spec: Spec, stored: StoredFeature) -> keras.Model:
-    """Returns an encoder that can be called more than once: its vector and its maps."""
+def _network(name: str, spec: Spec, stored: StoredFeature) -> tuple[keras.Model, Segment | None]:
+    """Returns an encoder that can be called more than once, and the ids of its vector's numbers.
+
+    It gives the vector and then the maps.
+    """
     tensor = keras.Input(stored.shape, dtype=stored.dtype, name=f"{name}.shared")
     encoded = encode(name, spec, stored, tensor)
-    return keras.Model(tensor, [encoded.vector, *encoded.maps], name=f"{name}.encoder")
+    network = keras.Model(tensor, [encoded.vector, *encoded.maps], name=f"{name}.encoder")
+    return network, encoded.ids
 
 
 def _refuse_unlike(stored: StoredFeature, source: StoredFeature) -> None:

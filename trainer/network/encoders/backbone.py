@@ -11,12 +11,11 @@ from typing import Any
 
 import keras
 
+from trainer.network.normalization import MOMENTUM
 from transforms.contract.errors import DeclarationError
 from transforms.contract.network.encoders import BackboneEncoder, MobilenetEncoder, ResnetEncoder
 from transforms.contract.workspace.manifest import StoredFeature
 
-# As in the small CNN: with Keras's 0.99 and 0.999 a short training evaluates on the initial values.
-_NORM_MOMENTUM = 0.9
 _CHANNELS = 3
 
 
@@ -53,7 +52,7 @@ def _encode(
     layers = keras.layers
     for layer in network.layers:
         if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = _NORM_MOMENTUM
+            layer.momentum = MOMENTUM
     if spec.weights is not None:
         _load(name, network, Path(spec.weights))
     # Both networks were published for pixels from -1 to 1.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from trainer.network.axes import ids_of, with_axes
 from trainer.network.encoders.pooling import KnownIds, PresentMean
 from transforms.contract.network.encoders import EmbeddingEncoder
 from transforms.contract.workspace.manifest import StoredFeature
@@ -22,12 +23,16 @@ def embed(
         stored: int64 of shape () or (L,); of several ids in a row, id 0 pads.
         ids: [B] or [B, L].
     """
-    vectors = keras.layers.Embedding(
-        cardinality_of(stored), dimension_of(spec.dimension, stored), name=f"{name}.embedding"
-    )(ids)
+    vectors = embedding(name, dimension_of(spec.dimension, stored), stored)(ids)
     if not stored.shape:
         return vectors
     return PresentMean(name=f"{name}.mean")(vectors, KnownIds(name=f"{name}.known")(ids))
+
+
+def embedding(name: str, dimension: int, stored: StoredFeature) -> keras.layers.Layer:
+    """Returns a layer with a learnt vector per id."""
+    layer = keras.layers.Embedding(cardinality_of(stored), dimension, name=f"{name}.embedding")
+    return with_axes(layer, embeddings=((ids_of(stored),), None))
 
 
 def cardinality_of(stored: StoredFeature) -> int:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import keras
 
 from trainer.network.encoders.encoded import Encoded
+from trainer.network.normalization import by_row
 from transforms.contract.network.encoders import CnnEncoder
 from transforms.contract.workspace.manifest import StoredFeature
-
-_GROUPS = 8  # of a normalization, at most
 
 
 def cnn(
@@ -39,8 +36,7 @@ def cnn(
         maps_BHWC.append(layers.ReLU(name=f"{block}.map")(x))
         # Pooled before the rest, which then has a quarter of the work.
         x = layers.MaxPooling2D(2, padding="same", name=f"{block}.pool")(x)
-        # By row: a small batch tells little of other rows, and an average of weights has none.
-        x = layers.GroupNormalization(math.gcd(_GROUPS, filters), name=f"{block}.norm")(x)
+        x = by_row(filters, name=f"{block}.norm")(x)
         x = layers.ReLU(name=f"{block}.relu")(x)
     x_BC = layers.GlobalAveragePooling2D(name=f"{name}.mean")(x)
     x_BC = layers.Dropout(spec.dropout, name=f"{name}.dropout")(x_BC)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from trainer.network.axes import Segment, with_axes
 from trainer.network.encoders.embedding import cardinality_of
 from transforms.contract.columns.numbers import LARGEST_FLOAT32
 from transforms.contract.network.encoders import DenseEncoder, PiecewiseEncoder
@@ -63,8 +64,13 @@ def piecewise_of_all(
     first = next(iter(with_edges))
     edges = {name: own.edges for name, own in with_edges.items()}
     numbers = [flat[name] for name in with_edges]
+    numbers_of_all = tuple(Segment(name=n, size=len(own)) for n, own in edges.items())
     joined_BN = _joined(f"{first}.numbers", numbers, dtype="float32")
-    vectors_BND = PiecewiseLinear(edges, spec.units, name=f"{first}.piecewise")(joined_BN)
+    vectors_BND = with_axes(
+        PiecewiseLinear(edges, spec.units, name=f"{first}.piecewise"),
+        kernel=(numbers_of_all, None, None),
+        bias=(numbers_of_all, None),
+    )(joined_BN)
     start = 0
     for name, own in with_edges.items():
         end = start + len(own.edges)

@@ -1,4 +1,4 @@
-"""What reads vectors in order, be they words or the steps of a series.
+"""Encoders that read vectors in order, be they words or the steps of a series.
 
 B batch, L words or steps, D width. Padding stands at the end; a mask is True for what is none. No
 mask means that no row has padding.
@@ -72,13 +72,15 @@ def recurrent(
     mask_BL: keras.KerasTensor | None,
 ) -> keras.KerasTensor:
     """Returns the state after the last vector, [B, units], or [B, 2 * units] both ways."""
-    cell = keras.layers.LSTM if isinstance(spec, LstmEncoder) else keras.layers.GRU
-    layer = cell(spec.units, name=f"{name}.{spec.kind}")
+    layer = _CELLS[type(spec)](spec.units, name=f"{name}.{spec.kind}")
     if spec.bidirectional:
         layer = keras.layers.Bidirectional(layer, name=f"{name}.both_ways")
     if mask_BL is None:
         return layer(x_BLD)
     return layer(x_BLD, mask=NeverEmpty(name=f"{name}.mask")(mask_BL))
+
+
+_CELLS = {LstmEncoder: keras.layers.LSTM, GruEncoder: keras.layers.GRU}
 
 
 def conv1d(

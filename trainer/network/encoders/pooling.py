@@ -37,7 +37,7 @@ class PresentMean(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package="braid")
 class IdCounts(keras.layers.Layer):  # type: ignore[misc]
-    """How often a row has each id.
+    """The number of times that a row has each id.
 
     Keras's CategoryEncoding makes a one-hot vector per place first, which for a text and its
     vocabulary does not fit into memory.

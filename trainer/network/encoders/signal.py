@@ -14,13 +14,13 @@ import numpy as np
 from trainer.network.encoders.ordered import ZeroPadding
 from trainer.network.encoders.pooling import PresentMean
 from trainer.network.encoders.sequence import KnownSteps, NoNan
+from trainer.network.normalization import by_row
 from transforms.contract.network.encoders import SignalEncoder
 from transforms.contract.workspace.manifest import StoredFeature
 
 _KERNEL_STEPS = 9  # of a random kernel, as the shorter of those of ROCKET
 _CHANNELS = 2  # that a random kernel looks at, about
-_GROUPS = 8  # of a normalization, at most
-_NORM_MOMENTUM = 0.97  # a small table's training has some hundred steps
+_KERNEL_MOMENTUM = 0.97  # a small table's training has some hundred steps
 _SMALLEST_VARIANCE = 1e-4  # shares of steps, whose variance is of about this size, are normalized
 _FIRST_FILTER, _FILTER = 7, 5  # steps that the learnt convolutions see
 
@@ -39,7 +39,7 @@ def signal(
     views.append(layers.Dense(spec.units, activation="relu", name=f"{name}.steps")(flat_BD))
     answers_BK = RandomKernels(spec.kernels, name=f"{name}.kernels")(x_BLC, mask_BL)
     answers_BK = layers.BatchNormalization(
-        momentum=_NORM_MOMENTUM,
+        momentum=_KERNEL_MOMENTUM,
         epsilon=_SMALLEST_VARIANCE,
         center=False,
         scale=False,
@@ -63,9 +63,7 @@ def _learnt(
             mask_BL = None if mask_BL is None else mask_BL[:, ::2]
         size = _FILTER if index else _FIRST_FILTER
         x_BLC = layers.Conv1D(count, size, padding="same", name=f"{block}.conv")(x_BLC)
-        # By row: a small batch tells little of other rows.
-        groups = math.gcd(_GROUPS, count)
-        x_BLC = layers.GroupNormalization(groups, name=f"{block}.norm")(x_BLC)
+        x_BLC = by_row(count, name=f"{block}.norm")(x_BLC)
         x_BLC = layers.ReLU(name=f"{block}.relu")(x_BLC)
         if mask_BL is not None:
             x_BLC = ZeroPadding(name=f"{block}.answers")(x_BLC, mask_BL)
@@ -79,7 +77,7 @@ def _learnt(
 
 @keras.saving.register_keras_serializable(package="braid")
 class RandomKernels(keras.layers.Layer):  # type: ignore[misc]
-    """How often and how strongly fixed random kernels answer to a series.
+    """The answers of fixed random kernels to a series: how often and how strongly.
 
     Each kernel has weights of mean 0, a random bias, and steps that lie 1, 2, 4, ... apart, as far
     as the series is long. Of its answers the share above 0 and the maximum are given.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import keras
 
+from trainer.network.axes import ids_of, with_axes
 from trainer.network.encoders import ordered
-from trainer.network.encoders.embedding import cardinality_of
+from trainer.network.encoders.embedding import cardinality_of, embedding
+from trainer.network.encoders.encoded import Encoded
 from trainer.network.encoders.pooling import IdCounts, KnownIds, TermSum, Weighted
 from transforms.contract.columns.features import FIRST_TERM
 from transforms.contract.network.encoders import (
@@ -22,7 +24,7 @@ _DIMENSION = 64  # of a word's vector, where the declaration names none
 
 def bag_of_words(
     name: str, spec: BagOfWordsEncoder, stored: StoredFeature, ids_BL: keras.KerasTensor
-) -> keras.KerasTensor:
+) -> Encoded:
     """Returns how often each term occurs, by the feature's weights if it has them.
 
     Padding and unknown terms are left out.
@@ -36,11 +38,13 @@ def bag_of_words(
         terms = TermSum(
             cardinality_of(stored), spec.units, weights, dropout=spec.dropout, name=f"{name}.terms"
         )
-        return keras.layers.ReLU(name=f"{name}.relu")(terms(ids_BL))
+        terms = with_axes(terms, embeddings=((ids_of(stored),), None))
+        return Encoded(keras.layers.ReLU(name=f"{name}.relu")(terms(ids_BL)))
     counts_BD = IdCounts(cardinality_of(stored), FIRST_TERM, name=f"{name}.counts")(ids_BL)
     if weights is not None:
         counts_BD = Weighted(weights[FIRST_TERM:], name=f"{name}.weighted")(counts_BD)
-    return keras.layers.Dropout(spec.dropout, name=f"{name}.dropout")(counts_BD)
+    counts_BD = keras.layers.Dropout(spec.dropout, name=f"{name}.dropout")(counts_BD)
+    return Encoded(counts_BD, ids=ids_of(stored, first=FIRST_TERM))
 
 
 def recurrent(
@@ -73,5 +77,5 @@ def _words(
     name: str, dimension: int, stored: StoredFeature, ids_BL: keras.KerasTensor
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Returns the words' learnt vectors [B, L, D] and their mask."""
-    embed = keras.layers.Embedding(cardinality_of(stored), dimension, name=f"{name}.embedding")
+    embed = embedding(name, dimension, stored)
     return embed(ids_BL), KnownIds(name=f"{name}.known")(ids_BL)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import tensorflow as tf
 
 from trainer.network.heads.head import Head
@@ -29,18 +26,12 @@ def serve(name: str, statistics: TargetStatistics, output_B1: tf.Tensor) -> dict
     return {name: tf.reshape(output_B1, [-1])}
 
 
-def predictions(name: str, served: Mapping[str, Any]) -> Any:
-    """Returns the probability, [B]."""
-    return served[name]
-
-
 HEAD = Head(
     shape=lambda _spec, _stored: (1,),
     activation=lambda _spec: "sigmoid",
     loss=lambda spec: RowLoss(spec.loss),
     smoothed_loss=lambda spec: RowLoss(spec.loss, spec.label_smoothing),
     serve=serve,
-    predictions=predictions,
     metrics={
         "auc": lambda _spec: Ranked(roc_auc),
         "average_precision": lambda _spec: Ranked(average_precision),

@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from trainer.network import pixel_scores
-from trainer.network.heads.head import Head, Served
+from trainer.network.heads.head import Head, probabilities
 from trainer.network.losses import RowLoss
 from trainer.network.scores import Mean, absolute_error, squared_error
 from transforms.contract.columns.targets import ClassMask
@@ -48,23 +48,12 @@ def serve_classes(
     return {name: classes_BHW1, name + PROBABILITIES_SUFFIX: output_BHWC}
 
 
-def predictions(name: str, served: Served) -> Any:
-    """Returns the probabilities or quantities, [B, H, W, C]."""
-    return served[name]
-
-
-def class_predictions(name: str, served: Served) -> Any:
-    """Returns the classes' probabilities, [B, H, W, C]."""
-    return served[name + PROBABILITIES_SUFFIX]
-
-
 # What every pixel has is served as it is.
 _of_pixels = partial(
     Head,
     shape=stored_shape,
     loss=lambda spec: RowLoss(spec.loss),
     serve=serve,
-    predictions=predictions,
 )
 
 BINARY_MASK = _of_pixels(
@@ -81,7 +70,7 @@ CLASS_MASK = Head(
     activation=lambda _spec: "softmax",
     loss=lambda spec: RowLoss(spec.loss),
     serve=serve_classes,
-    predictions=class_predictions,
+    predictions=probabilities,
     metrics={
         "mean_iou": lambda spec: pixel_scores.mean_intersection_over_union(spec.classes),
         "accuracy": lambda _spec: Mean(pixel_scores.class_agrees),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from trainer.network.heads.head import Head
+from trainer.network.heads.head import Head, Served, probabilities
 from trainer.network.losses import RowLoss
 from trainer.network.scores import CalibrationError, MacroF1, Mean, class_log_loss, is_among
 from transforms.contract.columns.targets import TargetSpec
@@ -32,9 +31,15 @@ def serve(name: str, statistics: TargetStatistics, output_BC: tf.Tensor) -> dict
     return {name: labels_B, name + PROBABILITIES_SUFFIX: output_BC}
 
 
-def predictions(name: str, served: Mapping[str, Any]) -> Any:
-    """Returns the probabilities, [B, C]."""
-    return served[name + PROBABILITIES_SUFFIX]
+def deviation(name: str, members: Sequence[Served], output_BC: tf.Tensor) -> tf.Tensor:
+    """Returns the standard deviation of the members' probabilities of the label that is answered.
+
+    Returns:
+        float32 [B].
+    """
+    answered_B = tf.argmax(output_BC, axis=-1)
+    all_MBC = tf.stack([served[name + PROBABILITIES_SUFFIX] for served in members])
+    return tf.gather(tf.math.reduce_std(all_MBC, axis=0), answered_B, axis=1, batch_dims=1)
 
 
 HEAD = Head(
@@ -43,7 +48,8 @@ HEAD = Head(
     loss=lambda _spec: RowLoss("crossentropy"),
     smoothed_loss=lambda spec: RowLoss("crossentropy", spec.label_smoothing),
     serve=serve,
-    predictions=predictions,
+    predictions=probabilities,
+    deviation=deviation,
     metrics={
         "accuracy": lambda _spec: Mean(is_among(1)),
         "top_3_accuracy": lambda _spec: Mean(is_among(3)),

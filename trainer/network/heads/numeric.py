@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 
@@ -35,17 +32,11 @@ def serve(name: str, statistics: TargetStatistics, output: tf.Tensor) -> dict[st
     return {name: tf.reshape(values, [-1]) if output.shape[1:] == (1,) else values}
 
 
-def predictions(name: str, served: Mapping[str, Any]) -> Any:
-    """Returns the numbers."""
-    return served[name]
-
-
 HEAD = Head(
     shape=shape,
     activation=lambda _spec: "linear",
     loss=lambda spec: RowLoss(spec.loss),
     serve=serve,
-    predictions=predictions,
     in_unit=in_unit,
     standardized=standardized,
     metrics={

@@ -102,6 +102,6 @@ def _between(
         [tf.gather(points, place, batch_dims=1) for place in (above - 1, above)]
         for points in (xs, ys)
     )
-    found = y + (next_y - y) * tf.math.divide_no_nan(inside - x, next_x - x)
+    within = y + (next_y - y) * tf.math.divide_no_nan(inside - x, next_x - x)
     beyond = (given - inside) * tf.constant(slope)[:, tf.newaxis]
-    return tf.reshape(tf.transpose(found + beyond), tf.shape(values))
+    return tf.reshape(tf.transpose(within + beyond), tf.shape(values))

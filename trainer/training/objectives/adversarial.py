@@ -99,8 +99,8 @@ class Adversarial(keras.Model):  # type: ignore[misc]
         losses = {"generator": generator_loss, "discriminator": discriminator_loss}
         for name, loss in losses.items():
             self._means[name].update_state(loss, sample_weight=rows)
-        found = {f"{name}_loss": mean.result() for name, mean in self._means.items()}
-        return found | {"loss": tf.add_n(list(found.values()))}
+        means = {f"{name}_loss": mean.result() for name, mean in self._means.items()}
+        return means | {"loss": tf.add_n(list(means.values()))}
 
     def _step_discriminator(
         self, inputs: Any, real_BHWC: tf.Tensor, made_BHWC: tf.Tensor, weight_B: tf.Tensor

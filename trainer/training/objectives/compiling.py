@@ -1,4 +1,4 @@
-"""What the objectives have in common."""
+"""The options of `compile` that the objectives have in common."""
 
 from __future__ import annotations
 

@@ -61,6 +61,11 @@ class Datetime(FeatureSpec):
             raise RuleBroken(expected="parts that differ", received=", ".join(self.parts))
         return self
 
+    @property
+    def has_statistics(self) -> bool:
+        """Whether the trend is stored, on a scale of the training rows."""
+        return "trend" in self.parts
+
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="string")

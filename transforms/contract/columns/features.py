@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, FiniteFloat, PositiveFloat, model_validator
 
+from transforms.contract.columns.declared import DeclaredFeature
 from transforms.contract.columns.numbers import LARGEST_FLOAT32
 from transforms.contract.spec import Bytes, Count, Named, RuleBroken, Sensitive, Spec, Width
 
@@ -57,8 +58,8 @@ class RawColumn(Spec):
         return f"up to {shape}" if self.padded else shape
 
 
-class FeatureSpec(Spec):
-    """What every feature kind has.
+class FeatureSpec(DeclaredFeature):
+    """The settings that every feature kind has.
 
     Attributes:
         column: The source column; by default the column of the feature's own name.
@@ -153,6 +154,15 @@ class Categorical(FeatureSpec):
                 received=repr(self.default),
             )
         return self
+
+    @property
+    def has_statistics(self) -> bool:
+        """Whether a vocabulary is counted."""
+        return self.encoding == "vocabulary"
+
+    def ids_mean_as_in(self, other: DeclaredFeature) -> bool:
+        """Returns whether both have the ids of the same hash, or of the numbers themselves."""
+        return isinstance(other, Categorical) and self.encoding == other.encoding != "vocabulary"
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this feature."""
@@ -253,6 +263,11 @@ class Text(FeatureSpec):
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="string")
 
+    @property
+    def has_term_weights(self) -> bool:
+        """Whether weights are declared."""
+        return self.weights is not None
+
     def layout(self) -> Layout:
         """Returns the ids of the terms."""
         return "int64", (self.length,)
@@ -302,74 +317,22 @@ class Image(FeatureSpec):
         """Returns the graph input for this feature."""
         return RawColumn(name=column, dtype="bytes")
 
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width in pixels, after resizing."""
+        return self.height, self.width
+
+    @property
+    def has_statistics(self) -> bool:
+        """Returns False: the analysis reads no picture."""
+        return False
+
     def layout(self) -> Layout:
         """Returns the pixels."""
         return "uint8", (self.height, self.width, self.channels)
 
 
-class Sequence(FeatureSpec):
-    """A series of steps, each of `channels` numbers: a signal, a history, a window of a long table.
-
-    Steps beyond `length` are cut, as the words of a text are. A null within the series is a missing
-    number, which becomes its channel's mean; an infinite number makes the series invalid. A series
-    without any number is missing.
-
-    Attributes:
-        length: Steps. Unless the series is `variable`, one of another length is invalid.
-        channels: Numbers in a step; by default 1, or as many as `columns`.
-        columns: List columns of equal length, one a channel, instead of one column.
-        variable: Whether a series may be shorter or longer. A shorter one ends in NaN in the shards
-            (`StoredFeature.padded`), which the encoders leave out.
-        scale: Of each channel, over all steps of the training rows. "z_score" subtracts the mean
-            and divides by the standard deviation; "min_max" maps the range to 0..1; "none" leaves
-            the numbers.
-    """
-
-    kind: Literal["sequence"]
-    length: Count
-    channels: Width | None = None
-    columns: Annotated[tuple[Named, ...], Field(min_length=1)] | None = None
-    variable: bool = False
-    scale: Literal["z_score", "min_max", "none"] = "z_score"
-
-    @model_validator(mode="after")
-    def _channels_have_one_source(self) -> Self:
-        if self.columns is None:
-            return self
-        if self.column is not None:
-            raise RuleBroken(
-                expected="either column or columns", received=f"both, {self.column!r} as column"
-            )
-        if self.channels not in (None, len(self.columns)):
-            raise RuleBroken(
-                expected="as many channels as columns",
-                received=f"{self.channels} for {len(self.columns)}",
-            )
-        if len(set(self.columns)) < len(self.columns):
-            raise RuleBroken(expected="columns that differ", received=", ".join(self.columns))
-        return self
-
-    @property
-    def width(self) -> int:
-        """The numbers in a step."""
-        return self.channels or len(self.columns or ("",))
-
-    def raw(self, column: str) -> RawColumn:
-        """Returns the graph input for this feature."""
-        return RawColumn(
-            name=column,
-            dtype="float32",
-            shape=(self.length, self.width),
-            padded=self.variable,
-            sources=self.columns or (),
-        )
-
-    def layout(self) -> Layout:
-        """Returns the steps."""
-        return "float32", (self.length, self.width)
-
-
-class Noise(Spec):
+class Noise(DeclaredFeature):
     """Random numbers that no column feeds, drawn anew for every batch.
 
     They are not in the shards. Training draws them from its seed, epoch and batch; evaluation from
@@ -387,6 +350,11 @@ class Noise(Spec):
     @property
     def has_indicator(self) -> bool:
         """Whether the model gets an input that says that the value was missing: it never is."""
+        return False
+
+    @property
+    def has_statistics(self) -> bool:
+        """Returns False: no row has any of it."""
         return False
 
     def layout(self) -> Layout:

@@ -30,9 +30,9 @@ from transforms.contract.columns.features import (
     Image,
     Noise,
     Numeric,
-    Sequence,
     Text,
 )
+from transforms.contract.columns.series import Sequence
 from transforms.contract.errors import DeclarationError
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.user_modules import import_module, module_text

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from operator import not_
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, NonNegativeFloat, Tag, model_validator
 
+from transforms.contract.columns.declared import DeclaredTarget
 from transforms.contract.columns.features import MAX_PIXELS, Layout, RawColumn
-from transforms.contract.spec import Bytes, Count, Named, RuleBroken, Sensitive, Spec, Width
+from transforms.contract.expressions import Expression
+from transforms.contract.spec import Bytes, Count, Named, RuleBroken, Sensitive, Width
 
 TargetPolicy = Literal["reject", "mask"]
 # What a number goes through before it is learnt.
@@ -44,11 +47,14 @@ _Threshold = Annotated[
 Threshold = Annotated[_Threshold | None, Field(exclude_if=_is_none)]
 
 
-class TargetSpec(Spec):
-    """What every target kind has.
+class TargetSpec(DeclaredTarget):
+    """The settings that every target kind has.
 
     Attributes:
         column: The source column; by default the column of the target's own name.
+        expression: What it is instead of a column, such as "tips > 0.2 * fare" on the columns of
+            the row; it is a missing value where one of these is. Leave out of the features what
+            nobody knows before the target is known.
         missing: What a null does: "reject" drops the row into the rejects, "mask" keeps the row
             and gives this output no loss and no metric for it.
         invalid: The same choice for a value that is there but cannot be used.
@@ -57,10 +63,22 @@ class TargetSpec(Spec):
     """
 
     column: Named | None = None
+    expression: Annotated[Expression | None, Field(exclude_if=not_)] = None
     missing: TargetPolicy = "reject"
     invalid: TargetPolicy = "reject"
     loss_weight: NonNegativeFloat = 1.0
     sensitive: Sensitive = False
+
+    @model_validator(mode="after")
+    def _a_column_or_an_expression(self) -> Self:
+        if self.column is not None and self.expression is not None:
+            raise RuleBroken(expected="column or expression", received="both")
+        return self
+
+    @property
+    def weights_of_classes(self) -> Any:
+        """The declared `class_weights`, of a kind that has them; else None."""
+        return getattr(self, "class_weights", None)
 
 
 class Binary(TargetSpec):
@@ -80,6 +98,9 @@ class Binary(TargetSpec):
             precision, recall, F1 and accuracy: a number, or the metric that is the highest with it
             on the validation rows.
     """
+
+    fewest_labels: ClassVar[int] = 2
+    fixed_labels: ClassVar[tuple[str, ...]] = ("0", "1")
 
     kind: Literal["binary"]
     positive: str | None = None
@@ -115,6 +136,9 @@ class Multiclass(TargetSpec):
             answered is an output too.
         calibration: As that of a binary target; "isotonic" moves each class on its own.
     """
+
+    has_classes: ClassVar[bool] = True
+    fewest_labels: ClassVar[int] = 2
 
     kind: Literal["multiclass"]
     vocabulary_size: Count = 1_000
@@ -154,6 +178,8 @@ class NumericTarget(TargetSpec):
         metrics: Over all numbers together. "mape" is a fraction, and leaves out numbers that are 0.
     """
 
+    learns_numbers: ClassVar[bool] = True
+
     kind: Literal["numeric"]
     length: Count | None = None
     scale: NumberScale | None = None
@@ -182,6 +208,9 @@ class Multilabel(TargetSpec):
         label_smoothing: As that of a binary target, for every class.
         metrics: Over all classes together, each row's each class counting once.
     """
+
+    has_classes: ClassVar[bool] = True
+    fewest_labels: ClassVar[int] = 1
 
     kind: Literal["multilabel"]
     vocabulary_size: Count = 1_000
@@ -213,6 +242,8 @@ class SequenceTarget(TargetSpec):
         metrics: Likewise.
     """
 
+    learns_numbers: ClassVar[bool] = True
+
     kind: Literal["sequence"]
     length: Count
     channels: Width = 1
@@ -230,7 +261,7 @@ class SequenceTarget(TargetSpec):
 
 
 class ImageTarget(TargetSpec):
-    """What every target that is a picture has; `content` says what its pixels are.
+    """The settings of every target that is a picture; `content` says what its pixels are.
 
     The column is like that of an image feature: encoded bytes, or the path of a file. Pictures are
     read with 8 bits a channel.
@@ -244,6 +275,9 @@ class ImageTarget(TargetSpec):
         max_pixels: A picture whose header claims more is refused before it is decoded.
     """
 
+    is_mask: ClassVar[bool] = True
+    has_pixel_values: ClassVar[bool] = True
+
     kind: Literal["image"]
     height: Width
     width: Width
@@ -252,9 +286,14 @@ class ImageTarget(TargetSpec):
     max_pixels: Bytes = MAX_PIXELS
 
     @property
-    def is_mask(self) -> bool:
-        """Whether a pixel is one of several things, between which there is nothing."""
-        return True
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width in pixels, after resizing."""
+        return self.height, self.width
+
+    @property
+    def has_statistics(self) -> bool:
+        """Returns False: the analysis reads no picture."""
+        return False
 
     def raw(self, column: str) -> RawColumn:
         """Returns the graph input for this target."""
@@ -286,6 +325,8 @@ class ClassMask(ImageTarget):
     The head is a softmax for every pixel. A picture with a value of `classes` or above is invalid.
     """
 
+    has_pixel_values: ClassVar[bool] = False
+
     content: Literal["class_mask"]
     classes: Annotated[int, Field(ge=2, le=256)]
     loss: Literal["crossentropy"] = "crossentropy"
@@ -302,6 +343,8 @@ class ContinuousImage(ImageTarget):
         activation: Of the head; "relu" and "linear" may give more than 1.
     """
 
+    is_mask: ClassVar[bool] = False  # there are values between two others
+
     content: Literal["continuous"]
     channels: Literal[1, 3] = 1
     activation: Literal["sigmoid", "relu", "linear"] = "sigmoid"
@@ -317,11 +360,6 @@ class ContinuousImage(ImageTarget):
                 expected="1 channel, as alpha has no more", received=str(self.channels)
             )
         return self
-
-    @property
-    def is_mask(self) -> bool:
-        """Returns False: there are values between two others."""
-        return False
 
     def layout(self) -> Layout:
         """Returns the pixels."""

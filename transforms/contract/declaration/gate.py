@@ -16,7 +16,7 @@ def _is_none(value: Any) -> bool:
 
 
 class GateSpec(Spec):
-    """What a model must reach to become the champion.
+    """The condition that a model must meet to become the champion.
 
     Attributes:
         metric: "<split>_<target>_<metric>", or "<split>_loss"; by default the first metric of the
@@ -63,7 +63,7 @@ Gate = Annotated[
 
 
 class RegistrySpec(Spec):
-    """Where models are registered.
+    """The registry of the models.
 
     Attributes:
         uri: An MLflow tracking URI; by default a SQLite database in the workspace.

@@ -1,4 +1,4 @@
-"""What a metric's value says: the one place that knows a metric's direction and range."""
+"""The meaning of a metric's value: the one place that knows a metric's direction and range."""
 
 from __future__ import annotations
 

@@ -16,7 +16,6 @@ from transforms.contract.declaration.secrets import hide_all, resolve
 from transforms.contract.declaration.text_defaults import with_text_defaults
 from transforms.contract.declaration.yaml_text import MOST_BYTES, YamlError, read_yaml
 from transforms.contract.errors import DeclarationError
-from transforms.contract.network.encoders import BackboneEncoder
 from transforms.contract.user_modules import search
 
 _ACTION = "Correct the declaration; `braid schema` prints every key with its type and default."
@@ -189,11 +188,6 @@ def _with_absolute_source(spec: PipelineSpec, folder: Path) -> PipelineSpec:
 
 def _with_absolute_weights(spec: PipelineSpec, folder: Path) -> PipelineSpec:
     """Takes an encoder's relative weights file from the declaration's folder."""
-    encoders = {
-        name: encoder.model_copy(update={"weights": str((folder / encoder.weights).absolute())})
-        if isinstance(encoder, BackboneEncoder) and encoder.weights
-        else encoder
-        for name, encoder in spec.model.encoders.items()
-    }
+    encoders = {n: encoder.located_in(folder) for n, encoder in spec.model.encoders.items()}
     model = spec.model.model_copy(update={"encoders": encoders})
     return spec.model_copy(update={"model": model})

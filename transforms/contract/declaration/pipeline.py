@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from transforms.contract.columns.features import FeatureSpec, Image, RawColumn
+from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.columns.inputs import named_inputs
 from transforms.contract.columns.kinds import Feature, is_user_kind, user_code
-from transforms.contract.columns.targets import ImageTarget, Target
+from transforms.contract.columns.targets import Target
 from transforms.contract.declaration.evaluation import EvaluationSpec
+from transforms.contract.declaration.expect import Expectation
 from transforms.contract.declaration.gate import Gate, GateSpec, RegistrySpec
 from transforms.contract.declaration.schedule import ScheduleSpec
 from transforms.contract.declaration.source import WINDOW_SPLIT_COLUMN, SourceSpec
@@ -21,7 +23,7 @@ from transforms.contract.declaration.training import TrainingSpec
 from transforms.contract.declaration.transform import BeamSpec, TransformSpec
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.network.decoders import UpsamplingDecoder
-from transforms.contract.network.encoders import CustomEncoder, Encoder, SharedEncoder, encoders_of
+from transforms.contract.network.encoders import Encoder, encoders_of
 from transforms.contract.network.model import ModelSpec
 from transforms.contract.spec import Spec
 from transforms.contract.user_modules import check_function
@@ -61,20 +63,19 @@ class PipelineSpec(Spec):
     model: ModelSpec = ModelSpec()
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
+    # Left out where nothing is expected, so that jobs and exports are as they were without it.
+    expect: Annotated[dict[ColumnName, Expectation], Field(exclude_if=operator.not_)] = {}
     gate: Gate = GateSpec()
     registry: RegistrySpec = RegistrySpec()
     transform: TransformSpec = TransformSpec()
     beam: BeamSpec = BeamSpec()
     schedule: ScheduleSpec | None = None
 
-    def pictures_like(self, target: ImageTarget) -> list[str]:
-        """Returns the image features of a target's height and width."""
-        size = (target.height, target.width)
-        return [
-            name
-            for name, feature in self.features.items()
-            if isinstance(feature, Image) and (feature.height, feature.width) == size
-        ]
+    def pictures_like(self, target: Target) -> list[str]:
+        """Returns the image features of an image target's height and width."""
+        size = target.picture_size
+        alike = [name for name, spec in self.features.items() if spec.picture_size == size]
+        return [] if size is None else alike
 
     def column_features(self) -> dict[str, FeatureSpec]:
         """Returns the features that a column feeds: all but noise."""
@@ -101,7 +102,7 @@ class PipelineSpec(Spec):
         }
         windows = self.source.windows
         named = self.source.sensitive_key or (windows is not None and windows.entity in columns)
-        return frozenset({*columns, self.source.key} if named else columns)
+        return frozenset({*columns, *self.source.name_columns} if named else columns)
 
     def _inputs(self) -> dict[str, RawColumn]:
         declared = self.column_features() | self.targets
@@ -114,7 +115,8 @@ class PipelineSpec(Spec):
             path: The table, a Parquet file.
         """
         hidden = self.source.sensitive_key
-        source = SourceSpec(path=path, key=self.source.key, sensitive_key=hidden)
+        (key,) = self.source.name_columns
+        source = SourceSpec(path=path, format="parquet", key=key, sensitive_key=hidden)
         split = ColumnSplit(by="column", column=WINDOW_SPLIT_COLUMN)
         return self.model_copy(update={"source": source, "split": split})
 
@@ -135,10 +137,9 @@ class PipelineSpec(Spec):
     def encoder_of(self, feature: str) -> Encoder:
         """Returns the declared encoder of a feature, also one that it shares, or its default."""
         encoder = self.model.encoders.get(feature)
-        if isinstance(encoder, SharedEncoder):
-            return self.encoder_of(encoder.with_)
         if encoder is not None:
-            return encoder
+            source = encoder.shares_with
+            return encoder if source is None else self.encoder_of(source)
         default: Any = encoders_of(self.features[feature].kind)[0]
         return default()  # type: ignore[no-any-return]
 
@@ -195,13 +196,13 @@ class PipelineSpec(Spec):
                     check_function(f"{feature.kind}.transform:{function}", place)
                 check_function(f"{feature.kind}.encoder:encode", place)
         for name, encoder in self.model.encoders.items():
-            if isinstance(encoder, CustomEncoder):
-                check_function(encoder.builder, f"model.encoders.{name}.builder")
+            if encoder.user_function is not None:
+                check_function(encoder.user_function, f"model.encoders.{name}.builder")
         if self.model.builder is not None:
             check_function(self.model.builder, "model.builder")
 
     def has_user_code(self) -> bool:
-        """Whether the declaration names a function or a kind of the user's own."""
+        """Returns whether the declaration names a function or a kind of the user's own."""
         return self.model.has_user_code or any(
             is_user_kind(feature.kind) for feature in self.features.values()
         )
@@ -226,6 +227,7 @@ class PipelineSpec(Spec):
                 },
             }
             | ({"sensitive_key": True} if self.source.sensitive_key else {})
+            | ({"where": self.source.where} if self.source.where else {})
             | _allowed(self.source)
             | _code(self.features, "declaration", "transform")
         )

@@ -1,4 +1,4 @@
-"""What is wrong in a declaration, by its place in the document.
+"""The problems of a declaration, each by its place in the document.
 
 Pydantic says where by a path of keys and of the branches of unions that it has taken. Which of the
 two a part of that path is, and which keys there are, is read from pydantic's own schema of the

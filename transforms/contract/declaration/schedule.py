@@ -1,4 +1,4 @@
-"""When a pipeline runs by itself, once it is deployed to a server."""
+"""The schedule by which a pipeline runs, once it is deployed to a server."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def _values(field: str, index: int) -> set[int]:
 
 
 def _is_part(part: str, low: int, high: int, names: dict[str, int]) -> bool:
-    found = _PART.fullmatch(part)
-    if found is None or found["step"] in ("0", "00"):
+    match = _PART.fullmatch(part)
+    if match is None or match["step"] in ("0", "00"):
         return False
-    if found["first"] is None:
+    if match["first"] is None:
         return True
-    bounds = [found["first"], found["last"] or found["first"]]
+    bounds = [match["first"], match["last"] or match["first"]]
     values = [int(bound) if bound.isdecimal() else names.get(bound.lower(), -1) for bound in bounds]
     return low <= values[0] <= values[1] <= high
 
@@ -90,7 +90,7 @@ def _timezone(name: str) -> str:
 
 
 class ScheduleSpec(Spec):
-    """When the deployed pipeline runs. `braid deploy` hands it to the server.
+    """The times at which the deployed pipeline runs. `braid deploy` hands them to the server.
 
     Attributes:
         cron: Minute, hour, day of the month, month and day of the week, as in a crontab.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from operator import not_
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from transforms.contract.expressions import Expression
 from transforms.contract.spec import Count, Named, RuleBroken, Sensitive, Spec
 
 Format = Literal["parquet", "csv", "jsonl", "arrow"]
@@ -126,6 +128,18 @@ PartitionBy = Annotated[
 ]
 
 
+def _one_or_several(value: Any) -> str:
+    return "columns" if isinstance(value, list | tuple) else "column"
+
+
+Key = Annotated[
+    Annotated[Named, Tag("column")]
+    | Annotated[tuple[Named, ...], Field(min_length=2, max_length=16), Tag("columns")],
+    Discriminator(_one_or_several),
+]
+ROW_COLUMN = "row"  # what the rows of a table without a key are named in, in its predictions
+
+
 class SourceSpec(Spec):
     """One table: a file, a folder or a glob, on this machine or in a `gs://` bucket.
 
@@ -133,26 +147,75 @@ class SourceSpec(Spec):
         path: A file, a folder (read with all its subfolders) or a glob of `*`, `?`, `[...]` and
             `**/`. A part that is the very name of a file or folder is no pattern. A relative path
             is taken from the folder of the declaration.
-        key: The column that names a row; its values are unique and never null.
+        format: Of the files; by default what their suffixes say, and Parquet where they say nothing
+            or there is some. A folder of several other formats has to name one. Lines may be packed
+            (`.csv.gz`, `.csv.zst`, `.jsonl.gz`), and the delimiter of CSV is seen: a comma, a
+            semicolon, a tab or a bar.
+        key: The column that names a row, or several that do so together, such as `[store, day]`;
+            its values are unique and never null, and decide a row's split where that is by hash.
+            Without a key a row is named by its file and its number there, from 1, such as
+            "day=2026-01-01/part-0.parquet:17": no two rows share such a name, so that a row that is
+            there twice is two rows, and each keeps its split for as long as its file keeps its name
+            and the order of its rows.
         sensitive_key: Whether the keys are kept out of all that people read, as the values of a
             feature that is `sensitive`. The predictions of `braid predict` have them.
         partition_by: What new data arrives by: a hive key (`day` for `day=2026-01-31/`), a date in
             the path (`{path_date: "%Y/%m/%d"}`) or each file (`{file: true}`). Partitions compare
             as numbers, dates or text, by what they all are. Without it the whole table is one.
+        where: Which rows there are, by an expression on their columns, such as "fare > 0": the
+            others, and those of which it is missing, are left out and counted before anything else
+            is asked of a row. Rows to be predicted are not: who asks for a prediction gets one.
         windows: How rows are cut from a table of time steps; `key` is then the name of the column
-            that is made for their keys.
+            that is made for their keys, by default "row".
         allow: Folders, and URLs such as "gs://bucket/photos", whose files the cells of path columns
             may name beside those of the source's folder, with all that is below them. Relative ones
             are taken from the folder of the declaration. Symbolic links are resolved first.
     """
 
     path: Named
-    format: Format = "parquet"
-    key: Named
+    format: Format | None = None
+    key: Key | None = None
     sensitive_key: Sensitive = False
     partition_by: PartitionBy | None = None
+    where: Annotated[Expression | None, Field(exclude_if=not_)] = None
     windows: WindowsSpec | None = None
     allow: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+
+    @model_validator(mode="after")
+    def _key_is_one(self) -> Self:
+        key = self.key_columns
+        if len(set(key)) < len(key):
+            raise RuleBroken("key", expected="columns that differ", received=", ".join(key))
+        if self.windows is not None and len(key) > 1:
+            raise RuleBroken(
+                "key",
+                expected="one name for the column that is made for the windows' keys",
+                received=", ".join(key),
+            )
+        if self.sensitive_key and not key and self.windows is None:
+            raise RuleBroken(
+                "sensitive_key",
+                expected="a key, as a file and a number say nothing of a row",
+                received="none",
+            )
+        return self
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns that name a row; none where its file and its number do."""
+        if self.key is None:
+            return ()
+        return (self.key,) if isinstance(self.key, str) else self.key
+
+    @property
+    def key_rows(self) -> Any:
+        """All that decides which keys a file of it has, as JSON."""
+        return {"key": self.key, "where": self.where} if self.where else self.key
+
+    @property
+    def name_columns(self) -> tuple[str, ...]:
+        """What predictions and windows have the rows' names in: the key's columns, or `row`."""
+        return self.key_columns or (ROW_COLUMN,)
 
     @property
     def partition_column(self) -> str | None:

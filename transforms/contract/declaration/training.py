@@ -95,6 +95,10 @@ def _every_or_some(value: Any) -> str:
     return "every" if isinstance(value, str) else "some"
 
 
+def _is_auto(value: object) -> bool:
+    return value == "auto"
+
+
 Partitions = Annotated[
     Annotated[Literal["all"], Tag("every")] | Annotated[PartitionChoice, Tag("some")],
     Discriminator(_every_or_some),
@@ -102,7 +106,7 @@ Partitions = Annotated[
 
 
 class TrainingSpec(Spec):
-    """What to train for, how long and how fast.
+    """The objective, the length and the pace of a training.
 
     Attributes:
         partitions: Which of the source's partitions train, validate and test: "all", `{last: 30}`,
@@ -168,7 +172,8 @@ class TrainingSpec(Spec):
     early_stopping_patience: Count | Auto | None = "auto"
     refit: Literal["all", "auto"] | None = "auto"
     members: Annotated[int, Field(ge=1, le=32)] | Auto = "auto"
-    blend: Literal["linear", "auto"] | None = "auto"
+    # Not written where it says nothing: what was trained before there was the key stays the same.
+    blend: Annotated[Literal["linear", "auto"] | None, Field(exclude_if=_is_auto)] = "auto"
     mixed_precision: Literal["float16", "bfloat16"] | None = None
     shuffle_bytes: Bytes = 256 * 1024 * 1024
     checkpoint_seconds: PositiveFloat | None = 60.0

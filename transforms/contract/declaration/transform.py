@@ -1,4 +1,4 @@
-"""How rows become shards, as a user declares it: refits, drift, sizes, and the Beam runner."""
+"""The way of rows to shards as a user declares it: refits, drift, sizes, and the Beam runner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Threshold = Annotated[float, Field(gt=0, le=1)]
 
 
 class DriftSpec(Spec):
-    """Which distance of the new rows is a reason to refit.
+    """The distance of the new rows that is a reason to refit.
 
     Attributes:
         threshold: The largest distance of any feature or target, from 0 to 1, that is none. A
@@ -25,7 +25,7 @@ class DriftSpec(Spec):
 
 
 class TransformSpec(Spec):
-    """How rows become shards.
+    """The way of rows to shards.
 
     Attributes:
         refit: What new rows do to vocabularies and scales. "always" computes them anew from all
@@ -52,7 +52,7 @@ class TransformSpec(Spec):
 
 
 class BeamSpec(Spec):
-    """Which Beam runner does the work.
+    """The Beam runner that does the work.
 
     Attributes:
         runner: "DirectRunner" is Beam's in-process runner on all cores of this machine; any other

@@ -12,7 +12,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Geometry(Spec):
-    """How the places of pixels are changed at random.
+    """Random changes of the places of pixels.
 
     What a shift, a turn or a zoom uncovers is filled by reflection.
 
@@ -40,7 +40,7 @@ class Geometry(Spec):
 
 
 class Augmentation(Geometry):
-    """How a picture is changed at random, anew at every step, in training only.
+    """Random changes of a picture, anew at every step, in training only.
 
     Attributes:
         brightness: The largest change either way, as a share of 255.

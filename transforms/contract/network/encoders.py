@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, PositiveFloat, model_validator
 
@@ -12,14 +13,48 @@ from transforms.contract.spec import Count, DropoutRate, Spec, Width, refuse_une
 ImportPath = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 
 
-class SharedByMembers(Spec):
-    """An encoder that takes most of a step, so that all members see its feature through one.
+class EncoderSpec(Spec):
+    """A declared encoder, with the answers of most to what the rest of Braid asks of any.
 
-    One of the user's own is such an encoder, as nobody knows what it takes.
+    Attributes:
+        is_shared_by_members: Whether it takes most of a step, so that all members see its feature
+            through one. One of the user's own is such an encoder, as nobody knows what it takes.
+        reads_term_weights: Whether it makes use of the weights of a text's terms.
+        smallest_side: Pixels that a side of a picture has at least.
     """
 
+    is_shared_by_members: ClassVar[bool] = False
+    reads_term_weights: ClassVar[bool] = False
+    smallest_side: ClassVar[int] = 1
 
-class EmbeddingEncoder(Spec):
+    @property
+    def shares_with(self) -> str | None:
+        """The feature whose encoder it is; None for an encoder of its own."""
+        return None
+
+    @property
+    def user_function(self) -> str | None:
+        """The import path of the user's function that the declaration names, if it is one."""
+        return None
+
+    @property
+    def poolings(self) -> int | None:
+        """The number of times that its maps halve a picture, if a decoder reads its maps."""
+        return None
+
+    def located_in(self, folder: Path) -> Self:
+        """Returns the encoder with the files that it names taken from a folder."""
+        del folder
+        return self
+
+
+class SharedByMembers(EncoderSpec):
+    """An encoder that takes most of a step."""
+
+    is_shared_by_members: ClassVar[bool] = True
+
+
+class EmbeddingEncoder(EncoderSpec):
     """A learnt vector per id; the vectors of a row's terms or categories are averaged.
 
     The padding does not count.
@@ -33,20 +68,20 @@ class EmbeddingEncoder(Spec):
     dimension: Width | None = None
 
 
-class OneHotEncoder(Spec):
+class OneHotEncoder(EncoderSpec):
     """One input per id, for a few dozen ids; of a list of categories, 1 for each that it has."""
 
     kind: Literal["one_hot"] = "one_hot"
 
 
-class DenseEncoder(Spec):
+class DenseEncoder(EncoderSpec):
     """Fully connected layers; without any, the numbers go to the fusion as they are."""
 
     kind: Literal["dense"] = "dense"
     units: tuple[Width, ...] = ()
 
 
-class PiecewiseEncoder(Spec):
+class PiecewiseEncoder(EncoderSpec):
     """The number, and a learnt vector that bends where the training rows have an edge.
 
     A number beyond all training rows counts as the nearest of them. Between two edges the vector
@@ -62,8 +97,8 @@ class PiecewiseEncoder(Spec):
     units: Width = 8
 
 
-class BagOfWordsEncoder(Spec):
-    """How often a text has each term of its vocabulary; padding and unknown terms are left out.
+class BagOfWordsEncoder(EncoderSpec):
+    """The count of each term of the vocabulary in a text; padding and unknown terms are left out.
 
     With the feature's `weights`, the numbers are multiplied by them and then divided by the length
     of the row's vector: Salton and Buckley, "Term-Weighting Approaches in Automatic Text
@@ -75,6 +110,8 @@ class BagOfWordsEncoder(Spec):
             input per term, so that a vocabulary of 20,000 makes the next layer large.
         dropout: The share of a row's terms that are left out in training.
     """
+
+    reads_term_weights: ClassVar[bool] = True
 
     kind: Literal["bag_of_words"] = "bag_of_words"
     units: Width | None = 64
@@ -195,6 +232,11 @@ class CnnEncoder(SharedByMembers):
     units: Width = 64
     dropout: DropoutRate = 0.2
 
+    @property
+    def poolings(self) -> int:
+        """One a block."""
+        return len(self.filters)
+
 
 class BackboneEncoder(SharedByMembers):
     """A network of `keras.applications` without its top, the mean over the picture, a dense layer.
@@ -208,8 +250,16 @@ class BackboneEncoder(SharedByMembers):
         units: The vector's width.
     """
 
+    smallest_side: ClassVar[int] = 32  # as these networks halve a picture five times
+
     weights: Annotated[str, Field(pattern=r"\.weights\.h5$")] | None = None
     units: Width = 64
+
+    def located_in(self, folder: Path) -> Self:
+        """Returns the encoder with the weights' file taken from a folder."""
+        if self.weights is None:
+            return self
+        return self.model_copy(update={"weights": str((folder / self.weights).absolute())})
 
 
 class ResnetEncoder(BackboneEncoder):
@@ -238,11 +288,18 @@ class CustomEncoder(SharedByMembers):
             folder is found. The tensor is of the stored dtype; a padded series ends in NaN.
     """
 
+    reads_term_weights: ClassVar[bool] = True
+
     kind: Literal["custom"] = "custom"
     builder: ImportPath
 
+    @property
+    def user_function(self) -> str:
+        """The declared one."""
+        return self.builder
 
-class SharedEncoder(Spec):
+
+class SharedEncoder(EncoderSpec):
     """The encoder of another feature: the same layers with the same weights for both.
 
     Attributes:
@@ -254,6 +311,11 @@ class SharedEncoder(Spec):
 
     kind: Literal["shared"] = "shared"
     with_: Annotated[str, Field(alias="with")]
+
+    @property
+    def shares_with(self) -> str:
+        """The declared one."""
+        return self.with_
 
 
 class OwnEncoder(SharedByMembers):
@@ -284,7 +346,7 @@ Encoder = Annotated[
 
 # Which encoders read which feature kind; the first is the default. Any kind can also be read by a
 # function of the user's, or share the encoder of another feature.
-ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
+ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[EncoderSpec], ...]] = {
     "categorical": (EmbeddingEncoder, OneHotEncoder),
     "numeric": (PiecewiseEncoder, DenseEncoder),
     "datetime": (PiecewiseEncoder, DenseEncoder),
@@ -302,7 +364,7 @@ ENCODERS_BY_FEATURE_KIND: dict[str, tuple[type[Spec], ...]] = {
 }
 
 
-def encoders_of(kind: str) -> tuple[type[Spec], ...]:
+def encoders_of(kind: str) -> tuple[type[EncoderSpec], ...]:
     """Returns the encoders that read a feature kind, the default first."""
     if is_user_kind(kind):
         return (OwnEncoder, CustomEncoder)

@@ -10,7 +10,7 @@ from transforms.contract.spec import DropoutRate, Spec, Width, refuse_uneven_hea
 
 
 class FusionSpec(Spec):
-    """What every fusion has.
+    """The settings that every fusion has.
 
     Attributes:
         hidden: Fully connected layers after the join.

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from transforms.contract.network.augment import Augment
 from transforms.contract.network.decoders import UpsamplingDecoder
-from transforms.contract.network.encoders import CustomEncoder, Encoder, ImportPath
+from transforms.contract.network.encoders import Encoder, ImportPath
 from transforms.contract.network.fusions import ConcatenateFusion, Fusion
 from transforms.contract.spec import RuleBroken, Spec
 
@@ -52,5 +52,4 @@ class ModelSpec(Spec):
     @property
     def has_user_code(self) -> bool:
         """Whether a function of the user builds the model or a part of it."""
-        custom = (isinstance(encoder, CustomEncoder) for encoder in self.encoders.values())
-        return self.builder is not None or any(custom)
+        return self.builder is not None or any(e.user_function for e in self.encoders.values())

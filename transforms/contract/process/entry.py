@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
+from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError, storage_error
 from transforms.contract.masking import masked
 from transforms.contract.process.events import Failed, Returned, emit
@@ -40,17 +41,17 @@ def run_step(steps: Mapping[str, Callable[[str], BaseModel]], arguments: list[st
     try:
         result = steps[name](Path(job).read_text(encoding="utf-8"))
     except BraidError as error:
-        emit(Failed(error=error.report()))
+        emit(Failed(error=ErrorReport.of(error)))
         return 1
     except OSError as error:
-        emit(Failed(error=storage_error(error, name).report()))
+        emit(Failed(error=ErrorReport.of(storage_error(error, name))))
         return 1
     except Exception as error:
         # Beam, TensorFlow and HDF5 each have a word of their own for a full disk.
         if os.strerror(errno.ENOSPC) not in str(error):
             raise
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        emit(Failed(error=storage_error(full, f"step '{name}'").report()))
+        emit(Failed(error=ErrorReport.of(storage_error(full, f"step '{name}'"))))
         return 1
     emit(Returned(result=result.model_dump_json(), peak_bytes=_peak_bytes()))
     return 0

@@ -1,4 +1,4 @@
-"""How a step that runs in a child process tells the flow where it is.
+"""The events by which a step in a child process tells the flow where it is.
 
 The flow gives the child a pipe in `BRAID_EVENTS_FD`. Every event is one line of JSON. Without the
 variable (a test, a remote worker) events go nowhere.
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from transforms.contract.errors import ErrorReport
+from transforms.contract.error_report import ErrorReport
 
 EVENTS_VARIABLE = "BRAID_EVENTS_FD"
 _lock = threading.Lock()
@@ -23,7 +23,7 @@ class _Event(BaseModel):
 
 
 class Progress(_Event):
-    """How far a step is.
+    """The place that a step has reached.
 
     Attributes:
         done: Units done so far.

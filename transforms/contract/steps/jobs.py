@@ -1,4 +1,4 @@
-"""What the flow hands to a step that runs in a process of its own: locations, never data."""
+"""The jobs that the flow hands to steps in processes of their own: locations, never data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.spec import Spec
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import ShardManifest, TransformManifest
-from transforms.contract.workspace.partition import Partition
+from transforms.contract.workspace.partition import Partition, PartitionId
 
 
 class TransformJob(Spec):
@@ -43,13 +43,6 @@ def declaration_of_table(pipeline: PipelineSpec, partitions: Sequence[Partition]
     return pipeline.of_windows(partitions[0].files[0].path)
 
 
-class PartitionRef(Spec):
-    """A partition of shards."""
-
-    name: str
-    fingerprint: str
-
-
 class WarmStart(Spec):
     """The registered model whose weights a training begins with.
 
@@ -78,7 +71,7 @@ class TrainJob(Spec):
     pipeline: PipelineSpec
     workspace: str
     transform: str
-    partitions: tuple[PartitionRef, ...]
+    partitions: tuple[PartitionId, ...]
     run_folder: str
     champion: str | None = None
     warm_start: WarmStart | None = None
@@ -94,11 +87,11 @@ class TrainJob(Spec):
             raise FileNotFoundError(self.folders().transform(self.transform))
         return manifest.of_model(self.pipeline.features, self.pipeline.targets)
 
-    def shard_folder(self, part: PartitionRef) -> tuple[Path, ShardManifest]:
+    def shard_folder(self, part: PartitionId) -> tuple[Path, ShardManifest]:
         """Returns a partition's folder with its manifest."""
         workspace = self.folders()
-        folder = workspace.shards(self.transform, part.name, part.fingerprint)
-        manifest = workspace.read_shards(self.transform, part.name, part.fingerprint)
+        folder = workspace.shards(self.transform, *part)
+        manifest = workspace.read_shards(self.transform, *part)
         if manifest is None:
             raise FileNotFoundError(folder)
         return folder, manifest

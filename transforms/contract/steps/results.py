@@ -45,6 +45,10 @@ class AnalyzeResult(RowsResult):
     logs: tuple[str, ...] = ()
 
 
+class ExpectResult(RowsResult):
+    """The result of holding partitions against what is expected of them, which they are."""
+
+
 class MeasureResult(RowsResult):
     """The result of a measurement of drift; the distances lie in the workspace."""
 

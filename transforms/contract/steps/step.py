@@ -10,9 +10,11 @@ from pydantic import BaseModel
 from transforms.contract.spec import Spec
 from transforms.contract.steps.evaluation import EvaluationResult
 from transforms.contract.steps.jobs import TrainJob, TransformJob
+from transforms.contract.steps.monitoring import AnswersResult, MonitorJob, MonitorResult
 from transforms.contract.steps.results import (
     AnalyzeResult,
     CheckResult,
+    ExpectResult,
     ExportResult,
     MeasureResult,
     TrainResult,
@@ -43,12 +45,15 @@ class Step(Generic[_J, _R]):
 
 
 ANALYZE = Step("transforms", "analyze", TransformJob, AnalyzeResult)
+EXPECT = Step("transforms", "expect", TransformJob, ExpectResult)
 MEASURE = Step("transforms", "measure", TransformJob, MeasureResult)
+MONITOR = Step("transforms", "monitor", MonitorJob, MonitorResult)
 TRANSFORM = Step("transforms", "transform", TransformJob, TransformResult)
 TRAIN = Step("trainer", "train", TrainJob, TrainResult)
 EXPORT = Step("trainer", "export", TrainJob, ExportResult)
 EVALUATE = Step("trainer", "evaluate", TrainJob, EvaluationResult)
 CHECK = Step("trainer", "check", TrainJob, CheckResult)
+ANSWERS = Step("trainer", "answers", TrainJob, AnswersResult)
 TUNE = Step("trainer", "tune", TuneJob, TuneResult)
 
 # What may be handed over to another machine, by name.

@@ -102,8 +102,8 @@ def read_object(path: Path, *names: str, action: str = CHECK) -> dict[str, Any]:
         DamagedFile: It is cut, empty, no object, or lacks a name.
     """
     with reading(path, action=action):
-        found = json.loads(path.read_bytes())
-        missing = [name for name in names if name not in found]
-        if missing or not isinstance(found, dict):
+        document = json.loads(path.read_bytes())
+        missing = [name for name in names if name not in document]
+        if missing or not isinstance(document, dict):
             raise ValueError(f"no {', '.join(missing) or 'object'} in it")
-        return found
+        return document

@@ -7,7 +7,7 @@ from transforms.contract.spec import Spec
 
 
 class Distance(Spec):
-    """How far the new rows of one feature or target are from the frozen ones, from 0 to 1.
+    """The distance of one feature's or target's new rows from the frozen ones, from 0 to 1.
 
     Attributes:
         distance: What chance does not explain of the measured distance.
@@ -32,7 +32,7 @@ class JudgedDistance(Distance):
 
 
 class MeasuredDrift(Spec):
-    """How far new partitions are from those that a transform was frozen on.
+    """The distance of new partitions from those that a transform was frozen on.
 
     Attributes:
         transform: The transform's fingerprint.
@@ -63,7 +63,7 @@ class JudgedDrift(Spec):
 
     def exceeded(self) -> list[str]:
         """Returns what is a reason to refit, the worst first."""
-        return [name for name, found in self.ranked() if found.exceeded]
+        return [name for name, measured in self.ranked() if measured.exceeded]
 
 
 def judge(measured: MeasuredDrift, declared: DriftSpec) -> JudgedDrift:

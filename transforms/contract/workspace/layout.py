@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.workspace.documents import read_json
 from transforms.contract.workspace.drift import MeasuredDrift
 from transforms.contract.workspace.manifest import ShardManifest, TransformManifest
 
+TRANSFORM_FILE = "transform.json"  # of a transform's folder: its manifest
+GRAPH_FOLDER = "graph"  # of it likewise: the SavedModel
+MANIFEST_FILE = "manifest.json"  # of a folder of shards, written last
 _LONGEST_NAME = 200  # bytes, of the 255 that file systems allow; a path of folders may be longer
 _STATISTICS_FORMAT = 4  # files of another one are not found, so that their partition is read again
+
+MANIFEST_FILE = "manifest.json"  # of a partition's shards; with it they are committed
 
 LockKind = Literal["run", "server", "transform", "registry", "windows"]
 # The folders of a workspace; every command that writes there has a lock in the last one.
@@ -51,9 +56,15 @@ class Workspace:
         folder = self.root / "statistics" / declaration
         return folder / f"{_address(partition, partition_fingerprint)}.v{_STATISTICS_FORMAT}.arrow"
 
-    def keys(self, column: str, partition: str, partition_fingerprint: str) -> Path:
-        """Returns the file of the hashes of a partition's keys."""
-        folder = self.root / "keys" / fingerprint(column)
+    def keys(self, key: Any, partition: str, partition_fingerprint: str) -> Path:
+        """Returns the file of the hashes of a partition's keys.
+
+        Args:
+            key: All that decides on them: `SourceSpec.key_rows`.
+            partition: The partition's name.
+            partition_fingerprint: The fingerprint of its files.
+        """
+        folder = self.root / "keys" / fingerprint(key)
         return folder / f"{_address(partition, partition_fingerprint)}.npy"
 
     def drift(self, transform: str, partitions: Mapping[str, str]) -> Path:
@@ -94,7 +105,7 @@ class Workspace:
 
     def read_transform(self, fingerprint: str) -> TransformManifest | None:
         """Returns a transform's manifest, or None if it is not committed."""
-        path = self.transform(fingerprint) / "transform.json"
+        path = self.transform(fingerprint) / TRANSFORM_FILE
         return read_json(path, TransformManifest) if path.exists() else None
 
     def read_drift(self, transform: str, partitions: Mapping[str, str]) -> MeasuredDrift | None:
@@ -109,7 +120,7 @@ class Workspace:
     def transforms_of(self, declaration: str) -> Iterator[TransformManifest]:
         """Yields what was committed for what a declaration says of the data, the newest first."""
         files = sorted(
-            self.transform("any").parent.glob("[!.]*/transform.json"),
+            self.transform("any").parent.glob(f"[!.]*/{TRANSFORM_FILE}"),
             key=lambda path: path.stat().st_mtime_ns,
         )
         for path in reversed(files):
@@ -129,7 +140,7 @@ class Workspace:
         return self._shard_manifest(transform, partition, partition_fingerprint).exists()
 
     def _shard_manifest(self, transform: str, partition: str, partition_fingerprint: str) -> Path:
-        return self.shards(transform, partition, partition_fingerprint) / "manifest.json"
+        return self.shards(transform, partition, partition_fingerprint) / MANIFEST_FILE
 
 
 def written_folders(paths: Iterable[str]) -> set[str]:

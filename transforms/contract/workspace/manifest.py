@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from transforms.contract.columns.features import RawColumn
 from transforms.contract.declaration.split import SplitName
 from transforms.contract.spec import Spec
+from transforms.contract.workspace.partition import PartitionId
 
 PROBABILITIES_SUFFIX = "__probabilities"  # of a target with classes: every class's, when served
 SPREAD_SUFFIX = "__spread"  # of a target: how far its members' answers lie apart, when served
@@ -70,7 +71,7 @@ class StoredFeature(Spec):
 
 
 class TargetStatistics(Spec):
-    """What the training rows say of a target.
+    """Statistics of a target over the training rows.
 
     Numbers are stored on the scale that is learnt. That of the curve "linear" is
     (x - mean) / scale; that of "log" is (sign(x) * log(1 + |x|) - mean) / scale; that of "quantile"
@@ -158,10 +159,14 @@ class TransformManifest(Spec):
                     if stored.name.partition("__")[0]
                     in (features if stored.role in ("feature", "indicator") else targets)
                 ),
-                "targets": {n: found for n, found in self.targets.items() if n in targets},
+                "targets": {n: known for n, known in self.targets.items() if n in targets},
                 "unused": tuple(others.values()),
             }
         )
+
+    def partition_ids(self) -> set[PartitionId]:
+        """Returns the partitions that it was frozen on."""
+        return {PartitionId(*item) for item in self.partitions.items()}
 
     def inputs(self) -> tuple[StoredFeature, ...]:
         """Returns what the model takes."""
@@ -212,7 +217,7 @@ class Shard(Spec):
 
 
 class RejectCount(Spec):
-    """How many rows one reason cost, with an example."""
+    """The number of rows that one reason cost, with an example."""
 
     column: str
     reason: str
@@ -222,7 +227,7 @@ class RejectCount(Spec):
 
 
 class ReplacedCount(Spec):
-    """How many values of a column were missing or invalid and replaced by the feature's default."""
+    """The number of values of a column that were unusable and replaced by the feature's default."""
 
     column: str
     reason: str
@@ -237,7 +242,8 @@ class ShardManifest(Spec):
         partition: The partition's name, such as "day=2026-01-31".
         partition_fingerprint: The fingerprint of the source files that were read.
         shards: Every file, in a fixed order.
-        rows: Source rows that were read.
+        rows: Source rows that were read and are not left out.
+        left_out: Source rows that `source.where` leaves out.
         rejects: Rows that could not be used, per column and reason.
         replaced: Values that were replaced, per column and reason.
     """
@@ -247,6 +253,7 @@ class ShardManifest(Spec):
     partition_fingerprint: str
     shards: tuple[Shard, ...]
     rows: int
+    left_out: int = 0
     rejects: tuple[RejectCount, ...] = ()
     replaced: tuple[ReplacedCount, ...] = ()
 
@@ -259,8 +266,8 @@ class ShardManifest(Spec):
         return sum(reject.rows for reject in self.rejects)
 
 
-class Counted(Protocol):
-    """What counts its rejected rows and its replaced values: a partition, or a part of one."""
+class CountsRows(Protocol):
+    """Anything that counts its rejected rows and replaced values: a partition, or a part of one."""
 
     @property
     def rejects(self) -> tuple[RejectCount, ...]:
@@ -273,7 +280,7 @@ class Counted(Protocol):
         ...
 
 
-def total_rejects(parts: Iterable[Counted]) -> list[RejectCount]:
+def total_rejects(parts: Iterable[CountsRows]) -> list[RejectCount]:
     """Returns the rejects of all parts, the most frequent reason first."""
     totals: dict[tuple[str, str], RejectCount] = {}
     for reject in (reject for part in parts for reject in part.rejects):
@@ -284,11 +291,11 @@ def total_rejects(parts: Iterable[Counted]) -> list[RejectCount]:
     return sorted(totals.values(), key=lambda r: (-r.rows, r.column, r.reason))
 
 
-def total_replaced(parts: Iterable[Counted]) -> list[ReplacedCount]:
+def total_replaced(parts: Iterable[CountsRows]) -> list[ReplacedCount]:
     """Returns the replaced values of all parts, the most frequent reason first."""
     totals: dict[tuple[str, str], int] = {}
     for item in (item for part in parts for item in part.replaced):
         place = (item.column, item.reason)
         totals[place] = totals.get(place, 0) + item.rows
-    found = [ReplacedCount(column=c, reason=r, rows=n) for (c, r), n in totals.items()]
-    return sorted(found, key=lambda r: (-r.rows, r.column, r.reason))
+    counts = [ReplacedCount(column=c, reason=r, rows=n) for (c, r), n in totals.items()]
+    return sorted(counts, key=lambda r: (-r.rows, r.column, r.reason))

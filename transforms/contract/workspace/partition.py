@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from transforms.contract.spec import Spec
 
 
@@ -13,8 +15,20 @@ class SourceFile(Spec):
     modified_ns: int
 
 
+class PartitionId(NamedTuple):
+    """The identity of a partition: equal ones have the same rows.
+
+    Attributes:
+        name: The partition's name.
+        fingerprint: The fingerprint of its source files.
+    """
+
+    name: str
+    fingerprint: str
+
+
 class Partition(Spec):
-    """What new data arrives in.
+    """A part of the source, as new data arrives in it.
 
     Attributes:
         name: "all", the hive directory's name such as "day=2026-01-31", a date in the path such as
@@ -27,3 +41,8 @@ class Partition(Spec):
     value: str | None
     fingerprint: str
     files: tuple[SourceFile, ...]
+
+    @property
+    def id(self) -> PartitionId:
+        """Its identity."""
+        return PartitionId(self.name, self.fingerprint)

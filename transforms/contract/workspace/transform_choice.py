@@ -1,4 +1,4 @@
-"""What names a transform, and which one a run uses."""
+"""The name of a transform, and the choice of the one that a run uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transforms.contract.workspace.partition import Partition
 
 @dataclass(frozen=True)
 class TransformChoice:
-    """Which transform a run uses.
+    """The transform that a run uses.
 
     Attributes:
         name: The transform's fingerprint.

@@ -16,6 +16,10 @@ def read_terms(saved_model: Path, name: str) -> tuple[bytes, ...] | None:
         saved_model: The folder of a transform's `graph`, or of an export.
         name: The feature's or the target's name.
     """
-    path = saved_model / "assets" / f"{name}.txt"
+    return terms_of(saved_model / "assets" / f"{name}.txt")
+
+
+def terms_of(path: Path) -> tuple[bytes, ...] | None:
+    """Returns the terms of a vocabulary's file in the order of their ids; None without a file."""
     # Lines end in "\n" alone: a term may have one of Unicode's other line breaks in it.
     return tuple(path.read_bytes().split(b"\n")[:-1]) if path.exists() else None

@@ -42,12 +42,12 @@ def encode(name: str, spec: Categorical, raw: tf.Tensor, fitted: Fitted) -> tf.T
     values = _with_default(spec, raw)
     if spec.encoding == "vocabulary":
         vocabulary = fitted.vocabularies[name]
-        found = tft.apply_vocabulary(values, vocabulary, num_oov_buckets=spec.oov_buckets)
+        places = tft.apply_vocabulary(values, vocabulary, num_oov_buckets=spec.oov_buckets)
     elif spec.encoding == "hash":
-        found = tf.strings.to_hash_bucket_fast(values, spec.buckets)
+        places = tf.strings.to_hash_bucket_fast(values, spec.buckets)
     else:
-        found = _numbers(values)
-    ids = tf.where(values == "", tf.constant(_MISSING, tf.int64), _FIRST_TERM + found)
+        places = _numbers(values)
+    ids = tf.where(values == "", tf.constant(_MISSING, tf.int64), _FIRST_TERM + places)
     if spec.length is None:
         return ids
     present = tf.ragged.boolean_mask(ids, ids != _MISSING)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from transforms.contract.columns.features import Noise
+from transforms.kinds.requests import Learnt
 
 
-def drawn(spec: Noise) -> dict[str, Any]:
-    """Returns what `StoredFeature` says of how the trainer draws it."""
+def stored(spec: Noise, learnt: Learnt) -> dict[str, Any]:
+    """Returns how the trainer draws it."""
     return {"storage": "drawn", "distribution": spec.distribution}

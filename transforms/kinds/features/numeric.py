@@ -97,8 +97,8 @@ def _curve(spec: Numeric, values: tf.Tensor) -> tf.Tensor:
 
 def _buckets(boundaries: tf.Tensor, filled: tf.Tensor) -> tf.Tensor:
     """Returns the bucket of every value, int64 [batch, length]."""
-    found = tf.searchsorted(boundaries, tf.transpose(filled), side="right")
-    return tf.cast(tf.transpose(found), tf.int64)
+    buckets = tf.searchsorted(boundaries, tf.transpose(filled), side="right")
+    return tf.cast(tf.transpose(buckets), tf.int64)
 
 
 def _ranks(boundaries: tf.Tensor, moments: Moments, filled: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from transforms.contract.columns.features import Sequence
+from transforms.contract.columns.series import Sequence
 from transforms.kinds.requests import Fitted, Learnt, MomentsRequest, Request
 from transforms.kinds.rescaling import rescaled, standardized
 

@@ -33,8 +33,8 @@ def requests(name: str, spec: Text, raw: tf.Tensor) -> tuple[Request, ...]:
 def encode(name: str, spec: Text, raw: tf.Tensor, fitted: Fitted) -> tf.Tensor:
     """Returns term ids, int64 [batch, length], padded with 0 at the end."""
     terms = _terms(spec, raw)[:, : spec.length]
-    found = tft.apply_vocabulary(terms.flat_values, fitted.vocabularies[name], default_value=-1)
-    ids = tf.where(found < 0, tf.constant(_UNKNOWN, tf.int64), found + FIRST_TERM)
+    places = tft.apply_vocabulary(terms.flat_values, fitted.vocabularies[name], default_value=-1)
+    ids = tf.where(places < 0, tf.constant(_UNKNOWN, tf.int64), places + FIRST_TERM)
     return terms.with_flat_values(ids).to_tensor(_PADDING, shape=[None, spec.length])
 
 

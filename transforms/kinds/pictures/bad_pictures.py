@@ -1,4 +1,4 @@
-"""Which pictures of a row a graph cannot take, and why: the same for shards and for predictions.
+"""The pictures of a row that a graph cannot take, and why: alike for shards and predictions.
 
 A decoder says so by failing. Nothing here imports TensorFlow, whose errors go by their names.
 """
@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from transforms.contract.columns.features import Image
-from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.kinds.pictures.refusals import is_refusal, refusal_of
 
@@ -53,7 +51,7 @@ class PictureJudge:
         self._columns: dict[str, str] = {}
         self._costs_row: dict[str, bool] = {}
         for name, raw in raws.items():
-            if isinstance(specs[name], Image | ImageTarget):
+            if specs[name].picture_size is not None:
                 self._columns[raw.name] = raw.columns[0]
                 rejects = specs[name].invalid == "reject"
                 self._costs_row[raw.name] = rejects or self._costs_row.get(raw.name, False)

@@ -33,7 +33,7 @@ _MOST_TEXTS = 16
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a picture is to become.
+    """The picture that is to be made of one.
 
     Attributes:
         height: Rows of pixels.

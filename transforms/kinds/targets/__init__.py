@@ -1,4 +1,4 @@
-"""How each target kind is analyzed, transformed and stored; a kind is one module and one line."""
+"""The transforms of the target kinds; a kind is one module and one line."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ def encode(
     fitted: Fitted,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns class ids, int64 [batch], and whether the training rows have the label."""
-    found = tft.apply_vocabulary(raw, fitted.vocabularies[name], default_value=-1)
-    return tf.maximum(found, 0), found >= 0
+    classes = tft.apply_vocabulary(raw, fitted.vocabularies[name], default_value=-1)
+    return tf.maximum(classes, 0), classes >= 0
 
 
 def statistics(spec: Multiclass, learnt: Learnt) -> TargetStatistics:

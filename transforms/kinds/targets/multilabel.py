@@ -25,10 +25,10 @@ def encode(
 
     A row has a label set, which may be empty, if none of its labels is new to the training rows.
     """
-    found = tft.apply_vocabulary(raw, fitted.vocabularies[name], default_value=-1)
+    classes = tft.apply_vocabulary(raw, fitted.vocabularies[name], default_value=-1)
     no_class = (raw == "") | (raw == NO_LABEL)
-    known = tf.reduce_any(raw != "", axis=1) & tf.reduce_all((found >= 0) | no_class, axis=1)
-    return tf.maximum(found + 1, 0), known
+    known = tf.reduce_any(raw != "", axis=1) & tf.reduce_all((classes >= 0) | no_class, axis=1)
+    return tf.maximum(classes + 1, 0), known
 
 
 def statistics(spec: Multilabel, learnt: Learnt) -> TargetStatistics:

@@ -50,6 +50,6 @@ def _scores(scale: TargetStatistics, raw: tf.Tensor) -> tf.Tensor:
         [tf.gather(points, place, batch_dims=1) for place in (above - 1, above)]
         for points in (knots, scores)
     )
-    found = start + (end - start) * tf.math.divide_no_nan(inside - low, high - low)
+    within = start + (end - start) * tf.math.divide_no_nan(inside - low, high - low)
     beyond = (numbers - inside) / tf.constant(scale.scale, tf.float64)[:, tf.newaxis]
-    return clipped(tf.reshape(tf.transpose(found + beyond), tf.shape(raw)))
+    return clipped(tf.reshape(tf.transpose(within + beyond), tf.shape(raw)))

@@ -27,9 +27,9 @@ def vectors(model):
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_a_picture_of_any_channels_becomes_a_vector(channels):
-    found = vectors(branch(MobilenetEncoder(alpha=0.35, units=5), channels))
-    assert found.shape == (2, 5)
-    assert np.isfinite(found).all()
+    vector = vectors(branch(MobilenetEncoder(alpha=0.35, units=5), channels))
+    assert vector.shape == (2, 5)
+    assert np.isfinite(vector).all()
 
 
 def test_a_resnet_becomes_a_vector():
@@ -62,8 +62,8 @@ def test_weights_come_from_a_file(tmp_path):
     spec = MobilenetEncoder(alpha=0.35, weights=str(path))
     for channels in (1, 3):
         loaded = branch(spec, channels).get_layer("f.backbone")
-        for found, saved in zip(loaded.weights, network.weights, strict=True):
-            np.testing.assert_array_equal(found, saved)
+        for weight, saved in zip(loaded.weights, network.weights, strict=True):
+            np.testing.assert_array_equal(weight, saved)
 
 
 def test_weights_that_are_not_there_are_refused(tmp_path):

@@ -138,7 +138,7 @@ def test_a_weighted_bag_is_tf_idf():
             "term_weights": (0.0, 2.386294, 1.287682, 1.287682, 1.693147, 1.693147),
         }
     )
-    found = branch(
+    vectors = branch(
         weighted,
         COUNTS,
         [[2, 4, 0, 0, 0], [2, 2, 3, 0, 0], [5, 3, 1, 1, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]],
@@ -151,7 +151,7 @@ def test_a_weighted_bag_is_tf_idf():
         [0, 0, 0, 0],
         [0, 0, 0, 0],
     ]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -181,10 +181,10 @@ def test_a_long_text_is_weighted_in_half_precision():
     stored = WORDS.model_copy(update={"shape": (400,), "term_weights": (0.0, 9.0, *[9.0] * 7)})
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        found = branch(stored, COUNTS, [[2] * 400])
+        weighted = branch(stored, COUNTS, [[2] * 400])
     finally:
         keras.config.set_dtype_policy("float32")
-    assert found.tolist() == [[1, 0, 0, 0, 0, 0, 0]]
+    assert weighted.tolist() == [[1, 0, 0, 0, 0, 0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -271,8 +271,8 @@ def test_gradients_of_padded_series_are_finite(spec):
 
 def test_a_picture_gives_maps_from_fine_to_coarse():
     tensor = keras.Input(PICTURE.shape, dtype="uint8", name="f")
-    found = encode("f", CnnEncoder(filters=(2, 3, 4)), PICTURE, tensor)
-    shapes = [tuple(x.shape[1:]) for x in found.maps]
+    encoded = encode("f", CnnEncoder(filters=(2, 3, 4)), PICTURE, tensor)
+    shapes = [tuple(x.shape[1:]) for x in encoded.maps]
     assert shapes == [(9, 7, 2), (5, 4, 3), (3, 2, 4), (2, 1, 4)]
     assert encode("f", OneHotEncoder(), IDS, keras.Input((), dtype="int64")).maps == ()
 
@@ -292,17 +292,17 @@ def shared(feature, *stored, **encoder):
     )
     inputs = {s.name: keras.Input(s.shape, dtype=s.dtype, name=s.name) for s in stored}
     # Whatever their order: here the one that is shared comes last.
-    found = encode_features(pipeline, stored[::-1], inputs)
-    return keras.Model(inputs, {name: e.vector for name, e in found.items()}), found
+    encoded = encode_features(pipeline, stored[::-1], inputs)
+    return keras.Model(inputs, {name: e.vector for name, e in encoded.items()}), encoded
 
 
 def test_two_pictures_share_layers_and_weights():
     feature = {"kind": "image", "height": 9, "width": 7}
     left, right = (PICTURE.model_copy(update={"name": name}) for name in ("left", "right"))
-    model, found = shared(feature, left, right, kind="cnn", filters=[2, 3], units=5)
+    model, encoded = shared(feature, left, right, kind="cnn", filters=[2, 3], units=5)
     alone, _ = shared(feature, left, kind="cnn", filters=[2, 3], units=5)
     assert model.count_params() == alone.count_params()
-    assert [len(found[name].maps) for name in ("right", "left")] == [3, 3]
+    assert [len(encoded[name].maps) for name in ("right", "left")] == [3, 3]
     pixels = np.random.default_rng(1).integers(0, 256, (2, 4, 9, 7, 3)).astype(np.uint8)
     one, two = (model({"left": pixels[i], "right": pixels[1 - i]}) for i in (0, 1))
     np.testing.assert_array_equal(one["left"], two["right"])

@@ -87,8 +87,8 @@ def test_one_layer_for_all_features_gives_what_one_for_each_gives():
         "price": np.array([-2, 0.1, 2], np.float32),
         "sizes": np.array([[0.5, 3], [9, 9], [0, 1]], np.float32),
     }
-    found = together(rows)
-    assert {name: x.shape for name, x in found.items()} == {
+    joined = together(rows)
+    assert {name: x.shape for name, x in joined.items()} == {
         "plain": (3, 1), "price": (3, 5), "sizes": (3, 10)
     }  # fmt: skip
     start = 0
@@ -98,7 +98,7 @@ def test_one_layer_for_all_features_gives_what_one_for_each_gives():
         (single,) = (x for x in alone.layers if isinstance(x, PiecewiseLinear))
         end = start + len(own.edges)
         single.kernel_NPD.assign(kernel[start:end, : single.pieces])
-        np.testing.assert_allclose(found[own.name], alone(rows[own.name]), rtol=1e-6)
+        np.testing.assert_allclose(joined[own.name], alone(rows[own.name]), rtol=1e-6)
         start = end
 
 

@@ -18,12 +18,12 @@ NO_TERMS = np.array([[0, 0, 0, 0, 0], [1, 1, 0, 0, 0]], np.int64)
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 def test_it_is_the_counts_weighed_and_scaled_times_a_matrix(weights):
     terms = TermSum(IDS, 3, weights)
-    found = terms(TEXTS)
+    summed = terms(TEXTS)
     counts = IdCounts(IDS, FIRST_TERM)(TEXTS)
     if weights is not None:
         counts = Weighted(weights[FIRST_TERM:])(counts)
     matrix = np.asarray(terms.embeddings_ID)[FIRST_TERM:]
-    np.testing.assert_allclose(found, np.asarray(counts) @ matrix, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(summed, np.asarray(counts) @ matrix, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])

@@ -33,13 +33,13 @@ def stored(spec):
 
 def metrics(spec, truth, prediction, rows=2):
     """Returns every metric of a target, of so many rows at a time."""
-    found = {}
+    values = {}
     for name, make in head_of(spec).metrics.items():
         metric = make(spec)
         for start in range(0, 2, rows):
             metric.update(truth[start : start + rows], prediction[start : start + rows])
-        found[name] = metric.result()
-    return found
+        values[name] = metric.result()
+    return values
 
 
 def probabilities(classes):
@@ -63,8 +63,8 @@ def test_masks_without_foreground_agree():
 def test_metrics_of_classes(rows):
     wrong = IDS.copy()
     wrong[0, 1, 1] = 0  # of the two pixels of class 2
-    found = metrics(CLASSES, IDS, probabilities(wrong), rows)
-    assert found == pytest.approx({"mean_iou": (4 / 5 + 1 + 1 / 2) / 3, "accuracy": 7 / 8})
+    values = metrics(CLASSES, IDS, probabilities(wrong), rows)
+    assert values == pytest.approx({"mean_iou": (4 / 5 + 1 + 1 / 2) / 3, "accuracy": 7 / 8})
 
 
 def test_pictures_that_do_not_exist_have_no_metric():
@@ -73,8 +73,8 @@ def test_pictures_that_do_not_exist_have_no_metric():
 
 @pytest.mark.parametrize("rows", [1, 2])
 def test_metrics_of_a_quantity(rows):
-    found = metrics(DEPTH, TRUTH, np.abs(TRUTH - 0.1), rows)
-    assert found == pytest.approx({"mae": 0.1, "mse": 0.01, "psnr": 20.0}, rel=1e-5)
+    values = metrics(DEPTH, TRUTH, np.abs(TRUTH - 0.1), rows)
+    assert values == pytest.approx({"mae": 0.1, "mse": 0.01, "psnr": 20.0}, rel=1e-5)
     assert metrics(DEPTH, TRUTH, TRUTH)["psnr"] == pytest.approx(100)
 
 

@@ -40,9 +40,9 @@ def encoded(scale: TargetStatistics, numbers: np.ndarray) -> np.ndarray:
 
 
 def served(scale: TargetStatistics, outputs: np.ndarray) -> np.ndarray:
-    found = predicted(scale, tf.constant(outputs, tf.float32))
-    assert found.dtype == tf.float32
-    return found.numpy()
+    numbers = predicted(scale, tf.constant(outputs, tf.float32))
+    assert numbers.dtype == tf.float32
+    return numbers.numpy()
 
 
 training_rows = hnp.arrays(
@@ -65,8 +65,8 @@ def test_what_is_learnt_of_a_training_row_is_served_as_its_number(declared, numb
     learnt = encoded(scale, numbers)
     assert np.isfinite(learnt).all()
     allowed = 1e-4 * np.abs(numbers) + 1e-4 * np.abs(numbers).max() + 1e-6
-    for found in (served(scale, learnt), in_unit(scale, learnt)):
-        assert (np.abs(found - numbers) <= allowed).all()
+    for back in (served(scale, learnt), in_unit(scale, learnt)):
+        assert (np.abs(back - numbers) <= allowed).all()
     np.testing.assert_allclose(standardized(scale, numbers), learnt, rtol=1e-3, atol=1e-3)
 
 
@@ -76,17 +76,17 @@ def test_what_is_learnt_of_a_training_row_is_served_as_its_number(declared, numb
 def test_a_higher_output_is_never_served_as_a_lower_number(declared, numbers) -> None:
     scale = scale_of(declared, numbers)
     outputs = np.linspace(-9, 9, 50, dtype=np.float32)[:, np.newaxis]
-    found = served(scale, np.repeat(outputs, numbers.shape[1], axis=1))
-    assert (np.diff(found, axis=0) >= 0).all()
+    answers = served(scale, np.repeat(outputs, numbers.shape[1], axis=1))
+    assert (np.diff(answers, axis=0) >= 0).all()
 
 
 @pytest.mark.parametrize("declared", ["log", "quantile"])
 @pytest.mark.parametrize("largest", [400.0, 3e38])
 def test_a_wild_output_is_served_as_a_finite_number(declared, largest) -> None:
     numbers = np.append(SKEWED[:-1], [[largest], [-largest]], axis=0).astype(np.float32)
-    found = served(scale_of(declared, numbers), np.array([[-1e30], [1e30]], np.float32))
-    assert np.isfinite(found).all()
-    assert found[0, 0] < 0 < found[1, 0]
+    answers = served(scale_of(declared, numbers), np.array([[-1e30], [1e30]], np.float32))
+    assert np.isfinite(answers).all()
+    assert answers[0, 0] < 0 < answers[1, 0]
 
 
 def test_an_output_leaves_the_training_range_by_no_more_than_the_scale_allows() -> None:
@@ -109,8 +109,8 @@ def test_a_truth_outside_of_the_training_range_keeps_its_number(declared) -> Non
 @pytest.mark.parametrize("declared", SCALES)
 def test_a_zero_stays_one_and_a_small_number_does_not_become_one(declared) -> None:
     numbers = np.array([[0.0], [0.1], [0.1], [0.7], [3.3]], np.float32)
-    found = in_unit(scale_of(declared, numbers), encoded(scale_of(declared, numbers), numbers))
-    assert (found == 0).ravel().tolist() == [True, False, False, False, False]
+    back = in_unit(scale_of(declared, numbers), encoded(scale_of(declared, numbers), numbers))
+    assert (back == 0).ravel().tolist() == [True, False, False, False, False]
 
 
 def test_the_score_of_a_rank_is_that_of_a_normal_number() -> None:
@@ -139,8 +139,8 @@ def test_every_position_of_a_series_has_a_scale_of_its_own() -> None:
     for declared in ("log", "quantile"):
         scale = scale_of(declared, numbers)
         learnt = encoded(scale, series)
-        found = head.serve("y", scale, tf.constant(learnt))["y"].numpy()
-        np.testing.assert_allclose(found, series, rtol=1e-4, atol=1e-2)
+        answers = head.serve("y", scale, tf.constant(learnt))["y"].numpy()
+        np.testing.assert_allclose(answers, series, rtol=1e-4, atol=1e-2)
         np.testing.assert_allclose(head.in_unit(scale, learnt), series, rtol=1e-4, atol=1e-2)
 
 

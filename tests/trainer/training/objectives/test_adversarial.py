@@ -21,7 +21,7 @@ from trainer.training.objectives.adversarial import Adversarial
 from trainer.training.training import train
 from trainer.training.training_state import TrainingState
 from transforms.contract.declaration.parsing import parse
-from transforms.contract.steps.jobs import PartitionRef, TrainJob
+from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import (
     ShardManifest,
@@ -29,6 +29,7 @@ from transforms.contract.workspace.manifest import (
     TargetStatistics,
     TransformManifest,
 )
+from transforms.contract.workspace.partition import PartitionId
 
 SIDE, NOISE, ROWS = 4, 3, 64
 SIDES = partial(keras.Input, (), dtype="int64", name="side")
@@ -144,8 +145,8 @@ def test_a_checkpoint_has_all_that_a_step_depends_on(tmp_path):
     Checkpoints(tmp_path).restore(resumed, 0)
     resumed.train_step(batch(3))
     for name in ("network", "discriminator"):
-        found, wanted = (getattr(model, name).variables for model in (resumed, undisturbed))
-        assert all(same(values_of(found), values_of(wanted)))
+        restored, wanted = (getattr(model, name).variables for model in (resumed, undisturbed))
+        assert all(same(values_of(restored), values_of(wanted)))
 
 
 DECLARATION = {
@@ -217,7 +218,7 @@ def make_job(tmp_path_factory):
             pipeline=parse(DECLARATION | {"training": DECLARATION["training"] | training}),
             workspace=str(root),
             transform="f00d",
-            partitions=(PartitionRef(name="all", fingerprint="p0"),),
+            partitions=(PartitionId(name="all", fingerprint="p0"),),
             run_folder=str(root / "runs" / name),
         )
 

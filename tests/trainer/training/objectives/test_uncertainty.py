@@ -71,9 +71,9 @@ def test_a_weight_is_learnt_to_be_one_by_the_loss_times_what_is_declared():
     signs = np.resize([0.0, 1.0], (ROWS, 1)).astype(np.float32)
     labels = {"yes": signs, "cost": 4 * signs - 2}
     model.optimizer.build(model.trainable_variables)
-    found = fitted(model, (np.zeros((ROWS, 2), np.float32), labels), epochs=60)
-    assert found["yes"] == pytest.approx(1 / (2 * np.log(2)), rel=0.02)
-    assert found["cost"] == pytest.approx(3.0 * 0.5 * 1 / 4, rel=0.02)
+    weights = fitted(model, (np.zeros((ROWS, 2), np.float32), labels), epochs=60)
+    assert weights["yes"] == pytest.approx(1 / (2 * np.log(2)), rel=0.02)
+    assert weights["cost"] == pytest.approx(3.0 * 0.5 * 1 / 4, rel=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +100,11 @@ def test_learnt_weights_go_on_where_a_killed_training_was(trainer_world, undistu
     job = trainer_world.job("balanced-interrupted", undisturbed[0].pipeline)
     train_until(job, epoch=2, step=3)
     assert train(job).loss_weights == undisturbed[1].loss_weights
-    found, wanted = (
+    resumed, wanted = (
         keras.models.load_model(Path(j.run_folder) / "model.keras").get_weights()
         for j in (job, undisturbed[0])
     )
-    assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(resumed, wanted, strict=True))
 
 
 def test_weights_are_learnt_in_mixed_precision_too(trainer_world):

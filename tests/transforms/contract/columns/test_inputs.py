@@ -10,9 +10,9 @@ TEXTS = RawColumn(name="area", dtype="string", shape=(3,), padded=True)
 
 def names(**declared: RawColumn) -> dict[str, str]:
     """Returns the inputs' names, which no order of the declaration may change."""
-    found = named_inputs(declared)
-    assert named_inputs(dict(reversed(declared.items()))) == found
-    return {name: raw.name for name, raw in found.items()}
+    inputs = named_inputs(declared)
+    assert named_inputs(dict(reversed(declared.items()))) == inputs
+    return {name: raw.name for name, raw in inputs.items()}
 
 
 def test_features_that_read_a_column_alike_share_its_input() -> None:

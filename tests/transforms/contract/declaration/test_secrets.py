@@ -8,6 +8,7 @@ import yaml
 from flows.records.run_identity import identity_of
 from transforms.contract.declaration.parsing import hide_secrets, load
 from transforms.contract.declaration.secrets import expand, expand_options
+from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.masking import masked
 from transforms.contract.steps.jobs import TransformJob
@@ -112,7 +113,7 @@ def test_no_secret_is_in_what_is_kept_and_all_are_there_when_they_are_used(
     assert PASSWORD in used
     assert _hidden_in(masked(used))
     error = BraidError(used, expected=used, received=used, action=used)
-    assert _hidden_in(str(error) + str(error.report()))
+    assert _hidden_in(str(error) + str(ErrorReport.of(error)))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a sequence and the windows of a long table can be declared as."""
+"""The declarations of a sequence, and of the windows of a long table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from transforms.contract.columns.features import RawColumn, Sequence
+from transforms.contract.columns.features import RawColumn
+from transforms.contract.columns.series import Sequence
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import DeclarationError

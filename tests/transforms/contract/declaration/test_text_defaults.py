@@ -50,9 +50,9 @@ def test_a_network_of_the_users_own_reads_texts_as_they_are():
 
 def test_features_of_other_kinds_stay_and_so_does_what_was_given():
     document = {"features": {"price": {"kind": "numeric"}, "review": {"kind": "text"}}}
-    found = with_text_defaults(document)
-    assert found["features"]["price"] == {"kind": "numeric"}
-    assert found["features"]["review"]["ngrams"] == 2
+    filled = with_text_defaults(document)
+    assert filled["features"]["price"] == {"kind": "numeric"}
+    assert filled["features"]["review"]["ngrams"] == 2
     assert document["features"]["review"] == {"kind": "text"}
 
 

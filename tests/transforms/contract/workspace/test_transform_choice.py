@@ -95,7 +95,7 @@ class _Days:
         """Commits the transform that a run would use."""
         choice = self.choice()
         assert isinstance(choice, TransformChoice)
-        found = scan(self.pipeline.source).partitions
+        partitions = scan(self.pipeline.source).partitions
         manifest = TransformManifest(
             fingerprint=choice.name,
             declaration=self.pipeline.data_fingerprint(),
@@ -104,7 +104,7 @@ class _Days:
             stored=(),
             targets={},
             rows=1,
-            partitions={part.name: part.fingerprint for part in found},
+            partitions={part.name: part.fingerprint for part in partitions},
             base=choice.base,
         )
         path = self.workspace.transform(choice.name) / "transform.json"

@@ -155,9 +155,9 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str,
 
 def test_trend_is_standardized_by_the_training_rows(outputs: Callable[..., Any]) -> None:
     days = np.array([(t - EPOCH) / timedelta(days=1) for t in TIMES[:36] if t is not None])
-    found = outputs(at=["2026-03-01T00:00", "2026-03-05T12:00"])["at"][:, 0]
+    trend = outputs(at=["2026-03-01T00:00", "2026-03-05T12:00"])["at"][:, 0]
     expected = (np.array([20_513.0, 20_517.5]) - days.mean()) / days.std()
-    assert found == pytest.approx(expected, rel=1e-3)
+    assert trend == pytest.approx(expected, rel=1e-3)
     # Of two times a minute apart float32 would see no difference.
     near = outputs(at=["2026-03-05T12:00", "2026-03-05T12:01"])["at"][:, 0]
     assert near[1] - near[0] == pytest.approx(1 / 1440 / days.std(), rel=1e-2)
@@ -176,21 +176,21 @@ def test_a_time_beyond_the_training_rows_is_their_first_or_last(
 def test_missing_and_invalid_times_are_the_mean_and_are_indicated(
     outputs: Callable[..., Any],
 ) -> None:
-    found = outputs(at=["", "2026-02-30", "2026-03-05"])
-    assert found["at"][:2].tolist() == [[0.0], [0.0]]
-    assert found["at__missing"].tolist() == [1.0, 1.0, 0.0]
-    assert found["cycles"].tolist() == [[0.0, 0.0], [0.0, 0.0], [0.0, 1.0]]
+    stored = outputs(at=["", "2026-02-30", "2026-03-05"])
+    assert stored["at"][:2].tolist() == [[0.0], [0.0]]
+    assert stored["at__missing"].tolist() == [1.0, 1.0, 0.0]
+    assert stored["cycles"].tolist() == [[0.0, 0.0], [0.0, 0.0], [0.0, 1.0]]
 
 
 def test_one_column_feeds_features_of_several_kinds(outputs: Callable[..., Any]) -> None:
-    found = outputs(
+    stored = outputs(
         **{"at": ["2026-03-01T00:00:00", "never"], "area": [3.0, 3.0], "area:string": ["3", "77"]}
     )
-    ids = found["slot"].tolist()
+    ids = stored["slot"].tolist()
     assert ids[0] != ids[1]  # known, and unknown, but not missing
     assert 0 not in ids
-    assert found["area"][0] == found["area"][1]
-    assert found["number"][0] != found["number"][1]
+    assert stored["area"][0] == stored["area"][1]
+    assert stored["number"][0] != stored["number"][1]
 
 
 def test_a_time_that_cannot_be_used_stays_for_the_other_features_of_its_column(
@@ -217,7 +217,7 @@ def test_a_time_that_cannot_be_used_stays_for_the_other_features_of_its_column(
     (unit,) = plan_units(partition, format_="parquet", filesystem=filesystem, at_least=1)
     (batch,) = BatchReader(table.pipeline).read(unit, 100)
     graph = job.folders().transform(job.transform) / "graph"
-    found = GraphApplier.shared(table.pipeline, graph).apply(batch)
+    stored = GraphApplier.shared(table.pipeline, graph).apply(batch)
     assert batch.replaced == {("at", "not_a_datetime"): 20}
-    assert set(found["slot"].tolist()) == {1, 2}
-    assert found["at"][:2].tolist() == [[0.0, 1.0], [0.0, 0.0]]
+    assert set(stored["slot"].tolist()) == {1, 2}
+    assert stored["at"][:2].tolist() == [[0.0, 1.0], [0.0, 0.0]]

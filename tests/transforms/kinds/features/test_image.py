@@ -48,8 +48,8 @@ def test_lossless_picture_of_the_right_size_is_unchanged(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "GIF"])
 def test_lossy_picture_is_close(kind: str) -> None:
-    found = pixels_of(spec(), encoded(gradient(8), kind))[0].astype(int)
-    assert np.abs(found - gradient(8)).mean() < 4
+    decoded = pixels_of(spec(), encoded(gradient(8), kind))[0].astype(int)
+    assert np.abs(decoded - gradient(8)).mean() < 4
 
 
 def test_first_frame_of_an_animation_is_taken() -> None:
@@ -62,16 +62,16 @@ def test_first_frame_of_an_animation_is_taken() -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_every_format_gives_the_declared_channels(kind: str, channels: int) -> None:
-    found = pixels_of(spec(channels=channels), encoded(gradient(8), kind))
-    assert found.shape == (1, 8, 8, channels)
+    decoded = pixels_of(spec(channels=channels), encoded(gradient(8), kind))
+    assert decoded.shape == (1, 8, 8, channels)
     if channels == 4:
-        assert (found[..., 3] == 255).all()
+        assert (decoded[..., 3] == 255).all()
 
 
 def test_alpha_is_kept_where_it_is_declared() -> None:
     pixels = gradient(8, 4)
-    found = pixels_of(spec(channels=4), encoded(pixels, "PNG"))[0]
-    assert np.array_equal(found, pixels)
+    decoded = pixels_of(spec(channels=4), encoded(pixels, "PNG"))[0]
+    assert np.array_equal(decoded, pixels)
 
 
 def half_transparent(kind: str) -> bytes:
@@ -91,9 +91,9 @@ def half_transparent(kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["rgba", "palette"])
 def test_transparent_pixels_lie_over_the_background(kind: str) -> None:
-    found = pixels_of(spec(background=(10, 20, 30)), half_transparent(kind))[0]
-    assert (found[:, :4] == (200, 0, 0)).all()
-    assert (found[:, 4:] == (10, 20, 30)).all()
+    decoded = pixels_of(spec(background=(10, 20, 30)), half_transparent(kind))[0]
+    assert (decoded[:, :4] == (200, 0, 0)).all()
+    assert (decoded[:, 4:] == (10, 20, 30)).all()
     gray = pixels_of(spec(channels=1, background=(255, 255, 255)), half_transparent(kind))[0]
     assert (gray[:, 4:] == 255).all()
     assert (gray[:, :4] < 100).all()
@@ -104,15 +104,15 @@ def test_without_a_background_the_hidden_color_is_taken() -> None:
 
 
 def test_the_hidden_color_does_not_bleed_when_the_picture_is_resized() -> None:
-    found = pixels_of(spec(3, background=(200, 0, 0)), half_transparent("rgba"))[0]
-    assert (found == (200, 0, 0)).all()
+    decoded = pixels_of(spec(3, background=(200, 0, 0)), half_transparent("rgba"))[0]
+    assert (decoded == (200, 0, 0)).all()
 
 
 def test_half_transparent_pixels_are_mixed_with_the_background() -> None:
     pixels = np.full((8, 8, 4), 100, np.uint8)
     pixels[..., 3] = 51  # a fifth
-    found = pixels_of(spec(background=(200, 0, 255)), encoded(pixels, "PNG"))[0]
-    assert (found == (180, 20, 224)).all()
+    decoded = pixels_of(spec(background=(200, 0, 255)), encoded(pixels, "PNG"))[0]
+    assert (decoded == (180, 20, 224)).all()
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "GIF", "BMP"])
@@ -124,9 +124,9 @@ def test_opaque_formats_ignore_the_background(kind: str) -> None:
 
 @pytest.mark.parametrize("size", [64, 100, 129, 256, 700])
 def test_reduced_decoding_stays_close_to_full_decoding(size: int) -> None:
-    found = pixels_of(spec(32), encoded(gradient(size), "JPEG", quality=95))[0].astype(int)
+    decoded = pixels_of(spec(32), encoded(gradient(size), "JPEG", quality=95))[0].astype(int)
     picture = Picture.fromarray(gradient(size)).resize((32, 32), Picture.Resampling.BOX)
-    assert np.abs(found - np.asarray(picture)).mean() < 5
+    assert np.abs(decoded - np.asarray(picture)).mean() < 5
 
 
 def test_missing_picture_is_black() -> None:
@@ -135,24 +135,24 @@ def test_missing_picture_is_black() -> None:
 
 @pytest.mark.parametrize("storage", ["raw", "png"])
 def test_lossless_storage_gives_the_same_pixels(storage: str) -> None:
-    found = pixels_of(spec(storage=storage), encoded(gradient(8), "PNG"))[0]
-    assert np.array_equal(found, gradient(8))
+    decoded = pixels_of(spec(storage=storage), encoded(gradient(8), "PNG"))[0]
+    assert np.array_equal(decoded, gradient(8))
 
 
 def test_jpeg_storage_gives_close_pixels() -> None:
-    found = pixels_of(spec(storage="jpeg"), encoded(gradient(8), "PNG"))[0].astype(int)
-    assert np.abs(found - gradient(8)).mean() < 4
+    decoded = pixels_of(spec(storage="jpeg"), encoded(gradient(8), "PNG"))[0].astype(int)
+    assert np.abs(decoded - gradient(8)).mean() < 4
 
 
 def test_rows_of_different_formats_and_sizes_share_a_batch() -> None:
-    found = pixels_of(
+    decoded = pixels_of(
         spec(),
         encoded(gradient(8), "PNG"),
         encoded(gradient(40), "JPEG"),
         b"",
         encoded(gradient(9), "GIF"),
     )
-    assert found.shape == (4, 8, 8, 3)
+    assert decoded.shape == (4, 8, 8, 3)
 
 
 def png_header(width: int, height: int) -> bytes:

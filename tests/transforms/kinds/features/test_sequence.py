@@ -74,35 +74,35 @@ TRAIN = FLAT[:6]
 
 
 def test_a_channel_has_one_scale_over_all_steps_of_the_training_rows(series: Any) -> None:
-    found = series(flat=[4.0, 9.0, 16.0])
+    stored = series(flat=[4.0, 9.0, 16.0])
     expected = (np.array([4.0, 9.0, 16.0]) - TRAIN.mean()) / TRAIN.std()
-    assert found["flat"].shape == (3, 1)
-    assert found["flat"][:, 0] == pytest.approx(expected, rel=1e-5)
-    assert found["flat_range"][:, 0] == pytest.approx([v / TRAIN.max() for v in (4.0, 9.0, 16.0)])
-    assert found["flat_raw"][:, 0].tolist() == [4.0, 9.0, 16.0]
+    assert stored["flat"].shape == (3, 1)
+    assert stored["flat"][:, 0] == pytest.approx(expected, rel=1e-5)
+    assert stored["flat_range"][:, 0] == pytest.approx([v / TRAIN.max() for v in (4.0, 9.0, 16.0)])
+    assert stored["flat_raw"][:, 0].tolist() == [4.0, 9.0, 16.0]
 
 
 def test_every_channel_has_its_own_scale(series: Any) -> None:
-    found = series(pairs=PAIRS[0], joined=np.stack([FLAT[0], -FLAT[0]], axis=1))
+    stored = series(pairs=PAIRS[0], joined=np.stack([FLAT[0], -FLAT[0]], axis=1))
     expected = (FLAT[0] - TRAIN.mean()) / TRAIN.std()
-    assert found["pairs"] == pytest.approx(np.stack([expected, -expected], axis=1), rel=1e-4)
-    assert found["joined"] == pytest.approx(np.stack([expected, -expected], axis=1), rel=1e-4)
+    assert stored["pairs"] == pytest.approx(np.stack([expected, -expected], axis=1), rel=1e-4)
+    assert stored["joined"] == pytest.approx(np.stack([expected, -expected], axis=1), rel=1e-4)
 
 
 def test_missing_number_is_its_channels_mean(series: Any) -> None:
-    found = series(flat=[np.nan, 9.0, np.inf])
-    assert found["flat"][[0, 2], 0] == pytest.approx([0.0, 0.0], abs=1e-6)
-    assert found["flat_raw"][0, 0] == pytest.approx(TRAIN.mean(), rel=1e-5)
-    assert found["flat__missing"] == 0.0
+    stored = series(flat=[np.nan, 9.0, np.inf])
+    assert stored["flat"][[0, 2], 0] == pytest.approx([0.0, 0.0], abs=1e-6)
+    assert stored["flat_raw"][0, 0] == pytest.approx(TRAIN.mean(), rel=1e-5)
+    assert stored["flat__missing"] == 0.0
 
 
 def test_missing_series_is_the_mean_and_is_indicated(series: Any) -> None:
-    found = series()
-    assert found["flat"] == pytest.approx(np.zeros((3, 1)), abs=1e-6)
-    assert found["flat__missing"] == 1.0
+    stored = series()
+    assert stored["flat"] == pytest.approx(np.zeros((3, 1)), abs=1e-6)
+    assert stored["flat__missing"] == 1.0
 
 
 def test_only_what_follows_the_last_number_of_a_variable_series_is_padding(series: Any) -> None:
-    found = series(track=[7.0, np.nan, 8.0, np.nan])["track"][:, 0]
-    np.testing.assert_array_equal(found, np.array([7.0, 1.0, 8.0, np.nan], np.float32))
+    stored = series(track=[7.0, np.nan, 8.0, np.nan])["track"][:, 0]
+    np.testing.assert_array_equal(stored, np.array([7.0, 1.0, 8.0, np.nan], np.float32))
     assert np.isnan(series()["track"]).all()

@@ -43,8 +43,8 @@ def terms_of(texts: list[str], **options: Any) -> list[str]:
 
 
 def test_ngrams_stand_at_their_first_word_and_stay_in_their_text() -> None:
-    found = terms_of(["a red flat", "", "b"], ngrams=2)
-    assert found == ["a", "a red", "red", "red flat", "flat", "b"]
+    terms = terms_of(["a red flat", "", "b"], ngrams=2)
+    assert terms == ["a", "a red", "red", "red flat", "flat", "b"]
 
 
 def test_characters_are_those_of_the_reader_and_keep_one_space() -> None:
@@ -84,8 +84,8 @@ def test_ngrams_of_characters_are_those_of_plain_python(texts: list[str], longes
 @settings(deadline=None)  # TensorFlow's first call is slow
 @given(TEXTS)
 def test_for_weights_a_text_counts_each_of_its_terms_once(texts: list[str]) -> None:
-    found = terms_of(texts, weights="tf_idf")
-    assert sorted(found) == sorted(term for text in texts for term in set(text.split()))
+    terms = terms_of(texts, weights="tf_idf")
+    assert sorted(terms) == sorted(term for text in texts for term in set(text.split()))
 
 
 def test_length_cuts_terms(transform_kinds: Transform) -> None:
@@ -106,9 +106,9 @@ def test_pairs_of_words_have_ids_of_their_own(transform_kinds: Transform) -> Non
 def test_weights_are_the_smooth_inverse_document_frequency() -> None:
     # Of the three texts "red flat", "red red house" and "blue house".
     learnt = Learnt(terms=("house", "red", "blue", "flat"), counts=(2, 2, 1, 1), rows=3)
-    found = stored(Text(kind="text", weights="tf_idf"), learnt)
-    assert found["cardinality"] == 6
-    assert found["term_weights"] == pytest.approx(
+    details = stored(Text(kind="text", weights="tf_idf"), learnt)
+    assert details["cardinality"] == 6
+    assert details["term_weights"] == pytest.approx(
         [
             0.0,
             2.386294361119891,  # ln(4 / 1) + 1

@@ -88,8 +88,8 @@ def test_label_sets_vectors_and_series_are_stored_as_they_are_learnt(transformed
 
 def test_rows_that_cannot_be_learnt_are_rejected_with_their_reason(transformed) -> None:
     _, manifest = transformed
-    found = {(reject.column, reject.reason): reject.example_key for reject in manifest.rejects}
-    assert found == {
+    rejects = {(reject.column, reject.reason): reject.example_key for reject in manifest.rejects}
+    assert rejects == {
         ("tags", "more_than_2_labels"): "r2",
         ("tags", "unknown_label"): "r3",
         ("ahead", "missing_number"): "r4",

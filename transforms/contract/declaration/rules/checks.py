@@ -10,18 +10,16 @@ from typing import Annotated
 
 from pydantic import AfterValidator, TypeAdapter
 
-from transforms.contract.columns.datetimes import Datetime
-from transforms.contract.columns.features import Categorical, Image, Noise, RawColumn, Text
-from transforms.contract.columns.kinds import Feature
-from transforms.contract.columns.targets import ImageTarget, Target
+from transforms.contract.columns.features import RawColumn
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.rules.evaluation import check_gates, check_slices
-from transforms.contract.declaration.rules.pictures import (
+from transforms.contract.declaration.rules.expectations import check_expectations_can_be_judged
+from transforms.contract.declaration.rules.picture_rules import (
     check_augmentations,
     check_backbones,
     check_decoders,
 )
-from transforms.contract.declaration.rules.training import (
+from transforms.contract.declaration.rules.training_rules import (
     check_balance,
     check_members,
     check_objective,
@@ -30,12 +28,7 @@ from transforms.contract.declaration.rules.training import (
 )
 from transforms.contract.declaration.source import WINDOW_SPLIT_COLUMN
 from transforms.contract.declaration.split import HashSplit, TimeSplit
-from transforms.contract.network.encoders import (
-    BagOfWordsEncoder,
-    CustomEncoder,
-    SharedEncoder,
-    encoders_of,
-)
+from transforms.contract.network.encoders import encoders_of
 from transforms.contract.spec import RuleBroken
 
 ERROR_COLUMN = "error"  # of predictions: why a row could not be scored
@@ -56,7 +49,7 @@ def _names_are_unique(pipeline: PipelineSpec) -> None:
                 raise RuleBroken(
                     f"{group}.{name}", expected="a name without '__'", received=repr(name)
                 )
-    for name in (ERROR_COLUMN, pipeline.source.key):
+    for name in (ERROR_COLUMN, *pipeline.source.name_columns):
         if name in pipeline.targets:
             raise RuleBroken(
                 f"targets.{name}",
@@ -67,12 +60,38 @@ def _names_are_unique(pipeline: PipelineSpec) -> None:
 
 def _keys_differ_within_a_partition(pipeline: PipelineSpec) -> None:
     """Refuses the partitions' column as the key: it is the same for all rows of one."""
-    if pipeline.source.partition_column == pipeline.source.key:
+    source = pipeline.source
+    if source.key is not None and source.key == source.partition_column:
         raise RuleBroken(
             "source.key",
             expected="a column that differs from row to row",
-            received=f"that of partition_by, {pipeline.source.key!r}",
+            received=f"that of partition_by, {source.key!r}",
         )
+
+
+def _expressions_give_columns_of_their_own(pipeline: PipelineSpec) -> None:
+    """Refuses a target that is named like a column which something else reads, and a filter of
+    the steps that windows count.
+    """
+    if pipeline.source.windows is not None and pipeline.source.where is not None:
+        raise RuleBroken(
+            "source.where",
+            expected="no filter beside windows, which count the steps that it leaves out",
+            received=repr(pipeline.source.where),
+        )
+    for name, target in pipeline.targets.items():
+        if target.expression is None:
+            continue
+        others = {n: raw for n, raw in pipeline.raw_targets().items() if n != name}
+        read = {
+            c for raw in (*pipeline.raw_features().values(), *others.values()) for c in raw.columns
+        }
+        if name in {*read, *pipeline.source.key_columns, pipeline.split.column}:
+            raise RuleBroken(
+                f"targets.{name}",
+                expected="another name, as a column of this one is read beside the expression",
+                received=repr(name),
+            )
 
 
 def _windows_do_not_leak(pipeline: PipelineSpec) -> None:
@@ -93,7 +112,7 @@ def _windows_do_not_leak(pipeline: PipelineSpec) -> None:
             "as windows of one split must not reach into another",
             received=str(pipeline.split.model_dump(exclude_defaults=True) or "none"),
         )
-    made = (pipeline.source.key, WINDOW_SPLIT_COLUMN, *windows.next_columns())
+    made = (*pipeline.source.name_columns, WINDOW_SPLIT_COLUMN, *windows.next_columns())
     names = [*made, *windows.values, *windows.keep]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -115,10 +134,9 @@ def _windows_do_not_leak(pipeline: PipelineSpec) -> None:
 def _noise_stands_beside_columns(pipeline: PipelineSpec) -> None:
     """Refuses a model that takes nothing but noise."""
     columns = {column for raw in pipeline.raw_features().values() for column in raw.columns}
-    for name, feature in pipeline.modelled().features.items():
-        if not isinstance(feature, Noise):
-            continue
-        if not pipeline.modelled().column_features():
+    used = pipeline.modelled()
+    for name in [name for name in used.features if name not in used.column_features()]:
+        if not used.column_features():
             raise RuleBroken(
                 f"features.{name}",
                 expected="a feature with a column beside it",
@@ -135,11 +153,11 @@ def _noise_stands_beside_columns(pipeline: PipelineSpec) -> None:
 def _class_weights_name_labels(pipeline: PipelineSpec) -> None:
     """Refuses weights of classes that a yes-or-no target does not have."""
     for name, target in pipeline.targets.items():
-        weights = getattr(target, "class_weights", None)
-        if target.kind == "binary" and isinstance(weights, dict) and set(weights) - {"0", "1"}:
+        weights, labels = target.weights_of_classes, target.fixed_labels
+        if labels and isinstance(weights, dict) and set(weights) - set(labels):
             raise RuleBroken(
                 f"targets.{name}.class_weights",
-                expected="weights for the labels '0' and '1'",
+                expected=f"weights for the labels {' and '.join(map(repr, labels))}",
                 received=str(sorted(weights)),
             )
 
@@ -154,7 +172,7 @@ def _thresholds_are_of_what_drifts(pipeline: PipelineSpec) -> None:
             received="'when_drifted'",
         )
     declared = {**pipeline.features, **pipeline.targets}
-    measured = [name for name, spec in declared.items() if _has_statistics(spec)]
+    measured = [name for name, spec in declared.items() if spec.has_statistics]
     for name in pipeline.transform.drift.features:
         if name not in measured:
             why = "which has no statistics" if name in declared else "which is not declared"
@@ -164,14 +182,6 @@ def _thresholds_are_of_what_drifts(pipeline: PipelineSpec) -> None:
                 f"({', '.join(measured)})",
                 received=f"{name!r}, {why}",
             )
-
-
-def _has_statistics(spec: Feature | Target) -> bool:
-    if isinstance(spec, Categorical):
-        return spec.encoding == "vocabulary"
-    if isinstance(spec, Datetime):
-        return "trend" in spec.parts
-    return not isinstance(spec, Image | ImageTarget | Noise)
 
 
 def _the_model_takes_what_is_declared(pipeline: PipelineSpec) -> None:
@@ -213,8 +223,8 @@ def _encoders_fit_their_features(pipeline: PipelineSpec) -> None:
             raise RuleBroken(
                 f"model.encoders.{name}", expected="the name of a feature", received=repr(name)
             )
-        if isinstance(encoder, SharedEncoder):
-            _refuse_to_share(pipeline, name, encoder)
+        if encoder.shares_with is not None:
+            _refuse_to_share(pipeline, name, encoder.shares_with)
             continue
         kind = pipeline.features[name].kind
         allowed = encoders_of(kind)
@@ -227,19 +237,18 @@ def _encoders_fit_their_features(pipeline: PipelineSpec) -> None:
             )
 
 
-def _refuse_to_share(pipeline: PipelineSpec, name: str, encoder: SharedEncoder) -> None:
+def _refuse_to_share(pipeline: PipelineSpec, name: str, source: str) -> None:
     place = f"model.encoders.{name}.with"
-    other = pipeline.modelled().features.get(encoder.with_)
+    other = pipeline.modelled().features.get(source)
     own = pipeline.features[name]
-    if other is None or encoder.with_ == name:
-        raise RuleBroken(
-            place, expected="the name of another feature", received=repr(encoder.with_)
-        )
-    if isinstance(pipeline.model.encoders.get(encoder.with_), SharedEncoder):
+    if other is None or source == name:
+        raise RuleBroken(place, expected="the name of another feature", received=repr(source))
+    encoder = pipeline.model.encoders.get(source)
+    if encoder is not None and encoder.shares_with is not None:
         raise RuleBroken(
             place,
             expected="a feature with an encoder of its own",
-            received=f"{encoder.with_!r}, which shares one",
+            received=f"{source!r}, which shares one",
         )
     if own.kind != other.kind:
         raise RuleBroken(
@@ -252,7 +261,7 @@ def _refuse_to_share(pipeline: PipelineSpec, name: str, encoder: SharedEncoder) 
             expected=f"a feature of {dtype} {list(shape)} as this one",
             received=f"{other_dtype} {list(other_shape)}",
         )
-    if not _ids_mean_the_same(own, other):
+    if not own.ids_mean_as_in(other):
         raise RuleBroken(
             place,
             expected="features without a vocabulary, hashed alike or both with identity, as the "
@@ -267,8 +276,7 @@ def _weights_of_terms_are_used(pipeline: PipelineSpec) -> None:
         return  # it finds them in the manifest
     for name, feature in pipeline.modelled().features.items():
         encoder = pipeline.encoder_of(name)
-        weighted = isinstance(feature, Text) and feature.weights is not None
-        if weighted and not isinstance(encoder, (BagOfWordsEncoder, CustomEncoder)):
+        if feature.has_term_weights and not encoder.reads_term_weights:
             raise RuleBroken(
                 f"model.encoders.{name}.kind",
                 expected=f"bag_of_words or custom, as features.{name}.weights is for these",
@@ -292,16 +300,10 @@ def _gate_metrics_exist(pipeline: PipelineSpec) -> None:
             )
 
 
-def _ids_mean_the_same(left: Feature, right: Feature) -> bool:
-    """Returns whether an id stands for the same value in both: learnt ids never do."""
-    if isinstance(left, Categorical) and isinstance(right, Categorical):
-        return left.encoding == right.encoding != "vocabulary"
-    return not hasattr(left, "vocabulary_size")
-
-
 CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
     _names_are_unique,
     _keys_differ_within_a_partition,
+    _expressions_give_columns_of_their_own,
     _windows_do_not_leak,
     check_partitions,
     check_start,
@@ -321,6 +323,7 @@ CHECKS: tuple[Callable[[PipelineSpec], None], ...] = (
     _gate_metrics_exist,
     check_slices,
     check_gates,
+    check_expectations_can_be_judged,
 )
 
 

@@ -40,18 +40,18 @@ def test_an_encoder_is_shared_and_read_back_as_it_was_declared(declaration: Path
 def test_an_encoder_that_cannot_be_shared_is_refused(
     declaration: Path, overrides: list[str], message: str
 ) -> None:
-    found = error_of(declaration, OTHER, SHARED, *overrides)
-    assert "model.encoders." in found
-    assert message in found
+    error = error_of(declaration, OTHER, SHARED, *overrides)
+    assert "model.encoders." in error
+    assert message in error
 
 
 def test_vocabularies_are_not_shared(declaration: Path) -> None:
-    found = error_of(
+    error = error_of(
         declaration,
         "features.city={kind: categorical}",
         "model.encoders.city={kind: shared, with: country}",
     )
-    assert "model.encoders.city.with: expected features without a vocabulary" in found
+    assert "model.encoders.city.with: expected features without a vocabulary" in error
 
 
 @pytest.mark.parametrize("encoding", ["hash", "identity"])
@@ -60,9 +60,9 @@ def test_ids_that_mean_the_same_are_shared(declaration: Path, encoding: str) -> 
     home, away = f"features.home={ids}", f"features.away={ids}"
     both = "model.encoders.away={kind: shared, with: home}"
     assert load(declaration, [home, away, both]).model.encoders["away"].with_ == "home"
-    found = error_of(declaration, home, away, both, "features.home.encoding=vocabulary",
+    error = error_of(declaration, home, away, both, "features.home.encoding=vocabulary",
                      "features.home.buckets=null")  # fmt: skip
-    assert "model.encoders.away.with: expected features without a vocabulary" in found
+    assert "model.encoders.away.with: expected features without a vocabulary" in error
 
 
 def test_weights_of_terms_are_for_what_can_use_them(declaration: Path) -> None:

@@ -1,15 +1,10 @@
-"""What a declaration may say of pictures: rules that join features, targets and the model."""
+"""The rules of pictures in a declaration, which join features, targets and the model."""
 
 from __future__ import annotations
 
-from transforms.contract.columns.features import Image
-from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.network.augment import AlignedGeometry
-from transforms.contract.network.encoders import BackboneEncoder, CnnEncoder
 from transforms.contract.spec import RuleBroken
-
-SMALLEST_BACKBONE_SIDE = 32  # pixels; these networks halve a picture five times
 
 
 def check_augmentations(pipeline: PipelineSpec) -> None:
@@ -22,24 +17,22 @@ def check_augmentations(pipeline: PipelineSpec) -> None:
     for name, spec in pipeline.model.augment.items():
         several = isinstance(spec, AlignedGeometry)
         columns = spec.columns if isinstance(spec, AlignedGeometry) else (name,)
-        found = [_picture(used, column) for column in columns]
-        images = [image for image in found if image is not None]
-        if several and len(images) < len(columns):
+        sizes = [size for size in (_size(used, column) for column in columns) if size is not None]
+        if several and len(sizes) < len(columns):
             raise RuleBroken(
                 f"model.augment.{name}.columns",
                 expected="image features and targets",
                 received=str(columns),
             )
-        if not several and not isinstance(used.features.get(name), Image):
+        if not several and (name not in used.features or not sizes):
             raise RuleBroken(
                 f"model.augment.{name}", expected="an image feature", received=repr(name)
             )
-        sizes = {(image.height, image.width) for image in images}
-        if len(sizes) > 1:
+        if len(set(sizes)) > 1:
             raise RuleBroken(
                 f"model.augment.{name}.columns",
                 expected="pictures of one size",
-                received=str(sorted(sizes)),
+                received=str(sorted(set(sizes))),
             )
         twice = moved.intersection(columns) if spec.moves_pixels else set()
         if twice or len(set(columns)) < len(columns):
@@ -60,17 +53,14 @@ def check_decoders(pipeline: PipelineSpec) -> None:
     used = pipeline.modelled()
     for name, decoder in pipeline.model.decoders.items():
         target = used.targets.get(name)
-        if not isinstance(target, ImageTarget):
+        if target is None or target.picture_size is None:
             raise RuleBroken(
                 f"model.decoders.{name}",
                 expected="the name of an image target",
                 received=repr(name),
             )
-        poolings = [
-            len(encoder.filters)
-            for encoder in map(used.encoder_of, used.pictures_like(target))
-            if isinstance(encoder, CnnEncoder)
-        ]
+        encoders = map(used.encoder_of, used.pictures_like(target))
+        poolings = [e.poolings for e in encoders if e.poolings is not None]
         if poolings and decoder.filters and len(decoder.filters) != max(poolings):
             raise RuleBroken(
                 f"model.decoders.{name}.filters",
@@ -86,18 +76,15 @@ def check_backbones(pipeline: PipelineSpec) -> None:
         RuleBroken: With the place in the document.
     """
     for name, encoder in pipeline.model.encoders.items():
-        feature = pipeline.features[name]
-        if not isinstance(encoder, BackboneEncoder) or not isinstance(feature, Image):
-            continue
-        if min(feature.height, feature.width) < SMALLEST_BACKBONE_SIDE:
+        size, least = pipeline.features[name].picture_size, encoder.smallest_side
+        if size is not None and min(size) < least:
             raise RuleBroken(
                 f"features.{name}",
-                expected=f"at least {SMALLEST_BACKBONE_SIDE}x{SMALLEST_BACKBONE_SIDE} pixels for "
-                f"the encoder {encoder.kind}",
-                received=f"{feature.height}x{feature.width}",
+                expected=f"at least {least}x{least} pixels for the encoder {encoder.kind}",
+                received=f"{size[0]}x{size[1]}",
             )
 
 
-def _picture(pipeline: PipelineSpec, name: str) -> Image | ImageTarget | None:
-    found = pipeline.features.get(name) or pipeline.targets.get(name)
-    return found if isinstance(found, Image | ImageTarget) else None
+def _size(pipeline: PipelineSpec, name: str) -> tuple[int, int] | None:
+    spec = pipeline.features.get(name) or pipeline.targets.get(name)
+    return None if spec is None else spec.picture_size

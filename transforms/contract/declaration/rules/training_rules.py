@@ -1,8 +1,7 @@
-"""What a declaration may say of its training: rules that join it with source, targets and model."""
+"""The rules of a declaration's training, which join it with source, targets and model."""
 
 from __future__ import annotations
 
-from transforms.contract.columns.targets import BinaryMask, ContinuousImage
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.training import (
     ConstantSchedule,
@@ -102,7 +101,7 @@ def check_objective(pipeline: PipelineSpec) -> None:
             )
         return
     used = pipeline.modelled()
-    pictures = [t for t in used.targets.values() if isinstance(t, BinaryMask | ContinuousImage)]
+    pictures = [target for target in used.targets.values() if target.has_pixel_values]
     if len(pictures) != 1 or len(used.targets) != 1:
         kinds = ", ".join(f"{name} of kind {t.kind}" for name, t in used.targets.items())
         raise RuleBroken(

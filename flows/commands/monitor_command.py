@@ -1,0 +1,84 @@
+"""The command `braid monitor`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
+from flows.console.harmless import say
+
+if TYPE_CHECKING:
+    from transforms.contract.steps.monitoring import Compared, MonitorResult
+
+DRIFTED = 4  # exit code
+
+
+@click.command()
+@DECLARATION
+@click.option(
+    "--log",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder that was given to `braid serve --log`.",
+)
+@click.option("--day", metavar="YYYY-MM-DD", help="Which day, in UTC; by default the newest.")
+@WORKSPACE
+@SET
+@click.pass_context
+def monitor(
+    context: click.Context,
+    declaration: Path,
+    log: Path,
+    day: str | None,
+    workspace: Path | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Compare a day of served rows with what the champion was made of; exit code 4 if they differ.
+
+    Features are held against the training rows, answers against those for the test rows. Where
+    nothing has changed, one day in a hundred is called different by chance, at most.
+    """
+    from flows.console.progress import Reporter, console
+    from flows.report.tables import terminal_table
+    from flows.steps.monitoring import day_of
+    from flows.steps.monitoring import monitor as compare
+
+    pipeline, folders = open_pipeline(declaration, workspace, overrides)
+    folder = day_of(log, day)
+    reporter = Reporter(console())
+    champion, result = compare(pipeline, folders, declaration, folder, reporter)
+    say(
+        f"{champion.name} version {champion.version}, {folder.name}: {result.rows:,} rows beside "
+        f"the training rows, {result.answers:,} answers beside those for the test rows"
+    )
+    head = ("of", "name", "distance", "chance", "differs")
+    rows = [*_rows("feature", result.features), *_rows("answer", result.predictions)]
+    console().print(terminal_table(head, rows, figures=("distance", "chance")))
+    if result.refused:
+        say(f"{result.refused:,} more rows are such as training rejects.")
+    context.exit(_verdict(result))
+
+
+def _rows(what: str, compared: Mapping[str, Compared]) -> list[tuple[str, ...]]:
+    ranked = sorted(compared.items(), key=lambda item: item[1].p_value)
+    return [
+        (what, name, f"{c.distance:.3f}", f"{c.p_value:.2g}", "yes" if c.is_alarm else "")
+        for name, c in ranked
+    ]
+
+
+def _verdict(result: MonitorResult) -> int:
+    """Says in a sentence whether the day differs, and returns the exit code."""
+    features = [name for name, compared in result.features.items() if compared.is_alarm]
+    answers = [name for name, compared in result.predictions.items() if compared.is_alarm]
+    if not features and not answers:
+        say("Nothing differs by more than chance explains.")
+        return 0
+    parts = [f"the features {', '.join(features)}"] if features else []
+    parts += [f"the answers {', '.join(answers)}"] if answers else []
+    say(f"This day differs in {' and in '.join(parts)}.")
+    return DRIFTED

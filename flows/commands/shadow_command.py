@@ -1,0 +1,108 @@
+"""The command `braid shadow`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
+from flows.console.harmless import say
+
+if TYPE_CHECKING:
+    from flows.prediction.shadow import Difference, Shadowed
+
+
+@click.command()
+@DECLARATION
+@click.argument("version", type=click.IntRange(1))
+@click.option(
+    "--input",
+    "source",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Raw rows, as `braid predict` takes them.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A .parquet file for the answers of both, row by row.",
+)
+@WORKSPACE
+@SET
+def shadow(
+    declaration: Path,
+    version: int,
+    source: Path,
+    output: Path | None,
+    workspace: Path | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Score rows with a version beside the champion, and tell how their answers differ.
+
+    No alias moves.
+    """
+    from flows.console.progress import Reporter, console
+    from flows.prediction.shadow import refuse_shadow_output
+    from flows.prediction.shadow import shadow as score_both
+    from flows.steps.registration import find_version, open_registry, reach_registry
+
+    pipeline, folders = open_pipeline(declaration, workspace, overrides)
+    if output is not None:
+        refuse_shadow_output(output, source, pipeline)
+    reach_registry(pipeline, folders)
+    registry = open_registry(pipeline, folders)
+    name = pipeline.registered_name()
+    champion = find_version(registry, name, alias="champion", version=None)
+    other = find_version(registry, name, alias="champion", version=str(version))
+    if other.version == champion.version:
+        say(f"{name} version {version} is the champion itself.")
+        return
+    compared = score_both(
+        pipeline,
+        registry,
+        champion,
+        other,
+        source=source,
+        output=output,
+        reporter=Reporter(console()),
+    )
+    _show(name, compared)
+    if output is not None:
+        say(f"{output}")
+
+
+def _show(name: str, compared: Shadowed) -> None:
+    from flows.console.progress import console
+    from flows.report.tables import terminal_table
+
+    say(
+        f"{name} version {compared.version} beside version {compared.champion}, the champion: "
+        f"{compared.rows:,} rows"
+    )
+    rows = []
+    for item in compared.differences:
+        numbers = (f"{item.mean:.4g}", f"{item.largest:.4g}") if item.entries else ("", "")
+        same = f"{item.same / item.rows:.1%}" if item.rows else ""
+        rows.append((item.name, f"{item.rows:,}", same, *numbers, item.at or ""))
+    head = ("answer", "rows", "the same", "mean difference", "largest", "in row")
+    console().print(terminal_table(head, rows, figures=head[1:5]))
+    for item in compared.differences:
+        for line in _sentences(item):
+            say(line)
+    for which, count in compared.only.items():
+        if count:
+            say(f"{count:,} rows have an answer of the {which} only.")
+    for column in compared.missing:
+        say(f"Only one of them answers '{column}'.")
+
+
+def _sentences(item: Difference) -> list[str]:
+    lines = []
+    if item.crossed:
+        share = item.crossed / item.rows
+        lines.append(f"{item.name}: {item.crossed:,} rows ({share:.1%}) change sides of 0.5.")
+    for (before, after), rows in item.commonest():
+        lines.append(f"{item.name}: {before} becomes {after} in {rows:,} rows.")
+    return lines

@@ -1,0 +1,143 @@
+"""Which runs and registered versions of a pipeline nothing needs any more, and their removal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.records.record import FINISHED, RunRecord
+from trainer.registry.history import History
+from trainer.registry.registry import RegisteredVersion
+from transforms.contract.workspace.files import TEMPORARY, remove
+from transforms.contract.workspace.layout import Workspace
+
+_PRUNED = f"{TEMPORARY}pruned-"
+
+Run = tuple[Path, RunRecord]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Something that stays although it is old, and why.
+
+    Attributes:
+        what: A version or a run, in words.
+        why: What needs it.
+    """
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Prunable:
+    """What nothing needs any more.
+
+    Attributes:
+        versions: Registered ones, the oldest first.
+        runs: Folders and records, the oldest first.
+        needed: What is older than those that are kept, and stays.
+    """
+
+    versions: tuple[RegisteredVersion, ...]
+    runs: tuple[Run, ...]
+    needed: tuple[Reason, ...]
+
+
+def prunable(
+    pipeline: str,
+    runs: Sequence[Run],
+    versions: Iterable[RegisteredVersion],
+    history: History,
+    *,
+    keep: int,
+    others: Iterable[RunRecord] = (),
+) -> Prunable:
+    """Returns what nothing needs of a pipeline's runs and of the versions that they registered.
+
+    Needed is what is among the newest, what a run that is going on or may be resumed works with,
+    the newest run that ended with a model, by which the next one knows that nothing is new, a
+    version with an alias, the champion before the present one, and the run of a needed version.
+
+    Args:
+        pipeline: The pipeline's name.
+        runs: All of its runs, the oldest first.
+        versions: All of the registered model, other pipelines' among them, which stay.
+        history: Of the registered model.
+        keep: How many of the newest runs, and how many of the newest versions, stay in any case.
+        others: The runs of other pipelines.
+    """
+    own = {v.version: v for v in versions if v.run_id.startswith(f"{pipeline}/")}
+    by_age = sorted(own.values(), key=lambda version: int(version.version))
+    why_runs = _needed_runs([record for _, record in runs])
+    why_versions = {v: "an alias" for v, item in own.items() if item.aliases}
+    former = history.former()
+    if former is not None:
+        why_versions.setdefault(former, "`braid rollback`")
+    for record in (*(record for _, record in runs), *others):
+        for version in (record.warm_start, record.compared_with):
+            if record.may_be_resumed() and version is not None:
+                why_versions.setdefault(version, f"run {record.run_id}")
+    run_of = {version: item.run_id.partition("/")[2] for version, item in own.items()}
+    for version, run in run_of.items():
+        if run in why_runs:
+            why_versions.setdefault(version, f"run {run}")
+    newest = {version.version for version in by_age[max(0, len(by_age) - keep) :]}
+    for version in newest | set(why_versions):
+        if version in run_of:
+            why_runs.setdefault(run_of[version], f"version {version}")
+    old_runs = runs[: max(0, len(runs) - keep)]
+    old_versions = [version for version in by_age if version.version not in newest]
+    return Prunable(
+        versions=tuple(v for v in old_versions if v.version not in why_versions),
+        runs=tuple(run for run in old_runs if run[1].run_id not in why_runs),
+        needed=(
+            *(
+                Reason(f"version {v.version}", why_versions[v.version])
+                for v in old_versions
+                if v.version in why_versions
+            ),
+            *(
+                Reason(f"run {record.run_id}", why_runs[record.run_id])
+                for _, record in old_runs
+                if record.run_id in why_runs
+            ),
+        ),
+    )
+
+
+def _needed_runs(records: Sequence[RunRecord]) -> dict[str, str]:
+    """Returns the runs that the next run looks at, with the reason."""
+    needed = {r.run_id: "it may be resumed" for r in records if r.may_be_resumed()}
+    finished = [record for record in records if record.status in FINISHED]
+    for record in finished[-1:]:
+        needed[record.run_id] = "it is the newest with a model"
+    return needed
+
+
+def size_of(path: Path) -> int:
+    """Returns the bytes of a file, or of all files in a folder; 0 if there is none."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size if path.exists() else 0
+
+
+def remove_at_once(workspace: Workspace, folder: Path) -> None:
+    """Removes a folder as a whole: what a kill leaves of it is out of the way, and goes next time.
+
+    Args:
+        workspace: Where it lies.
+        folder: The folder; nothing happens if it is not there.
+    """
+    if folder.exists():
+        inside = folder.is_relative_to(workspace.root)  # else on another disk, it may be
+        gone = (workspace.root if inside else folder.parent) / f"{_PRUNED}{folder.name}"
+        folder.rename(gone)
+        remove(gone)
+
+
+def remove_interrupted(workspace: Workspace) -> None:
+    """Removes what a command that was killed has left of such folders."""
+    for path in list(workspace.root.glob(f"{_PRUNED}*")):
+        remove(path)

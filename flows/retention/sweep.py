@@ -1,0 +1,152 @@
+"""The sweep: what no run needs any more goes, of all that a pipeline's declaration has made.
+
+A run sweeps once its own shards are committed, under its pipeline's lock and its transform's. What
+is needed is looked up under the lock of what is to go: who needs it from then on waits, and makes
+it again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.retention.needed import Needed, needed, past_partitions
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.errors import BraidError
+from transforms.contract.workspace.files import TEMPORARY, remove
+from transforms.contract.workspace.layout import MANIFEST_FILE, Workspace
+from transforms.contract.workspace.locks import exclusive_lock
+from transforms.contract.workspace.partition import PartitionId
+
+_LONGEST_WRITE_SECONDS = 3_600  # a temporary file that is older is a killed process's
+_OF_A_TRANSFORM = ("shards", "rejects", "drift")
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What went.
+
+    Attributes:
+        transforms: How many older ones, with their shards.
+        partitions: The names of those whose shards went, as they changed or are gone.
+    """
+
+    transforms: int
+    partitions: tuple[str, ...]
+
+
+class Sweep:
+    """The sweep of one run or tuning. The caller holds the pipeline's lock and the transform's.
+
+    Args:
+        workspace: Where everything lies.
+        pipeline: The declaration.
+        transform: The fingerprint of the transform that the run works with.
+        partitions: What its source has now.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        pipeline: PipelineSpec,
+        transform: str,
+        partitions: Collection[PartitionId],
+    ) -> None:
+        self._workspace = workspace
+        self._pipeline = pipeline
+        self._transform = transform
+        self._partitions = tuple(partitions)
+
+    def run(self) -> Swept:
+        """Removes what nothing needs, and returns what that was."""
+        transforms = self._transforms()
+        self._counted()
+        if self._pipeline.source.windows is not None:
+            self._windows()
+        return Swept(transforms, self._superseded())
+
+    def _needed(self) -> Needed:
+        known = needed(self._workspace, self._pipeline.name)
+        return known.and_by(self._transform, self._partitions)
+
+    def _transforms(self) -> int:
+        """Removes older transforms of the declaration, with their shards."""
+        workspace, removed = self._workspace, 0
+        older = list(workspace.transforms_of(self._pipeline.data_fingerprint()))[1:]
+        for name in (manifest.fingerprint for manifest in older):
+            with (
+                suppress(BraidError, OSError),  # what another run works on is not this one's
+                exclusive_lock(workspace.lock("transform", name), holder=f"transform {name}"),
+            ):
+                if name not in self._needed().transforms:
+                    _remove_transform(workspace, name)
+                    removed += 1
+        return removed
+
+    def _superseded(self) -> tuple[str, ...]:
+        """Removes the transform's shards of what the source had once and has no more."""
+        workspace, transform = self._workspace, self._transform
+        past = set(past_partitions(workspace, self._pipeline.name))
+        removed = []
+        for name, part in sorted(past - self._needed().shards):
+            if name == transform and workspace.is_committed(transform, *part):
+                remove(workspace.rejects(transform, *part))
+                folder = workspace.shards(transform, *part)
+                remove(folder / MANIFEST_FILE)  # first, so that half a partition is none
+                remove(folder)
+                removed.append(part.name)
+        return tuple(removed)
+
+    def _counted(self) -> None:
+        """Removes the statistics and the hashes of keys of partitions that changed or are gone."""
+        workspace, declaration = self._workspace, self._pipeline.data_fingerprint()
+        kept = self._needed().partitions()
+        key = self._pipeline.source.key_rows
+        _remove_others({workspace.keys(key, *part) for part in kept})
+        for manifest in workspace.transforms_of(declaration):
+            kept |= manifest.partition_ids()
+        _remove_others({workspace.statistics(declaration, *part) for part in kept})
+
+    def _windows(self) -> None:
+        """Removes tables of windows that were cut from rows which the source has no more."""
+        workspace = self._workspace
+        present = {part.fingerprint for part in self._partitions}
+        past = {part.fingerprint for _, part in past_partitions(workspace, self._pipeline.name)}
+        for fingerprint in sorted(past - present):
+            folder = workspace.windows(fingerprint)
+            if not folder.is_dir():
+                continue
+            with (
+                suppress(BraidError, OSError),
+                exclusive_lock(workspace.lock("windows", fingerprint), holder=fingerprint),
+            ):
+                if fingerprint not in {part.fingerprint for part in self._needed().partitions()}:
+                    remove(folder)
+
+
+def _remove_transform(workspace: Workspace, name: str) -> None:
+    folder = workspace.transform(name)
+    # Away first, so that half a transform is none; the next run removes what is left of it.
+    gone = folder.with_name(f"{TEMPORARY}unused-{name}")
+    folder.rename(gone)
+    for kind in _OF_A_TRANSFORM:
+        remove(workspace.root / kind / name)
+    remove(gone)
+
+
+def _remove_others(kept: Collection[Path]) -> None:
+    """Removes all other files of the folder of some files."""
+    folder = next(iter(kept)).parent
+    for path in list(folder.iterdir()) if folder.is_dir() else []:
+        if path not in kept and not _is_being_written(path):
+            remove(path)
+
+
+def _is_being_written(path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        age = time.time() - path.stat().st_mtime
+        return path.name.startswith(TEMPORARY) and age < _LONGEST_WRITE_SECONDS
+    return False

@@ -1,0 +1,126 @@
+"""A day of served rows beside what the champion was made of: which day, and which references."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from flows.console.progress import Reporter
+from flows.records.record import read_record
+from flows.steps.processes import Processes
+from flows.steps.registration import find_version, open_registry, reach_registry
+from flows.steps.work import search_path
+from trainer.registry.registry import RegisteredVersion
+from trainer.run_folder import DECLARATION_FILE
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.steps.jobs import TrainJob
+from transforms.contract.steps.monitoring import (
+    ANSWERS_FILE,
+    DAY_FOLDER,
+    MonitorJob,
+    MonitorResult,
+)
+from transforms.contract.steps.step import ANSWERS, MONITOR
+from transforms.contract.workspace.documents import reading
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.partition import PartitionId
+
+
+def day_of(log: Path, day: str | None) -> Path:
+    """Returns the folder of a day of a log, by default of the newest.
+
+    Raises:
+        DeclarationError: There is no such day.
+    """
+    days = sorted(path for path in log.glob(f"{DAY_FOLDER}*") if path.is_dir())
+    if day is not None:
+        days = [path for path in days if path.name == DAY_FOLDER + day]
+    if not days:
+        raise DeclarationError(
+            f"--log {log}" if day is None else f"--day {day}",
+            expected="served rows, as `braid serve --log` keeps them",
+            received="none",
+            action="Give the folder that was given there, and a day of it.",
+        )
+    return days[-1]
+
+
+def monitor(
+    pipeline: PipelineSpec, workspace: Workspace, declaration: Path, day: Path, reporter: Reporter
+) -> tuple[RegisteredVersion, MonitorResult]:
+    """Compares a day of served rows with the rows that the champion learnt, and with its answers.
+
+    Args:
+        pipeline: The declaration, which says which registry and model are meant.
+        workspace: Where the champion's transform and test rows are.
+        declaration: The path of the pipeline.yaml.
+        day: The folder of the day.
+        reporter: Is told about progress.
+
+    Returns:
+        The champion, and how the day differs. Without the test rows, answers are not compared.
+
+    Raises:
+        BraidError: There is no champion, its transform is gone, or no row can be compared.
+    """
+    reach_registry(pipeline, workspace)
+    registry = open_registry(pipeline, workspace)
+    champion = find_version(registry, pipeline.registered_name(), alias="champion", version=None)
+    export = registry.export_folder(champion)
+    transform = workspace.transform(champion.tags.get("braid.transform", "none"))
+    if not (transform / "transform.json").exists():
+        raise BraidError(
+            f"version {champion.version} of {champion.name}",
+            expected=f"the statistics that it was frozen on, in {transform}",
+            received="no such folder",
+            action="A run that makes a new champion keeps its statistics until the next one.",
+        )
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        processes = Processes(folder, reporter, search_path(pipeline, declaration))
+        own = _declared(export)
+        answers = _test_job(own, workspace, champion, export, folder)
+        if answers is not None:
+            processes.run(ANSWERS, answers)
+        job = MonitorJob(
+            pipeline=own,
+            statistics=str(transform / "statistics"),
+            log=str(day),
+            answers=None if answers is None else str(folder / ANSWERS_FILE),
+            version=champion.version,
+        )
+        return champion, processes.run(MONITOR, job).result
+
+
+def _declared(export: Path) -> PipelineSpec:
+    path = export / DECLARATION_FILE
+    with reading(path):
+        document = json.loads(path.read_bytes())
+        return PipelineSpec.model_validate_json(json.dumps(document["pipeline"]))
+
+
+def _test_job(
+    pipeline: PipelineSpec,
+    workspace: Workspace,
+    champion: RegisteredVersion,
+    export: Path,
+    folder: Path,
+) -> TrainJob | None:
+    """Returns the job of answering for the champion's test rows; None if they are not all there."""
+    name, _, run = champion.run_id.partition("/")
+    record = read_record(workspace.run(name, run)) if run else None
+    if record is None:
+        return None
+    partitions = record.partitions.items()
+    if not all(workspace.is_committed(record.transform, *item) for item in partitions):
+        return None
+    return TrainJob(
+        pipeline=pipeline,
+        workspace=str(workspace.root),
+        transform=record.transform,
+        partitions=tuple(PartitionId(*part) for part in partitions),
+        run_folder=str(folder),
+        champion=str(export),
+    )

@@ -1,0 +1,93 @@
+"""What runs, tunings and backfills keep others from removing."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows.records.backfill_record import BackfillRecord, PartitionRecord, write_backfill
+from flows.records.kept import now
+from flows.records.record import RunRecord, write_record
+from flows.retention.needed import Needed, needed, past_partitions
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.partition import PartitionId
+
+DAY_1, DAY_2 = PartitionId("day=1", "f1"), PartitionId("day=2", "f2")
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+def _record(pipeline: str, transform: str, *partitions: PartitionId, **values) -> RunRecord:
+    return RunRecord(
+        run_id="r",
+        pipeline=pipeline,
+        pid=1,
+        started=now(),
+        braid_version="1",
+        identity="i",
+        judgement="j",
+        transform=transform,
+        data_fingerprint="d",
+        training_fingerprint="t",
+        partitions=dict(partitions),
+        **values,
+    )
+
+
+def _run(workspace: Workspace, number: int, *record, **values) -> None:
+    pipeline = record[0]
+    write_record(workspace.run(pipeline, f"r{number}"), _record(*record, **values))
+
+
+def test_an_empty_workspace_needs_nothing(workspace):
+    assert needed(workspace) == Needed()
+
+
+def test_a_pipelines_newest_run_and_its_newest_one_with_a_model_are_needed(workspace):
+    _run(workspace, 1, "flats", "old", DAY_1, status="promoted")
+    _run(workspace, 2, "flats", "model's", DAY_1, status="refused")
+    _run(workspace, 3, "flats", "newest", DAY_1, DAY_2, status="failed")
+    found = needed(workspace)
+    assert found.transforms == {"model's", "newest"}
+    assert found.shards == {("model's", DAY_1), ("newest", DAY_1), ("newest", DAY_2)}
+    assert found.partitions() == {DAY_1, DAY_2}
+
+
+def test_of_the_pipeline_that_asks_only_the_newest_run_is_needed(workspace):
+    _run(workspace, 1, "flats", "old", DAY_1, status="promoted")
+    _run(workspace, 2, "flats", "newest", DAY_2)
+    write_record(workspace.tunings("flats") / "t", _record("flats", "tuning's", DAY_1))
+    assert needed(workspace, "flats").shards == {("newest", DAY_2)}
+    assert needed(workspace, "other").transforms == {"old", "newest", "tuning's"}
+
+
+def test_backfills_and_tunings_of_others_are_needed(workspace):
+    part = PartitionRecord(name="day=2", fingerprint="f2")
+    backfill = BackfillRecord(
+        backfill_id="b",
+        pipeline="flats",
+        pid=1,
+        started=now(),
+        workers=1,
+        train="none",
+        transform="backfill's",
+        partitions=[part],
+    )
+    write_backfill(workspace.backfills("flats") / "b", backfill)
+    write_record(workspace.tunings("flats") / "t", _record("flats", "tuning's", DAY_1))
+    assert needed(workspace).shards == {("backfill's", DAY_2), ("tuning's", DAY_1)}
+
+
+def test_what_work_begins_with_is_needed_beside_the_rest():
+    known = Needed().and_by("t", [DAY_1]).and_by("u", [DAY_2])
+    assert known.transforms == {"t", "u"}
+    assert known.shards == {("t", DAY_1), ("u", DAY_2)}
+
+
+def test_the_past_of_a_pipeline_has_what_earlier_attempts_found(workspace):
+    record = _record("flats", "t", DAY_2)
+    record.past_partitions = [DAY_1]
+    write_record(workspace.run("flats", "r1"), record)
+    assert set(past_partitions(workspace, "flats")) == {("t", DAY_1), ("t", DAY_2)}

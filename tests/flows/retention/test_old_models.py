@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from flows.records.record import RunRecord
+from flows.retention.old_models import prunable, remove_at_once, remove_interrupted
+from trainer.registry.history import ChampionChange, History
+from trainer.registry.registry import RegisteredVersion
+from transforms.contract.workspace.layout import Workspace
+
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
+
+
+def run(number: int, status: str = "promoted", **changes) -> tuple[Path, RunRecord]:
+    record = RunRecord(
+        run_id=f"r{number}", pipeline="flats", pid=1, started=NOW, braid_version="0", identity="i",
+        judgement="j", transform="t", data_fingerprint="d", training_fingerprint="f",
+        partitions={}, status=status, **changes,
+    )  # fmt: skip
+    return Path(f"r{number}"), record
+
+
+def version(number: int, run_id: str = "", aliases: tuple[str, ...] = ()) -> RegisteredVersion:
+    run_id = run_id or f"flats/r{number}"
+    return RegisteredVersion("flats", str(number), run_id, "", 0, aliases=aliases)
+
+
+def old(runs, versions, history=None, keep=1, others=()):
+    pruned = prunable("flats", runs, versions, history or History(), keep=keep, others=others)
+    return [v.version for v in pruned.versions], [record.run_id for _, record in pruned.runs]
+
+
+FIVE_RUNS = [run(number) for number in range(1, 6)]
+FIVE = [version(number) for number in range(1, 6)]
+
+
+def test_the_newest_runs_and_versions_stay():
+    assert old(FIVE_RUNS, FIVE, keep=2) == (["1", "2", "3"], ["r1", "r2", "r3"])
+    assert old(FIVE_RUNS, FIVE, keep=5) == ([], [])
+    assert old(FIVE_RUNS, FIVE, keep=9) == ([], [])
+
+
+def test_a_version_with_an_alias_stays_with_its_run():
+    versions = [version(1), version(2, aliases=("champion",)), *FIVE[2:]]
+    assert old(FIVE_RUNS, versions) == (["1", "3", "4"], ["r1", "r3", "r4"])
+
+
+def test_what_a_rollback_goes_back_to_stays():
+    changes = tuple(
+        ChampionChange(at=NOW, what="hand", version=v, before=b, by="me", state="done")
+        for v, b in (("1", None), ("5", "1"))
+    )
+    history = History(champion="5", changes=changes)
+    assert old(FIVE_RUNS, FIVE, history) == (["2", "3", "4"], ["r2", "r3", "r4"])
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "stopped"])
+def test_what_may_be_resumed_stays_with_the_version_that_it_works_with(status):
+    runs = [*FIVE_RUNS[:2], run(3, status, warm_start="1", compared_with="2"), *FIVE_RUNS[3:]]
+    assert old(runs, FIVE) == (["4"], ["r4"])
+    abandoned = [*FIVE_RUNS[:2], run(3, "failed", abandoned=True, warm_start="1"), *FIVE_RUNS[3:]]
+    assert old(abandoned, FIVE) == (["1", "2", "3", "4"], ["r1", "r2", "r3", "r4"])
+
+
+def test_the_run_by_which_the_next_one_sees_that_nothing_is_new_stays():
+    runs = [run(1), run(2), run(3, "failed", abandoned=True), run(4, "failed", abandoned=True)]
+    assert old(runs, FIVE[:2]) == (["1"], ["r1", "r3"])
+
+
+def test_another_pipelines_versions_and_what_its_runs_work_with_stay():
+    versions = [version(1), version(2, "other/r9"), *FIVE[2:]]
+    others = [run(7, "running", warm_start="3")[1]]
+    assert old(FIVE_RUNS, versions, others=others) == (["1", "4"], ["r1", "r2", "r4"])
+
+
+def test_what_a_killed_removal_left_goes_with_the_next(tmp_path):
+    workspace = Workspace(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    remove_at_once(workspace, tmp_path / "runs" / "a")
+    (tmp_path / "runs" / "b").rename(tmp_path / ".tmp-pruned-b")
+    remove_interrupted(workspace)
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert not list((tmp_path / "runs").iterdir())

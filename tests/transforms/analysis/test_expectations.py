@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.jobs import transform_job
+from tests.transforms.conftest import write_rows
+from transforms.analysis.expectations import ExpectationsBroken, expect
+from transforms.analysis.freeze import analyze
+from transforms.contract.declaration.parsing import parse
+from transforms.contract.steps.jobs import TransformJob
+
+Job = Callable[..., TransformJob]
+
+
+@pytest.fixture
+def job_with(tmp_path: Path) -> Job:
+    """Returns a function that gives the job of two days, the second with other rows."""
+    for day, first in ((1, 0), (2, 100)):
+        rows = {
+            "id": [f"r{i}" for i in range(first, first + 20)],
+            "fold": ["train"] * 20,
+            "area": [float(i) for i in range(first, first + 20)],
+            "sold": [i % 2 == 0 for i in range(20)],
+        }
+        write_rows(rows, tmp_path / "data" / f"day={day}" / "rows.parquet")
+
+    def job(**expected: object) -> TransformJob:
+        document = {
+            "name": "flats",
+            "source": {"path": str(tmp_path / "data"), "key": "id", "partition_by": "day"},
+            "split": {"by": "column", "column": "fold"},
+            "features": {"area": {"kind": "numeric"}},
+            "targets": {"sold": {"kind": "binary"}},
+            "expect": expected,
+        }
+        return transform_job(parse(document), tmp_path / "workspace")
+
+    return job
+
+
+def test_rows_that_are_not_as_expected_freeze_nothing(job_with: Job) -> None:
+    job = job_with(area={"between": [0, 50]}, rows={"at_least": 21})
+    with pytest.raises(ExpectationsBroken) as broken:
+        analyze(job.model_dump_json())
+    assert broken.value.received.splitlines() == [
+        "day=1: 20 rows, expected at least 21.",
+        "day=2: 'area' goes from 100 to 119, expected 0 to 50.",
+        "day=2: 20 rows, expected at least 21.",
+    ]
+    assert job.folders().read_transform(job.transform) is None
+    again = expect(job_with(area={"between": [0, 119]}).model_dump_json())
+    assert (again.partitions, again.rows) == (0, 0), "what was counted is not read again"
