@@ -116,7 +116,7 @@ def test_export_and_shards_agree_when_they_are_given_the_same_noise(finished):
 
 
 def test_the_export_takes_noise_like_a_column(finished):
-    scorer = load(finished[1]["export"]["folder"])
+    scorer = load(finished[1]["export"].folder)
     columns = {n: v for n, v in raw_rows(range(6)).items() if n in DECLARATION["features"]}
     noise = np.linspace(-2, 2, 6 * DIMENSION, dtype=np.float32).reshape(6, DIMENSION)
     given = scorer.score(columns | {"z": noise})["cost"]
@@ -125,7 +125,7 @@ def test_the_export_takes_noise_like_a_column(finished):
 
 
 def test_the_export_draws_noise_that_is_missing(finished):
-    scorer = load(finished[1]["export"]["folder"])
+    scorer = load(finished[1]["export"].folder)
     same_rows = {"color": ["red"] * 4}
     first, second = scorer.score(same_rows)["cost"], scorer.score(same_rows)["cost"]
     assert len(np.unique([first, second])) == 8
@@ -138,7 +138,7 @@ def test_the_export_draws_noise_that_is_missing(finished):
 
 
 def test_examples_have_no_noise(finished):
-    scorer = load(finished[1]["export"]["folder"])
+    scorer = load(finished[1]["export"].folder)
     record = tf.train.Example().SerializeToString()
     costs = scorer.score_examples(tf.constant([record] * 3))["cost"]
     assert len(np.unique(costs)) == 3
