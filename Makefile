@@ -9,7 +9,7 @@ DEMO := demo
 MINUTES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz test-server test-pythons lint bench bench-quality format lock clean
+.PHONY: help install demo test test-all fuzz test-server test-pythons lint bench bench-quality format lock clean
 
 help: ## say what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,8 +37,13 @@ demo: $(STAMP) ## make a table of listings, run the pipeline on it, show the res
 	$(BIN)/braid models $(DEMO)/pipeline.yaml
 
 # A file's tests stay in one process, as they share what is slow to make. Each process takes 2 GB.
-test: $(STAMP) ## run every test but those of servers, on up to four cores
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+test: $(STAMP) ## run every test of a part, and of the whole path the first, on up to four cores
+	$(PYTEST) -m 'not slow and not server and not pythons'
+
+test-all: $(STAMP) ## run these, and every whole path: kills, backfills, templates, bad inputs, the wheel
+	$(PYTEST)
 
 fuzz: $(STAMP) ## draw declarations, tables, pictures and faults that nobody meant, for MINUTES
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)

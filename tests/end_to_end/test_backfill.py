@@ -17,6 +17,8 @@ import yaml
 from tests.support.command import BRAID, start, until
 from tests.support.data_set import data_set
 
+pytestmark = pytest.mark.slow
+
 _ROWS = 120
 
 

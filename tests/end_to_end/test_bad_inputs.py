@@ -18,6 +18,8 @@ from transforms.contract.process.own_packages import python_m
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock
 
+pytestmark = pytest.mark.slow
+
 BRAID = python_m("braid")
 ROWS: dict[str, list[Any]] = {
     "id": [f"r{i}" for i in range(20)],

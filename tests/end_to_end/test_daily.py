@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.daily import DAYS, DailyDemo, etl_steps
 
+pytestmark = pytest.mark.slow
+
 
 def _files(workspace: Path) -> dict[Path, tuple[int, int]]:
     files = [

@@ -16,6 +16,8 @@ import yaml
 
 from tests.support.early_training import HELD, LOG, THEN
 
+pytestmark = pytest.mark.slow
+
 ROWS, DAYS = 60, 3  # rows of a day
 _ENDED = (0, 3)  # what is learnt in which order counts here, and not whether the gate likes it
 DECLARATION = {

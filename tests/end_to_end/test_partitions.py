@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import yaml
 
 from trainer.registry.registry import ModelRegistry
 from transforms.contract.process.own_packages import python_m
+
+pytestmark = pytest.mark.slow
 
 _BRAID = python_m("braid")
 

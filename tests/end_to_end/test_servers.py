@@ -12,6 +12,8 @@ from tests.end_to_end.test_signals import write_project
 from tests.support import stand_ins
 from tests.support.command import BRAID
 
+pytestmark = pytest.mark.slow
+
 # A few for the question, the rest for the start of Python on a busy machine.
 _SECONDS = 25
 

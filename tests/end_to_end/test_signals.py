@@ -14,6 +14,8 @@ import yaml
 
 from tests.support.command import processes, start, until
 
+pytestmark = pytest.mark.slow
+
 DECLARATION = {
     "name": "flats",
     "source": {"path": "data", "key": "id"},

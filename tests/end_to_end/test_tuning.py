@@ -14,6 +14,8 @@ import yaml
 from tests.support.command import BRAID, kill_tree, start, until
 from transforms.contract.declaration.parsing import load
 
+pytestmark = pytest.mark.slow
+
 DECLARATION = {
     "name": "flats",
     "source": {"path": "data", "format": "csv", "key": "id"},

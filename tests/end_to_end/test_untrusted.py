@@ -17,6 +17,8 @@ import yaml
 
 from tests.support.command import BRAID
 
+pytestmark = pytest.mark.slow
+
 SECRET = "t0p-s3cret-Value"
 LITERAL = "l1teral-Passw0rd"
 # Of a sensitive key, a sensitive number that cannot be used, and a sensitive label.

@@ -20,6 +20,8 @@ import pytest
 
 from tests.trainer.machine import declared, make_environment
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SOURCES = ("flows", "trainer", "transforms", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 LOAD_MODEL = """

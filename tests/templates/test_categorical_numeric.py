@@ -10,6 +10,8 @@ import pytest
 from flows.templates.categorical_numeric.table import effects
 from tests.templates.project import Project, as_printed, best_threshold, majority
 
+pytestmark = pytest.mark.slow
+
 _COLUMNS = ("contract", "payment", "months", "bill")
 
 

@@ -15,6 +15,8 @@ from PIL import Image
 from flows.templates.conditional_generator.table import SHAPES, SIDE
 from tests.templates.project import Project, as_printed
 
+pytestmark = pytest.mark.slow
+
 _ALL = ("pipeline.yaml", "regression.yaml", "recognizer.yaml")
 _EACH = pytest.mark.parametrize("declaration", _ALL)
 

@@ -8,6 +8,8 @@ import pytest
 from flows.templates.diagnosis.table import DIAGNOSES
 from tests.templates.project import Project, as_printed, best_threshold
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:

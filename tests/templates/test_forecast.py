@@ -11,6 +11,8 @@ import pytest
 
 from tests.templates.project import Project, as_printed
 
+pytestmark = pytest.mark.slow
+
 LENGTH, HORIZON = 100, 7
 TEST_FROM = "1989-01-01"
 

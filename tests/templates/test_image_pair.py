@@ -9,6 +9,8 @@ import tensorflow as tf
 from tests.templates.project import Project, as_printed, best_threshold, majority
 from trainer.data.augment import Augmenter
 
+pytestmark = pytest.mark.slow
+
 _BOTH = pytest.mark.parametrize("declaration", ["pipeline.yaml", "attention.yaml"])
 
 

@@ -10,6 +10,8 @@ from PIL import Image
 
 from tests.templates.project import Project, as_printed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:

@@ -6,6 +6,8 @@ import pytest
 
 from tests.templates.project import Project, as_printed, best_threshold, majority
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:

@@ -15,6 +15,8 @@ from flows.templates.listings.table import write_table
 from tests.flows.serving.server import as_json, as_tensors, by_output, close, serving
 from tests.support.command import BRAID
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("training.epochs=1", "training.members=1", "training.refit=null")
 ROWS = 120
 
