@@ -177,6 +177,7 @@ def check_version(
         return
     defects = list(_parts_of_export(folder, action=ANOTHER_VERSION))
     yield from defects
+    yield from _files_of_mlflow(folder, version)
     pipeline, _, run = version.run_id.partition("/")
     own = workspace.run(pipeline, run) / EXPORT_FOLDER
     if defects or not (pipeline and run and own.is_dir()):
@@ -187,6 +188,16 @@ def check_version(
             yield Defect(copy, "no such file, which the run's export has", ANOTHER_VERSION)
         elif checksum(copy) != checksum(path):
             yield Defect(copy, f"other content than {path}", ANOTHER_VERSION)
+
+
+def _files_of_mlflow(folder: Path, version: RegisteredVersion) -> Iterator[Defect]:
+    """Yields what MLflow reads of a version and is not as it was written."""
+    for name, expected in version.model_files().items():
+        path = folder / name
+        if not path.exists():
+            yield Defect(path, "no such file, which MLflow reads", ANOTHER_VERSION)
+        elif checksum(path) != expected:
+            yield Defect(path, "other content than was registered", ANOTHER_VERSION)
 
 
 def _folders(parent: Path) -> list[Path]:

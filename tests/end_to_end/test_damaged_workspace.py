@@ -42,7 +42,8 @@ DECLARATION: dict[str, Any] = {
     "training": {"epochs": 1},
 }
 # Nothing reads these again, or TensorFlow alone can tell whether they are whole.
-UNREAD = ("*.lock", "*.log", "*.png", "*.md", "*/jobs/*", "*/artifacts/declaration.json")
+UNREAD = ("*.lock", "*.log", "*.png", "*.md", "*.html", "*/jobs/*", "*/artifacts/declaration.json",
+          "*/artifacts/report/*")  # fmt: skip
 OPAQUE = ("*fingerprint.pb", "transforms/*/variables.data-*")
 
 

@@ -18,6 +18,8 @@ from typing import Any, Literal
 
 import yaml
 
+from transforms.contract.fingerprint import checksum
+
 MODEL_FILE = "MLmodel"
 _EXAMPLE_FILE = "input_example.json"
 _SERVING_EXAMPLE_FILE = "serving_input_example.json"
@@ -74,13 +76,16 @@ class Description:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write_model_files(folder: Path, described: Description, run: str) -> None:
+def write_model_files(folder: Path, described: Description, run: str) -> dict[str, str]:
     """Writes what MLflow reads beside an export.
 
     Args:
         folder: Where to.
         described: What it is to know.
         run: The id of the MLflow run.
+
+    Returns:
+        The files' checksums by their names.
     """
     document: dict[str, Any] = {
         "flavors": {
@@ -123,3 +128,4 @@ def write_model_files(folder: Path, described: Description, run: str) -> None:
     }
     (folder / _ENVIRONMENT_FILE).write_text(yaml.safe_dump(environment), encoding="utf-8")
     (folder / MODEL_FILE).write_text(yaml.safe_dump(document), encoding="utf-8")
+    return {path.name: checksum(path) for path in sorted(folder.iterdir())}

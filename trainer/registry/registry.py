@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import tempfile
@@ -43,6 +44,7 @@ from transforms.contract.workspace.locks import waiting_lock
 
 CHALLENGER = "challenger"
 RUN_TAG = "braid.run"
+FILES_TAG = "braid.model_files"  # checksums of what MLflow reads beside an export
 _ARTIFACT = "export"
 _NO_DETAILS = RunDetails()
 _SETTINGS = {
@@ -80,6 +82,15 @@ class RegisteredVersion:
     aliases: tuple[str, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+
+    def model_files(self) -> dict[str, str]:
+        """Returns the checksums of what MLflow reads beside the export; older versions have none.
+
+        Raises:
+            ValueError: The tag that has them was edited.
+        """
+        known = json.loads(self.tags.get(FILES_TAG, "{}"))
+        return {str(name): str(value) for name, value in known.items()}
 
 
 class ModelRegistry:
@@ -182,17 +193,19 @@ class ModelRegistry:
                 for file, text in (texts or {}).items():
                     client.log_text(run, text, file)
                 client.log_artifacts(run, str(export), _ARTIFACT)
+                own = {**(tags or {}), RUN_TAG: run_id}
                 if described is not None:
                     with tempfile.TemporaryDirectory() as folder:
-                        write_model_files(Path(folder), described, run)
+                        checksums = write_model_files(Path(folder), described, run)
                         client.log_artifacts(run, folder, _ARTIFACT)
+                    own[FILES_TAG] = json.dumps(checksums)
                 client.set_terminated(run)
                 # Last: a version whose files are not all there must not be found.
                 found = client.create_model_version(
                     name,
                     f"{client.get_run(run).info.artifact_uri}/{_ARTIFACT}",
                     run_id=run,
-                    tags={**(tags or {}), RUN_TAG: run_id},
+                    tags=own,
                 )
             client.set_registered_model_alias(name, CHALLENGER, str(found.version))
             return str(found.version)
