@@ -109,7 +109,7 @@ def _p50(calls: Iterator[Callable[[], object]]) -> float:
 
 
 def _signature(model: Scorer, table: Path) -> Iterator[Callable[[], object]]:
-    """Yields calls of the exported signature with a row's values, as the README has them."""
+    """Yields calls of the exported signature with a row's values, as docs/serving.md has them."""
     import tensorflow as tf
 
     signature = model._model.signatures["serving_default"]

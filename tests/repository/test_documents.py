@@ -23,6 +23,7 @@ PAGES = [
     ROOT / "tests/benchmarks/PROFILE.md",
 ]
 ONE_SCREEN = 60  # lines
+TEN_MINUTES = 2_400  # words, tables and blocks among them
 NAMES = {path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -88,6 +89,16 @@ def test_the_page_of_a_package_is_one_screen_and_has_every_folder(package: str) 
     assert len(page.splitlines()) <= ONE_SCREEN
     folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
     assert {name for name in folders if f"`{name}/`" not in page} == set()
+
+
+def test_the_first_page_is_read_in_ten_minutes() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= TEN_MINUTES
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.*")} - {"README.md"}
+    assert {name for name in pages if f"]({name})" not in index} == set()
 
 
 def test_every_decision_is_listed_and_has_the_four_parts() -> None:

@@ -1,4 +1,4 @@
-"""The kind of a user's own that the README prints, as it is printed."""
+"""The kind of a user's own that docs/own-kinds.md prints, as it is printed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import tensorflow as tf
 from transforms.contract.columns.kinds import user_module
 from transforms.contract.declaration.parsing import parse
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs/own-kinds.md"
 
 
 @pytest.fixture
 def kind(tmp_path, monkeypatch) -> str:
     """Returns the import path of the printed kind, whose modules are in the working directory."""
-    (printed,) = re.findall(r"```python\n(# my_kinds/angle/.*?)```", README.read_text(), re.S)
+    (printed,) = re.findall(r"```python\n(# my_kinds/angle/.*?)```", PAGE.read_text(), re.S)
     modules = re.split(r"^# (my_kinds/angle/\w+\.py): .*$", printed, flags=re.M)[1:]
     for name, text in zip(modules[::2], modules[1::2], strict=True):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

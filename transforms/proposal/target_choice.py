@@ -122,5 +122,5 @@ def _refused(column: SampledColumn, received: str) -> DeclarationError:
         expected="a column of numbers, of two or more values that repeat, or of lists of them",
         received=received,
         action="Choose another target; a picture or a text in numbers is declared by hand, as the "
-        "README's section on targets says.",
+        "section on targets in Braid's docs/declaration.md says.",
     )

@@ -89,7 +89,7 @@ def declaration_of(kind: str) -> type[FeatureSpec]:
             f"kind {kind}",
             expected=f"a class Declaration(FeatureSpec) in {kind}.declaration",
             received=repr(declaration),
-            action="Write one, as the README's section on kinds shows.",
+            action="Write one, as Braid's page docs/own-kinds.md shows.",
         )
     return declaration
 
