@@ -1,4 +1,4 @@
-"""Whether what a run makes of its source is whole: transforms, shards, and what lies beside them.
+"""Checks of all that a run makes of its source: transforms, shards, and the files beside them.
 
 All of it is made again by a run that misses it.
 """

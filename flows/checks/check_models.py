@@ -1,4 +1,4 @@
-"""Whether records, models and registered versions are whole; no run makes them again."""
+"""Checks of records, models and registered versions; no run makes them again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `braid check` does and prints."""
+"""The work and the output of `braid check`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `braid tune` does and prints."""
+"""The work and the output of `braid tune`."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from flows.report.summary import PICTURE_FILE, markdown
 
 @dataclass(frozen=True)
 class Report:
-    """What came out of a run.
+    """The outcome of a run.
 
     Attributes:
         record: All of it, typed: `record.metrics`, `record.gate` and so on.

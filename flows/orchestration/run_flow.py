@@ -141,7 +141,7 @@ def refresh_model(
 
 @dataclass(frozen=True)
 class RunOrder:
-    """What runs of one pipeline have in common.
+    """The inputs that runs of one pipeline have in common.
 
     Attributes:
         pipeline: The declaration.
@@ -159,7 +159,7 @@ class RunOrder:
 
     @property
     def search_path(self) -> Path | None:
-        """Where the user's own modules lie; None if the declaration names none."""
+        """Returns the folder of the user's own modules; None if the declaration names none."""
         return search_path(self.pipeline, self.declaration)
 
     def announce(self, what: str, partitions: Sequence[Partition]) -> None:

@@ -1,4 +1,4 @@
-"""Which run this is: a new one, one to resume, or one that is finished already."""
+"""The choice of the run to work on: a new one, one to resume, or one that is finished already."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _JUDGING_STEPS = ("register", "gate")
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes two runs the same.
+    """The fingerprints by which two runs are the same.
 
     Attributes:
         run: All that shapes the model: declaration, transform, and rows.
@@ -152,7 +152,7 @@ def open_run(
     if opened is None:
         opened = _new_run(workspace, pipeline, identity, transform)
     # Those that do not train may be others than when a resumed run began.
-    opened.record.found({part.name: part.fingerprint for part in partitions})
+    opened.record.note_partitions({part.name: part.fingerprint for part in partitions})
     _prepare(opened, identity)
     return opened
 

@@ -1,4 +1,4 @@
-"""Which runs and registered versions of a pipeline nothing needs any more, and their removal."""
+"""The removal of runs and registered versions of a pipeline that nothing needs any more."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Prunable:
-    """What nothing needs any more.
+    """The runs and versions that nothing needs any more.
 
     Attributes:
         versions: Registered ones, the oldest first.

@@ -1,4 +1,4 @@
-"""What a run says about itself on the registry's page: title, curves, scalars, rows, its end."""
+"""The details of a run for the registry's page: title, curves, scalars, rows, its end."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ _DATA = "data"
 
 def names() -> dict[str, str]:
     """Returns what every template is, by its name."""
-    found = sorted(path.parent for path in _ROOT.glob(f"*/{_DECLARATION}"))
-    return {folder.name.replace("_", "-"): _title(folder / _DECLARATION) for folder in found}
+    folders = sorted(path.parent for path in _ROOT.glob(f"*/{_DECLARATION}"))
+    return {folder.name.replace("_", "-"): _title(folder / _DECLARATION) for folder in folders}
 
 
 def source(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Which files a source has now, which partitions they make, and whether the declaration fits them.
+"""Lists a source's files and the partitions they make, and checks that the declaration fits them.
 
 Nothing here imports TensorFlow or Beam: `braid validate` is made of it.
 """
@@ -42,7 +42,7 @@ _FOOTER_THREADS = 16  # footers are small and, in a bucket, far away
 
 @dataclass(frozen=True)
 class Scan:
-    """What a source has at one moment.
+    """The content of a source at one moment.
 
     Attributes:
         partitions: In their order, which `PartitionOrder` says.
@@ -262,8 +262,8 @@ def _list(source: SourceSpec) -> list[pafs.FileInfo]:
             return [info]
         if info.type == pafs.FileType.NotFound:
             raise FileNotFoundError
-        found = filesystem.get_file_info(pafs.FileSelector(place, recursive=True))
-        for file in found:
+        listed = filesystem.get_file_info(pafs.FileSelector(place, recursive=True))
+        for file in listed:
             _ = file.path  # which fails if it is no UTF-8
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         missing = isinstance(error, FileNotFoundError)
@@ -273,7 +273,7 @@ def _list(source: SourceSpec) -> list[pafs.FileInfo]:
             received="nothing there" if missing else " ".join(str(error).split()),
             action="Correct source.path, or give this user access to it.",
         ) from None
-    below = {posixpath.relpath(info.path, place): info for info in found}
+    below = {posixpath.relpath(info.path, place): info for info in listed}
     written = written_folders(below)
     files = [
         info

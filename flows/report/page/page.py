@@ -118,9 +118,9 @@ def _examples(
 ) -> dict[tuple[str, str], str]:
     """Returns the value of the record's example of each reject, as far as it is text."""
     wanted = {each.example_key: (each.column, each.reason) for each in record.rejects}
-    found: dict[tuple[str, str], str] = {}
+    examples: dict[tuple[str, str], str] = {}
     for part in partitions:
-        if len(found) == len(wanted):
+        if len(examples) == len(wanted):
             break
         folder = workspace.rejects(record.transform, part.name, part.fingerprint)
         for path in sorted(folder.glob("*.parquet")):
@@ -128,8 +128,8 @@ def _examples(
             for row in table.to_pylist():
                 place = (row["column"], row["reason"])
                 if wanted.get(row["key"]) == place and row["reason"] != _WITHOUT_VALUE:
-                    found[place] = _shown(row["value"])
-    return found
+                    examples[place] = _shown(row["value"])
+    return examples
 
 
 def _shown(value: bytes | None) -> str:
