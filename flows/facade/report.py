@@ -6,8 +6,8 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.records.record import RunRecord
-from flows.report.summary import PICTURE_FILE, markdown
+from flows.records.record import PICTURE_FILE, RunRecord
+from flows.report.summary import markdown
 
 
 @dataclass(frozen=True)

@@ -31,14 +31,16 @@ from flows.process.child import StepDied
 from flows.records.kept import now
 from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
-from flows.records.run_identity import CHECKPOINT_FOLDER, OpenedRun, open_run
+from flows.records.record import PAGE_FILE, PICTURE_FILE, SUMMARY_FILE
+from flows.records.run_identity import OpenedRun, open_run
 from flows.records.step_result import StepResult
 from flows.report.page.page import write_page
-from flows.report.summary import PAGE_FILE, PICTURE_FILE, SUMMARY_FILE, write_report
+from flows.report.summary import write_report
 from flows.steps import drift, shard_steps
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
 from flows.steps.work import Work, search_path, span
+from trainer.run_folder import CHECKPOINT_FOLDER
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.files import remove

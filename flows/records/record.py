@@ -24,7 +24,11 @@ from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import RejectCount, ReplacedCount
 from transforms.contract.workspace.partition import PartitionId
 
+# Of a run's folder.
 RECORD_FILE = "run.json"
+SUMMARY_FILE = "summary.md"
+PICTURE_FILE = "report.png"
+PAGE_FILE = "report.html"
 FINISHED = ("promoted", "refused")
 DISTRIBUTION = "braid-pipelines"  # as pip lists it
 

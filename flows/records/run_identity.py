@@ -18,6 +18,7 @@ from flows.records.record import (
     read_records,
     write_record,
 )
+from trainer.run_folder import CHECKPOINT_FOLDER
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.secrets import expand
 from transforms.contract.fingerprint import fingerprint
@@ -28,8 +29,6 @@ from transforms.contract.workspace.locks import is_held
 from transforms.contract.workspace.partition import Partition
 from transforms.source.partitions import choose
 
-# What a run that will not be resumed gives back: checkpoints are its bulk.
-CHECKPOINT_FOLDER = "training"
 _JUDGING_STEPS = ("register", "gate")
 
 
@@ -202,7 +201,7 @@ def _abandon(folder: Path, record: RunRecord) -> None:
     write_record(folder, record)
     for attempt in attempts(folder):
         attempt.give_up()
-    remove(folder / CHECKPOINT_FOLDER)
+    remove(folder / CHECKPOINT_FOLDER)  # the bulk of a run that will not be resumed
     remove_temporaries(folder)
 
 

@@ -24,7 +24,7 @@ from trainer.registry.history import (
     read_history,
 )
 from trainer.registry.model_files import Description, write_model_files
-from trainer.registry.own_database import OwnDatabase, local_path
+from trainer.registry.own_database import DATABASE_FILE, OwnDatabase, local_path
 from trainer.registry.run_entry import (
     RunDetails,
     RunEnd,
@@ -98,8 +98,8 @@ class ModelRegistry:
     def __init__(self, workspace: Path, uri: str | None = None) -> None:
         self._workspace = workspace.absolute()
         self.artifacts = self._workspace / "registry"
-        self._own = None if uri else OwnDatabase(self._workspace / "registry.db", self.artifacts)
-        self.uri = uri or f"sqlite:///{self._workspace / 'registry.db'}"
+        self._own = None if uri else OwnDatabase(self._workspace / DATABASE_FILE, self.artifacts)
+        self.uri = uri or f"sqlite:///{self._workspace / DATABASE_FILE}"
         self._connected: Any = None
 
     @property

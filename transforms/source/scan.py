@@ -148,7 +148,7 @@ def check_schema(
 def _check_columns(
     pipeline: PipelineSpec, schema: pa.Schema, path: str, *, features_only: bool
 ) -> None:
-    _check_unique_names(schema, path)
+    check_unique_names(schema, path)
     if pipeline.source.windows is not None:
         check_long_table(pipeline, schema, path, labelled=not features_only)
         schema = window_schema(pipeline, schema, labelled=not features_only)
@@ -208,7 +208,12 @@ def _check_expressions(
     }
 
 
-def _check_unique_names(schema: pa.Schema, path: str) -> None:
+def check_unique_names(schema: pa.Schema, path: str) -> None:
+    """Refuses a table in which two columns have one name.
+
+    Raises:
+        BraidError: Two have.
+    """
     twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
     if twice:
         raise BraidError(

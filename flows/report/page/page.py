@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from flows.records.record import RunRecord
+from flows.records.record import PAGE_FILE, RunRecord
 from flows.report.page import sections
 from flows.report.page.columns import Distribution, distributions
 from flows.report.page.markup import anchor, document, text
-from flows.report.summary import PAGE_FILE, outcome
+from flows.report.summary import outcome
 from flows.steps.work import Work
 from trainer.run_folder import HISTORY_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec

@@ -20,6 +20,8 @@ from flows.report.page.markup import (
     text,
 )
 from flows.report.page.targets import figure_cards
+from flows.report.summary import STEP_HEAD, step_rows
+from flows.report.tables import figure_text
 from transforms.contract.declaration.metrics import metric_of
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.split import SPLITS
@@ -52,17 +54,7 @@ def heading(record: RunRecord, outcome: str) -> str:
 
 def done(record: RunRecord) -> str:
     """Returns what was done and what was reused."""
-    rows = [
-        (
-            step.name,
-            "-" if step.seconds is None else f"{step.seconds:.1f}",
-            "-" if step.rows is None else f"{step.rows:,}",
-            "-" if step.rows_per_second is None else f"{step.rows_per_second:,.0f}",
-            step.note,
-        )
-        for step in record.steps
-    ]
-    return section("Steps", table(("step", "seconds", "rows", "rows/s", "note"), rows))
+    return section("Steps", table(STEP_HEAD, step_rows(record)))
 
 
 def rows(record: RunRecord, examples: Mapping[tuple[str, str], str]) -> str:
@@ -182,9 +174,9 @@ def metrics(record: RunRecord, evaluation: EvaluationResult | None) -> str:
     lines = []
     for name in _metric_names(record):
         own = f"test_{name}"
-        cells = [name, *(_figure(record.metrics.get(f"{s}_{name}")) for s in SPLITS[1:])]
+        cells = [name, *(figure_text(record.metrics.get(f"{s}_{name}")) for s in SPLITS[1:])]
         cells.append(_interval(test.resampled.get(own) if test else None, level))
-        cells += [_figure(values.get(own)) for values in others.values()]
+        cells += [figure_text(values.get(own)) for values in others.values()]
         if test is not None and test.differences:
             cells.append(_interval(test.differences.get(own), level))
         lines.append(cells)
@@ -231,7 +223,11 @@ def slices(evaluation: EvaluationResult | None, pipeline: PipelineSpec) -> str:
 
 def _lines_of(lines: Sequence[tuple[str, float, tuple[float, float] | None, int]]) -> str:
     cells = [
-        (words, _figure(value), "" if ends is None else f"{_figure(ends[0])} to {_figure(ends[1])}")
+        (
+            words,
+            figure_text(value),
+            "" if ends is None else f"{figure_text(ends[0])} to {figure_text(ends[1])}",
+        )
         for words, value, ends, _ in lines
     ]
     return details("As a table", table(("slice (rows)", "metric", "interval"), cells))
@@ -303,10 +299,4 @@ def _interval(resampled: Resampled | None, level: float) -> str:
     if resampled is None:
         return "-"
     low, high = resampled.interval(level)
-    return f"{_figure(low)} to {_figure(high)}"
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4f}"
+    return f"{figure_text(low)} to {figure_text(high)}"
