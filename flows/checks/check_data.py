@@ -1,4 +1,4 @@
-"""Whether what a run makes of its source is whole: transforms, shards, and what lies beside them.
+"""Checks of all that a run makes of its source: transforms, shards, and the files beside them.
 
 All of it is made again by a run that misses it.
 """
@@ -29,13 +29,22 @@ from transforms.contract.fingerprint import checksum
 from transforms.contract.workspace.documents import read_json, read_value, reading
 from transforms.contract.workspace.drift import MeasuredDrift
 from transforms.contract.workspace.files import TEMPORARY
-from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.layout import (
+    COUNTS_SUFFIX,
+    EDGES_FILE,
+    MANIFEST_FILE,
+    MOMENTS_FILE,
+    QUANTILES_FILE,
+    REFERENCE_FILE,
+    SCALES_FILE,
+    TRANSFORM_FILE,
+    Workspace,
+)
 from transforms.contract.workspace.manifest import ShardManifest, StoredFeature, TransformManifest
 from transforms.reading.cutting import read_windows
 from transforms.reading.keys import read_hashes
 
-_STATISTICS = ("moments.json", "quantiles.json", "edges.json", "scales.json", "reference.json")
-_COUNTS_SUFFIX = ".counts.json"  # of how often each term of a vocabulary occurs
+_STATISTICS = (MOMENTS_FILE, QUANTILES_FILE, EDGES_FILE, SCALES_FILE, REFERENCE_FILE)
 _COUNTS = TypeAdapter(tuple[int, ...])
 
 
@@ -62,7 +71,7 @@ def check_data(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]:
 def _transforms(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]:
     for folder in _folders(workspace.root / "transforms"):
         counted["transform"] += 1
-        manifest, name = folder / "transform.json", folder.name
+        manifest, name = folder / TRANSFORM_FILE, folder.name
         others = (workspace.root / kind / name for kind in ("shards", "rejects", "drift"))
         removes = (manifest, folder, *others)  # the manifest first: half a transform is none
         statistics, graph = folder / "statistics", folder / "graph"
@@ -86,7 +95,7 @@ def _partitions(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]
     for transform in _folders(workspace.root / "shards"):
         frozen = workspace.transform(transform.name).is_dir()
         for folder in _folders(transform):
-            manifest = folder / "manifest.json"
+            manifest = folder / MANIFEST_FILE
             if not manifest.exists():
                 continue  # it is being written, or the next run sweeps it up
             counted["partition"] += 1
@@ -144,7 +153,7 @@ def _read_transform(path: Path) -> None:
 
 
 def _read_manifest(folder: Path) -> ShardManifest:
-    path = folder / "manifest.json"
+    path = folder / MANIFEST_FILE
     manifest = read_json(path, ShardManifest)
     with reading(path):
         _refuse_other(manifest.transform, folder.parent.name)
@@ -175,7 +184,7 @@ def _stored(manifest: Path) -> tuple[StoredFeature, ...]:
 def _read_vocabulary(path: Path) -> None:
     """Refuses a vocabulary that ends within a line, or has other terms than are counted."""
     with reading(path):
-        counts = read_value(path.with_suffix(_COUNTS_SUFFIX), _COUNTS)
+        counts = read_value(path.with_suffix(COUNTS_SUFFIX), _COUNTS)
         *terms, rest = path.read_bytes().split(b"\n")
         if rest or len(terms) != len(counts):
             raise ValueError(f"{len(terms):,} whole lines, of {len(counts):,}")

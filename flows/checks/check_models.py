@@ -1,4 +1,4 @@
-"""Whether records, models and registered versions are whole; no run makes them again."""
+"""Checks of records, models and registered versions; no run makes them again."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from flows.checks.saved_models import (
 from flows.records.backfill_record import RECORD_FILE as BACKFILL_FILE
 from flows.records.backfill_record import read_backfill
 from flows.records.record import FINISHED, RECORD_FILE, RunRecord, read_record
-from flows.records.run_identity import CHECKPOINT_FOLDER
 from trainer.registry.registry import ModelRegistry, RegisteredVersion
 from trainer.run_folder import (
+    CHECKPOINT_FOLDER,
     CHOSEN_FILE,
     DECLARATION_FILE,
     EXPORT_FOLDER,

@@ -1,4 +1,4 @@
-"""What is wrong with a file of a workspace, and whether a run makes it again."""
+"""Defects of a workspace's files, and whether a run makes such a file again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a SavedModel is whole, as far as that can be told without TensorFlow."""
+"""The check of a SavedModel, as far as it can be made without TensorFlow."""
 
 from __future__ import annotations
 

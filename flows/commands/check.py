@@ -1,4 +1,4 @@
-"""What `braid check` does and prints."""
+"""The work and the output of `braid check`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from flows.console.harmless import say
 from flows.console.output import give
 from flows.console.wording import counted
 from flows.steps.registration import open_registry
+from trainer.registry.own_database import DATABASE_FILE
 from trainer.registry.registry import ModelRegistry
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
@@ -22,7 +23,6 @@ from transforms.contract.workspace.layout import LockKind, Workspace
 from transforms.contract.workspace.locks import exclusive_lock
 
 WHOLE, DAMAGED = 0, 1  # exit codes
-_DATABASE = "registry.db"
 _LOCKED: tuple[LockKind, ...] = ("run", "transform", "windows")
 
 
@@ -79,7 +79,7 @@ def _damages(
         workspace,
         ModelRegistry(workspace.root) if pipeline is None else open_registry(pipeline, workspace),
         looked_at,
-        database=workspace.root / _DATABASE if uri is None else None,
+        database=workspace.root / DATABASE_FILE if uri is None else None,
         names=None if pipeline is None else [pipeline.registered_name()],
     )
 

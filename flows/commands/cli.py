@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.compare_command import compare
 from flows.commands.model_commands import MODEL_COMMANDS
 from flows.commands.options import (
     DECLARATION,
@@ -24,6 +23,7 @@ from flows.commands.options import (
     open_pipeline,
 )
 from flows.commands.plan_command import plan
+from flows.commands.run_commands import compare, runs
 from flows.console.harmless import say
 from flows.console.output import OUTPUT, give
 from flows.console.wording import counted
@@ -152,13 +152,14 @@ def run(
     from flows.commands.exit_codes import EXIT_CODES
     from flows.commands.launch import launch
     from flows.console.progress import console
-    from flows.report.summary import PAGE_FILE, PICTURE_FILE, show
+    from flows.records.record import PAGE_FILE, PICTURE_FILE, RECORD_FILE
+    from flows.report.summary import show
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
     screen = console()
     folder, record = launch(screen, declaration, pipeline, folders, overrides, retrain=retrain)
     show(screen, record)
-    for name in () if OUTPUT.quiet else ("run.json", PICTURE_FILE, PAGE_FILE):
+    for name in () if OUTPUT.quiet else (RECORD_FILE, PICTURE_FILE, PAGE_FILE):
         if (folder / name).exists():
             say(f"{folder / name}")
     give({"folder": folder, "run": record})
@@ -235,6 +236,7 @@ def backfill(
     from flows.commands.exit_codes import EXIT_CODES
     from flows.commands.launch import launch_backfill
     from flows.console.progress import console
+    from flows.records.backfill_record import RECORD_FILE
     from flows.records.record import read_record
     from flows.report.backfill_report import show_backfill
     from flows.report.summary import show
@@ -256,7 +258,7 @@ def backfill(
     if run is not None:
         show(screen, run)
     show_backfill(screen, record)
-    say(f"{folder / 'backfill.json'}")
+    say(f"{folder / RECORD_FILE}")
     give({"folder": folder, "backfill": record, "run": run})
     failed = 1 if record.failed() else 0
     context.exit(failed or (EXIT_CODES[record.trained] if record.trained else 0))
@@ -334,18 +336,6 @@ def predict(
 
 
 @cli.command()
-@click.argument("declaration", type=click.Path(path_type=Path), required=False)
-@WORKSPACE
-def runs(declaration: Path | None, workspace: Path | None) -> None:
-    """List what ran and how it ended: one pipeline's runs, or all of a workspace."""
-    from flows.console.progress import console
-    from flows.report.listing import show_runs
-
-    folders, pipeline = open_either(declaration, workspace)
-    show_runs(console(), folders, None if pipeline is None else pipeline.name)
-
-
-@cli.command()
 @DECLARATION
 @WORKSPACE
 @SET
@@ -384,7 +374,7 @@ def check(
     context.exit(verify(folders, pipeline, repair=repair))
 
 
-for command in (compare, plan, *MODEL_COMMANDS):
+for command in (runs, compare, plan, *MODEL_COMMANDS):
     cli.add_command(command)
 
 

@@ -11,9 +11,9 @@ from flows.console.output import give
 from flows.console.wording import counted
 from transforms.contract.declaration.source import Format
 from transforms.contract.errors import DeclarationError
+from transforms.contract.workspace.layout import PIPELINE_FILE
 
 _TEMPLATE = "listings"
-_DECLARATION = "pipeline.yaml"
 
 
 def init(
@@ -53,14 +53,14 @@ def init(
 
 def _from_template(folder: Path, template: str) -> None:
     declaration = templates.create(template, folder)
-    say(f"{declaration} and its table {folder / 'data'} are there.")
-    say(f"{folder / 'README.md'} says what they show. Next:")
+    say(f"{declaration} and its table {folder / templates.DATA} are there.")
+    say(f"{folder / templates.PAGE} says what they show. Next:")
     _say_what_is_next(declaration)
     give({"declaration": declaration})
 
 
 def _from_table(folder: Path, table: str, targets: tuple[str, ...], format_: Format | None) -> None:
-    declaration = folder / _DECLARATION
+    declaration = folder / PIPELINE_FILE
     if declaration.exists() or (folder.exists() and not folder.is_dir()):
         raise DeclarationError(
             str(declaration),

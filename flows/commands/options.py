@@ -114,11 +114,12 @@ def open_either(
     if declaration is not None:
         pipeline, folders = open_pipeline(declaration, workspace, ())
         return folders, pipeline
-    return open_workspace(Path("pipeline.yaml"), workspace), None
+    return open_workspace(None, workspace), None
 
 
-def open_workspace(declaration: Path, workspace: Path | None) -> Workspace:
-    """Returns the given workspace, or the one beside the declaration."""
+def open_workspace(declaration: Path | None, workspace: Path | None) -> Workspace:
+    """Returns the given workspace, or the one beside the declaration, or the one of this folder."""
     from transforms.contract.workspace.layout import Workspace
 
-    return Workspace((workspace or declaration.parent / "workspace").absolute())
+    beside = Path() if declaration is None else declaration.parent
+    return Workspace((workspace or beside / "workspace").absolute())

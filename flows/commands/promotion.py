@@ -1,4 +1,4 @@
-"""What `braid promote` and `braid rollback` do: the export answers, then the alias moves."""
+"""The work of `braid promote` and `braid rollback`: the export answers, then the alias moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `braid prune` does and prints."""
+"""The work and the output of `braid prune`."""
 
 from __future__ import annotations
 

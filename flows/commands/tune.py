@@ -1,4 +1,4 @@
-"""What `braid tune` does and prints."""
+"""The work and the output of `braid tune`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from flows.commands.tuning import Order, as_yaml, check_target, run_best, tune, 
 from flows.console.harmless import say
 from flows.console.output import OUTPUT, give
 from flows.console.progress import Reporter, console
-from flows.report.summary import PICTURE_FILE, show, show_table, trial_table
+from flows.records.record import PICTURE_FILE, RECORD_FILE
+from flows.report.summary import show, show_table, trial_table
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.tuning import Tuning, nested
 from transforms.contract.workspace.layout import Workspace
@@ -57,7 +58,7 @@ def tune_and_run(
         return 0
     folder, record = run_best(order, tuning)
     show(reporter.console, record)
-    for name in ("run.json", PICTURE_FILE):
+    for name in (RECORD_FILE, PICTURE_FILE):
         say(f"{folder / name}")
     give({"tuning": tuning, "folder": folder, "run": record})
     return EXIT_CODES[record.status]

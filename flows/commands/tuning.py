@@ -58,7 +58,7 @@ _STEP = TUNE.name
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be tuned.
+    """The pipeline that is to be tuned.
 
     Attributes:
         declaration: The path of the pipeline.yaml.
@@ -229,7 +229,7 @@ def _opened(order: Order, keys: tuple[SearchedKey, ...], plan: DecidedPlan) -> O
     searched = [key.model_dump(mode="json") for key in keys]
     name = fingerprint([SEARCH_VERSION, identity.run, searched])
     record = new_record(pipeline, identity, plan.choice.name, name)
-    record.found({part.name: part.fingerprint for part in plan.partitions})
+    record.note_partitions({part.name: part.fingerprint for part in plan.partitions})
     return OpenedRun(order.workspace.tunings(pipeline.name) / name, record)
 
 

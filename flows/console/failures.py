@@ -1,4 +1,4 @@
-"""What the command line says when something is wrong: one readable message, no traceback."""
+"""The command line's answer to an error: one readable message, no traceback."""
 
 from __future__ import annotations
 

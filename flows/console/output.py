@@ -1,4 +1,4 @@
-"""What a command writes for whom: sentences for people, one JSON object for programs.
+"""The output of a command: sentences for people, one JSON object for programs.
 
 The options that choose it are every command's (`flows/commands/options.py`). They are of the whole
 process, as steps of a run tell about themselves from threads of their own.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Output:
-    """What is written.
+    """The form and the content of a command's output.
 
     Attributes:
         verbose: Also what is of interest when something is slow or fails.

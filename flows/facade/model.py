@@ -64,7 +64,7 @@ class Model:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What its evaluation found, such as `test_price_mae`."""
+        """The metrics of its evaluation, such as `test_price_mae`."""
         return dict(self._registered.metrics)
 
     @property

@@ -19,7 +19,7 @@ from flows.steps.registration import find_version, open_registry, reach_registry
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.workspace.files import write_atomic
-from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.layout import PIPELINE_FILE, Workspace
 
 from .command import braid
 from .report import Report
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .frames import Frame, FrameT
     from .model import Model
 
-DECLARATION_FILE = "pipeline.yaml"
 _TABLE_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -190,7 +189,7 @@ def init(
     targets = (target,) if isinstance(target, str) else tuple(target)
     name = _TABLE_NAME.sub("-", targets[0]).strip("-").lower() or "table"
     home = Path(folder or f"braid-{name}").absolute()
-    declaration = home / DECLARATION_FILE
+    declaration = home / PIPELINE_FILE
     rows = None if isinstance(table, str | os.PathLike) else _parquet(table)
     own = f"data/{name}.parquet"
     path = os.fspath(cast("str", table)) if rows is None else str(home / own)

@@ -1,4 +1,4 @@
-"""What an `MLmodel` names as its loader, by a name that no folder of a user's project has."""
+"""The loader that an `MLmodel` names, by a name that no folder of a user's project has."""
 
 from __future__ import annotations
 

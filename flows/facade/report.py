@@ -6,13 +6,13 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.records.record import RunRecord
-from flows.report.summary import PICTURE_FILE, markdown
+from flows.records.record import PICTURE_FILE, RunRecord
+from flows.report.summary import markdown
 
 
 @dataclass(frozen=True)
 class Report:
-    """What came out of a run.
+    """The outcome of a run.
 
     Attributes:
         record: All of it, typed: `record.metrics`, `record.gate` and so on.

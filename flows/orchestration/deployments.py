@@ -126,12 +126,12 @@ def _deployment(client: SyncPrefectClient, wanted: dict[str, Any]) -> str:
 
 def _automation(client: SyncPrefectClient, raw: dict[str, Any]) -> str:
     wanted = AutomationCore.model_validate(raw)
-    found = client.read_automations_by_name(wanted.name)
-    if not found:
+    existing = client.read_automations_by_name(wanted.name)
+    if not existing:
         client.create_automation(wanted)
     # An update would forget the runs that it watches at the moment.
-    elif _says(found[0]) != _says(wanted):
-        client.update_automation(found[0].id, wanted)
+    elif _says(existing[0]) != _says(wanted):
+        client.update_automation(existing[0].id, wanted)
     return f"automation {wanted.name}"
 
 

@@ -102,12 +102,12 @@ class GpuPool:
         raise ValueError("there is an attempt for every number")
 
     def _attempts(self, step: str, job: TrainJob) -> Iterator[Attempt]:
-        for found in list(attempts(self.run_folder, step)):
-            if found.is_for(job):
+        for attempt in list(attempts(self.run_folder, step)):
+            if attempt.is_for(job):
                 self.reporter.note(f"  {step}: goes on with the attempt of the run's earlier flow")
-                yield found
+                yield attempt
             else:
-                found.give_up()
+                attempt.give_up()
         while True:
             yield new_attempt(self.run_folder, step, job)
 

@@ -1,4 +1,4 @@
-"""What a command hands over to the flow that it calls: all that it has read before Prefect began.
+"""The handover of a command to the flow that it calls: all that it read before Prefect began.
 
 A flow of a deployment gets its parameters alone, and reads the same itself.
 """

@@ -1,4 +1,4 @@
-"""What a flow run has to reckon with that a server starts, and starts again after a crash.
+"""The care of a flow run that a server starts, and starts again after a crash.
 
 Import this after `flows.orchestration.prefect_settings.configure`.
 """

@@ -31,14 +31,16 @@ from flows.process.child import StepDied
 from flows.records.kept import now
 from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
-from flows.records.run_identity import CHECKPOINT_FOLDER, OpenedRun, open_run
+from flows.records.record import PAGE_FILE, PICTURE_FILE, SUMMARY_FILE
+from flows.records.run_identity import OpenedRun, open_run
 from flows.records.step_result import StepResult
 from flows.report.page.page import write_page
-from flows.report.summary import PAGE_FILE, PICTURE_FILE, SUMMARY_FILE, write_report
+from flows.report.summary import write_report
 from flows.steps import drift, shard_steps
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
 from flows.steps.work import Work, search_path, span
+from trainer.run_folder import CHECKPOINT_FOLDER
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.files import remove
@@ -141,7 +143,7 @@ def refresh_model(
 
 @dataclass(frozen=True)
 class RunOrder:
-    """What runs of one pipeline have in common.
+    """The inputs that runs of one pipeline have in common.
 
     Attributes:
         pipeline: The declaration.
@@ -159,7 +161,7 @@ class RunOrder:
 
     @property
     def search_path(self) -> Path | None:
-        """Where the user's own modules lie; None if the declaration names none."""
+        """Returns the folder of the user's own modules; None if the declaration names none."""
         return search_path(self.pipeline, self.declaration)
 
     def announce(self, what: str, partitions: Sequence[Partition]) -> None:

@@ -49,7 +49,7 @@ Score = Callable[[Columns], Columns]
 
 @dataclass(frozen=True)
 class Scored:
-    """What was scored.
+    """The outcome of scoring a table.
 
     Attributes:
         rows: Rows written.
@@ -115,8 +115,8 @@ def score_rows(
         parts.append(part)
         scored.append(rows)
     names = parts[0] if parts else {}
-    found = {name: np.concatenate([part[name] for part in parts]) for name in names}
-    return _finite(found, np.concatenate([np.zeros(0, np.int64), *scored]), errors)
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in names}
+    return _finite(joined, np.concatenate([np.zeros(0, np.int64), *scored]), errors)
 
 
 def _finite(columns: Columns, rows: np.ndarray, errors: dict[int, str]) -> Predictions:
@@ -236,9 +236,9 @@ def score_batch(
     refused = _not_encodable(model, batch)
     refused |= {row: f"{r.column}: {r.reason}" for row, r in batch.refused.items()}
     taken = np.array([r for r in range(batch.rows) if keep_invalid or r not in refused], np.int64)
-    found = score_rows(model.score, batch.select(taken), judge, keep_invalid=keep_invalid)
-    errors = {int(taken[row]): reason for row, reason in found.errors.items()}
-    return Predictions(found.columns, taken[found.rows], errors | refused)
+    scored = score_rows(model.score, batch.select(taken), judge, keep_invalid=keep_invalid)
+    errors = {int(taken[row]): reason for row, reason in scored.errors.items()}
+    return Predictions(scored.columns, taken[scored.rows], errors | refused)
 
 
 def _not_encodable(model: Scorer, batch: RawBatch) -> dict[int, str]:

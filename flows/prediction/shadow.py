@@ -35,7 +35,7 @@ _YES = 0.5
 
 @dataclass
 class Difference:
-    """How two models' answers differ in one column.
+    """The difference of two models' answers in one column.
 
     Attributes:
         name: The column's.
@@ -96,7 +96,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Shadowed:
-    """What came of scoring rows with two models.
+    """The outcome of scoring rows with two models.
 
     Attributes:
         champion: The champion's version.

@@ -1,4 +1,4 @@
-"""What a trainer's step is handed over with, to a process of another machine, and comes back with.
+"""The handover of a trainer's step to a process of another machine, and of its outcome back.
 
 An attempt is a folder of the run's own, in the workspace that both machines see. Each file in it
 is renamed into place, whole. An attempt whose folder is gone has been given up.
@@ -33,7 +33,7 @@ _OUTCOME_FILE = "outcome.json"
 
 
 class Outcome(BaseModel):
-    """How an attempt ended: with a result, or with an error for the user.
+    """The end of an attempt: a result, or an error for the user.
 
     Attributes:
         returned: The step's result.

@@ -1,4 +1,4 @@
-"""What a backfill leaves behind: `backfill.json` in a folder of its own."""
+"""The record of a backfill, `backfill.json`, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PartitionStatus = Literal["pending", "done", "skipped", "failed"]
 
 
 class PartitionRecord(KeptRecord):
-    """What became of one partition.
+    """The outcome of one partition.
 
     Attributes:
         fingerprint: The fingerprint of its source files.
@@ -88,9 +88,9 @@ class BackfillRecord(WorkRecord):
 
     def counts(self) -> str:
         """Returns "15 done, 1 failed" and the like."""
-        found = Counter(part.status for part in self.partitions)
+        by_status = Counter(part.status for part in self.partitions)
         named: tuple[PartitionStatus, ...] = ("done", "skipped", "failed", "pending")
-        return ", ".join(f"{found[name]} {name}" for name in named if found[name])
+        return ", ".join(f"{by_status[name]} {name}" for name in named if by_status[name])
 
     def seconds(self) -> float:
         """Returns how long the backfill took, or 0 if it has not ended."""

@@ -34,7 +34,7 @@ class PlannedStep:
 
 
 class History:
-    """What earlier runs of a pipeline took, and how many rows its partitions have.
+    """The time and memory that earlier runs of a pipeline took, and the rows of its partitions.
 
     Args:
         records: The pipeline's runs, the oldest first.

@@ -24,7 +24,7 @@ class KeptRecord(BaseModel):
 
 
 class WorkRecord(KeptRecord):
-    """What runs, tunings and backfills are recorded with alike.
+    """The fields that the records of runs, tunings and backfills share.
 
     Attributes:
         pid: The number of the process that works or worked on it.

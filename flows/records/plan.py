@@ -36,7 +36,7 @@ _DONE_ONCE = ("train", "export", "evaluate", "check", "register")
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run over some partitions would do.
+    """The work of a run over some partitions, before it is begun.
 
     Attributes:
         pipeline: The declaration.
@@ -76,7 +76,7 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class DecidedPlan:
-    """What a run begins with: a plan whose transform is chosen.
+    """The plan that a run begins with: its transform is chosen.
 
     Attributes:
         partitions: What the source has.

@@ -1,4 +1,4 @@
-"""What a run leaves behind for people and for the next run: `run.json` in the run's folder."""
+"""The record of a run for people and for the next run: `run.json` in the run's folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import RejectCount, ReplacedCount
 from transforms.contract.workspace.partition import PartitionId
 
+# Of a run's folder.
 RECORD_FILE = "run.json"
+SUMMARY_FILE = "summary.md"
+PICTURE_FILE = "report.png"
+PAGE_FILE = "report.html"
 FINISHED = ("promoted", "refused")
 DISTRIBUTION = "braid-pipelines"  # as pip lists it
 
@@ -72,7 +76,7 @@ class ModelVersion(KeptRecord):
 
 
 class GateRecord(KeptRecord):
-    """What the gate decided and why."""
+    """The gate's decision and its reason."""
 
     passed: bool
     reasons: tuple[str, ...] = ()
@@ -199,7 +203,7 @@ class RunRecord(WorkRecord):
         self.compared_with = compared_with
         self.forget_steps("gate")
 
-    def found(self, partitions: dict[str, str]) -> None:
+    def note_partitions(self, partitions: dict[str, str]) -> None:
         """Notes what the source has now, and what it had when an earlier attempt looked."""
         past = self.ever_seen()
         self.partitions = partitions

@@ -1,4 +1,4 @@
-"""Which run this is: a new one, one to resume, or one that is finished already."""
+"""The choice of the run to work on: a new one, one to resume, or one that is finished already."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from flows.records.record import (
     read_records,
     write_record,
 )
+from trainer.run_folder import CHECKPOINT_FOLDER
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.secrets import expand
 from transforms.contract.fingerprint import fingerprint
@@ -28,14 +29,12 @@ from transforms.contract.workspace.locks import is_held
 from transforms.contract.workspace.partition import Partition
 from transforms.source.partitions import choose
 
-# What a run that will not be resumed gives back: checkpoints are its bulk.
-CHECKPOINT_FOLDER = "training"
 _JUDGING_STEPS = ("register", "gate")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes two runs the same.
+    """The fingerprints by which two runs are the same.
 
     Attributes:
         run: All that shapes the model: declaration, transform, and rows.
@@ -152,7 +151,7 @@ def open_run(
     if opened is None:
         opened = _new_run(workspace, pipeline, identity, transform)
     # Those that do not train may be others than when a resumed run began.
-    opened.record.found({part.name: part.fingerprint for part in partitions})
+    opened.record.note_partitions({part.name: part.fingerprint for part in partitions})
     _prepare(opened, identity)
     return opened
 
@@ -202,7 +201,7 @@ def _abandon(folder: Path, record: RunRecord) -> None:
     write_record(folder, record)
     for attempt in attempts(folder):
         attempt.give_up()
-    remove(folder / CHECKPOINT_FOLDER)
+    remove(folder / CHECKPOINT_FOLDER)  # the bulk of a run that will not be resumed
     remove_temporaries(folder)
 
 

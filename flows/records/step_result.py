@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class StepResult(Generic[_T]):
-    """What a step did. The flow writes it into the record and tells it.
+    """The outcome of a step. The flow writes it into the record and tells it.
 
     Attributes:
         name: The step.

@@ -16,7 +16,7 @@ State = Literal["new", "changed", "committed", "rejected above budget", "gone fr
 
 @dataclass(frozen=True)
 class PartitionStatus:
-    """What is known of one partition.
+    """The state of one partition, as far as it is known.
 
     Attributes:
         name: The partition's name.

@@ -142,12 +142,12 @@ def _loss_of(each: EpochRecord, name: str) -> float | None:
 
 def _shares(metrics: dict[str, float]) -> dict[str, dict[str, float]]:
     """Returns the metrics that lie between 0 and 1, as split to value by name."""
-    found: dict[str, dict[str, float]] = {}
+    shares: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():
         split, _, metric = name.partition("_")
         if metric_of(metric).is_share:
-            found.setdefault(metric, {})[split] = value
-    return found
+            shares.setdefault(metric, {})[split] = value
+    return shares
 
 
 def _metrics(axes: Axes, metrics: dict[str, dict[str, float]], record: RunRecord) -> None:
@@ -291,13 +291,13 @@ def _drift(axes: Axes, drift: JudgedDrift) -> None:
     What is closest to its threshold, or above it, comes first.
     """
     shown = drift.ranked()[:_MOST_BARS][::-1]
-    for row, (_, found) in enumerate(shown):
-        color = _RED if found.exceeded else _BLUE
-        axes.barh(row, found.distance, color=color, height=0.65)
-        axes.plot([found.threshold] * 2, [row - 0.42, row + 0.42], color=_INK, linewidth=1.5)
+    for row, (_, feature) in enumerate(shown):
+        color = _RED if feature.exceeded else _BLUE
+        axes.barh(row, feature.distance, color=color, height=0.65)
+        axes.plot([feature.threshold] * 2, [row - 0.42, row + 0.42], color=_INK, linewidth=1.5)
         axes.annotate(
-            f"{found.distance:.2f}",
-            (found.distance, row),
+            f"{feature.distance:.2f}",
+            (feature.distance, row),
             (3, 0),
             textcoords="offset points",
             va="center",
@@ -305,7 +305,7 @@ def _drift(axes: Axes, drift: JudgedDrift) -> None:
             color=_INK,
         )
     axes.set_yticks(range(len(shown)), [_short(name) for name, _ in shown], fontsize=8)
-    furthest = max(max(found.distance, found.threshold) for _, found in shown)
+    furthest = max(max(feature.distance, feature.threshold) for _, feature in shown)
     axes.set_xlim(0, min(1.0, furthest * 1.3))
     axes.set_xlabel("Jensen-Shannon distance; the line is the threshold")
     verdict = "refit" if drift.exceeded() else "no refit"

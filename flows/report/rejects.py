@@ -61,7 +61,7 @@ class RejectedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which rejected rows are asked for; empty fields ask for all.
+    """The rejected rows that are asked for; empty fields ask for all.
 
     Attributes:
         reasons: Such as "missing".

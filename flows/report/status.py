@@ -1,4 +1,4 @@
-"""What `braid status` shows: the state of every partition, and what a run would do and why.
+"""The answer of `braid status`: the state of every partition, what a run would do, and why.
 
 Names, manifests and what was measured tell all of it; no row is read and nothing is written.
 """

@@ -9,15 +9,13 @@ from rich.console import Console
 
 from flows.console import harmless
 from flows.console.output import OUTPUT
-from flows.records.record import RunRecord
-from flows.report.tables import STYLES, Rows, markdown_table, terminal_table
+from flows.records.record import PICTURE_FILE, SUMMARY_FILE, RunRecord
+from flows.report.tables import STYLES, Rows, figure_text, markdown_table, terminal_table
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.steps.tuning import Tuning, changes_in_words
 from transforms.contract.workspace.files import replacing, write_atomic
 
-SUMMARY_FILE = "summary.md"
-PICTURE_FILE = "report.png"
-PAGE_FILE = "report.html"  # flows/report/page writes it
+STEP_HEAD = ("step", "seconds", "rows", "rows/s", "note")
 _MOST_TRIALS = 10  # run.json has them all
 
 _OUTCOMES = {
@@ -97,8 +95,8 @@ def metric_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
         names.setdefault(metric, {})[split] = value
     rows = []
     for metric, values in names.items():
-        row = (metric, *(_figure(values.get(split)) for split in SPLITS[1:]))
-        row += tuple(_figure(values.get(f"test_{metric}")) for values in others.values())
+        row = (metric, *(figure_text(values.get(split)) for split in SPLITS[1:]))
+        row += tuple(figure_text(values.get(f"test_{metric}")) for values in others.values())
         rows.append(row)
     return head, rows
 
@@ -106,7 +104,7 @@ def metric_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
 def _sections(record: RunRecord) -> Iterable[tuple[str, tuple[str, ...], Rows]]:
     """Yields (title, head, rows) of every table that has rows."""
     if record.steps:
-        yield "Steps", ("step", "seconds", "rows", "rows/s", "note"), _step_rows(record)
+        yield "Steps", STEP_HEAD, step_rows(record)
     if record.drift is not None:
         title = f"Drift of {record.drift.rows:,} new training rows"
         yield (
@@ -146,7 +144,7 @@ def trial_table(tuning: Tuning) -> tuple[str, tuple[str, ...], Rows]:
     rows = [
         (
             str(trial.number),
-            _figure(trial.loss),
+            figure_text(trial.loss),
             f"{trial.seconds:.1f}",
             changes_in_words(trial.changes) or "none: the declaration",
         )
@@ -156,7 +154,8 @@ def trial_table(tuning: Tuning) -> tuple[str, tuple[str, ...], Rows]:
     return title, ("trial", "validation loss", "seconds", "changes"), rows
 
 
-def _step_rows(record: RunRecord) -> Rows:
+def step_rows(record: RunRecord) -> Rows:
+    """Returns a row for every step, with the columns of `STEP_HEAD`."""
     return [
         (
             step.name,
@@ -184,9 +183,3 @@ def _gate_lines(record: RunRecord) -> Sequence[str]:
 def _short_path(path: str) -> str:
     """Returns the last two parts of a path, which tell files of one table apart."""
     return "/".join(path.rsplit("/", 2)[-2:])
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4f}"

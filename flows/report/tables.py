@@ -73,5 +73,12 @@ def markdown_table(head: tuple[str, ...], rows: Rows) -> str:
     return "\n".join(lines)
 
 
+def figure_text(value: float | None) -> str:
+    """Returns a metric or a loss as a table shows it; "-" for None."""
+    if value is None:
+        return "-"
+    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4f}"
+
+
 def _is_figure(text: str) -> bool:
     return text == "-" or text.replace(",", "").replace(".", "").lstrip("-").isdigit()

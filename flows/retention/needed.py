@@ -1,4 +1,4 @@
-"""What is needed of a workspace: transforms and partitions that runs work with, or go on with."""
+"""The needed part of a workspace: transforms and partitions that runs work with, or go on with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transforms.contract.workspace.partition import PartitionId
 
 @dataclass(frozen=True)
 class Needed:
-    """What must stay.
+    """The part of a workspace that must stay.
 
     Attributes:
         transforms: By their fingerprints.

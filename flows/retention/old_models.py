@@ -1,8 +1,8 @@
-"""Which runs and registered versions of a pipeline nothing needs any more, and their removal."""
+"""The removal of runs and registered versions of a pipeline that nothing needs any more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Prunable:
-    """What nothing needs any more.
+    """The runs and versions that nothing needs any more.
 
     Attributes:
         versions: Registered ones, the oldest first.
@@ -71,14 +71,7 @@ def prunable(
     own = {v.version: v for v in versions if v.run_id.startswith(f"{pipeline}/")}
     by_age = sorted(own.values(), key=lambda version: int(version.version))
     why_runs = _needed_runs([record for _, record in runs])
-    why_versions = {v: "an alias" for v, item in own.items() if item.aliases}
-    former = history.former()
-    if former is not None:
-        why_versions.setdefault(former, "`braid rollback`")
-    for record in (*(record for _, record in runs), *others):
-        for version in (record.warm_start, record.compared_with):
-            if record.may_be_resumed() and version is not None:
-                why_versions.setdefault(version, f"run {record.run_id}")
+    why_versions = _needed_versions(own, history, (*(record for _, record in runs), *others))
     run_of = {version: item.run_id.partition("/")[2] for version, item in own.items()}
     for version, run in run_of.items():
         if run in why_runs:
@@ -93,18 +86,29 @@ def prunable(
         versions=tuple(v for v in old_versions if v.version not in why_versions),
         runs=tuple(run for run in old_runs if run[1].run_id not in why_runs),
         needed=(
-            *(
-                Reason(f"version {v.version}", why_versions[v.version])
-                for v in old_versions
-                if v.version in why_versions
-            ),
-            *(
-                Reason(f"run {record.run_id}", why_runs[record.run_id])
-                for _, record in old_runs
-                if record.run_id in why_runs
-            ),
+            *_reasons("version", (v.version for v in old_versions), why_versions),
+            *_reasons("run", (record.run_id for _, record in old_runs), why_runs),
         ),
     )
+
+
+def _reasons(what: str, names: Iterable[str], why: Mapping[str, str]) -> list[Reason]:
+    return [Reason(f"{what} {name}", why[name]) for name in names if name in why]
+
+
+def _needed_versions(
+    own: Mapping[str, RegisteredVersion], history: History, records: Iterable[RunRecord]
+) -> dict[str, str]:
+    """Returns the versions that an alias, a rollback or an open run needs, with the reason."""
+    needed = {version: "an alias" for version, item in own.items() if item.aliases}
+    former = history.former()
+    if former is not None:
+        needed.setdefault(former, "`braid rollback`")
+    for record in records:
+        for version in (record.warm_start, record.compared_with):
+            if record.may_be_resumed() and version is not None:
+                needed.setdefault(version, f"run {record.run_id}")
+    return needed
 
 
 def _needed_runs(records: Sequence[RunRecord]) -> dict[str, str]:

@@ -27,7 +27,7 @@ _OF_A_TRANSFORM = ("shards", "rejects", "drift")
 
 @dataclass(frozen=True)
 class Swept:
-    """What went.
+    """The transforms and shards that a sweep removed.
 
     Attributes:
         transforms: How many older ones, with their shards.

@@ -36,7 +36,7 @@ Answer = Callable[[Served, bytes], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Service:
-    """What all addresses share.
+    """The parts of a server that all addresses share.
 
     Attributes:
         limits: What is taken of requests.

@@ -9,7 +9,7 @@ _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 class Counters:
-    """What a server has done so far. No label has a value that a request chooses."""
+    """The counts of a server's work so far. No label has a value that a request chooses."""
 
     def __init__(self) -> None:
         own = self._registry = CollectorRegistry()

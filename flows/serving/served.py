@@ -65,7 +65,7 @@ class Served:
 
     @cached_property
     def inputs(self) -> tuple[Input, ...]:
-        """What it takes, by source column."""
+        """The inputs that it takes, by source column."""
         features = self.scorer.pipeline.column_features()
         inputs: dict[str, Input] = {}
         for name, raw in self.scorer.pipeline.raw_features().items():

@@ -1,4 +1,4 @@
-"""What is a backfill's own: its range, its shares of the machine, and what is trained after it."""
+"""A backfill's own parts: its range, its shares of the machine, and what is trained after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many rows a run could not use, and whether that is too many."""
+"""The budget of rows that a run may reject, and the rows that it did."""
 
 from __future__ import annotations
 

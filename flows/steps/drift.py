@@ -1,4 +1,4 @@
-"""Which transform a run uses where the drift of new partitions decides, and that in words."""
+"""The choice of a run's transform where the drift of new partitions decides, and that in words."""
 
 from __future__ import annotations
 
@@ -141,13 +141,13 @@ def measure_ahead(
     pipeline: PipelineSpec, workspace: Workspace, declaration: Path, reporter: Reporter
 ) -> None:
     """Measures what a run would have to measure before all else, so that it has it for nothing."""
-    found = scan(pipeline.source)
-    check_schema(pipeline, found.files())
+    scanned = scan(pipeline.source)
+    check_schema(pipeline, scanned.files())
     modules = search_path(pipeline, declaration)
 
     def measure(undecided: Undecided) -> StepResult[None]:
         return measure_drift(Measurement(pipeline, workspace, undecided, reporter, modules))
 
-    _, measured = decide(pipeline, found.partitions, workspace, measure)
+    _, measured = decide(pipeline, scanned.partitions, workspace, measure)
     if measured is None:
         reporter.skipped(STEP, "nothing is to be measured")

@@ -1,4 +1,4 @@
-"""What MLflow is told of an exported model: columns in, columns out, a row to try it with."""
+"""The description of an exported model for MLflow: columns in, columns out, a row to try."""
 
 from __future__ import annotations
 

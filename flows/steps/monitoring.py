@@ -24,7 +24,7 @@ from transforms.contract.steps.monitoring import (
 )
 from transforms.contract.steps.step import ANSWERS, MONITOR
 from transforms.contract.workspace.documents import reading
-from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.layout import TRANSFORM_FILE, Workspace
 from transforms.contract.workspace.partition import PartitionId
 
 
@@ -70,7 +70,7 @@ def monitor(
     champion = find_version(registry, pipeline.registered_name(), alias="champion", version=None)
     export = registry.export_folder(champion)
     transform = workspace.transform(champion.tags.get("braid.transform", "none"))
-    if not (transform / "transform.json").exists():
+    if not (transform / TRANSFORM_FILE).exists():
         raise BraidError(
             f"version {champion.version} of {champion.name}",
             expected=f"the statistics that it was frozen on, in {transform}",

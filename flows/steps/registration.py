@@ -1,4 +1,4 @@
-"""What a run says about itself in the model registry, and how a command finds a version."""
+"""The registration of a run's model, and the look-up of a version for a command."""
 
 from __future__ import annotations
 
@@ -117,9 +117,9 @@ def find_version(
     Raises:
         BraidError: There is none of that number, or none with that alias.
     """
-    found = registry.find(name, alias=alias, version=version)
-    if found is not None:
-        return found
+    registered = registry.find(name, alias=alias, version=version)
+    if registered is not None:
+        return registered
     known = registry.versions(name)
     raise BraidError(
         f"model '{name}'",

@@ -1,4 +1,4 @@
-"""What a run says about itself on the registry's page: title, curves, scalars, rows, its end."""
+"""The details of a run for the registry's page: title, curves, scalars, rows, its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from flows.records.kept import now
-from flows.records.record import RECORD_FILE, RunRecord
+from flows.records.record import (
+    PAGE_FILE,
+    PICTURE_FILE,
+    RECORD_FILE,
+    SUMMARY_FILE,
+    RunRecord,
+)
 from flows.steps.model_description import LIBRARIES
 from flows.steps.work import Work
 from trainer.registry.history import this_person
@@ -26,7 +32,7 @@ from transforms.contract.workspace.partition import Partition
 
 # A table of a thousand columns has as many kinds; the declaration beside it has all of them.
 _MOST_PARAMETERS = 1_000
-_REPORT_FILES = ("report.html", "report.png", "summary.md", RECORD_FILE, HISTORY_FILE)
+_REPORT_FILES = (PAGE_FILE, PICTURE_FILE, SUMMARY_FILE, RECORD_FILE, HISTORY_FILE)
 _REPORT_FOLDER = "report"
 _STATUSES: Mapping[str, RunStatus] = {"failed": "FAILED", "stopped": "KILLED", "killed": "KILLED"}
 _GIT_SECONDS = 10.0

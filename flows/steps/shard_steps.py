@@ -73,11 +73,11 @@ def scan_source(pipeline: PipelineSpec) -> tuple[Partition, ...]:
     Windows are one partition, and its files are those of the long table until they are cut.
     """
     pipeline.check_user_functions()
-    found = scan(pipeline.source)
-    check_schema(pipeline, found.files())
+    scanned = scan(pipeline.source)
+    check_schema(pipeline, scanned.files())
     if pipeline.source.windows is not None:
-        return (windows_partition(pipeline, found.partitions),)
-    return found.partitions
+        return (windows_partition(pipeline, scanned.partitions),)
+    return scanned.partitions
 
 
 def check_source(work: Work) -> StepResult[None]:

@@ -19,7 +19,7 @@ from transforms.source.partitions import choose
 
 @dataclass(frozen=True)
 class Work:
-    """What every step of a run or of a backfill is given: locations, never data.
+    """The input of every step of a run or of a backfill: locations, never data.
 
     Attributes:
         pipeline: The declaration.

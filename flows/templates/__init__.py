@@ -19,17 +19,17 @@ from pathlib import Path
 
 from transforms.contract.declaration.json_schema import MODELINE, write_schema
 from transforms.contract.errors import DeclarationError
+from transforms.contract.workspace.layout import PIPELINE_FILE
 
 _ROOT = Path(__file__).parent
-_DECLARATION = "pipeline.yaml"
-_PAGE = "README.md"
-_DATA = "data"
+PAGE = "README.md"
+DATA = "data"
 
 
 def names() -> dict[str, str]:
     """Returns what every template is, by its name."""
-    found = sorted(path.parent for path in _ROOT.glob(f"*/{_DECLARATION}"))
-    return {folder.name.replace("_", "-"): _title(folder / _DECLARATION) for folder in found}
+    folders = sorted(path.parent for path in _ROOT.glob(f"*/{PIPELINE_FILE}"))
+    return {folder.name.replace("_", "-"): _title(folder / PIPELINE_FILE) for folder in folders}
 
 
 def source(name: str) -> Path:
@@ -61,15 +61,15 @@ def create(name: str, folder: Path) -> Path:
     template = source(name)
     write_table: Callable[[Path], None]
     write_table = importlib.import_module(f"{__name__}.{template.name}.table").write_table
-    write_table(folder / _DATA)
-    variants = sorted(path.name for path in template.glob("*.yaml") if path.name != _DECLARATION)
+    write_table(folder / DATA)
+    variants = sorted(path.name for path in template.glob("*.yaml") if path.name != PIPELINE_FILE)
     # The main declaration comes last: where it stands, everything else is whole.
     write_schema(folder)
-    shutil.copyfile(template / _PAGE, folder / _PAGE)
-    for file in (*variants, _DECLARATION):
+    shutil.copyfile(template / PAGE, folder / PAGE)
+    for file in (*variants, PIPELINE_FILE):
         text = (template / file).read_text(encoding="utf-8")
         (folder / file).write_text(MODELINE + text, encoding="utf-8")
-    return folder / _DECLARATION
+    return folder / PIPELINE_FILE
 
 
 def _title(declaration: Path) -> str:

@@ -1,4 +1,4 @@
-"""What a missing value of a user's own kind leaves of the other features of its row.
+"""The check that a missing value of a user's own kind leaves the row's other features a say.
 
 An encoder that gives NaN for it spoils every sum that it is a part of, and an activation such as a
 ReLU may turn these into zeros: the answer is then a finite number, and the same for all rows.

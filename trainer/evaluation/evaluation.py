@@ -1,4 +1,4 @@
-"""How good the model is on rows it has not seen, beside the baselines and the champion."""
+"""Measures the model on rows it has not seen, beside the baselines and the champion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report draws of every target: a confusion matrix, a ROC curve, a scatter, pictures."""
+"""The report's figures of every target: a confusion matrix, a ROC curve, a scatter, pictures."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ class Figures:
 
     def results(self) -> dict[str, Figure]:
         """Returns what is to be drawn per target, and nothing for a target without rows."""
-        found = {name: figure.result() for name, figure in self._figures.items()}
-        return {name: data for name, data in found.items() if data is not None}
+        figures = {name: figure.result() for name, figure in self._figures.items()}
+        return {name: data for name, data in figures.items() if data is not None}
 
 
 class Roc:
@@ -196,7 +196,7 @@ class Scatter:
 
 
 class Pictures:
-    """What the first rows show: the pictures that go in, the truth and the prediction."""
+    """The pictures of the first rows: those that go in, the truth and the prediction."""
 
     def __init__(self, statistics: TargetStatistics) -> None:
         del statistics
@@ -223,7 +223,7 @@ class Pictures:
 
 
 class Made:
-    """What a model with noise makes of each value of a condition, after a real picture of it."""
+    """The pictures that a model with noise makes of each value of a condition, after a real one."""
 
     def __init__(self) -> None:
         self._rows: dict[int, list[str]] = {}

@@ -50,14 +50,14 @@ def importances(
     rows = _rows(pipeline, manifest, stored, batch_size, len(columns))
     before = rows.losses(predict, rows.inputs)
     random = np.random.default_rng(pipeline.training.seed)
-    found = []
+    gains = []
     for column, names in columns.items():
         order = random.permutation(len(before))
         shuffled = {name: rows.inputs[name][order] for name in names}
         gained = rows.losses(predict, {**rows.inputs, **shuffled}) - before
         error = float(gained.std() / np.sqrt(len(gained)))
-        found.append(Importance(column=column, loss=float(gained.mean()), error=error))
-    return tuple(sorted(found, key=lambda each: -each.loss))
+        gains.append(Importance(column=column, loss=float(gained.mean()), error=error))
+    return tuple(sorted(gains, key=lambda each: -each.loss))
 
 
 def _columns(manifest: TransformManifest) -> dict[str, list[str]]:

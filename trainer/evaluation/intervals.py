@@ -1,4 +1,4 @@
-"""How far a metric of few rows may be from that of many."""
+"""Intervals: the distance that a metric of few rows may have from that of many."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from transforms.contract.workspace.manifest import (
 
 @dataclass
 class TargetScores:
-    """What one target's predictions have added up to.
+    """The metrics and losses that one target's predictions have added up to.
 
     Attributes:
         metrics: The metrics by their declared names.
@@ -106,16 +106,16 @@ class SplitScores:
         all of a target without a label. "<split>_<target>_within_spread" is there for numbers whose
         spread was given. The loss is given if every declared target was predicted.
         """
-        found: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         if self._rows and len(self._scores) == len(self._pipeline.targets):
             targets = self._pipeline.targets
             total = sum(targets[n].loss_weight * s.loss for n, s in self._scores.items())
-            found[f"{split}_loss"] = total / self._rows
+            metrics[f"{split}_loss"] = total / self._rows
         for name, scores in self._scores.items():
             results = {metric: score.result() for metric, score in scores.metrics.items()}
             results["within_spread"] = scores.within_spread.result()
-            found |= {f"{split}_{name}_{m}": v for m, v in results.items() if v is not None}
-        return found
+            metrics |= {f"{split}_{name}_{m}": v for m, v in results.items() if v is not None}
+        return metrics
 
 
 def row_losses(

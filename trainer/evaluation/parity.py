@@ -57,7 +57,7 @@ def largest_difference(
         records = next(iter(raw_batches(raw, rows)))
     expected, served = predict(inputs), _served(export, manifest, inputs, records)
     limit = _MIXED_TOLERANCE if pipeline.training.mixed_precision else _TOLERANCE
-    found = 0.0
+    furthest = 0.0
     for name, target in pipeline.targets.items():
         wanted = expected[name]
         received = head_of(target).predictions(name, served)
@@ -67,8 +67,8 @@ def largest_difference(
         if not largest <= limit:  # so that NaN fails too
             row = int(np.unravel_index(np.nanargmax(difference), difference.shape)[0])
             raise _unequal(name, row, wanted[row], received[row], limit)
-        found = max(found, largest)
-    return found
+        furthest = max(furthest, largest)
+    return furthest
 
 
 def _served(

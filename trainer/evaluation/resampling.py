@@ -117,13 +117,13 @@ def _replicates(
 
     def block(number: int) -> np.ndarray:
         counts_RN = _draw(np.random.default_rng((seed, number)), sizes[number], rows)
-        found = np.empty((len(values), sizes[number]))
+        results_VR = np.empty((len(values), sizes[number]))
         for part, chosen in parts.items():
             weights_RN = (counts_RN if part == _ALL else counts_RN[:, chosen]).astype(np.float64)
             for index, value in enumerate(values):
                 if value.part == part:
-                    found[index] = value.of(weights_RN)
-        return found
+                    results_VR[index] = value.of(weights_RN)
+        return results_VR
 
     # NumPy lets go of the interpreter in all that is heavy here.
     with ThreadPoolExecutor(os.cpu_count()) as pool:

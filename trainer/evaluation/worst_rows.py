@@ -64,18 +64,18 @@ def worst_rows(
         raw_batches(files[1], batch_size),
         strict=True,
     )
-    found: dict[int, RowShown] = {}
+    by_row: dict[int, RowShown] = {}
     for number, ((inputs, targets, weights), records) in enumerate(pairs if len(chosen) else ()):
         first = number * batch_size
         own = [int(row) for row in chosen if first <= row < first + batch_size]
         if own:
             batch = shown.batch(predict, inputs, targets, weights, records)
-            found |= {row: batch(row - first, float(losses[row])) for row in own}
-    return tuple(found[int(row)] for row in chosen)
+            by_row |= {row: batch(row - first, float(losses[row])) for row in own}
+    return tuple(by_row[int(row)] for row in chosen)
 
 
 class _Shown:
-    """What may be shown of a pipeline's rows."""
+    """The part of a pipeline's rows that may be shown."""
 
     def __init__(self, pipeline: PipelineSpec, manifest: TransformManifest) -> None:
         hidden = pipeline.sensitive_columns()

@@ -1,4 +1,4 @@
-"""Whether a model may become the champion, and why. Without TensorFlow: the flow decides."""
+"""The gate: decides, with its reason, if a model may become the champion. Without TensorFlow."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ What = Literal["gate", "hand", "rollback"]
 
 @dataclass(frozen=True)
 class Cause:
-    """What makes a version the champion.
+    """The cause that makes a version the champion.
 
     Attributes:
         what: A run's gate that passed, somebody's wish, or somebody who goes back.
@@ -99,7 +99,7 @@ class Registration:
 
 @dataclass(frozen=True)
 class History:
-    """What became of a registered model's versions.
+    """The past of a registered model's versions.
 
     Attributes:
         champion: The version with the alias, if there is one.

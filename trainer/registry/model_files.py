@@ -57,7 +57,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Description:
-    """What MLflow is to know of an export.
+    """The description of an export for MLflow.
 
     Attributes:
         loader: The module whose `_load_pyfunc` opens the export's folder.

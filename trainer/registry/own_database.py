@@ -24,6 +24,7 @@ _ADDRESSES = (
     ("model_versions", "storage_location"),
 )
 _BUSY_SECONDS = 30.0
+DATABASE_FILE = "registry.db"  # in the workspace
 
 
 @dataclass(frozen=True)

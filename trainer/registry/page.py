@@ -23,7 +23,7 @@ _MOST_SECONDS, _STEP_SECONDS = 120.0, 0.2  # a busy machine takes a while to imp
 
 @dataclass(frozen=True)
 class PagePlace:
-    """Where the page is to be.
+    """The address of the page.
 
     Attributes:
         host: The address that it listens at.
@@ -35,7 +35,7 @@ class PagePlace:
 
     @property
     def address(self) -> str:
-        """What a browser opens."""
+        """The URL that a browser opens."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 

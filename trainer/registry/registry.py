@@ -25,7 +25,7 @@ from trainer.registry.history import (
     read_history,
 )
 from trainer.registry.model_files import Description, write_model_files
-from trainer.registry.own_database import OwnDatabase, local_path
+from trainer.registry.own_database import DATABASE_FILE, OwnDatabase, local_path
 from trainer.registry.run_entry import (
     RunDetails,
     RunEnd,
@@ -109,8 +109,8 @@ class ModelRegistry:
     def __init__(self, workspace: Path, uri: str | None = None) -> None:
         self._workspace = workspace.absolute()
         self.artifacts = self._workspace / "registry"
-        self._own = None if uri else OwnDatabase(self._workspace / "registry.db", self.artifacts)
-        self.uri = uri or f"sqlite:///{self._workspace / 'registry.db'}"
+        self._own = None if uri else OwnDatabase(self._workspace / DATABASE_FILE, self.artifacts)
+        self.uri = uri or f"sqlite:///{self._workspace / DATABASE_FILE}"
         self._connected: Any = None
 
     @property
@@ -120,7 +120,7 @@ class ModelRegistry:
 
     @property
     def address(self) -> str:
-        """Where it is, for people: its URI without the password, or the database's file."""
+        """Its address for people: its URI without the password, or the database's file."""
         return str(self._own.path) if self._own else masked(self.uri)
 
     @property
@@ -182,8 +182,8 @@ class ModelRegistry:
             client = self._client()
             if name not in [model.name for model in every(client.search_registered_models)]:
                 client.create_registered_model(name)
-            found = self._version_of_run(name, run_id)
-            if found is None:
+            registered = self._version_of_run(name, run_id)
+            if registered is None:
                 location = None if self.on_server else self.artifacts.as_uri()
                 experiment = experiment_of(client, name, location)
                 run = run_of(client, experiment, (RUN_TAG, run_id), tags or {}, shown)
@@ -201,14 +201,14 @@ class ModelRegistry:
                     own[FILES_TAG] = json.dumps(checksums)
                 client.set_terminated(run)
                 # Last: a version whose files are not all there must not be found.
-                found = client.create_model_version(
+                registered = client.create_model_version(
                     name,
                     f"{client.get_run(run).info.artifact_uri}/{_ARTIFACT}",
                     run_id=run,
                     tags=own,
                 )
-            client.set_registered_model_alias(name, CHALLENGER, str(found.version))
-            return str(found.version)
+            client.set_registered_model_alias(name, CHALLENGER, str(registered.version))
+            return str(registered.version)
 
     def end_run(self, name: str, version: str, end: RunEnd) -> None:
         """Notes beside a version how the run ended that made it.
@@ -261,8 +261,8 @@ class ModelRegistry:
         """Returns the version of a number, or else with an alias; None if there is none."""
         versions = self.versions(name)
         if version is not None:
-            return next((found for found in versions if found.version == version), None)
-        return next((found for found in versions if alias in found.aliases), None)
+            return next((each for each in versions if each.version == version), None)
+        return next((each for each in versions if alias in each.aliases), None)
 
     def version_with(self, name: str, alias: str) -> str | None:
         """Returns the number of the version with an alias, or None; reads nothing else of them.
@@ -284,8 +284,8 @@ class ModelRegistry:
             client = self._client()
             # A search gives versions without their aliases.
             aliases = client.get_registered_model(name).aliases
-            found = every(client.search_model_versions, filter_string=equals("name", name))
-            versions = [self._describe(version, aliases) for version in found]
+            listed = every(client.search_model_versions, filter_string=equals("name", name))
+            versions = [self._describe(version, aliases) for version in listed]
         return tuple(sorted(versions, key=lambda version: -int(version.version)))
 
     def models(self) -> tuple[str, ...]:
@@ -342,14 +342,14 @@ class ModelRegistry:
         ):
             from mlflow.artifacts import download_artifacts
 
-            found = download_artifacts(
+            downloaded = download_artifacts(
                 artifact_uri=version.source, dst_path=scratch, tracking_uri=self.uri
             )
-            Path(found).rename(temporary)
+            Path(downloaded).rename(temporary)
 
     def _version_of_run(self, name: str, run_id: str) -> Any:
-        found = every(self._client().search_model_versions, filter_string=equals("name", name))
-        return next((version for version in found if version.tags.get(RUN_TAG) == run_id), None)
+        versions = every(self._client().search_model_versions, filter_string=equals("name", name))
+        return next((version for version in versions if version.tags.get(RUN_TAG) == run_id), None)
 
     def _describe(self, version: Any, aliases: Mapping[str, Any]) -> RegisteredVersion:
         number = str(version.version)

@@ -40,7 +40,7 @@ class DataSet:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """What a run shows beside its parameters, metrics and tags.
+    """The details that a run shows beside its parameters, metrics and tags.
 
     Attributes:
         title: What the page calls it; "" is the run's own name.
@@ -57,7 +57,7 @@ class RunDetails:
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How a run ended.
+    """The end of a run.
 
     Attributes:
         status: In MLflow's words.

@@ -16,6 +16,7 @@ from transforms.contract.declaration.parsing import parse
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.split import HashSplit
 from transforms.contract.declaration.yaml_text import read_yaml
+from transforms.contract.workspace.layout import PIPELINE_FILE
 from transforms.proposal.proposal import Proposal, pipeline_name
 
 _HEAD = f"""\
@@ -45,7 +46,7 @@ def write(proposal: Proposal, folder: Path, table: str) -> PipelineSpec:
     Raises:
         DeclarationError: The proposal is no valid declaration.
     """
-    path = folder / "pipeline.yaml"
+    path = folder / PIPELINE_FILE
     text = document(proposal, table)
     declared = parse(read_yaml(text), str(path))
     folder.mkdir(parents=True, exist_ok=True)

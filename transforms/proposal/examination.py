@@ -1,4 +1,4 @@
-"""What a declaration makes of a table's values, from a sample of its rows and without TensorFlow.
+"""Examines a declaration on a sample of its table's rows, without TensorFlow.
 
 Rows are held against the policies by the reader that transforms them. Pictures are looked at one by
 one, and few of them: Pillow decodes them here, which refuses what the transform's decoder refuses
@@ -45,7 +45,7 @@ _WINDOWS_FILE = "windows.parquet"
 
 
 class ColumnExamination(Spec):
-    """What a feature or a target makes of its values.
+    """The examination of a feature's or a target's values.
 
     Attributes:
         place: Where it is declared, such as "features.area".
@@ -77,7 +77,7 @@ class ColumnExamination(Spec):
 
 
 class Examination(Spec):
-    """What a declaration makes of the rows of a sample.
+    """The examination of a declaration on the rows of a sample.
 
     Attributes:
         rows: Rows of the sample; of a table that windows are cut from, windows.

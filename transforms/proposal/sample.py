@@ -26,7 +26,7 @@ from transforms.source.formats import (
     read_schema,
     suffixes_of,
 )
-from transforms.source.scan import open_filesystem, scan
+from transforms.source.scan import check_unique_names, open_filesystem, scan
 
 ROWS = 20_000  # about so many make a share of 1 % known to a tenth of it
 _FILES = 32  # footers and openings cost the most where files are far away
@@ -96,7 +96,7 @@ def sample_rows(
     chosen = _spread(files, _FILES)
     format_ = format_of(chosen[0].path, source.format)
     schema = plain_schema(read_schema(format_, filesystem, chosen[0].path))
-    _check_names(schema, chosen[0].path)
+    check_unique_names(schema, chosen[0].path)
     if columns is not None:
         schema = pa.schema([field for field in schema if field.name in columns])
     reader = _Reader(format_, filesystem, schema, ROWS // min(len(chosen), _PARTS))
@@ -138,17 +138,6 @@ def _listed(path: str, format_: Format | None) -> tuple[SourceSpec, tuple[Source
         )
     _, source, files = max(counted, key=lambda each: each[0])
     return source, files
-
-
-def _check_names(schema: pa.Schema, path: str) -> None:
-    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
-    if twice:
-        raise BraidError(
-            path,
-            expected="a name of its own for every column",
-            received=f"'{twice[0]}' more than once",
-            action="Rename the columns.",
-        )
 
 
 def _spread(items: Sequence[_Item], most: int) -> list[_Item]:

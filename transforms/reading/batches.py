@@ -213,15 +213,10 @@ class BatchReader:
             for row, (column, reason) in problems.items():
                 reject(row, column, reason)
         for name, spec, raw in self._specs:
-            conformed = self._column(spec, raw, [table[column] for column in raw.columns], result)
-            for row in [row for column in raw.columns for row in not_utf8[column]]:
-                conformed.missing[row] = False
-                conformed.invalid[row] = NOT_UTF8
-            result.unusable[name, "missing"] += int(conformed.missing.sum())
-            result.unusable.update((name, reason) for reason in conformed.invalid.values())
-            for row, reason in self._settle(spec, raw, conformed, result).items():
+            values = [table[column] for column in raw.columns]
+            spoilt = [row for column in raw.columns for row in not_utf8[column]]
+            for row, reason in self._take(name, spec, raw, values, spoilt, result).items():
                 reject(row, raw.columns[0], reason)
-            result.columns[raw.name] = conformed.values
         if self._features_only:
             result.refused = rejected
         else:
@@ -260,6 +255,26 @@ class BatchReader:
         conformed.invalid |= unreadable
         mark_unusable(spec, columns[0], conformed)
         return conformed
+
+    def _take(
+        self,
+        name: str,
+        spec: FeatureSpec | TargetSpec,
+        raw: RawColumn,
+        given: list[pa.Array],
+        not_utf8: Iterable[int],
+        result: RawBatch,
+    ) -> dict[int, str]:
+        """Adds a column and its counts to the result; returns the rows to reject."""
+        conformed = self._column(spec, raw, given, result)
+        for row in not_utf8:
+            conformed.missing[row] = False
+            conformed.invalid[row] = NOT_UTF8
+        result.unusable[name, "missing"] += int(conformed.missing.sum())
+        result.unusable.update((name, reason) for reason in conformed.invalid.values())
+        rejects = self._settle(spec, raw, conformed, result)
+        result.columns[raw.name] = conformed.values
+        return rejects
 
     def _settle(
         self,

@@ -20,7 +20,7 @@ _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"  # what Hive, Spark and Arrow write fo
 
 
 class PartitionOrder:
-    """How the partitions of one source compare: as numbers, dates or text, by what they all are.
+    """The order of one source's partitions: as numbers, dates or text, by what they all are.
 
     Numbers come before dates, so that 20260131 is a number, which orders alike. Where values are
     of several sorts, all of them are text. Equal numbers and dates (2 and 2.0) are told apart by
@@ -112,8 +112,8 @@ def choose(partitions: Sequence[Partition], training: TrainingSpec) -> tuple[Par
         return tuple(partitions)
     if choice.last is not None:
         return tuple(partitions[-choice.last :])
-    found = between(partitions, choice.first(), choice.final(), place="training.partitions")
-    if not found:
+    chosen = between(partitions, choice.first(), choice.final(), place="training.partitions")
+    if not chosen:
         raise BraidError(
             "training.partitions",
             expected=f"a range with some of the {len(partitions)} partitions, which are "
@@ -121,7 +121,7 @@ def choose(partitions: Sequence[Partition], training: TrainingSpec) -> tuple[Par
             received=choice.in_words(),
             action="Correct the range, or put the partitions into the source.",
         )
-    return found
+    return chosen
 
 
 def between(
@@ -159,7 +159,7 @@ def _date(text: str) -> datetime | None:
     if not _DATE.fullmatch(text):
         return None
     try:
-        found = datetime.fromisoformat(f"{text}-01" if len(text) == len("2026-01") else text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        instant = datetime.fromisoformat(f"{text}-01" if len(text) == len("2026-01") else text)
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -1,4 +1,4 @@
-"""Which files a source has now, which partitions they make, and whether the declaration fits them.
+"""Lists a source's files and the partitions they make, and checks that the declaration fits them.
 
 Nothing here imports TensorFlow or Beam: `braid validate` is made of it.
 """
@@ -42,7 +42,7 @@ _FOOTER_THREADS = 16  # footers are small and, in a bucket, far away
 
 @dataclass(frozen=True)
 class Scan:
-    """What a source has at one moment.
+    """The content of a source at one moment.
 
     Attributes:
         partitions: In their order, which `PartitionOrder` says.
@@ -148,7 +148,7 @@ def check_schema(
 def _check_columns(
     pipeline: PipelineSpec, schema: pa.Schema, path: str, *, features_only: bool
 ) -> None:
-    _check_unique_names(schema, path)
+    check_unique_names(schema, path)
     if pipeline.source.windows is not None:
         check_long_table(pipeline, schema, path, labelled=not features_only)
         schema = window_schema(pipeline, schema, labelled=not features_only)
@@ -208,7 +208,12 @@ def _check_expressions(
     }
 
 
-def _check_unique_names(schema: pa.Schema, path: str) -> None:
+def check_unique_names(schema: pa.Schema, path: str) -> None:
+    """Refuses a table in which two columns have one name.
+
+    Raises:
+        BraidError: Two have.
+    """
     twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
     if twice:
         raise BraidError(
@@ -262,8 +267,8 @@ def _list(source: SourceSpec) -> list[pafs.FileInfo]:
             return [info]
         if info.type == pafs.FileType.NotFound:
             raise FileNotFoundError
-        found = filesystem.get_file_info(pafs.FileSelector(place, recursive=True))
-        for file in found:
+        listed = filesystem.get_file_info(pafs.FileSelector(place, recursive=True))
+        for file in listed:
             _ = file.path  # which fails if it is no UTF-8
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         missing = isinstance(error, FileNotFoundError)
@@ -273,7 +278,7 @@ def _list(source: SourceSpec) -> list[pafs.FileInfo]:
             received="nothing there" if missing else " ".join(str(error).split()),
             action="Correct source.path, or give this user access to it.",
         ) from None
-    below = {posixpath.relpath(info.path, place): info for info in found}
+    below = {posixpath.relpath(info.path, place): info for info in listed}
     written = written_folders(below)
     files = [
         info

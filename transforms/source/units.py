@@ -66,26 +66,26 @@ def plan_units(
     Raises:
         BraidError: A file is not of the format.
     """
-    found = [
+    parts = [
         piece
         for file in partition.files
         for piece in pieces(format_, filesystem, file.path, file.size)
     ]
-    total = sum(piece.bytes for piece in found)
+    total = sum(piece.bytes for piece in parts)
     wanted = max(at_least, -(-total // _UNIT_BYTES))
-    units = _grouped(partition, found, wanted) if len(found) >= wanted else []
+    units = _grouped(partition, parts, wanted) if len(parts) >= wanted else []
     if not units:
         # No more than are needed: what is before a slice is decoded once more.
-        slices = -(-at_least // max(len(found), 1))
-        units = [unit for piece in found for unit in _sliced(partition, piece, slices)]
+        slices = -(-at_least // max(len(parts), 1))
+        units = [unit for piece in parts for unit in _sliced(partition, piece, slices)]
     return [replace(unit, index=index) for index, unit in enumerate(units)]
 
 
-def _grouped(partition: Partition, found: Sequence[Piece], wanted: int) -> list[WorkUnit]:
-    target = sum(piece.bytes for piece in found) / wanted
+def _grouped(partition: Partition, parts: Sequence[Piece], wanted: int) -> list[WorkUnit]:
+    target = sum(piece.bytes for piece in parts) / wanted
     groups: list[list[Piece]] = [[]]
     filled = 0
-    for piece in found:
+    for piece in parts:
         if groups[-1] and filled + piece.bytes / 2 > target * len(groups):
             groups.append([])
         groups[-1].append(piece)

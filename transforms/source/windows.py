@@ -1,4 +1,4 @@
-"""What the windows of a long table are called, what columns they have, and what they need.
+"""The names, the columns and the needs of the windows of a long table.
 
 `cutting.py` cuts them. Nothing here reads a row.
 """

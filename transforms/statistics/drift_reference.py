@@ -19,11 +19,11 @@ from transforms.contract.columns.numbers import LARGEST_FLOAT32
 from transforms.contract.workspace.documents import read_object
 from transforms.contract.workspace.drift import Distance
 from transforms.contract.workspace.files import write_atomic
+from transforms.contract.workspace.layout import REFERENCE_FILE
 from transforms.statistics.accumulators import Accumulated
 from transforms.statistics.drift_distance import Outcomes, by_chance, jensen_shannon
 from transforms.statistics.frozen import read_counts, read_vocabulary
 
-_FILE = "reference.json"
 _DECILES = np.linspace(0.1, 0.9, 9)
 
 Pairs = list[tuple[Outcomes, Outcomes]]
@@ -45,7 +45,7 @@ def write_reference(total: Accumulated, folder: Path) -> None:
         for name, values in sorted(total.sample.columns.items())
         if name not in terms
     }
-    write_atomic(folder / _FILE, json.dumps({"terms": terms, "numbers": numbers}))
+    write_atomic(folder / REFERENCE_FILE, json.dumps({"terms": terms, "numbers": numbers}))
 
 
 def distances(folder: Path, new: Accumulated) -> dict[str, Distance]:
@@ -77,7 +77,7 @@ def sample_pairs(folder: Path, new: Accumulated) -> Iterator[tuple[str, bool, Pa
         The name, whether outcomes are intervals in their order, and the samples: a pair, or one for
         each position of a list or channel of a series.
     """
-    reference = read_object(folder / _FILE, "terms", "numbers")
+    reference = read_object(folder / REFERENCE_FILE, "terms", "numbers")
     for name, known in reference["terms"].items():
         counts = np.array([*read_counts(folder, name), known["others"]], float)
         new_counts = np.array([*_term_counts(new, folder, name), _others(new, folder, name)], float)

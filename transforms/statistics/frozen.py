@@ -14,6 +14,13 @@ from pydantic import TypeAdapter
 
 from transforms.contract.workspace.documents import read_value
 from transforms.contract.workspace.files import write_atomic
+from transforms.contract.workspace.layout import (
+    COUNTS_SUFFIX,
+    EDGES_FILE,
+    MOMENTS_FILE,
+    QUANTILES_FILE,
+    SCALES_FILE,
+)
 from transforms.contract.workspace.manifest import TargetStatistics
 from transforms.contract.workspace.vocabulary import terms_of
 from transforms.kinds.requests import (
@@ -148,23 +155,23 @@ def _numbers(column: Mapping[str, list[float]], edges: list[list[float]]) -> dic
 
 
 def _counts_path(folder: Path, name: str) -> Path:
-    return folder / "vocabularies" / f"{name}.counts.json"
+    return folder / "vocabularies" / f"{name}{COUNTS_SUFFIX}"
 
 
 def _moments_path(folder: Path) -> Path:
-    return folder / "moments.json"
+    return folder / MOMENTS_FILE
 
 
 def _quantiles_path(folder: Path) -> Path:
-    return folder / "quantiles.json"
+    return folder / QUANTILES_FILE
 
 
 def _edges_path(folder: Path) -> Path:
-    return folder / "edges.json"
+    return folder / EDGES_FILE
 
 
 def _scales_path(folder: Path) -> Path:
-    return folder / "scales.json"
+    return folder / SCALES_FILE
 
 
 def _width(request: MomentsRequest | QuantilesRequest) -> int:

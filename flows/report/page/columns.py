@@ -30,7 +30,7 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True)
 class Distribution:
-    """What a column's values are, as shares of the rows of each group.
+    """The values of a column, as shares of the rows of each group.
 
     Attributes:
         column: The column, or the features' input that is made of several.
@@ -72,10 +72,10 @@ def distributions(
     for partition, piece in _spread(list(_pieces(pipeline, partitions)), _MOST_PIECES):
         sample.read(partition, piece, partition.name in frozen)
     groups = sample.groups(any(partition.name not in frozen for partition in partitions))
-    found = [
+    shown = [
         _distribution(kind, raw, sample.values(name), groups) for name, (kind, raw) in kinds.items()
     ]
-    return found if sample.rows else [], sample.rows
+    return shown if sample.rows else [], sample.rows
 
 
 def _columns(pipeline: PipelineSpec) -> Iterator[tuple[str, RawColumn]]:
@@ -111,7 +111,7 @@ class _Sample:
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return sum(len(splits) for _, splits, _ in self._parts)
 
     def read(self, partition: Partition, piece: Piece, is_frozen: bool) -> None:
@@ -210,9 +210,11 @@ def _frequent(
     labels = [value.decode(errors="replace") for value in chosen]
     shares = {}
     for name, own in texts.items():
-        found = [float((own == value).sum()) / max(len(own), 1) for value in chosen]
+        fractions = [float((own == value).sum()) / max(len(own), 1) for value in chosen]
         shares[name] = (
-            (*found, max(0.0, 1 - sum(found))) if len(values) > len(chosen) else (*found,)
+            (*fractions, max(0.0, 1 - sum(fractions)))
+            if len(values) > len(chosen)
+            else (*fractions,)
         )
     if len(values) > len(chosen):
         labels.append(f"{len(values) - len(chosen):,} others")

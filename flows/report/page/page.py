@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from flows.records.record import RunRecord
+from flows.records.record import PAGE_FILE, RunRecord
 from flows.report.page import sections
 from flows.report.page.columns import Distribution, distributions
 from flows.report.page.markup import anchor, document, text
-from flows.report.summary import PAGE_FILE, outcome
+from flows.report.summary import outcome
 from flows.steps.work import Work
 from trainer.run_folder import HISTORY_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -118,9 +118,9 @@ def _examples(
 ) -> dict[tuple[str, str], str]:
     """Returns the value of the record's example of each reject, as far as it is text."""
     wanted = {each.example_key: (each.column, each.reason) for each in record.rejects}
-    found: dict[tuple[str, str], str] = {}
+    examples: dict[tuple[str, str], str] = {}
     for part in partitions:
-        if len(found) == len(wanted):
+        if len(examples) == len(wanted):
             break
         folder = workspace.rejects(record.transform, part.name, part.fingerprint)
         for path in sorted(folder.glob("*.parquet")):
@@ -128,8 +128,8 @@ def _examples(
             for row in table.to_pylist():
                 place = (row["column"], row["reason"])
                 if wanted.get(row["key"]) == place and row["reason"] != _WITHOUT_VALUE:
-                    found[place] = _shown(row["value"])
-    return found
+                    examples[place] = _shown(row["value"])
+    return examples
 
 
 def _shown(value: bytes | None) -> str:

@@ -20,6 +20,8 @@ from flows.report.page.markup import (
     text,
 )
 from flows.report.page.targets import figure_cards
+from flows.report.summary import STEP_HEAD, step_rows
+from flows.report.tables import figure_text
 from transforms.contract.declaration.metrics import metric_of
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.split import SPLITS
@@ -52,17 +54,7 @@ def heading(record: RunRecord, outcome: str) -> str:
 
 def done(record: RunRecord) -> str:
     """Returns what was done and what was reused."""
-    rows = [
-        (
-            step.name,
-            "-" if step.seconds is None else f"{step.seconds:.1f}",
-            "-" if step.rows is None else f"{step.rows:,}",
-            "-" if step.rows_per_second is None else f"{step.rows_per_second:,.0f}",
-            step.note,
-        )
-        for step in record.steps
-    ]
-    return section("Steps", table(("step", "seconds", "rows", "rows/s", "note"), rows))
+    return section("Steps", table(STEP_HEAD, step_rows(record)))
 
 
 def rows(record: RunRecord, examples: Mapping[tuple[str, str], str]) -> str:
@@ -99,26 +91,26 @@ def rows(record: RunRecord, examples: Mapping[tuple[str, str], str]) -> str:
 
 
 def columns(
-    pipeline: PipelineSpec, found: Sequence[Distribution], sampled: int, record: RunRecord
+    pipeline: PipelineSpec, distributions: Sequence[Distribution], sampled: int, record: RunRecord
 ) -> str:
     """Returns every column with its distribution by split; of sensitive ones the name alone."""
-    cards = [_column(each, record) for each in found]
+    cards = [_column(each, record) for each in distributions]
     hidden = sorted(pipeline.sensitive_columns())
     cards += [card(name, paragraph("sensitive: nothing is shown", "dim")) for name in hidden]
     words = f"Of {sampled:,} rows from all over the table; each split's shares add up to 1."
-    if any(FROZEN in each.shares for each in found):
+    if any(FROZEN in each.shares for each in distributions):
         words += f" '{FROZEN}' are the training rows that the transform was frozen on."
-    return section("Columns", paragraph(words, "dim") if found else "", grid(cards))
+    return section("Columns", paragraph(words, "dim") if distributions else "", grid(cards))
 
 
-def _column(found: Distribution, record: RunRecord) -> str:
-    names = [name for name in found.shares if name in _COLORS]
-    if found.edges:
+def _column(distribution: Distribution, record: RunRecord) -> str:
+    names = [name for name in distribution.shares if name in _COLORS]
+    if distribution.edges:
         drawn = chart(
             [
                 Series(
                     name,
-                    steps(found.edges, found.shares[name]),
+                    steps(distribution.edges, distribution.shares[name]),
                     _COLORS[name],
                     "dashed" if name == FROZEN else "line",
                 )
@@ -129,18 +121,18 @@ def _column(found: Distribution, record: RunRecord) -> str:
     else:
         head = ("value", *names)
         lines = [
-            (value, *(f"{found.shares[name][place]:.1%}" for name in names))
-            for place, value in enumerate(found.values)
+            (value, *(f"{distribution.shares[name][place]:.1%}" for name in names))
+            for place, value in enumerate(distribution.values)
         ]
         drawn = table(head, lines)
-    words = [found.words]
-    if any(found.missing.values()):
-        shares = (f"{share:.1%} of {name}" for name, share in found.missing.items())
+    words = [distribution.words]
+    if any(distribution.missing.values()):
+        shares = (f"{share:.1%} of {name}" for name, share in distribution.missing.items())
         words.append(f"missing: {', '.join(shares)}")
-    drift = None if record.drift is None else record.drift.features.get(found.column)
+    drift = None if record.drift is None else record.drift.features.get(distribution.column)
     if drift is not None:
         words.append(f"drift {drift.distance:.3f}, threshold {drift.threshold:.3f}")
-    return card(found.column, paragraph(" · ".join(words), "dim"), drawn)
+    return card(distribution.column, paragraph(" · ".join(words), "dim"), drawn)
 
 
 def training(record: RunRecord, rounds: Sequence[EpochRecord]) -> str:
@@ -182,9 +174,9 @@ def metrics(record: RunRecord, evaluation: EvaluationResult | None) -> str:
     lines = []
     for name in _metric_names(record):
         own = f"test_{name}"
-        cells = [name, *(_figure(record.metrics.get(f"{s}_{name}")) for s in SPLITS[1:])]
+        cells = [name, *(figure_text(record.metrics.get(f"{s}_{name}")) for s in SPLITS[1:])]
         cells.append(_interval(test.resampled.get(own) if test else None, level))
-        cells += [_figure(values.get(own)) for values in others.values()]
+        cells += [figure_text(values.get(own)) for values in others.values()]
         if test is not None and test.differences:
             cells.append(_interval(test.differences.get(own), level))
         lines.append(cells)
@@ -198,8 +190,8 @@ def metrics(record: RunRecord, evaluation: EvaluationResult | None) -> str:
 
 def targets(evaluation: EvaluationResult | None) -> str:
     """Returns the figures of every target."""
-    found = {} if evaluation is None else evaluation.figures
-    cards = [each for name, figure in found.items() for each in figure_cards(name, figure)]
+    figures = {} if evaluation is None else evaluation.figures
+    cards = [each for name, figure in figures.items() for each in figure_cards(name, figure)]
     return section("Targets", grid(cards))
 
 
@@ -231,7 +223,11 @@ def slices(evaluation: EvaluationResult | None, pipeline: PipelineSpec) -> str:
 
 def _lines_of(lines: Sequence[tuple[str, float, tuple[float, float] | None, int]]) -> str:
     cells = [
-        (words, _figure(value), "" if ends is None else f"{_figure(ends[0])} to {_figure(ends[1])}")
+        (
+            words,
+            figure_text(value),
+            "" if ends is None else f"{figure_text(ends[0])} to {figure_text(ends[1])}",
+        )
         for words, value, ends, _ in lines
     ]
     return details("As a table", table(("slice (rows)", "metric", "interval"), cells))
@@ -239,13 +235,13 @@ def _lines_of(lines: Sequence[tuple[str, float, tuple[float, float] | None, int]
 
 def importance(evaluation: EvaluationResult | None) -> str:
     """Returns how much worse the answers get without what each column says."""
-    found = [] if evaluation is None else evaluation.importance[:_MOST_IMPORTANT]
-    lines = [(each.column, each.loss) for each in found]
-    cells = [(each.column, f"{each.loss:.4g}", f"{2 * each.error:.2g}") for each in found]
+    ranked = [] if evaluation is None else evaluation.importance[:_MOST_IMPORTANT]
+    lines = [(each.column, each.loss) for each in ranked]
+    cells = [(each.column, f"{each.loss:.4g}", f"{2 * each.error:.2g}") for each in ranked]
     head = ("column", "loss gained", "give or take")
     note = "What the mean loss of a test row gains where the column's values are shuffled."
     own = card("Loss gained", bars(lines), details("As a table", table(head, cells)))
-    return section("Importance", paragraph(note, "dim"), grid([own])) if found else ""
+    return section("Importance", paragraph(note, "dim"), grid([own])) if ranked else ""
 
 
 def worst(evaluation: EvaluationResult | None) -> str:
@@ -299,14 +295,8 @@ def _level(evaluation: EvaluationResult | None) -> float:
     return (declared.intervals if declared else None) or LEVEL
 
 
-def _interval(found: Resampled | None, level: float) -> str:
-    if found is None:
+def _interval(resampled: Resampled | None, level: float) -> str:
+    if resampled is None:
         return "-"
-    low, high = found.interval(level)
-    return f"{_figure(low)} to {_figure(high)}"
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4f}"
+    low, high = resampled.interval(level)
+    return f"{figure_text(low)} to {figure_text(high)}"

@@ -1,4 +1,4 @@
-"""What `braid check` says of files that the demo of a whole run does not have."""
+"""The answer of `braid check` to files that the demo of a whole run does not have."""
 
 from __future__ import annotations
 
@@ -125,5 +125,7 @@ def test_a_manifest_in_the_place_of_another_is_damage(workspace: Workspace, name
     fields = {"transform": "t", "partition": "all", "partition_fingerprint": "f"} | {name: "x"}
     manifest = ShardManifest(**fields, shards=(), rows=0)
     write_atomic(workspace.shards("t", "all", "f") / "manifest.json", manifest.model_dump_json())
-    found = [defect for defect in check_data(workspace, Counter()) if "shards" in str(defect.path)]
-    assert [defect.what for defect in found] == ["what belongs into the folder x"]
+    defects = [
+        defect for defect in check_data(workspace, Counter()) if "shards" in str(defect.path)
+    ]
+    assert [defect.what for defect in defects] == ["what belongs into the folder x"]

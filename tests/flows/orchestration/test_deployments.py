@@ -51,17 +51,17 @@ def _deployed() -> dict[str, dict]:
     with get_client(sync_client=True) as client:
         flows = {flow.id: flow.name for flow in client.read_flows()}
         return {
-            f"{flows[found.flow_id]}/{found.name}": {
-                "id": found.id,
-                "entrypoint": found.entrypoint,
-                "pool": found.work_pool_name,
-                "crons": [(s.schedule.cron, s.schedule.timezone) for s in found.schedules],
-                "parameters": found.parameters,
-                "limit": found.global_concurrency_limit.limit,
-                "when full": found.concurrency_options.collision_strategy,
-                "environment": found.job_variables["env"],
+            f"{flows[deployment.flow_id]}/{deployment.name}": {
+                "id": deployment.id,
+                "entrypoint": deployment.entrypoint,
+                "pool": deployment.work_pool_name,
+                "crons": [(s.schedule.cron, s.schedule.timezone) for s in deployment.schedules],
+                "parameters": deployment.parameters,
+                "limit": deployment.global_concurrency_limit.limit,
+                "when full": deployment.concurrency_options.collision_strategy,
+                "environment": deployment.job_variables["env"],
             }
-            for found in client.read_deployments()
+            for deployment in client.read_deployments()
         }
 
 
@@ -70,7 +70,7 @@ def test_pools_deployments_and_automations_are_there_and_the_same_again_changes_
 ):
     lines = _deploy(declaration)
     first = _deployed()
-    assert {name: found["pool"] for name, found in first.items()} == {
+    assert {name: deployment["pool"] for name, deployment in first.items()} == {
         "braid/flats": "cpu",
         "braid-backfill/flats": "cpu",
         "braid-train/flats": "gpu",
@@ -82,9 +82,9 @@ def test_pools_deployments_and_automations_are_there_and_the_same_again_changes_
         "workspace": str(declaration.parent / "workspace"),
         "overrides": [],
     }
-    assert {(found["limit"], str(found["when full"].value)) for found in first.values()} == {
-        (1, "ENQUEUE")
-    }
+    assert {
+        (deployment["limit"], str(deployment["when full"].value)) for deployment in first.values()
+    } == {(1, "ENQUEUE")}
     assert "deployment braid/flats on the pool cpu, at 0 3 * * * Europe/Berlin" in lines
 
     with get_client(sync_client=True) as client:
@@ -101,9 +101,9 @@ def test_pools_deployments_and_automations_are_there_and_the_same_again_changes_
 def test_a_schedule_that_is_no_longer_declared_is_removed(server, declaration):
     _deploy(declaration)
     _deploy(declaration, "schedule=null")
-    found = _deployed()["braid/flats"]
-    assert found["crons"] == []
-    assert found["parameters"]["overrides"] == ["schedule=null"]
+    deployment = _deployed()["braid/flats"]
+    assert deployment["crons"] == []
+    assert deployment["parameters"]["overrides"] == ["schedule=null"]
 
 
 def test_a_pool_of_another_type_is_refused(server, declaration):

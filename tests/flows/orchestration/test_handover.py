@@ -1,4 +1,4 @@
-"""What a flow reads itself, and what a command hands over to it."""
+"""A flow's inputs: read by itself, or handed over by a command."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def took_1000_seconds(name: str) -> StepResult[None]:
 
 
 def until_stopped(run: Run) -> None:
-    """What a step does that is ended from outside."""
+    """A step that is ended from outside."""
     assert run.processes.stopping.wait(PATIENCE_SECONDS)
     raise StepStopped("a step")
 

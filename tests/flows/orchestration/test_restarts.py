@@ -1,4 +1,4 @@
-"""What a server's flow run does that a command does not: wait its turn."""
+"""A server's flow run waits its turn, as a command does not."""
 
 from __future__ import annotations
 

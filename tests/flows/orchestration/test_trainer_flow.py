@@ -26,7 +26,7 @@ from transforms.contract.workspace.locks import exclusive_lock
 
 
 class Job:
-    """What stands for a `TrainJob`: an attempt only writes and compares its text."""
+    """A stand-in for a `TrainJob`: an attempt only writes and compares its text."""
 
     def __init__(self, text: str = "{}") -> None:
         self._text = text

@@ -77,10 +77,10 @@ def _batch(keys, refused=(), **columns):
 
 def test_rows_that_a_model_refuses_are_found_and_the_others_scored_in_order():
     columns = {"x": np.array([1, 2, -3, 4, 5, 6, -7, 8])}
-    found = score_rows(_model([]), columns, _judge())
-    assert found.columns["y"].tolist() == [2, 4, 8, 10, 12, 16]
-    assert found.rows.tolist() == [0, 1, 3, 4, 5, 7]
-    assert found.errors == {2: "negative x", 6: "negative x"}
+    predictions = score_rows(_model([]), columns, _judge())
+    assert predictions.columns["y"].tolist() == [2, 4, 8, 10, 12, 16]
+    assert predictions.rows.tolist() == [0, 1, 3, 4, 5, 7]
+    assert predictions.errors == {2: "negative x", 6: "negative x"}
 
 
 def test_an_exported_graph_refuses_pictures_in_the_words_of_the_rejects(tmp_path):
@@ -94,13 +94,13 @@ def test_an_exported_graph_refuses_pictures_in_the_words_of_the_rejects(tmp_path
     loaded = tf.saved_model.load(str(tmp_path))
     cells = [REAL["png"], REAL["png"][:8], REAL["jpeg"][:90], gif(size=(90, 90), screen=(4, 4)),
              jpeg_of_scans(65), REAL["bmp"][:2], REAL["webp"], REAL["gif"]]  # fmt: skip
-    found = score_rows(
+    predictions = score_rows(
         lambda given: {"photo": loaded.encode(tf.constant(given["photo"])).numpy()},
         {"photo": np.array(cells, object)},
         _judge(photo="reject"),
     )
-    assert found.rows.tolist() == [0, 7]
-    assert found.errors == {
+    assert predictions.rows.tolist() == [0, 7]
+    assert predictions.errors == {
         1: "photo: undecodable_image",
         2: "photo: undecodable_image",
         3: "photo: image_too_large",
@@ -131,10 +131,12 @@ def test_a_bad_picture_costs_its_row_as_its_feature_declares(policies, errors, k
         errors = errors | {3: "photo: image_too_large", 4: "photo: undecodable_image"}
     elif policies[1] == "reject":
         errors = errors | {4: "plan: undecodable_image"}
-    found = score_rows(_model([]), ROWS, judge, keep_invalid=keep_invalid)
-    assert found.errors == errors
-    assert found.rows.tolist() == [row for row in range(5) if keep_invalid or row not in errors]
-    assert found.columns["y"].tolist() == [2.0 * row for row in found.rows]
+    predictions = score_rows(_model([]), ROWS, judge, keep_invalid=keep_invalid)
+    assert predictions.errors == errors
+    assert predictions.rows.tolist() == [
+        row for row in range(5) if keep_invalid or row not in errors
+    ]
+    assert predictions.columns["y"].tolist() == [2.0 * row for row in predictions.rows]
 
 
 @pytest.mark.parametrize(("keep_invalid", "rows"), [(False, [0, 2]), (True, [0, 1, 2, 3])])
@@ -142,10 +144,10 @@ def test_rows_that_training_rejects_are_not_scored_unless_asked_for(keep_invalid
     batch = _batch([b"a", b"b", b"c", b"d"], refused=[1, 3], x=np.array([1, 2, 3, 4]))
     calls = []
     model = SimpleNamespace(score=_model(calls), pipeline=_pipeline(), unusable=lambda columns: {})
-    found = score_batch(model, batch, judge=_judge(), keep_invalid=keep_invalid)
-    assert found.rows.tolist() == rows
+    predictions = score_batch(model, batch, judge=_judge(), keep_invalid=keep_invalid)
+    assert predictions.rows.tolist() == rows
     assert calls == [len(rows)]
-    assert found.errors == {1: "x: missing", 3: "x: missing"}
+    assert predictions.errors == {1: "x: missing", 3: "x: missing"}
 
 
 @pytest.mark.parametrize("keep_invalid", [False, True])
@@ -155,10 +157,10 @@ def test_a_prediction_that_is_no_number_is_none(keep_invalid):
         pair[2, 1] = np.inf
         return {"y": np.array([1.0, np.nan, 2.0]), "pair": pair, "name": np.array(["a"] * 3)}
 
-    found = score_rows(score, {"x": np.arange(3)}, _judge(), keep_invalid=keep_invalid)
-    assert found.rows.tolist() == [0]
-    assert found.columns["name"].tolist() == ["a"]
-    assert found.errors == {1: "y: prediction_not_finite", 2: "pair: prediction_not_finite"}
+    predictions = score_rows(score, {"x": np.arange(3)}, _judge(), keep_invalid=keep_invalid)
+    assert predictions.rows.tolist() == [0]
+    assert predictions.columns["name"].tolist() == ["a"]
+    assert predictions.errors == {1: "y: prediction_not_finite", 2: "pair: prediction_not_finite"}
 
 
 def test_clean_rows_are_scored_in_one_call():
@@ -176,8 +178,8 @@ def test_any_other_error_of_the_model_is_not_taken_for_a_refusal():
 
 
 def test_no_rows():
-    found = score_rows(_model([]), {"x": np.array([])}, _judge())
-    assert (found.columns, found.rows.tolist(), found.errors) == ({}, [], {})
+    predictions = score_rows(_model([]), {"x": np.array([])}, _judge())
+    assert (predictions.columns, predictions.rows.tolist(), predictions.errors) == ({}, [], {})
 
 
 def test_predictions_keep_the_order_of_their_batches_whichever_is_done_first(monkeypatch):
@@ -192,8 +194,8 @@ def test_predictions_keep_the_order_of_their_batches_whichever_is_done_first(mon
         return batch.keys[0]
 
     batches = [_batch([f"k{i}".encode()], x=np.array([i])) for i in range(4)]
-    found = [(batch.keys[0], score) for batch, score in _scored(score, batches)]
-    assert found == [(key, key) for key in (b"k0", b"k1", b"k2", b"k3")]
+    pairs = [(batch.keys[0], score) for batch, score in _scored(score, batches)]
+    assert pairs == [(key, key) for key in (b"k0", b"k1", b"k2", b"k3")]
 
 
 def _write(path, *batches) -> PredictionWriter:

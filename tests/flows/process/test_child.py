@@ -26,7 +26,7 @@ from transforms.contract.steps.step import Step
 
 
 class Answer(Result):
-    """What a script returns."""
+    """The result of a script."""
 
     job: str = ""
     ino: int = 0

@@ -1,4 +1,4 @@
-"""What Linux counts of processes that it killed for memory, in literal files of its own forms."""
+"""Linux's counts of processes that it killed for memory, in literal files of its own forms."""
 
 from __future__ import annotations
 

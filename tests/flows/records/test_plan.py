@@ -1,4 +1,4 @@
-"""What a run would do, from partitions and records that were left by hand."""
+"""The plan of a run, from partitions and records that were left by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which run a command works on, from what earlier ones left."""
+"""The run that a command works on, from the records that earlier ones left."""
 
 from __future__ import annotations
 

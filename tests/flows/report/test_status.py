@@ -1,4 +1,4 @@
-"""What `braid status` tells of a source and of partitions that were committed by hand."""
+"""The answer of `braid status` to a source and of partitions that were committed by hand."""
 
 from __future__ import annotations
 
@@ -189,11 +189,11 @@ def test_what_drift_decides_is_measured_first_and_then_told(project):
     assert "and transforms 1 new of 4 partitions; trains on all of 4" in plan
     assert sorted(workspace.root.rglob("*")) == before, "looking writes nothing"
 
-    found = choose_transform(pipeline, scan(pipeline.source).partitions, workspace)
-    assert isinstance(found, Undecided)
-    new = {part.name: part.fingerprint for part in found.new}
+    choice = choose_transform(pipeline, scan(pipeline.source).partitions, workspace)
+    assert isinstance(choice, Undecided)
+    new = {part.name: part.fingerprint for part in choice.new}
     measured = MeasuredDrift(
-        transform=found.newest,
+        transform=choice.newest,
         partitions=new,
         rows=2,
         features={
@@ -201,12 +201,14 @@ def test_what_drift_decides_is_measured_first_and_then_told(project):
             "sold": Distance(distance=0.0, measured=0.0, chance=0.3),
         },
     )
-    write_atomic(workspace.drift(found.newest, new), measured.model_dump_json())
+    write_atomic(workspace.drift(choice.newest, new), measured.model_dump_json())
     status = _status(project, by_drift)
     assert _states(status)["day=2026-02-02"] == "new"
     (plan,) = status.lines
-    assert plan.startswith(f"A run reuses transform {found.newest[:4]}: no refit, drift 0.02 (area)"
-                           " below 0.1; transforms 1 new of 4 partitions; ")  # fmt: skip
+    assert plan.startswith(
+        f"A run reuses transform {choice.newest[:4]}: no refit, drift 0.02 (area) below 0.1; "
+        "transforms 1 new of 4 partitions; "
+    )
     (plan,) = _status(project, by_drift, "transform.drift.threshold=0.01").lines
     assert plan.startswith("A run computes transform ")
     assert ": refit, drift 0.02 of area above 0.01; transforms all of 4 partitions" in plan

@@ -177,8 +177,8 @@ def test_pictures_of_test_rows_are_drawn(record, tmp_path):
     result = EvaluationResult(metrics={}, rows=0, figures={"mask": figure})
     (tmp_path / "evaluation.json").write_text(result.model_dump_json())
     write_report(tmp_path, record)
-    found = set(Image.open(tmp_path / "report.png").convert("RGB").getdata())
-    assert set(colors) <= found
+    pixels = set(Image.open(tmp_path / "report.png").convert("RGB").getdata())
+    assert set(colors) <= pixels
 
 
 def test_a_run_without_history_or_evaluation_still_has_a_report(record, tmp_path):

@@ -1,4 +1,4 @@
-"""What runs, tunings and backfills keep others from removing."""
+"""The data that runs, tunings and backfills keep others from removing."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def test_a_pipelines_newest_run_and_its_newest_one_with_a_model_are_needed(works
     _run(workspace, 1, "flats", "old", DAY_1, status="promoted")
     _run(workspace, 2, "flats", "model's", DAY_1, status="refused")
     _run(workspace, 3, "flats", "newest", DAY_1, DAY_2, status="failed")
-    found = needed(workspace)
-    assert found.transforms == {"model's", "newest"}
-    assert found.shards == {("model's", DAY_1), ("newest", DAY_1), ("newest", DAY_2)}
-    assert found.partitions() == {DAY_1, DAY_2}
+    kept = needed(workspace)
+    assert kept.transforms == {"model's", "newest"}
+    assert kept.shards == {("model's", DAY_1), ("newest", DAY_1), ("newest", DAY_2)}
+    assert kept.partitions() == {DAY_1, DAY_2}
 
 
 def test_of_the_pipeline_that_asks_only_the_newest_run_is_needed(workspace):

@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """The response that came back."""
 
     status: int
     body: bytes

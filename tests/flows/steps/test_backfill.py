@@ -1,4 +1,4 @@
-"""Which partitions a backfill takes, with which transform, and what it leaves when one fails."""
+"""The partitions and the transform that a backfill takes, and its record when one fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run finds and cleans up before it writes shards."""
+"""The leftovers that a run cleans up before it writes shards."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_the_result_has_every_declared_metric(trainer_run):
 def test_the_constant_answer_and_a_linear_model_are_scored_on_the_same_rows(trainer_run):
     result = trainer_run.results["evaluate"]
     names = set(trainer_run.job.pipeline.metric_names())
-    assert {answer: set(found) for answer, found in result.baselines.scored().items()} == {
+    assert {answer: set(metrics) for answer, metrics in result.baselines.scored().items()} == {
         "constant": names,
         "linear": names,
     }
@@ -62,8 +62,8 @@ def test_a_model_that_only_answers_the_larger_class_is_refused(trainer_run, monk
     honest = predictor(job.pipeline, job.manifest(), Path(job.run_folder))
 
     def larger_class(inputs):
-        found = honest(inputs)
-        return found | {"group": np.tile(np.float32([0.3, 0.4, 0.3]), (len(found["group"]), 1))}
+        answers = honest(inputs)
+        return answers | {"group": np.tile(np.float32([0.3, 0.4, 0.3]), (len(answers["group"]), 1))}
 
     def without_champion(*_):
         raise NotComparableError("it is gone")
@@ -145,10 +145,10 @@ def test_a_champion_is_compared_by_label_and_by_unit(trainer_run, relabelled, mo
     monkeypatch.setattr(champion, "_labels", labels)
     folder = trainer_run.results["export"].folder
     files = shard_files(job, "test", "raw")
-    found = score_champion(folder, job.pipeline, relabelled, files, 50)
+    metrics = score_champion(folder, job.pipeline, relabelled, files, 50)
     own = trainer_run.results["evaluate"].metrics
     for name in ("test_group_accuracy", "test_cost_mae", "test_cost_rmse", "test_sold_auc"):
-        assert found[name] == pytest.approx(own[name], rel=1e-4)
+        assert metrics[name] == pytest.approx(own[name], rel=1e-4)
 
 
 def test_probabilities_are_reordered_by_label():
@@ -162,15 +162,15 @@ def test_a_champion_without_a_target_is_compared_on_the_others(trainer_run):
     targets = DECLARATION["targets"] | {"sold": {"kind": "multiclass"}}
     pipeline = pipeline_of(targets=targets)
     job = trainer_run.job
-    found = score_champion(
+    metrics = score_champion(
         trainer_run.results["export"].folder,
         pipeline,
         job.manifest(),
         shard_files(job, "test", "raw"),
         50,
     )
-    assert "test_cost_mae" in found
-    assert not [name for name in found if "sold" in name or name == "test_loss"]
+    assert "test_cost_mae" in metrics
+    assert not [name for name in metrics if "sold" in name or name == "test_loss"]
 
 
 def test_a_champion_is_scored_when_the_job_names_one(trainer_run):
@@ -221,8 +221,8 @@ def test_an_export_that_answers_otherwise_is_refused(trainer_run):
     honest = predictor(job.pipeline, manifest, Path(job.run_folder))
 
     def skewed(inputs):
-        found = honest(inputs)
-        return found | {"cost": found["cost"] + 0.01 * (np.arange(len(found["cost"])) == 3)}
+        answers = honest(inputs)
+        return answers | {"cost": answers["cost"] + 0.01 * (np.arange(len(answers["cost"])) == 3)}
 
     export = load(trainer_run.results["export"].folder)
     stored, raw = shard_files(job, "test"), shard_files(job, "test", "raw")
@@ -236,9 +236,9 @@ def test_an_export_that_answers_otherwise_is_refused(trainer_run):
 def test_the_loaded_model_has_the_trained_weights(trainer_run, run_folder):
     import keras
 
-    found = load_model(trainer_run.job.pipeline, trainer_run.job.manifest(), run_folder)
+    loaded = load_model(trainer_run.job.pipeline, trainer_run.job.manifest(), run_folder)
     trained = keras.models.load_model(run_folder / "model.keras")
-    for ours, theirs in zip(found.get_weights(), trained.get_weights(), strict=True):
+    for ours, theirs in zip(loaded.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 

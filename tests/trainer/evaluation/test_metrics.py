@@ -56,23 +56,23 @@ def scores_of(pipeline, manifest, weights=WEIGHTS, batch=4, targets=frozenset(TA
 
 
 def test_every_metric_by_hand(pipeline, manifest):
-    found = scores_of(pipeline, manifest)
-    assert found["test_sold_accuracy"] == pytest.approx(0.5)
-    assert found["test_sold_precision"] == pytest.approx(0.5)
-    assert found["test_sold_recall"] == pytest.approx(0.5)
-    assert found["test_sold_auc"] == pytest.approx(0.75)
-    assert found["test_group_accuracy"] == pytest.approx(0.5)
-    assert found["test_group_top_3_accuracy"] == pytest.approx(1.0)
-    assert found["test_cost_mae"] == pytest.approx((0 + 10 + 20) / 3)
-    assert found["test_cost_rmse"] == pytest.approx(math.sqrt((0 + 100 + 400) / 3))
+    metrics = scores_of(pipeline, manifest)
+    assert metrics["test_sold_accuracy"] == pytest.approx(0.5)
+    assert metrics["test_sold_precision"] == pytest.approx(0.5)
+    assert metrics["test_sold_recall"] == pytest.approx(0.5)
+    assert metrics["test_sold_auc"] == pytest.approx(0.75)
+    assert metrics["test_group_accuracy"] == pytest.approx(0.5)
+    assert metrics["test_group_top_3_accuracy"] == pytest.approx(1.0)
+    assert metrics["test_cost_mae"] == pytest.approx((0 + 10 + 20) / 3)
+    assert metrics["test_cost_rmse"] == pytest.approx(math.sqrt((0 + 100 + 400) / 3))
 
 
 def test_the_loss_is_weighted_by_target_and_a_mean_over_all_rows(pipeline, manifest):
     sold = -sum(math.log(p) for p in (0.9, 0.8, 0.4, 0.4))
     group = -sum(math.log(p) for p in (0.7, 0.8, 0.4, 0.3))
     cost = 0 + 1 + 4  # squares on the standardized scale; the masked row has none
-    found = scores_of(pipeline, manifest)
-    assert found["test_loss"] == pytest.approx((sold + group + 0.5 * cost) / 4, rel=1e-5)
+    metrics = scores_of(pipeline, manifest)
+    assert metrics["test_loss"] == pytest.approx((sold + group + 0.5 * cost) / 4, rel=1e-5)
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -84,9 +84,9 @@ def test_batches_do_not_change_the_metrics(pipeline, manifest, batch):
 
 def test_a_target_without_labels_gives_no_metric(pipeline, manifest):
     masked = WEIGHTS | {"group": np.zeros(4, np.float32)}
-    found = scores_of(pipeline, manifest, masked)
-    assert not [name for name in found if "group" in name]
-    assert "test_sold_auc" in found
+    metrics = scores_of(pipeline, manifest, masked)
+    assert not [name for name in metrics if "group" in name]
+    assert "test_sold_auc" in metrics
 
 
 def test_numbers_of_a_log_scale_are_measured_in_their_unit_and_their_loss_on_the_scale(pipeline):
@@ -98,32 +98,32 @@ def test_numbers_of_a_log_scale_are_measured_in_their_unit_and_their_loss_on_the
     truth = np.array([-4.0, 2.0], np.float32)  # 0 and exp(3) - 1
     predicted = np.array([0.0, math.expm1(4.0)], np.float32)
     scores.update({"cost": predicted}, {"cost": truth}, {"cost": np.ones(2, np.float32)})
-    found = scores.results("test")
-    assert found["test_cost_mae"] == pytest.approx((math.exp(4) - math.exp(3)) / 2, rel=1e-5)
-    assert found["test_loss"] == pytest.approx((0 + 2**2) / 2, rel=1e-5)
+    metrics = scores.results("test")
+    assert metrics["test_cost_mae"] == pytest.approx((math.exp(4) - math.exp(3)) / 2, rel=1e-5)
+    assert metrics["test_loss"] == pytest.approx((0 + 2**2) / 2, rel=1e-5)
 
 
 def test_an_auc_of_one_class_is_not_given(pipeline, manifest):
     masked = WEIGHTS | {"sold": np.array([1, 0, 0, 1], np.float32)}
-    found = scores_of(pipeline, manifest, masked)
-    assert "test_sold_auc" not in found
-    assert found["test_sold_accuracy"] == pytest.approx(0.5)
+    metrics = scores_of(pipeline, manifest, masked)
+    assert "test_sold_auc" not in metrics
+    assert metrics["test_sold_accuracy"] == pytest.approx(0.5)
 
 
 def test_without_all_targets_there_is_no_loss(pipeline, manifest):
-    found = scores_of(pipeline, manifest, targets=frozenset({"sold"}))
-    assert set(found) == {f"test_sold_{m}" for m in ("auc", "precision", "recall", "accuracy")}
+    metrics = scores_of(pipeline, manifest, targets=frozenset({"sold"}))
+    assert set(metrics) == {f"test_sold_{m}" for m in ("auc", "precision", "recall", "accuracy")}
 
 
 def test_figures_by_hand(pipeline, manifest):
     figures = Figures(pipeline, manifest)
     figures.update(PREDICTIONS, TRUTHS, WEIGHTS, {})
-    found = figures.results()
-    assert found["group"].labels == ("b", "a", "c")
-    assert found["group"].rows == ((1, 1, 0), (0, 1, 1), (0, 0, 0))
-    assert found["cost"].true == pytest.approx([50, 50, 60])
-    assert found["cost"].predicted == pytest.approx([50, 60, 40])
-    sold = found["sold"]
+    drawn = figures.results()
+    assert drawn["group"].labels == ("b", "a", "c")
+    assert drawn["group"].rows == ((1, 1, 0), (0, 1, 1), (0, 0, 0))
+    assert drawn["cost"].true == pytest.approx([50, 50, 60])
+    assert drawn["cost"].predicted == pytest.approx([50, 60, 40])
+    sold = drawn["sold"]
     curve = list(zip(sold.false_positive_rate, sold.true_positive_rate, strict=True))
     assert curve == [(0, 0), (0, 0.5), (0.5, 0.5), (0.5, 1), (1, 1)]
 
@@ -146,9 +146,9 @@ def test_figures_stay_small(pipeline, manifest):
         "cost": numbers,
     }
     figures.update(predictions, truths, {name: np.ones(rows) for name in TARGETS}, {})
-    found = figures.results()
-    assert len(found["cost"].true) == 500
-    assert len(found["sold"].true_positive_rate) <= 50
+    drawn = figures.results()
+    assert len(drawn["cost"].true) == 500
+    assert len(drawn["sold"].true_positive_rate) <= 50
 
 
 def test_many_classes_have_no_confusion_matrix(pipeline, manifest):
@@ -167,10 +167,10 @@ def test_a_vector_is_measured_in_its_unit_over_all_its_numbers():
     truth = np.array([[0.0, 1.0], [1.0, 2.0]], np.float32)  # 50, 1 and 60, 2
     predicted = np.array([[60.0, 1.0], [60.0, 5.0]], np.float32)
     scores.update({"cost": predicted}, {"cost": truth}, {"cost": np.ones(2, np.float32)})
-    found = scores.results("test")
-    assert found["test_cost_mae"] == pytest.approx((10 + 0 + 0 + 3) / 4)
-    assert found["test_cost_rmse"] == pytest.approx(math.sqrt((100 + 9) / 4))
-    assert found["test_loss"] == pytest.approx((1 + 0 + 0 + 9) / 4)
+    metrics = scores.results("test")
+    assert metrics["test_cost_mae"] == pytest.approx((10 + 0 + 0 + 3) / 4)
+    assert metrics["test_cost_rmse"] == pytest.approx(math.sqrt((100 + 9) / 4))
+    assert metrics["test_loss"] == pytest.approx((1 + 0 + 0 + 9) / 4)
 
 
 def test_what_is_made_with_noise_is_shown_by_condition():

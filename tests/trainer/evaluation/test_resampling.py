@@ -95,8 +95,8 @@ def test_a_metric_of_weighted_rows_is_that_of_rows_that_are_there_so_often(kind,
     repeated = np.repeat(np.arange(ROWS), counts)
     score = head_of(spec).metrics[metric](spec)
     score.update(truth[repeated], prediction[repeated])
-    found = score.weighted(score.terms(truth, prediction), counts[np.newaxis].astype(np.float64))
-    assert found[0] == pytest.approx(score.result(), rel=1e-6)
+    weighted = score.weighted(score.terms(truth, prediction), counts[np.newaxis].astype(np.float64))
+    assert weighted[0] == pytest.approx(score.result(), rel=1e-6)
 
 
 def _terms(rows: int, shift: float = 0.0, seed: int = 2) -> RowTerms:
@@ -136,12 +136,12 @@ def test_the_difference_of_two_models_on_the_same_rows_is_surer_than_either():
 
 def test_a_slice_has_the_metrics_of_its_own_rows():
     first = Slice("city", "is Bonn", np.arange(100))
-    _, (found,) = _resampled(slices=(first,))
+    _, (bonn,) = _resampled(slices=(first,))
     alone = _terms(300).measures("test")["test_sold_accuracy"]
-    assert found.metrics["test_sold_accuracy"] == alone.terms[:100, 0].mean()
-    assert (found.feature, found.label, found.rows) == ("city", "is Bonn", 100)
-    low, high = found.resampled["test_sold_accuracy"].interval(0.95)
-    assert low < found.metrics["test_sold_accuracy"] < high
+    assert bonn.metrics["test_sold_accuracy"] == alone.terms[:100, 0].mean()
+    assert (bonn.feature, bonn.label, bonn.rows) == ("city", "is Bonn", 100)
+    low, high = bonn.resampled["test_sold_accuracy"].interval(0.95)
+    assert low < bonn.metrics["test_sold_accuracy"] < high
 
 
 def test_the_same_rows_and_seed_give_the_same_intervals():

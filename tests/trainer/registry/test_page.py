@@ -28,7 +28,7 @@ def test_where_mlflow_s_page_is_not_installed_the_extra_is_named(tmp_path, monke
     monkeypatch.setattr(page, "version", missing)
     place = PagePlace("127.0.0.1", 5000)
     with (
-        pytest.raises(BraidError, match=r"braid\[server\]"),
+        pytest.raises(BraidError, match=r"braid-pipelines\[server\]"),
         serving_page(ModelRegistry(tmp_path), place),
     ):
         pass

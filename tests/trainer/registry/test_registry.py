@@ -50,13 +50,13 @@ def test_a_version_has_the_export_its_metrics_and_its_tags(registry, export):
         parameters={"epochs": 3},
         tags={"transform": "f00d"},
     )
-    (found,) = registry.versions("first")
-    assert (found.version, version) == ("1", "1")
-    assert found.run_id == "r1"
-    assert found.aliases == ("challenger",)
-    assert found.metrics == {"test_loss": 0.5}
-    assert found.tags["transform"] == "f00d"
-    folder = registry.export_folder(found)
+    (registered,) = registry.versions("first")
+    assert (registered.version, version) == ("1", "1")
+    assert registered.run_id == "r1"
+    assert registered.aliases == ("challenger",)
+    assert registered.metrics == {"test_loss": 0.5}
+    assert registered.tags["transform"] == "f00d"
+    folder = registry.export_folder(registered)
     assert (folder / "variables" / "data").read_text() == "weights"
     assert folder != export
 

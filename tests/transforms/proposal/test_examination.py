@@ -36,19 +36,19 @@ def examined(folder: Path, table: dict, features: dict, **keys) -> Examination:
         **keys,
     }
     pipeline = parse(declaration)
-    found = examine(pipeline, scan(pipeline.source))
-    assert found is not None
-    return found
+    examination = examine(pipeline, scan(pipeline.source))
+    assert examination is not None
+    return examination
 
 
-def column(found: Examination, name: str) -> ColumnExamination:
-    return next(each for each in found.columns if each.place.endswith(f".{name}"))
+def column(examination: Examination, name: str) -> ColumnExamination:
+    return next(each for each in examination.columns if each.place.endswith(f".{name}"))
 
 
 def test_each_column_has_its_missing_values_its_rejects_and_their_reasons(tmp_path):
     area = ["", "", "x", "inf"] + [str(i) for i in range(ROWS - 4)]
     city = ["", "", ""] + ["Ghent"] * (ROWS - 3)
-    found = examined(
+    examination = examined(
         tmp_path,
         {"area": area, "city": city},
         {
@@ -56,9 +56,9 @@ def test_each_column_has_its_missing_values_its_rejects_and_their_reasons(tmp_pa
             "city": {"kind": "categorical", "missing": "reject"},
         },
     )
-    assert found.is_whole
-    assert found.rejected == 4 / ROWS, "a row that two columns reject is one row"
-    area, city = column(found, "area"), column(found, "city")
+    assert examination.is_whole
+    assert examination.rejected == 4 / ROWS, "a row that two columns reject is one row"
+    area, city = column(examination, "area"), column(examination, "city")
     assert (area.missing, area.rejected) == (2, {"not_a_number": 1, "not_finite": 1})
     assert area.replaced == {"missing": 2}
     assert (city.missing, city.distinct, city.rejected) == (3, 1, {"missing": 3})
@@ -86,8 +86,8 @@ def test_more_rejects_than_a_run_may_lose_are_known_before_it(tmp_path):
     ids=["zip code", "date", "number", "category", "id", "constant", "empty"],
 )
 def test_a_kind_that_fits_better_is_named(tmp_path, values, declared, advice):
-    found = examined(tmp_path, {"x": values}, {"x": declared})
-    assert advice in " ".join(column(found, "x").advice)
+    examination = examined(tmp_path, {"x": values}, {"x": declared})
+    assert advice in " ".join(column(examination, "x").advice)
 
 
 def test_a_kind_that_fits_is_no_word_worth(tmp_path):
@@ -95,10 +95,10 @@ def test_a_kind_that_fits_is_no_word_worth(tmp_path):
         "city": ["Ghent", "Graz"] * (ROWS // 2),
         "price": [f"{i * 0.7:.1f}" for i in range(ROWS)],
     }
-    found = examined(
+    examination = examined(
         tmp_path, table, {"city": {"kind": "categorical"}, "price": {"kind": "numeric"}}
     )
-    assert [each.advice for each in found.columns] == [(), (), ()]
+    assert [each.advice for each in examination.columns] == [(), (), ()]
 
 
 def test_texts_that_are_cut_are_told_with_a_length_that_keeps_them(tmp_path):
@@ -115,9 +115,9 @@ def test_texts_that_are_cut_are_told_with_a_length_that_keeps_them(tmp_path):
 def test_pictures_that_no_decoder_takes_are_told_without_tensorflow(tmp_path):
     photos = [b"", b"no picture", png(3)[:50]] + [png(i) for i in range(ROWS - 3)]
     photo = {"kind": "image", "height": 8, "width": 8, "missing": "reject"}
-    found = examined(tmp_path, {"photo": photos}, {"photo": photo})
-    assert column(found, "photo").rejected == {"missing": 1, "undecodable_image": 2}
-    assert found.rejected == 3 / ROWS
+    examination = examined(tmp_path, {"photo": photos}, {"photo": photo})
+    assert column(examination, "photo").rejected == {"missing": 1, "undecodable_image": 2}
+    assert examination.rejected == 3 / ROWS
     huge = examined(tmp_path, {"photo": photos}, {"photo": photo | {"max_pixels": 100}})
     assert column(huge, "photo").rejected["image_too_large"] == ROWS - 2
 
@@ -125,18 +125,18 @@ def test_pictures_that_no_decoder_takes_are_told_without_tensorflow(tmp_path):
 def test_a_share_that_chance_explains_is_no_verdict_over_a_sample(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_PICTURES", 50)
     photos = [b"no picture" if i % 13 == 0 else png(9) for i in range(ROWS)]
-    found = examined(
+    examination = examined(
         tmp_path, {"photo": photos}, {"photo": {"kind": "image", "height": 8, "width": 8}}
     )
-    assert found.rejected > found.allowed
-    assert not found.exceeds_budget
+    assert examination.rejected > examination.allowed
+    assert not examination.exceeds_budget
 
 
 def test_values_of_sensitive_columns_are_in_no_advice(tmp_path):
     values = [f"{i % 60:05d}" for i in range(ROWS - 1)] + ["secret"]
-    found = examined(tmp_path, {"x": values}, {"x": {"kind": "numeric", "sensitive": True}})
-    assert "secret" not in found.model_dump_json()
-    assert "{kind: categorical} may fit better" in column(found, "x").advice
+    examination = examined(tmp_path, {"x": values}, {"x": {"kind": "numeric", "sensitive": True}})
+    assert "secret" not in examination.model_dump_json()
+    assert "{kind: categorical} may fit better" in column(examination, "x").advice
 
 
 def test_a_column_that_is_a_folders_name_is_looked_at_too(tmp_path):
@@ -153,9 +153,9 @@ def test_a_column_that_is_a_folders_name_is_looked_at_too(tmp_path):
             "targets": {"y": {"kind": "binary"}},
         }
     )
-    found = examine(pipeline, scan(pipeline.source))
-    assert found is not None
-    assert column(found, "day").distinct == 2
+    examination = examine(pipeline, scan(pipeline.source))
+    assert examination is not None
+    assert column(examination, "day").distinct == 2
 
 
 def test_of_a_long_table_the_windows_are_looked_at(tmp_path, monkeypatch):
@@ -175,9 +175,9 @@ def test_of_a_long_table_the_windows_are_looked_at(tmp_path, monkeypatch):
         "targets": {"next": {"kind": "numeric", "column": "x_next_1"}},
     }  # fmt: skip
     pipeline = parse(declaration)
-    found = examine(pipeline, scan(pipeline.source))
-    assert found is not None
-    assert (found.rows, found.rejected, found.is_whole) == (ROWS - 5, 0.0, True)
+    examination = examine(pipeline, scan(pipeline.source))
+    assert examination is not None
+    assert (examination.rows, examination.rejected, examination.is_whole) == (ROWS - 5, 0.0, True)
     monkeypatch.setattr(module, "ROWS", 4)
     assert examine(pipeline, scan(pipeline.source)) is None, "these have no whole window"
 
@@ -195,10 +195,10 @@ def test_rows_that_the_filter_leaves_out_are_not_looked_at_and_expressions_are(t
             "targets": {"high": {"kind": "binary", "expression": "fare > 90"}},
         }
     )
-    found = examine(pipeline, scan(pipeline.source))
-    assert found is not None
-    assert (found.rows, found.rejected) == (ROWS - 20, 0.0)
-    assert column(found, "high").distinct == 2
+    examination = examine(pipeline, scan(pipeline.source))
+    assert examination is not None
+    assert (examination.rows, examination.rejected) == (ROWS - 20, 0.0)
+    assert column(examination, "high").distinct == 2
 
 
 def test_a_table_without_rows_is_refused(tmp_path):

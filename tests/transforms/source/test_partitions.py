@@ -70,8 +70,8 @@ def test_dates_are_in_the_order_of_time(times: list[datetime]) -> None:
 @given(st.lists(st.dates(), unique=True, min_size=1), st.dates(), st.dates())
 def test_a_range_is_inclusive_and_keeps_the_order(days: list[date], a: date, b: date) -> None:
     first, last = sorted((a, b))
-    found = between(parts(*map(str, sorted(days))), str(first), str(last), place="x")
-    assert [part.value for part in found] == [str(d) for d in sorted(days) if first <= d <= last]
+    within = between(parts(*map(str, sorted(days))), str(first), str(last), place="x")
+    assert [part.value for part in within] == [str(d) for d in sorted(days) if first <= d <= last]
 
 
 def test_all_the_last_or_a_range_train() -> None:

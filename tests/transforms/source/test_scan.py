@@ -51,8 +51,8 @@ def test_file_folder_and_glob_name_the_same_rows(tmp_path: Path) -> None:
 
 def test_file_uri_is_read_like_a_path(tmp_path: Path) -> None:
     write_rows(ROWS, tmp_path / "a.parquet")
-    found = scan(SourceSpec(path=f"file://{tmp_path}", key="id"))
-    assert [Path(file.path).name for file in found.files()] == ["a.parquet"]
+    scanned = scan(SourceSpec(path=f"file://{tmp_path}", key="id"))
+    assert [Path(file.path).name for file in scanned.files()] == ["a.parquet"]
 
 
 def test_partitions_are_in_the_order_of_their_values(tmp_path: Path) -> None:
@@ -102,8 +102,8 @@ def test_each_file_is_a_partition_in_the_order_of_what_it_is_called(tmp_path: Pa
         write_rows(ROWS, tmp_path / f"{release}.parquet")
     assert partitions(tmp_path, partition_by={"file": True}) == ["2.0.parquet", "11.0.parquet"]
     write_rows(ROWS, tmp_path / "old" / "2.0.parquet")
-    found = scan(pipeline(tmp_path, partition_by={"file": True}).source).partitions
-    assert [(part.name, len(part.files)) for part in found] == [
+    parts = scan(pipeline(tmp_path, partition_by={"file": True}).source).partitions
+    assert [(part.name, len(part.files)) for part in parts] == [
         ("11.0.parquet", 1),
         ("2.0.parquet", 1),
         ("old/2.0.parquet", 1),

@@ -31,7 +31,7 @@ class Baseline(Protocol):
 
     @property
     def targets(self) -> frozenset[str]:
-        """What it answers."""
+        """The targets that it answers."""
         ...
 
     def predict(self, inputs: Arrays, rows: int) -> Mapping[str, np.ndarray]:

@@ -12,13 +12,19 @@ from transforms.contract.workspace.documents import read_json
 from transforms.contract.workspace.drift import MeasuredDrift
 from transforms.contract.workspace.manifest import ShardManifest, TransformManifest
 
+PIPELINE_FILE = "pipeline.yaml"  # a declaration, by the name that Braid gives it
 TRANSFORM_FILE = "transform.json"  # of a transform's folder: its manifest
 GRAPH_FOLDER = "graph"  # of it likewise: the SavedModel
-MANIFEST_FILE = "manifest.json"  # of a folder of shards, written last
+MANIFEST_FILE = "manifest.json"  # of a partition's shards, written last: with it they are committed
+# Of the folder of a transform's statistics.
+MOMENTS_FILE = "moments.json"
+QUANTILES_FILE = "quantiles.json"
+EDGES_FILE = "edges.json"
+SCALES_FILE = "scales.json"
+REFERENCE_FILE = "reference.json"  # what drift is measured against
+COUNTS_SUFFIX = ".counts.json"  # of how often each term of a vocabulary occurs
 _LONGEST_NAME = 200  # bytes, of the 255 that file systems allow; a path of folders may be longer
 _STATISTICS_FORMAT = 4  # files of another one are not found, so that their partition is read again
-
-MANIFEST_FILE = "manifest.json"  # of a partition's shards; with it they are committed
 
 LockKind = Literal["run", "server", "transform", "registry", "windows"]
 # The folders of a workspace; every command that writes there has a lock in the last one.

@@ -223,9 +223,9 @@ def test_a_page_that_is_too_large_leaves_out_worst_rows(tmp_path):
 
 def test_columns_are_counted_by_split_and_beside_the_frozen_partitions(tmp_path):
     pipeline = declared(tmp_path / "data")
-    found, rows = distributions(pipeline, scan(pipeline.source).partitions, ("0.csv",))
+    shown, rows = distributions(pipeline, scan(pipeline.source).partitions, ("0.csv",))
     assert rows == 60
-    columns = {each.column: each for each in found}
+    columns = {each.column: each for each in shown}
     assert set(columns) == {"city", "area", "sold"}
     assert set(columns["city"].shares) == {"train", "validation", "test", FROZEN}
     assert sorted(columns["city"].values) == ["Bonn", "Ulm"]

@@ -42,17 +42,17 @@ def _scored(manifest, model, *baselines, weights=ALL):
 def test_baselines_have_the_models_metrics_on_both_splits(manifest):
     model = {"sold": HONEST, "cost": np.full(40, 50.0)}
     constant = Answer("constant", sold=LARGER_CLASS, cost=np.full(40, 55.0))
-    found = _scored(manifest, model, constant, Answer("linear", sold=HONEST)).results()
+    scored = _scored(manifest, model, constant, Answer("linear", sold=HONEST)).results()
     assert (
-        found.constant["test_sold_accuracy"] == found.constant["validation_sold_accuracy"] == 0.75
+        scored.constant["test_sold_accuracy"] == scored.constant["validation_sold_accuracy"] == 0.75
     )
-    assert found.constant["test_sold_auc"] == 0.5
-    assert found.constant["test_cost_mae"] == 5.0
-    assert found.constant["test_loss"] == pytest.approx(0.25 + 0.5623, abs=1e-3)
-    assert found.linear["test_sold_auc"] == 1.0
+    assert scored.constant["test_sold_auc"] == 0.5
+    assert scored.constant["test_cost_mae"] == 5.0
+    assert scored.constant["test_loss"] == pytest.approx(0.25 + 0.5623, abs=1e-3)
+    assert scored.linear["test_sold_auc"] == 1.0
     # It has no answer for every target, so that it has no loss either.
-    assert not {"test_loss", "test_cost_mae"} & set(found.linear)
-    assert set(found.scored()) == {"constant", "linear"}
+    assert not {"test_loss", "test_cost_mae"} & set(scored.linear)
+    assert set(scored.scored()) == {"constant", "linear"}
 
 
 def test_a_model_that_is_worse_than_a_simple_one_beyond_doubt_is_told(manifest):
