@@ -59,9 +59,9 @@ def refuse_output(output: Path, source: Path, table: SourceSpec) -> None:
         DeclarationError: The output has another format, is a folder, or is or would be one of the
             files of the rows or of the table, by whatever name or link.
     """
-    refuse_as_output(output, table)
     if _is_among(output, str(source)):
         raise _other_output(output, "a file that is none of --input's", f"--input {source}")
+    refuse_as_output(output, table)
 
 
 def refuse_as_output(output: Path, table: SourceSpec) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from importlib.metadata import version as installed
 from typing import Any
 
 import orjson
@@ -15,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from flows.console.harmless import plain
 from flows.prediction.prediction_file import Predictions
+from flows.records.record import braid_version
 from flows.serving import open_inference, tensorflow_serving
 from flows.serving.answers import refusal_in
 from flows.serving.batcher import Batcher
@@ -169,7 +169,7 @@ def _add_v2(app: FastAPI, service: Service) -> None:
 
     @app.get("/v2")
     def server() -> Response:
-        return _json({"name": "braid", "version": installed("braid"), "extensions": []})
+        return _json({"name": "braid", "version": braid_version(), "extensions": []})
 
     @app.get("/v2/health/live")
     def live() -> Response:

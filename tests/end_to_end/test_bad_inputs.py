@@ -121,7 +121,9 @@ def test_duplicate_keys(project: Path) -> None:
 
 def test_all_rows_rejected(project: Path) -> None:
     write(project, sold=[None] * 20)
-    assert "none; rejected rows: 20 for sold: missing" in refusal(project)
+    message = refusal(project)
+    assert "column 'sold' expected at most 5.0% of the rows to be unusable" in message
+    assert "received 20 of 20" in message
 
 
 def test_target_with_one_class_only(project: Path) -> None:

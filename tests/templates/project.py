@@ -55,8 +55,8 @@ class Project:
     def rows(self, split: str) -> pa.Table:
         """Returns the usable rows of the source that are in a split."""
         pipeline = self.pipeline()
-        read = _READ[pipeline.source.format]
-        table = pa.concat_tables(read(file.path) for file in scan(pipeline.source).files())
+        paths = [file.path for file in scan(pipeline.source).files()]
+        table = pa.concat_tables(_READ[path.rpartition(".")[2]](path) for path in paths)
         columns = {name: table[name].combine_chunks() for name in table.column_names}
         keys = key_bytes(columns[pipeline.source.key])
         splits, _ = assign_splits(pipeline.split, keys, columns)

@@ -81,7 +81,7 @@ def test_a_training_machine_trains_exports_evaluates_checks_and_registers(
         attempt = new_attempt(folder, step, job)
         code, output = run(python, "-c", HANDED_OVER, step, str(attempt.folder))
         assert code == 0, output[-3000:]
-        assert attempt.outcome().result is not None
+        assert attempt.outcome().returned is not None
     assert json.loads((folder / "evaluation.json").read_text())["parity"] < 1e-4
     code, output = run(python, "-c", REGISTER, str(tmp_path / "workspace"), str(folder / "export"))
     assert code == 0, output[-3000:]

@@ -62,6 +62,8 @@ class Additive:
 
     def update(self, truth: np.ndarray, prediction: np.ndarray) -> None:
         """Adds rows."""
+        if not len(truth):
+            return
         added = self.terms(truth, prediction).sum(axis=0)
         self._sums = added if self._sums is None else self._sums + added
 

@@ -177,7 +177,7 @@ def build_discriminator(
     inputs = build_inputs(stored for stored in manifest.inputs() if stored.storage != "drawn")
     conditions = [s for s in manifest.inputs() if s.role == "feature" and s.storage != "drawn"]
     encoded = encode_features(pipeline, conditions, inputs)
-    conditions_BD = [with_indicator(name, e.vector, inputs) for name, e in encoded.items()]
+    conditions_BD = [with_indicator(name, e, inputs).tensor for name, e in encoded.items()]
     pixels_BHWC = keras.Input(picture.shape, name=picture.name)
     x_BD = keras.layers.Concatenate()([_read(spec, picture, pixels_BHWC), *conditions_BD])
     x_BD = keras.layers.Dense(spec.units, name=f"{picture.name}.joined")(x_BD)

@@ -63,6 +63,7 @@ class PipelineSpec(Spec):
         model: The network between them.
         training: How long, how fast and how often it is trained.
         expect: What the rows of a column have to be like, by its name, and of `rows` how many.
+        evaluation: What is told of the test rows beside their metrics.
         gate: What a model must reach to become the champion: one gate, or several in a list.
         registry: Where models are registered.
         transform: How rows become shards, and how many of them may be lost.

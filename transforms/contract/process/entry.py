@@ -24,8 +24,6 @@ from transforms.contract.masking import masked
 from transforms.contract.process.events import Failed, Returned, emit
 from transforms.contract.process.lifeline import die_with_parent
 
-_SELF, _CHILDREN = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
-
 
 def run_step(steps: Mapping[str, Callable[[str], BaseModel]], arguments: list[str]) -> int:
     """Runs one step and returns the process's exit code.
@@ -59,9 +57,19 @@ def run_step(steps: Mapping[str, Callable[[str], BaseModel]], arguments: list[st
 
 def _peak_bytes() -> int:
     """Returns the resident memory that the largest process of the step has had, in bytes."""
-    own, children = (resource.getrusage(who) for who in (_SELF, _CHILDREN))
-    kibibytes = max(own.ru_maxrss, children.ru_maxrss)
-    return kibibytes * (1 if sys.platform == "darwin" else 1024)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return max(_own_peak(), children * (1 if sys.platform == "darwin" else 1024))
+
+
+def _own_peak() -> int:
+    """Returns the most that this process has had, in bytes, without what its parent had."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:  # another system than Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # getrusage tells the parent's peak where that was the larger one when it forked.
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return int(peak) * 1024
 
 
 class _LossyFile(io.FileIO):
