@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.model_commands import MODEL_COMMANDS
 from flows.commands.options import (
     DECLARATION,
     FORMAT,
@@ -22,8 +21,9 @@ from flows.commands.options import (
     open_either,
     open_pipeline,
 )
-from flows.commands.plan_command import plan
-from flows.commands.run_commands import compare, runs
+from flows.commands.verbs.model_commands import MODEL_COMMANDS
+from flows.commands.verbs.plan_command import plan
+from flows.commands.verbs.run_commands import compare, runs
 from flows.console.harmless import say
 from flows.console.output import OUTPUT, give
 from flows.console.wording import counted
@@ -59,7 +59,7 @@ def init(
     format_: Format | None,
 ) -> None:
     """Write a commented pipeline.yaml for your own table, or for a template's."""
-    from flows.commands import init_command
+    from flows.commands.verbs import init_command
 
     init_command.init(folder, table=table, targets=targets, format_=format_, template=template)
 
@@ -85,7 +85,7 @@ def validate(context: click.Context, declaration: Path, overrides: tuple[str, ..
 
     Exit code 1 if so many of the rows looked at would be rejected that a run fails.
     """
-    from flows.commands import validate_command
+    from flows.commands.verbs import validate_command
 
     context.exit(validate_command.validate(declaration, overrides))
 

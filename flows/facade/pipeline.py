@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flows.commands.options import open_pipeline
-from flows.commands.plan_command import planned
+from flows.commands.verbs.plan_command import planned
 from flows.records.record import RunRecord, read_records
 from flows.report.status import PipelineStatus, status_of
 from flows.steps.registration import find_version, open_registry, reach_registry
@@ -182,7 +182,7 @@ def init(
         BraidError: The table cannot be read.
         DeclarationError: A target is no column, or another table's declaration is in the folder.
     """
-    from flows.commands.init_command import path_from
+    from flows.commands.verbs.init_command import path_from
     from transforms.proposal.document import write
     from transforms.proposal.proposal import propose
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from flows.records.record import RECORD_FILE, RunRecord, pipelines, read_record
 from flows.report.summary import show_table
-from transforms.contract.declaration.metrics import is_better
+from transforms.contract.declaration.judgement.metrics import is_better
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.evaluation import EvaluationResult, read_evaluation

@@ -20,7 +20,7 @@ from PIL import Image
 from flows.console.harmless import plain
 from flows.records.record import RunRecord
 from trainer.run_folder import HISTORY_FILE
-from transforms.contract.declaration.metrics import metric_of
+from transforms.contract.declaration.judgement.metrics import metric_of
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.steps.evaluation import (
     ConfusionFigure,

@@ -15,14 +15,14 @@ from starlette.exceptions import HTTPException
 from flows.console.harmless import plain
 from flows.prediction.prediction_file import Predictions
 from flows.records.record import braid_version
-from flows.serving import open_inference, tensorflow_serving
 from flows.serving.answers import refusal_in
 from flows.serving.batcher import Batcher
-from flows.serving.bodies import BodyReader
 from flows.serving.counters import Counters
 from flows.serving.follower import Follower
 from flows.serving.form import page_of
 from flows.serving.limits import Limits, RequestError
+from flows.serving.protocols import open_inference, tensorflow_serving
+from flows.serving.protocols.bodies import BodyReader
 from flows.serving.request_log import RequestLog
 from flows.serving.rows import Rows
 from flows.serving.served import Served

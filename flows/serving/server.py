@@ -14,10 +14,10 @@ import uvicorn
 from flows.prediction.predict import libraries_kept_quiet
 from flows.serving.app import Service, make_app
 from flows.serving.batcher import Batcher
-from flows.serving.bodies import BodyReader
 from flows.serving.counters import Counters
 from flows.serving.follower import Follower
 from flows.serving.limits import Limits
+from flows.serving.protocols.bodies import BodyReader
 from flows.serving.request_log import RequestLog
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError

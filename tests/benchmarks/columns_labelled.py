@@ -2,8 +2,8 @@
 
 `python -m tests.benchmarks.columns_labelled --data FILE` learns from the tables of four fifths and
 judges on those of the fifth that is left, five times, so that every column is judged by a forest
-that saw no column of its table. `--write` then makes `transforms/proposal/classifier.json` from all
-of them. The file has a row per column (`table`, `column`, `label`, the fields of `ColumnProfile`,
+that saw no column of its table. `--write` then makes `classifier.json` of `transforms.proposal` from
+all of them. The file has a row per column (`table`, `column`, `label`, the fields of `ColumnProfile`,
 `sample_1` to `sample_5`), as in the ML Data Prep Zoo of Shah et al., "Towards Benchmarking Feature
 Type Inference for AutoML Platforms", 2021.
 """
@@ -22,9 +22,9 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import precision_recall_fscore_support
 from sklearn.model_selection import StratifiedGroupKFold
 
-from transforms.proposal.classifier import CLASSES, FOREST, Forest, Tree, column_class
-from transforms.proposal.measures import measures
-from transforms.proposal.profile import SAMPLES, ColumnProfile
+from transforms.proposal.classes.classifier import CLASSES, FOREST, Forest, Tree, column_class
+from transforms.proposal.classes.measures import measures
+from transforms.proposal.classes.profile import SAMPLES, ColumnProfile
 
 _FOLDS = 5
 _DIGITS = 3  # of a threshold

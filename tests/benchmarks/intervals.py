@@ -16,7 +16,7 @@ from trainer.evaluation.resampling import resample
 from trainer.evaluation.row_terms import Measure, RowTerms
 from trainer.evaluation.slices import Slice
 from trainer.network.heads import head_of
-from transforms.contract.declaration.evaluation import EvaluationSpec
+from transforms.contract.declaration.judgement.evaluation import EvaluationSpec
 from transforms.contract.declaration.parsing import parse
 
 SLICINGS, PARTS = 5, 4

@@ -18,7 +18,7 @@ import numpy as np
 
 from trainer.evaluation.row_terms import Measure
 from trainer.evaluation.slices import Slice
-from transforms.contract.declaration.evaluation import EvaluationSpec
+from transforms.contract.declaration.judgement.evaluation import EvaluationSpec
 from transforms.contract.steps.evaluation import LEVELS, MeasuredRows, MeasuredSlice, Resampled
 
 _BLOCK_BYTES = 32 * 1024 * 1024  # of the weights of the replicates that are worked on at a time

@@ -12,7 +12,7 @@ from trainer.data.shards import ShardFile
 from trainer.data.stream import raw_batches
 from trainer.export.export import parse_examples
 from transforms.contract.columns.features import RawColumn
-from transforms.contract.declaration.evaluation import SLICE_PARTS, EvaluationSpec
+from transforms.contract.declaration.judgement.evaluation import SLICE_PARTS, EvaluationSpec
 from transforms.contract.workspace.manifest import TransformManifest
 
 FEWEST_ROWS = 30  # fewer say next to nothing, and would be the worst slice for no reason

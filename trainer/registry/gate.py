@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from transforms.contract.declaration.gate import GateSpec
-from transforms.contract.declaration.metrics import is_better, metric_of
+from transforms.contract.declaration.judgement.gate import GateSpec
+from transforms.contract.declaration.judgement.metrics import is_better, metric_of
 from transforms.contract.steps.evaluation import EvaluationResult, MeasuredRows, MeasuredSlice
 
 

@@ -14,8 +14,8 @@ from transforms.columns.schema import is_datetime
 from transforms.contract.columns.datetimes import WIDTHS, Datetime
 from transforms.contract.columns.features import Categorical, FeatureSpec, Numeric, Text
 from transforms.contract.declaration.source import SourceSpec
+from transforms.proposal.classes.measures import shown
 from transforms.proposal.lists import list_choice
-from transforms.proposal.measures import shown
 from transforms.proposal.picture_columns import picture_choice
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.reading.path_columns import PathReader

@@ -24,7 +24,7 @@ from transforms.contract.declaration.split import (
     TimeSplit,
     TrainShare,
 )
-from transforms.proposal.measures import name_words
+from transforms.proposal.classes.measures import name_words
 from transforms.proposal.sample import Sample
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.source.formats import pieces, read_piece

@@ -15,9 +15,9 @@ from transforms.columns.conform import iso_texts, parse_numbers
 from transforms.columns.hashing import as_text
 from transforms.columns.schema import is_bytes, is_datetime, is_list, is_number, is_scalar, is_text
 from transforms.contract.columns.datetimes import DATETIME_PATTERN
-from transforms.proposal.classifier import ColumnClass, column_class
-from transforms.proposal.measures import name_words
-from transforms.proposal.profile import ColumnProfile, profile, without_missing
+from transforms.proposal.classes.classifier import ColumnClass, column_class
+from transforms.proposal.classes.measures import name_words
+from transforms.proposal.classes.profile import ColumnProfile, profile, without_missing
 
 _PICTURE_FILE = re.compile(r"\.(?:jpe?g|png|gif|bmp)$", re.IGNORECASE)
 _IDS = {"id", "ids", "key", "uuid", "guid", "index", "idx", "identifier", "rowid", "pk"}

@@ -19,7 +19,7 @@ from transforms.contract.columns.targets import (
     TargetSpec,
 )
 from transforms.contract.errors import DeclarationError
-from transforms.proposal.measures import shown
+from transforms.proposal.classes.measures import shown
 from transforms.proposal.sampled_column import SampledColumn
 
 _YES = ("yes", "y", "true", "t", "1", "positive", "pos", "spam", "bad", "good", "won", "success")

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from transforms.contract.columns.features import Numeric
-from transforms.contract.declaration.expect import ROWS, Expectation
+from transforms.contract.declaration.judgement.expect import ROWS, Expectation
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.statistics.accumulators import Accumulated
 from transforms.statistics.terms import TermCounts

@@ -22,7 +22,7 @@ from flows.report.page.markup import (
 from flows.report.page.targets import figure_cards
 from flows.report.summary import STEP_HEAD, step_rows
 from flows.report.tables import figure_text
-from transforms.contract.declaration.metrics import metric_of
+from transforms.contract.declaration.judgement.metrics import metric_of
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.steps.evaluation import EvaluationResult, MeasuredRows, Resampled

@@ -8,10 +8,10 @@ import pytest
 
 from flows.serving.app import Service
 from flows.serving.batcher import Batcher
-from flows.serving.bodies import BodyReader
 from flows.serving.counters import Counters
 from flows.serving.follower import Follower
 from flows.serving.limits import Limits, RequestError
+from flows.serving.protocols.bodies import BodyReader
 from flows.serving.request_log import RequestLog
 from flows.serving.served import load_served
 from tests.flows.serving.server import as_json

@@ -14,7 +14,7 @@ from trainer.evaluation.parity import largest_difference
 from trainer.export.serving import load
 from trainer.export.trained import load_model, predictor
 from trainer.registry.gate import decide
-from transforms.contract.declaration.gate import GateSpec
+from transforms.contract.declaration.judgement.gate import GateSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.evaluation import read_evaluation
 from transforms.contract.workspace.manifest import TargetStatistics

@@ -18,7 +18,7 @@ from transforms.contract.columns.targets import (
     Multilabel,
     NumericTarget,
 )
-from transforms.contract.declaration.evaluation import EvaluationSpec
+from transforms.contract.declaration.judgement.evaluation import EvaluationSpec
 
 ROWS = 60
 RANDOM = np.random.default_rng(5)

@@ -5,7 +5,7 @@ import numpy as np
 from trainer.data.shards import shard_files
 from trainer.evaluation import slices
 from trainer.evaluation.slices import cut, find_slices
-from transforms.contract.declaration.evaluation import EvaluationSpec
+from transforms.contract.declaration.judgement.evaluation import EvaluationSpec
 
 
 def _rows(values, how):

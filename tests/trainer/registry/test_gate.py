@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.registry.gate import GateDecision, decide
-from transforms.contract.declaration.gate import GateSpec
+from transforms.contract.declaration.judgement.gate import GateSpec
 from transforms.contract.steps.evaluation import (
     LEVELS,
     EvaluationResult,

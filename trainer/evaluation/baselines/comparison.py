@@ -9,7 +9,7 @@ import numpy as np
 
 from trainer.evaluation.metrics import row_losses
 from trainer.network.scores import Arrays
-from transforms.contract.declaration.metrics import is_better
+from transforms.contract.declaration.judgement.metrics import is_better
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.manifest import TransformManifest
 

@@ -13,9 +13,9 @@ from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.columns.inputs import named_inputs
 from transforms.contract.columns.kinds import Feature, is_user_kind, user_code
 from transforms.contract.columns.targets import Target
-from transforms.contract.declaration.evaluation import EvaluationSpec
-from transforms.contract.declaration.expect import Expectation
-from transforms.contract.declaration.gate import Gate, GateSpec, RegistrySpec
+from transforms.contract.declaration.judgement.evaluation import EvaluationSpec
+from transforms.contract.declaration.judgement.expect import Expectation
+from transforms.contract.declaration.judgement.gate import Gate, GateSpec, RegistrySpec
 from transforms.contract.declaration.schedule import ScheduleSpec
 from transforms.contract.declaration.source import WINDOW_SPLIT_COLUMN, SourceSpec
 from transforms.contract.declaration.split import SPLITS, ColumnSplit, HashSplit, Split

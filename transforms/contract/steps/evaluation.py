@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from transforms.contract.declaration.evaluation import EvaluationSpec
+from transforms.contract.declaration.judgement.evaluation import EvaluationSpec
 from transforms.contract.steps.baselines import Baselines
 from transforms.contract.steps.results import Result
 from transforms.contract.workspace.documents import BRING_BACK, read_json

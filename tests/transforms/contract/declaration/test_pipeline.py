@@ -9,8 +9,8 @@ import yaml
 
 from tests.transforms.contract.minimal import MINIMAL, error_of
 from transforms.contract.columns.features import Image
-from transforms.contract.declaration.gate import GateSpec
-from transforms.contract.declaration.metrics import is_better
+from transforms.contract.declaration.judgement.gate import GateSpec
+from transforms.contract.declaration.judgement.metrics import is_better
 from transforms.contract.declaration.parsing import load, parse
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.split import HashSplit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transforms.contract.columns.features import Categorical, FeatureSpec, Numeric
 from transforms.contract.columns.targets import Multiclass, Multilabel, NumericTarget, TargetSpec
-from transforms.contract.declaration.expect import ROWS, Expectation
+from transforms.contract.declaration.judgement.expect import ROWS, Expectation
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.spec import RuleBroken
 

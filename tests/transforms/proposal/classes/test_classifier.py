@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from transforms.proposal.classifier import column_class, shipped
-from transforms.proposal.profile import ColumnProfile, profile
+from transforms.proposal.classes.classifier import column_class, shipped
+from transforms.proposal.classes.profile import ColumnProfile, profile
 
 _MIXED = np.random.default_rng(0)
 _COLUMNS = {

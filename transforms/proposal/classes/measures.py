@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from transforms.proposal.profile import ColumnProfile
+from transforms.proposal.classes.profile import ColumnProfile
 
 _LONGEST_SHOWN = 30  # characters of a value in a comment
 

@@ -12,7 +12,7 @@ from transforms.contract.columns.targets import (
     ContinuousImage,
     NumberMetric,
 )
-from transforms.contract.declaration.metrics import METRICS, metric_of
+from transforms.contract.declaration.judgement.metrics import METRICS, metric_of
 
 
 def test_every_metric_that_can_be_declared_has_a_direction() -> None:

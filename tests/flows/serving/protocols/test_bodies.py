@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from starlette.requests import Request
 
-from flows.serving.bodies import BodyReader
 from flows.serving.limits import Limits, RequestError
+from flows.serving.protocols.bodies import BodyReader
 
 LIMITS = Limits(body_bytes=10, held_bytes=15)
 

@@ -15,8 +15,8 @@ from typing import Literal, get_args
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from transforms.proposal.measures import look, measures
-from transforms.proposal.profile import ColumnProfile
+from transforms.proposal.classes.measures import look, measures
+from transforms.proposal.classes.profile import ColumnProfile
 
 ColumnClass = Literal[
     "categorical",  # one of several values, also if numbers stand for them

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from flows.commands import monitor_command
 from flows.commands.cli import cli
+from flows.commands.verbs import monitor_command
 from flows.steps import monitoring
 from tests.flows.commands.test_prune import DECLARATION
 from trainer.registry.registry import RegisteredVersion

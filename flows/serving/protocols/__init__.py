@@ -1,0 +1,1 @@
+"""The protocols in which requests come: their bodies, and their answers."""

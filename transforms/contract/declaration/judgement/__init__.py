@@ -1,0 +1,1 @@
+"""What is declared of how rows and models are judged."""
