@@ -2,10 +2,10 @@
 
 `python -m tests.benchmarks.columns_labelled --data FILE` learns from the tables of four fifths and
 judges on those of the fifth that is left, five times, so that every column is judged by a forest
-that saw no column of its table. `--write` then makes `classifier.json` of `transforms.proposal` from
-all of them. The file has a row per column (`table`, `column`, `label`, the fields of `ColumnProfile`,
-`sample_1` to `sample_5`), as in the ML Data Prep Zoo of Shah et al., "Towards Benchmarking Feature
-Type Inference for AutoML Platforms", 2021.
+that saw no column of its table. `--write` then makes `classifier.json` of `transforms.proposal`
+from all of them. The file has a row per column (`table`, `column`, `label`, the fields of
+`ColumnProfile`, `sample_1` to `sample_5`), as in the ML Data Prep Zoo of Shah et al., "Towards
+Benchmarking Feature Type Inference for AutoML Platforms", 2021.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def test_the_version_is_the_champion_in_the_mlflow_server(mlflow, scheduled, fla
     baselines = {name: value for name, value in metrics.items() if name.startswith("baseline.")}
     curves = {name for name in metrics if name.startswith("epoch.")}
     assert curves >= {"epoch.train_loss", "epoch.validation_loss"}
-    told = {n: v for n, v in metrics.items() if n not in baselines | curves}
+    told = {n: v for n, v in metrics.items() if n not in {*baselines, *curves}}
     assert told == record["metrics"]
     assert "baseline.constant.test_loss" in baselines
 
