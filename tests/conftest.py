@@ -6,10 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from transforms.contract.process.own_packages import find_own_first
-
-find_own_first()  # `braid` too, also where another checkout is the one that is installed
-
 
 @pytest.fixture(scope="session", autouse=True)
 def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -120,7 +120,7 @@ class RowExpression:
         Raises:
             BraidError: The table lacks a column, or has one of a type that an operator cannot take.
         """
-        return self.values({name: pa.array([], type_) for name, type_ in schema.items()}).type
+        return self.values({name: pa.nulls(0, type_) for name, type_ in schema.items()}).type
 
     def values(self, table: Mapping[str, pa.Array]) -> pa.Array:
         """Returns what it gives for rows: numbers, texts, times, or yes or no, [rows].

@@ -312,3 +312,20 @@ def test_an_expression_gives_what_python_gives_for_each_row(drawn: Drawn, rows: 
         both = None not in (value, expected)
         same = math.isclose(value, expected) if both else value is expected
         assert same, (drawn.text, row, value, expected)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pa.struct([("flag", pa.bool8())]),
+        pa.dictionary(pa.int8(), pa.string()),
+        pa.run_end_encoded(pa.int32(), pa.string()),
+        pa.list_(pa.uuid()),
+        pa.dense_union([pa.field("a", pa.int8()), pa.field("b", pa.string())]),
+        pa.string_view(),
+        pa.map_(pa.string(), pa.float16()),
+    ],
+)
+def test_a_column_that_is_not_read_may_be_of_any_type(other):
+    expression = RowExpression("source.where", "area > 1")
+    assert expression.type_in({"area": pa.float64(), "other": other}) == pa.bool_()
