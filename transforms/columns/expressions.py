@@ -98,6 +98,11 @@ _COMPARE = {
 }
 
 
+def _without_rows(schema: Mapping[str, pa.DataType]) -> dict[str, pa.Array]:
+    """Returns a table of no rows; `pa.array([], type)` cannot make unions and extensions."""
+    return {name: pa.nulls(0, type_) for name, type_ in schema.items()}
+
+
 class RowExpression:
     """An expression that a declaration has.
 
@@ -120,7 +125,7 @@ class RowExpression:
         Raises:
             BraidError: The table lacks a column, or has one of a type that an operator cannot take.
         """
-        return self.values({name: pa.nulls(0, type_) for name, type_ in schema.items()}).type
+        return self.values(_without_rows(schema)).type
 
     def values(self, table: Mapping[str, pa.Array]) -> pa.Array:
         """Returns what it gives for rows: numbers, texts, times, or yes or no, [rows].
@@ -139,7 +144,7 @@ class RowExpression:
         Raises:
             BraidError: As of `type_in`, or it gives something else.
         """
-        self.holds({name: pa.array([], type_) for name, type_ in schema.items()})
+        self.holds(_without_rows(schema))
 
     def holds(self, table: Mapping[str, pa.Array]) -> np.ndarray:
         """Returns of which rows it is true, bool [rows]; it is not where it is missing.

@@ -321,6 +321,7 @@ def test_an_expression_gives_what_python_gives_for_each_row(drawn: Drawn, rows: 
         pa.dictionary(pa.int8(), pa.string()),
         pa.run_end_encoded(pa.int32(), pa.string()),
         pa.list_(pa.uuid()),
+        pa.sparse_union([pa.field("a", pa.int8())]),
         pa.dense_union([pa.field("a", pa.int8()), pa.field("b", pa.string())]),
         pa.string_view(),
         pa.map_(pa.string(), pa.float16()),
@@ -328,4 +329,6 @@ def test_an_expression_gives_what_python_gives_for_each_row(drawn: Drawn, rows: 
 )
 def test_a_column_that_is_not_read_may_be_of_any_type(other):
     expression = RowExpression("source.where", "area > 1")
-    assert expression.type_in({"area": pa.float64(), "other": other}) == pa.bool_()
+    schema = {"area": pa.float64(), "other": other}
+    assert expression.type_in(schema) == pa.bool_()
+    expression.check_condition(schema)
