@@ -45,8 +45,8 @@ test: $(STAMP) ## run every test of a part, and of the whole path the first, on 
 test-all: $(STAMP) ## run these, and every whole path: kills, backfills, templates, bad inputs, the wheel
 	$(PYTEST)
 
-fuzz: $(STAMP) ## draw declarations, tables, pictures and faults that nobody meant, for MINUTES
-	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+fuzz: $(STAMP) ## draw declarations, tables, pictures and faults that nobody meant, for MINUTES, from SEED on
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 test-server: $(STAMP) ## test schedules and lost hosts on servers of their own; needs PostgreSQL
 	$(BIN)/python -m pytest -m server tests/server
