@@ -22,7 +22,8 @@ from flows.checks.saved_models import (
 from flows.records.backfill_record import RECORD_FILE as BACKFILL_FILE
 from flows.records.backfill_record import read_backfill
 from flows.records.record import FINISHED, RECORD_FILE, RunRecord, read_record
-from trainer.registry.registry import ModelRegistry, RegisteredVersion
+from trainer.registry.registry import ModelRegistry
+from trainer.registry.version import RegisteredVersion
 from trainer.run_folder import (
     CHECKPOINT_FOLDER,
     CHOSEN_FILE,

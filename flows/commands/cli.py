@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.commands.options import (
+    ALIAS,
     DECLARATION,
     FORMAT,
     FROM,
+    INPUT,
     SET,
     TARGETS,
+    VERSION,
     WORKSPACE,
     Commands,
     open_either,
@@ -284,13 +287,7 @@ def deploy(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
 
 @cli.command()
 @DECLARATION
-@click.option(
-    "--input",
-    "source",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Raw rows: a .parquet, .csv, .jsonl or .arrow file, or a folder of Parquet files.",
-)
+@INPUT
 @click.option(
     "--output",
     required=True,
@@ -299,8 +296,8 @@ def deploy(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
 )
 @WORKSPACE
 @SET
-@click.option("--alias", default="champion", show_default=True, help="Which registered model.")
-@click.option("--version", help="A version instead of an alias.")
+@ALIAS
+@VERSION
 @click.option(
     "--keep-invalid", is_flag=True, help="Score rows too that training would reject; they say so."
 )

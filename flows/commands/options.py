@@ -42,6 +42,17 @@ TARGETS = click.option(
     metavar="COLUMN",
     help="A column of the table to predict. May be repeated.",
 )
+INPUT = click.option(
+    "--input",
+    "source",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Raw rows: a .parquet, .csv, .jsonl or .arrow file, or a folder of Parquet files.",
+)
+ALIAS = click.option(
+    "--alias", default="champion", show_default=True, help="Which registered model."
+)
+VERSION = click.option("--version", help="A version instead of an alias.")
 FORMAT = click.option(
     "--format",
     "format_",

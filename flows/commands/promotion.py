@@ -10,7 +10,8 @@ from flows.console.harmless import say
 from flows.prediction.predict import libraries_kept_quiet
 from flows.steps.registration import find_version, open_registry, reach_registry
 from trainer.registry.history import CHAMPION, Cause
-from trainer.registry.registry import ModelRegistry, RegisteredVersion
+from trainer.registry.registry import ModelRegistry
+from trainer.registry.version import RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.process.startup import quick_start

@@ -16,7 +16,8 @@ from flows.retention.old_models import (
     size_of,
 )
 from flows.steps.registration import open_registry, reach_registry
-from trainer.registry.registry import ModelRegistry, RegisteredVersion
+from trainer.registry.registry import ModelRegistry
+from trainer.registry.version import RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock

@@ -18,7 +18,7 @@ from .frames import FrameT, like, to_arrow
 
 if TYPE_CHECKING:
     from trainer.export.serving import Scorer
-    from trainer.registry.registry import RegisteredVersion
+    from trainer.registry.version import RegisteredVersion
 
 
 class Model:

@@ -123,14 +123,15 @@ def backfill_partitions(
             if not record.failed():
                 _train(backfill, order, everything)
             _end(backfill)
-        publish(
-            f"braid-backfill-{pipeline.name}",
-            markdown(record),
-            f"Backfill {record.backfill_id}: {record.counts()}",
-        )
+        _publish(record)
         if record.failed():
             raise PartitionsFailed(backfill)
         return str(backfill.log.folder)
+
+
+def _publish(record: BackfillRecord) -> None:
+    title = f"Backfill {record.backfill_id}: {record.counts()}"
+    publish(f"braid-backfill-{record.pipeline}", markdown(record), title)
 
 
 def _begin(order: RunOrder, chosen: tuple[Partition, ...], record: BackfillRecord) -> Backfill:

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from flows.console.progress import Reporter, StepView
 from flows.prediction.predict import libraries_kept_quiet, score_table
 from flows.prediction.prediction_file import refuse_output
-from trainer.registry.registry import ModelRegistry, RegisteredVersion
+from trainer.registry.registry import ModelRegistry
+from trainer.registry.version import RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.rules.checks import ERROR_COLUMN
 from transforms.contract.errors import BraidError, DeclarationError

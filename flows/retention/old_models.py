@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.records.record import FINISHED, RunRecord
 from trainer.registry.history import History
-from trainer.registry.registry import RegisteredVersion
+from trainer.registry.version import RegisteredVersion
 from transforms.contract.workspace.files import TEMPORARY, remove
 from transforms.contract.workspace.layout import Workspace
 

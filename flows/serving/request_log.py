@@ -41,20 +41,31 @@ class _Logged:
     predictions: Predictions
 
 
+@dataclass(frozen=True)
+class KeptRows:
+    """The choice of served rows to keep.
+
+    Attributes:
+        folder: Where the days are.
+        share: Of the rows that are kept, from 0 to 1.
+    """
+
+    folder: Path
+    share: float = 1.0
+
+
 class RequestLog:
     """The log of one server.
 
     Values of sensitive columns are left out, and so are answers that are pictures.
 
     Args:
-        folder: Where the days are.
-        share: Of the rows that are kept, from 0 to 1.
+        kept: Which rows it keeps, and where.
         counters: Are told how many.
     """
 
-    def __init__(self, folder: Path, share: float, counters: Counters) -> None:
-        self._folder = folder
-        self._share = share
+    def __init__(self, kept: KeptRows, counters: Counters) -> None:
+        self._folder, self._share = kept.folder, kept.share
         self._counters = counters
         self._random = random.Random()
         self._waiting: list[_Logged] = []

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import uvicorn
 
@@ -18,7 +18,7 @@ from flows.serving.counters import Counters
 from flows.serving.follower import Follower
 from flows.serving.limits import Limits
 from flows.serving.protocols.bodies import BodyReader
-from flows.serving.request_log import RequestLog
+from flows.serving.request_log import KeptRows, RequestLog
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.process.startup import quick_start
@@ -35,8 +35,7 @@ def serve(
     version: str | None,
     poll_seconds: float,
     limits: Limits,
-    log: Path | None,
-    log_share: float,
+    log: KeptRows | None,
     on_ready: Callable[[str, str], None],
 ) -> None:
     """Serves a registered model until a signal ends it.
@@ -50,8 +49,7 @@ def serve(
         version: Its number instead.
         poll_seconds: How often the alias is looked at.
         limits: What is taken of requests.
-        log: The folder for rows and answers; None keeps none.
-        log_share: Of the rows that are kept there.
+        log: Where rows and answers are kept; None keeps none.
         on_ready: Is told the model and the address when requests are answered.
 
     Raises:
@@ -59,12 +57,7 @@ def serve(
     """
     with _listening(host, port) as listener:
         counters = Counters()
-        # One refused value is a note of TensorFlow's, and the answer has what it says.
-        if not os.environ.get("BRAID_DEBUG"):
-            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with libraries_kept_quiet():
-            with quick_start():
-                import trainer.export.serving  # noqa: F401 - in here, as it takes seconds
+        with _quiet_libraries():
             follower = Follower(
                 pipeline,
                 workspace,
@@ -77,12 +70,24 @@ def serve(
         served = follower.served
         address = f"http://{_in_url(host)}:{listener.getsockname()[1]}"
         ready = partial(on_ready, f"{served.name} version {served.version}", address)
-        kept = None if log is None else RequestLog(log, log_share, counters)
+        kept = None if log is None else RequestLog(log, counters)
         try:
             asyncio.run(_answer(listener, follower, limits, counters, kept, ready))
         finally:
             if kept is not None:
                 kept.close()
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Imports what scores, and keeps its libraries' notes from the terminal."""
+    # One refused value is a note of TensorFlow's, and the answer has what it says.
+    if not os.environ.get("BRAID_DEBUG"):
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with libraries_kept_quiet():
+        with quick_start():
+            import trainer.export.serving  # noqa: F401 - in here, as it takes seconds
+        yield
 
 
 async def _answer(

@@ -10,7 +10,7 @@ from flows.steps.registration import open_registry, register_run
 from flows.steps.work import Work
 from trainer.registry.gate import decide
 from trainer.registry.history import Cause
-from trainer.registry.registry import RegisteredVersion
+from trainer.registry.version import RegisteredVersion
 from transforms.contract.steps.evaluation import EvaluationResult, read_evaluation
 from transforms.contract.steps.jobs import WarmStart
 from transforms.contract.steps.results import TrainResult, WarmStarted

@@ -11,7 +11,7 @@ from flows.records.record import read_record
 from flows.steps.processes import Processes
 from flows.steps.registration import find_version, open_registry, reach_registry
 from flows.steps.work import search_path
-from trainer.registry.registry import RegisteredVersion
+from trainer.registry.version import RegisteredVersion
 from trainer.run_folder import DECLARATION_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError, DeclarationError

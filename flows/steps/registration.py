@@ -16,7 +16,8 @@ from flows.steps.run_details import (
 )
 from flows.steps.work import Work
 from trainer.registry.history import BY_TAG, this_person
-from trainer.registry.registry import ModelRegistry, RegisteredVersion
+from trainer.registry.registry import ModelRegistry
+from trainer.registry.version import RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.secrets import expand
 from transforms.contract.errors import BraidError

@@ -67,21 +67,22 @@ def score_champion(
     with readable_errors(files):
         for records in raw_batches(files, batch_size):
             truths, weights = _labels(records, labels)
-            try:
-                served = champion.score_examples(records)
-            except tf.errors.InvalidArgumentError as error:
-                reason = error.message.splitlines()[0]
-                raise NotComparableError(f"it cannot read the test rows: {reason}") from error
+            served = _served(champion, records)
             predictions = {
                 name: _predictions(name, pipeline, manifest, champion, served) for name in shared
             }
-            predictions |= {
-                name + DECISION_SUFFIX: served[name + DECISION_SUFFIX]
-                for name in shared
-                if name + DECISION_SUFFIX in served
-            }
+            decided = {name + DECISION_SUFFIX for name in shared} & served.keys()
+            predictions |= {name: served[name] for name in decided}
             scores.update(predictions, truths, weights)
     return scores.results("test")
+
+
+def _served(champion: Scorer, records: tf.Tensor) -> dict[str, np.ndarray]:
+    try:
+        return champion.score_examples(records)
+    except tf.errors.InvalidArgumentError as error:
+        reason = error.message.splitlines()[0]
+        raise NotComparableError(f"it cannot read the test rows: {reason}") from error
 
 
 def _is_comparable(champions: Target | None, target: Target) -> bool:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,8 @@ def export(job: TrainJob) -> ExportResult:
         module.model_variables = [variable.value for variable in model.variables]
         factors = spread_factors(job, manifest)
         adjustments = fitted_adjustments(job, manifest)
-        signatures = serving_signatures(
-            job.pipeline, manifest, module.graph, model, factors, adjustments
-        )
+        served = ServedModel(job.pipeline, manifest, module.graph, model, factors, adjustments)
+        signatures = serving_signatures(served)
         with replacing(folder) as temporary:
             tf.saved_model.save(module, str(temporary), signatures=signatures)
             document = _declaration(job.pipeline, manifest, model)
@@ -96,19 +96,11 @@ def argument_names(columns: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def serving_signatures(
-    pipeline: PipelineSpec,
-    manifest: TransformManifest,
-    graph: Any,
-    model: keras.Model,
-    factors: Factors,
-    adjustments: Adjustments,
-) -> dict[str, Any]:
-    """Returns the concrete functions `serving_default` and `serving_examples`.
+@dataclass(frozen=True)
+class ServedModel:
+    """A trained model with all that leads from raw columns to what a caller gets.
 
-    Noise is an argument of the first, and drawn where it is NaN; the second always draws it.
-
-    Args:
+    Attributes:
         pipeline: The declaration.
         manifest: The frozen transform.
         graph: The loaded transform graph.
@@ -116,31 +108,52 @@ def serving_signatures(
         factors: Those of the spreads that are asked for.
         adjustments: Those of probabilities that are asked for.
     """
-    arguments = argument_names(raw.name for raw in manifest.serving_inputs())
 
-    def predict(given: Tensors) -> Tensors:
+    pipeline: PipelineSpec
+    manifest: TransformManifest
+    graph: Any
+    model: keras.Model
+    factors: Factors
+    adjustments: Adjustments
+
+    def predict(self, given: Tensors) -> Tensors:
+        """Returns every output.
+
+        Args:
+            given: Raw columns by their names, and noise, which is drawn where it is NaN.
+        """
+        manifest = self.manifest
         raws = {raw.name: given[raw.name] for raw in manifest.raw_inputs()}
         rows = tf.shape(next(iter(raws.values())))[0]
         # The graph takes every declared column; what depends on these alone is pruned away.
         raws |= {r.name: tf.fill((rows, *r.shape), _missing(r)) for r in manifest.unused}
-        transformed = graph.transform_features(raws)
+        transformed = self.graph.transform_features(raws)
         inputs = {s.name: transformed[s.name] for s in manifest.inputs() if s.storage != "drawn"}
         inputs |= {s.name: fill(s, given[s.name]) for s in manifest.noise()}
-        answered = forward(model, inputs, with_members=bool(factors))
+        answered = forward(self.model, inputs, with_members=bool(self.factors))
         served: Tensors = {}
-        for name, target in pipeline.targets.items():
-            output = adjusted(adjustments, name, answered.outputs[name])
+        for name, target in self.pipeline.targets.items():
+            output = adjusted(self.adjustments, name, answered.outputs[name])
             served |= head_of(target).serve(name, manifest.targets[name], output)
-        served |= decisions(adjustments, served)
-        return served | spreads(pipeline, manifest, answered, factors)
+        served |= decisions(self.adjustments, served)
+        return served | spreads(self.pipeline, manifest, answered, self.factors)
+
+
+def serving_signatures(served: ServedModel) -> dict[str, Any]:
+    """Returns the concrete functions `serving_default` and `serving_examples`.
+
+    Noise is an argument of the first; the second always draws it.
+    """
+    manifest = served.manifest
+    arguments = argument_names(raw.name for raw in manifest.serving_inputs())
 
     def serve(tensors: Tensors) -> Tensors:
-        return predict({column: tensors[name] for column, name in arguments.items()})
+        return served.predict({column: tensors[name] for column, name in arguments.items()})
 
     def serve_examples(examples_B: tf.Tensor) -> Tensors:
         rows = tf.shape(examples_B)[0]
         noise = {s.name: tf.fill((rows, *s.shape), math.nan) for s in manifest.noise()}
-        return predict(parse_examples(examples_B, manifest.raw_inputs()) | noise)
+        return served.predict(parse_examples(examples_B, manifest.raw_inputs()) | noise)
 
     examples = tf.TensorSpec([None], tf.string, name="examples")
     return {

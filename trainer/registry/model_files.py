@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -107,25 +107,32 @@ def write_model_files(folder: Path, described: Description, run: str) -> dict[st
         },
     }
     if described.example is not None:
-        rows = {
-            "columns": list(described.example),
-            "data": [list(described.example.values())],
-        }
-        (folder / _EXAMPLE_FILE).write_text(json.dumps(rows), encoding="utf-8")
-        served = json.dumps({"dataframe_split": rows})
-        (folder / _SERVING_EXAMPLE_FILE).write_text(served, encoding="utf-8")
-        document["saved_input_example_info"] = {
-            "artifact_path": _EXAMPLE_FILE,
-            "serving_input_path": _SERVING_EXAMPLE_FILE,
-            "type": "dataframe",
-            "pandas_orient": "split",
-        }
-    pins = "".join(f"{name}=={version(name)}\n" for name in described.libraries)
+        document["saved_input_example_info"] = _write_example(folder, described.example)
+    _write_environment(folder, described.libraries)
+    (folder / MODEL_FILE).write_text(yaml.safe_dump(document), encoding="utf-8")
+    return {path.name: checksum(path) for path in sorted(folder.iterdir())}
+
+
+def _write_example(folder: Path, example: Mapping[str, Any]) -> dict[str, str]:
+    """Writes a row to try the model with, and returns what `MLmodel` says of it."""
+    rows = {"columns": list(example), "data": [list(example.values())]}
+    (folder / _EXAMPLE_FILE).write_text(json.dumps(rows), encoding="utf-8")
+    served = json.dumps({"dataframe_split": rows})
+    (folder / _SERVING_EXAMPLE_FILE).write_text(served, encoding="utf-8")
+    return {
+        "artifact_path": _EXAMPLE_FILE,
+        "serving_input_path": _SERVING_EXAMPLE_FILE,
+        "type": "dataframe",
+        "pandas_orient": "split",
+    }
+
+
+def _write_environment(folder: Path, libraries: Iterable[str]) -> None:
+    """Writes which Python, and which versions of libraries, the model was made with."""
+    pins = "".join(f"{name}=={version(name)}\n" for name in libraries)
     (folder / _REQUIREMENTS_FILE).write_text(_NOT_INSTALLED + pins, encoding="utf-8")
     environment = {
         "python": platform.python_version(),
         "dependencies": [f"-r {_REQUIREMENTS_FILE}"],
     }
     (folder / _ENVIRONMENT_FILE).write_text(yaml.safe_dump(environment), encoding="utf-8")
-    (folder / MODEL_FILE).write_text(yaml.safe_dump(document), encoding="utf-8")
-    return {path.name: checksum(path) for path in sorted(folder.iterdir())}

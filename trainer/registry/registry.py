@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +22,19 @@ from trainer.registry.history import (
     move_champion,
     read_history,
 )
-from trainer.registry.model_files import Description, write_model_files
+from trainer.registry.model_files import Description
 from trainer.registry.own_database import DATABASE_FILE, OwnDatabase, local_path
 from trainer.registry.run_entry import (
     RunDetails,
     RunEnd,
     end_run,
     experiment_of,
+    log_export,
     log_numbers,
     run_of,
 )
 from trainer.registry.searches import equals, every
+from trainer.registry.version import RUN_TAG, RegisteredVersion
 from transforms.contract.errors import BraidError
 from transforms.contract.masking import masked
 from transforms.contract.servers import problem_of
@@ -43,9 +43,6 @@ from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import waiting_lock
 
 CHALLENGER = "challenger"
-RUN_TAG = "braid.run"
-FILES_TAG = "braid.model_files"  # checksums of what MLflow reads beside an export
-_ARTIFACT = "export"
 _NO_DETAILS = RunDetails()
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -57,40 +54,6 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "PGCONNECT_TIMEOUT": "10",  # libpq waits for ever
 }
-
-
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """One version of a registered model.
-
-    Attributes:
-        name: The registered model's name.
-        version: Its number, as text.
-        run_id: The run that made it.
-        source: Where its export lies, as a URI; `ModelRegistry.export_folder` gives a folder.
-        created_ms: When it was registered, in milliseconds since 1970.
-        aliases: Such as "champion".
-        metrics: By metric name.
-        tags: Fingerprints and partitions of the run.
-    """
-
-    name: str
-    version: str
-    run_id: str
-    source: str
-    created_ms: int
-    aliases: tuple[str, ...] = ()
-    metrics: dict[str, float] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-
-    def model_files(self) -> dict[str, str]:
-        """Returns the checksums of what MLflow reads beside the export; older versions have none.
-
-        Raises:
-            ValueError: The tag that has them was edited.
-        """
-        known = json.loads(self.tags.get(FILES_TAG, "{}"))
-        return {str(name): str(value) for name, value in known.items()}
 
 
 class ModelRegistry:
@@ -192,21 +155,11 @@ class ModelRegistry:
                 )
                 for file, text in (texts or {}).items():
                     client.log_text(run, text, file)
-                client.log_artifacts(run, str(export), _ARTIFACT)
-                own = {**(tags or {}), RUN_TAG: run_id}
-                if described is not None:
-                    with tempfile.TemporaryDirectory() as folder:
-                        checksums = write_model_files(Path(folder), described, run)
-                        client.log_artifacts(run, folder, _ARTIFACT)
-                    own[FILES_TAG] = json.dumps(checksums)
+                source, checksums = log_export(client, run, export, described)
                 client.set_terminated(run)
+                own = {**(tags or {}), **checksums, RUN_TAG: run_id}
                 # Last: a version whose files are not all there must not be found.
-                registered = client.create_model_version(
-                    name,
-                    f"{client.get_run(run).info.artifact_uri}/{_ARTIFACT}",
-                    run_id=run,
-                    tags=own,
-                )
+                registered = client.create_model_version(name, source, run_id=run, tags=own)
             client.set_registered_model_alias(name, CHALLENGER, str(registered.version))
             return str(registered.version)
 

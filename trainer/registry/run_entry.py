@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from trainer.registry.model_files import Description, write_model_files
 from trainer.registry.searches import equals
+from trainer.registry.version import FILES_TAG
 
+_ARTIFACT = "export"  # the folder of a run's files
 _PARAMETER_LENGTH = 6000  # MLflow refuses longer ones
 # What a server takes at once: https://mlflow.org/docs/latest/api_reference/rest-api.html#log-batch
 _MOST_PARAMETERS, _MOST_METRICS = 100, 1000
@@ -156,6 +160,30 @@ def log_numbers(
     params = [Param(name, str(value)[:_PARAMETER_LENGTH]) for name, value in new.items()]
     for batch in _batches(params, _MOST_PARAMETERS):
         client.log_batch(run, params=batch)
+
+
+def log_export(
+    client: Any, run: str, export: Path, described: Description | None
+) -> tuple[str, dict[str, str]]:
+    """Keeps an export, and beside it what MLflow reads to open it.
+
+    Args:
+        client: MLflow's.
+        run: The id of the MLflow run.
+        export: The export's folder.
+        described: What MLflow is to know of it, to open it.
+
+    Returns:
+        Where it lies, and the tag with the checksums of what MLflow reads.
+    """
+    client.log_artifacts(run, str(export), _ARTIFACT)
+    source = f"{client.get_run(run).info.artifact_uri}/{_ARTIFACT}"
+    if described is None:
+        return source, {}
+    with tempfile.TemporaryDirectory() as folder:
+        checksums = write_model_files(Path(folder), described, run)
+        client.log_artifacts(run, folder, _ARTIFACT)
+    return source, {FILES_TAG: json.dumps(checksums)}
 
 
 def end_run(client: Any, run: str, end: RunEnd) -> None:

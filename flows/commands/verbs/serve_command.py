@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
+from flows.commands.options import ALIAS, DECLARATION, SET, VERSION, WORKSPACE, open_pipeline
 from flows.console.harmless import say
 
 _MEGABYTE = 1 << 20
@@ -17,8 +17,8 @@ _HELD_BODIES = 8
 @DECLARATION
 @WORKSPACE
 @SET
-@click.option("--alias", default="champion", show_default=True, help="Which registered model.")
-@click.option("--version", help="A version instead of an alias; it stays.")
+@ALIAS
+@VERSION
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 for all networks.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
 @click.option(
@@ -82,6 +82,7 @@ def serve(
     people at /, and /healthz, /readyz, /metrics. Ctrl-C and SIGTERM let what has begun end.
     """
     from flows.serving.limits import Limits
+    from flows.serving.request_log import KeptRows
     from flows.serving.server import serve as run
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
@@ -102,7 +103,6 @@ def serve(
         version=version,
         poll_seconds=poll,
         limits=limits,
-        log=log,
-        log_share=log_share,
+        log=None if log is None else KeptRows(log, log_share),
         on_ready=lambda model, address: say(f"{model} answers at {address}"),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
+from flows.commands.options import DECLARATION, INPUT, SET, WORKSPACE, open_pipeline
 from flows.console.harmless import say
 
 if TYPE_CHECKING:
@@ -17,13 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @DECLARATION
 @click.argument("version", type=click.IntRange(1))
-@click.option(
-    "--input",
-    "source",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Raw rows, as `braid predict` takes them.",
-)
+@INPUT
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),

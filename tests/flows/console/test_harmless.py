@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from flows.records.record import GateRecord, RunRecord, StepRecord
 from flows.report.backfill_report import markdown as backfill_markdown
 from flows.report.backfill_report import show_backfill
 from flows.report.summary import markdown, show, write_report
+from tests.support.records import backfill_record, run_record
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError
 from transforms.contract.process.events import Progress
@@ -34,18 +34,9 @@ HOSTILE = (
 
 
 def _record(text: str) -> RunRecord:
-    return RunRecord(
+    return run_record(
         run_id="r",
-        pipeline="flats",
         status="promoted",
-        pid=1,
-        started=datetime(2026, 1, 1, tzinfo=UTC),
-        braid_version="1",
-        identity="i",
-        judgement="j",
-        transform="t",
-        data_fingerprint="d",
-        training_fingerprint="f",
         partitions={text: "f"},
         rows={"train": 1},
         rejects=[
@@ -60,15 +51,9 @@ def _record(text: str) -> RunRecord:
 
 def _backfill(text: str) -> BackfillRecord:
     error = ErrorReport.of(BraidError(text, expected=text, received=text, action=text))
-    return BackfillRecord(
-        backfill_id="b",
-        pipeline="flats",
+    return backfill_record(
         status="failed",
-        pid=1,
-        started=datetime(2026, 1, 1, tzinfo=UTC),
-        braid_version="1",
         train="once",
-        workers=1,
         partitions=[PartitionRecord(name=text, fingerprint="f", status="failed", error=error)],
     )
 

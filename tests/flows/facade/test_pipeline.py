@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import braid
-from flows.records.record import RunRecord, write_record
+from flows.records.record import write_record
+from tests.support.records import run_record
 
 ROWS = 200
 TABLE = pa.table(
@@ -101,20 +100,7 @@ def test_a_report_is_text_and_has_its_picture_in_a_notebook(declared):
     p = braid.load(declared)
     folder = p.workspace.run("flats", "20260101T000000Z-abcdef")
     folder.mkdir(parents=True)
-    record = RunRecord(
-        run_id=folder.name,
-        pipeline="flats",
-        status="promoted",
-        started=datetime(2026, 1, 1, tzinfo=UTC),
-        identity="i",
-        judgement="j",
-        data_fingerprint="d",
-        transform="t",
-        training_fingerprint="f",
-        braid_version="0.1.0",
-        pid=1,
-        partitions={},
-    )
+    record = run_record(run_id=folder.name, status="promoted")
     write_record(folder, record)
     report = p.report()
     assert str(report).startswith("# flats: the new model is the champion")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from flows.commands.cli import cli
-from flows.records.record import RunRecord, write_record
+from flows.records.record import write_record
 from flows.report.comparison import differences, find_run, metrics
+from tests.support.records import run_record
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.evaluation import (
@@ -29,21 +29,8 @@ def add_run(root: Path, run_id: str, auc: float, **training) -> Path:
     """Adds a run whose intervals reach 0.05 to either side."""
     folder = Workspace(root).run("flats", run_id)
     (folder / "jobs").mkdir(parents=True)
-    record = RunRecord(
-        run_id=run_id,
-        pipeline="flats",
-        status="promoted",
-        pid=1,
-        started=datetime(2026, 1, 1, tzinfo=UTC),
-        braid_version="0.1.0",
-        identity="i",
-        judgement="j",
-        transform="t",
-        data_fingerprint="d",
-        training_fingerprint="f",
-        partitions={"all": "p"},
-        metrics={AUC: auc, "validation_sold_auc": 0.9},
-    )
+    metrics = {AUC: auc, "validation_sold_auc": 0.9}
+    record = run_record(run_id=run_id, status="promoted", metrics=metrics)
     write_record(folder, record)
     around = Resampled(quantiles=tuple(auc + 0.1 * (level - 0.5) for level in LEVELS))
     test = MeasuredRows(rows=9, metrics={AUC: auc}, resampled={AUC: around})

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from flows.records.record import GateRecord, ModelVersion, RunRecord
 from flows.report.listing import models_table, runs_table
-from trainer.registry.registry import RegisteredVersion
+from trainer.registry.version import RegisteredVersion
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.workspace.layout import Workspace
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from datetime import UTC, datetime
+from datetime import timedelta
 
 import pytest
 from PIL import Image
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from flows.records.record import GateRecord, ModelVersion, RunRecord, StepRecord
 from flows.report.summary import markdown, metric_table, show, write_report
+from tests.support.records import STARTED, run_record
 from transforms.contract.declaration.transform import DriftSpec
 from transforms.contract.steps.baselines import Baselines
 from transforms.contract.steps.evaluation import EvaluationResult, PicturesFigure
@@ -22,20 +23,9 @@ from transforms.contract.workspace.manifest import RejectCount
 
 @pytest.fixture
 def record() -> RunRecord:
-    return RunRecord(
-        run_id="20260101T000000Z-abcdef",
-        pipeline="flats",
+    return run_record(
         status="promoted",
-        pid=1,
-        started=datetime(2026, 1, 1, tzinfo=UTC),
-        ended=datetime(2026, 1, 1, 0, 1, tzinfo=UTC),
-        braid_version="0.1.0",
-        identity="i",
-        judgement="j",
-        transform="t",
-        data_fingerprint="d",
-        training_fingerprint="f",
-        partitions={"all": "p"},
+        ended=STARTED + timedelta(minutes=1),
         rows={"train": 80, "validation": 10, "test": 9},
         source_rows=100,
         rejects=[

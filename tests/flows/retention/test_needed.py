@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from flows.records.backfill_record import BackfillRecord, PartitionRecord, write_backfill
-from flows.records.kept import now
+from flows.records.backfill_record import PartitionRecord, write_backfill
 from flows.records.record import RunRecord, write_record
 from flows.retention.needed import Needed, needed, past_partitions
+from tests.support.records import backfill_record, run_record
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import PartitionId
 
@@ -20,20 +20,7 @@ def workspace(tmp_path) -> Workspace:
 
 
 def _record(pipeline: str, transform: str, *partitions: PartitionId, **values) -> RunRecord:
-    return RunRecord(
-        run_id="r",
-        pipeline=pipeline,
-        pid=1,
-        started=now(),
-        braid_version="1",
-        identity="i",
-        judgement="j",
-        transform=transform,
-        data_fingerprint="d",
-        training_fingerprint="t",
-        partitions=dict(partitions),
-        **values,
-    )
+    return run_record(pipeline=pipeline, transform=transform, partitions=dict(partitions), **values)
 
 
 def _run(workspace: Workspace, number: int, *record, **values) -> None:
@@ -65,16 +52,7 @@ def test_of_the_pipeline_that_asks_only_the_newest_run_is_needed(workspace):
 
 def test_backfills_and_tunings_of_others_are_needed(workspace):
     part = PartitionRecord(name="day=2", fingerprint="f2")
-    backfill = BackfillRecord(
-        backfill_id="b",
-        pipeline="flats",
-        pid=1,
-        started=now(),
-        workers=1,
-        train="none",
-        transform="backfill's",
-        partitions=[part],
-    )
+    backfill = backfill_record(transform="backfill's", partitions=[part])
     write_backfill(workspace.backfills("flats") / "b", backfill)
     write_record(workspace.tunings("flats") / "t", _record("flats", "tuning's", DAY_1))
     assert needed(workspace).shards == {("backfill's", DAY_2), ("tuning's", DAY_1)}

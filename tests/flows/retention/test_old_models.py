@@ -7,19 +7,16 @@ import pytest
 
 from flows.records.record import RunRecord
 from flows.retention.old_models import prunable, remove_at_once, remove_interrupted
+from tests.support.records import run_record
 from trainer.registry.history import ChampionChange, History
-from trainer.registry.registry import RegisteredVersion
+from trainer.registry.version import RegisteredVersion
 from transforms.contract.workspace.layout import Workspace
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 
 
 def run(number: int, status: str = "promoted", **changes) -> tuple[Path, RunRecord]:
-    record = RunRecord(
-        run_id=f"r{number}", pipeline="flats", pid=1, started=NOW, braid_version="0", identity="i",
-        judgement="j", transform="t", data_fingerprint="d", training_fingerprint="f",
-        partitions={}, status=status, **changes,
-    )  # fmt: skip
+    record = run_record(run_id=f"r{number}", partitions={}, status=status, **changes)
     return Path(f"r{number}"), record
 
 

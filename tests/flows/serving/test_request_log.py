@@ -12,7 +12,7 @@ from flows.serving.counters import Counters
 from flows.serving.follower import Follower
 from flows.serving.limits import Limits, RequestError
 from flows.serving.protocols.bodies import BodyReader
-from flows.serving.request_log import RequestLog
+from flows.serving.request_log import KeptRows, RequestLog
 from flows.serving.served import load_served
 from tests.flows.serving.server import as_json
 from tests.trainer.world import raw_rows
@@ -47,7 +47,7 @@ def _answered(served):
 def test_served_rows_are_kept_by_day_with_their_answers_and_without_sensitive_values(
     served, tmp_path
 ):
-    log = RequestLog(tmp_path, 1.0, Counters())
+    log = RequestLog(KeptRows(tmp_path), Counters())
     rows, predictions = _answered(served)
     log.add(served, rows, predictions)
     log.add(served, rows, predictions)
@@ -66,7 +66,7 @@ def test_served_rows_are_kept_by_day_with_their_answers_and_without_sensitive_va
 
 def test_a_share_of_the_rows_is_kept(served, tmp_path):
     counters = Counters()
-    log = RequestLog(tmp_path, 0.0, counters)
+    log = RequestLog(KeptRows(tmp_path, share=0.0), counters)
     log.add(served, *_answered(served))
     log.close()
     assert list(tmp_path.iterdir()) == []
@@ -75,7 +75,7 @@ def test_a_share_of_the_rows_is_kept(served, tmp_path):
 def test_a_log_that_cannot_be_written_costs_no_answer(served, tmp_path, capsys):
     (tmp_path / "log").write_text("a file")
     counters = Counters()
-    log = RequestLog(tmp_path / "log", 1.0, counters)
+    log = RequestLog(KeptRows(tmp_path / "log"), counters)
     log.add(served, *_answered(served))
     log.close()
     assert "3 served rows could not be logged" in capsys.readouterr().err
@@ -84,7 +84,7 @@ def test_a_log_that_cannot_be_written_costs_no_answer(served, tmp_path, capsys):
 
 def test_what_the_server_answers_is_logged_also_if_it_answers_with_a_refusal(served, tmp_path):
     limits, counters = Limits(), Counters()
-    log, batcher = RequestLog(tmp_path, 1.0, counters), Batcher(limits, counters)
+    log, batcher = RequestLog(KeptRows(tmp_path), counters), Batcher(limits, counters)
     # Predictions go neither by the alias nor by bodies.
     service = Service(limits, counters, cast("Follower", None), batcher, BodyReader(limits), log)
     bad = served.reader.of_instances([{"photo": as_json(b"no picture")}])

@@ -9,7 +9,7 @@ from flows.records.record import read_record
 from flows.steps import model_steps
 from flows.steps.processes import Processes
 from tests.support.runs import run_of
-from trainer.registry.registry import RegisteredVersion
+from trainer.registry.version import RegisteredVersion
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.steps.baselines import Baselines
 from transforms.contract.steps.evaluation import EvaluationResult

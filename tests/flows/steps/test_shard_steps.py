@@ -10,10 +10,10 @@ import pytest
 
 from flows.orchestration.run_steps import Run, analyze, count_rows, transform_lock
 from flows.process.child import Done
-from flows.records.backfill_record import BackfillRecord, write_backfill
-from flows.records.kept import now
+from flows.records.backfill_record import write_backfill
 from flows.records.record import write_record
 from flows.steps.processes import Processes
+from tests.support.records import backfill_record
 from tests.support.runs import run_of, told_by
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
@@ -294,10 +294,7 @@ def test_a_transform_that_another_pipeline_works_with_stays(workspace):
     run = _run(workspace, DAY_1, name="other")
     with run.log.recording() as record:
         record.transform = "run's"
-    backfill = BackfillRecord(
-        backfill_id="b", pipeline="third", pid=1, started=now(), workers=1, train="none",
-        transform="backfill's", partitions=[],
-    )  # fmt: skip
+    backfill = backfill_record(pipeline="third", transform="backfill's")
     write_backfill(workspace.backfills("third") / "b", backfill)
     _tuning(workspace, "tuning's", DAY_1, name="fourth")
     with (

@@ -7,7 +7,7 @@ from flows.commands.cli import cli
 from flows.commands.verbs import monitor_command
 from flows.steps import monitoring
 from tests.flows.commands.test_prune import DECLARATION
-from trainer.registry.registry import RegisteredVersion
+from trainer.registry.version import RegisteredVersion
 from transforms.contract.errors import DeclarationError
 from transforms.contract.steps.monitoring import Compared, MonitorResult
 

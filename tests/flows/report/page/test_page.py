@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from flows.report.page import sections
 from flows.report.page.charts import Axes, Series, chart
 from flows.report.page.columns import FROZEN, distributions
 from flows.report.page.page import MOST_BYTES, page
+from tests.support.records import run_record
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.evaluation import (
@@ -70,19 +70,8 @@ def declared(folder: Path, **changes) -> PipelineSpec:
 
 
 def record_of(text: str = "photo") -> RunRecord:
-    return RunRecord(
-        run_id="20260101T000000Z-abcdef",
-        pipeline="flats",
+    return run_record(
         status="promoted",
-        pid=1,
-        started=datetime(2026, 1, 1, tzinfo=UTC),
-        braid_version="0.1.0",
-        identity="i",
-        judgement="j",
-        transform="t",
-        data_fingerprint="d",
-        training_fingerprint="f",
-        partitions={"all": "p"},
         rows={"train": 40, "validation": 10, "test": 10},
         source_rows=61,
         rejects=[
