@@ -168,7 +168,8 @@ def _first_rows(pipeline: PipelineSpec, scanned: Scan) -> tuple[pa.Table, bool]:
 
 
 def _examine(pipeline: PipelineSpec, sample: Sample) -> Examination:
-    table, declared = _as_declared(pipeline, sample.table), _declared(pipeline)
+    table, declared = _filtered(pipeline, sample.table), _declared(pipeline)
+    given = _with_expressions(pipeline, table)
     pictures = {
         d.raw.name: (d.raw, d.spec) for d in declared if isinstance(d.spec, Image | ImageTarget)
     }
@@ -198,37 +199,52 @@ def _examine(pipeline: PipelineSpec, sample: Sample) -> Examination:
         margin=_SURE * math.sqrt(allowed * (1 - allowed) * sum(1 / rows for rows in partly)),
         others=dict(Counter(f"{reject.column}: {reject.reason}" for reject in of_rows)),
         columns=tuple(
-            _column(each, table, seen, few.num_rows, refused[each.raw.name], read)
+            _column(each, given, seen, few.num_rows, refused[each.raw.name], read)
             if each.raw.name in pictures
-            else _column(each, table, every, table.num_rows, {}, read)
+            else _column(each, given, every, table.num_rows, {}, read)
             for each in declared
         ),
     )
 
 
-def _as_declared(pipeline: PipelineSpec, table: pa.Table) -> pa.Table:
-    """Returns the rows that the filter keeps, with a column for each target that is an expression.
+def _filtered(pipeline: PipelineSpec, table: pa.Table) -> pa.Table:
+    """Returns the rows that the filter keeps.
 
     Raises:
         BraidError: There is none.
     """
-    if pipeline.source.where is not None:
-        kept = RowExpression("source.where", pipeline.source.where).holds(_readable(table))
-        table = table.filter(pa.array(kept))
-        if not table.num_rows:
-            raise BraidError(
-                "source.where",
-                expected="rows that it keeps",
-                received=f"none among {len(kept):,} rows",
-                action="Correct the expression.",
-            )
-    for name, target in pipeline.targets.items():
-        if target.expression is not None:
-            place = f"targets.{name}.expression"
-            values = RowExpression(place, target.expression).values(_readable(table))
-            rest = [each for each in table.column_names if each != name]
-            table = table.select(rest).append_column(name, values)
+    if pipeline.source.where is None:
+        return table
+    kept = RowExpression("source.where", pipeline.source.where).holds(_readable(table))
+    table = table.filter(pa.array(kept))
+    if not table.num_rows:
+        raise BraidError(
+            "source.where",
+            expected="rows that it keeps",
+            received=f"none among {len(kept):,} rows",
+            action="Correct the expression.",
+        )
     return table
+
+
+def _with_expressions(pipeline: PipelineSpec, table: pa.Table) -> pa.Table:
+    """Returns the rows with what every expression gives as the column of its target's name.
+
+    They are for looking at: the expressions read the table without them.
+    """
+    expressions = {
+        name: RowExpression(f"targets.{name}.expression", target.expression)
+        for name, target in pipeline.targets.items()
+        if target.expression is not None
+    }
+    if not expressions:
+        return table
+    readable = _readable(table)
+    derived = {name: expression.values(readable) for name, expression in expressions.items()}
+    rest = table.select([name for name in table.column_names if name not in derived])
+    for name, values in derived.items():
+        rest = rest.append_column(name, values)
+    return rest
 
 
 def _readable(table: pa.Table) -> dict[str, pa.Array]:

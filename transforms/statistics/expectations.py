@@ -32,18 +32,17 @@ class Judge:
     pipeline: PipelineSpec
     _seen: dict[str, TermCounts] = field(default_factory=dict)
 
-    def broken(self, partition: str, rows: int, counted: Accumulated) -> list[str]:
+    def broken(self, partition: str, counted: Accumulated) -> list[str]:
         """Returns a sentence for every expectation that a partition breaks.
 
         Args:
             partition: Its name.
-            rows: Its rows with a key.
             counted: What its training rows add up to.
         """
         sentences = []
         for name, expected in self.pipeline.expect.items():
             if name == ROWS:
-                sentences += _rows(expected, rows)
+                sentences += _rows(expected, counted.named)
                 continue
             sentences += _range(self.pipeline, name, expected, counted)
             sentences += _missing(name, expected, counted)

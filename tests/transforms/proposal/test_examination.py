@@ -201,6 +201,20 @@ def test_rows_that_the_filter_leaves_out_are_not_looked_at_and_expressions_are(t
     assert column(examination, "high").distinct == 2
 
 
+def test_an_expression_that_is_named_like_what_it_reads_is_examined_as_it_runs(tmp_path):
+    examination = examined(
+        tmp_path,
+        {"fare": [float(i) for i in range(ROWS)], "tips": [2.0] * ROWS, "city": ["Ghent"] * ROWS},
+        {"city": {"kind": "categorical"}},
+        targets={
+            "fare": {"kind": "binary", "expression": "fare > 9.5"},
+            "tips": {"kind": "binary", "expression": "tips > 0.2 * fare"},
+        },
+    )
+    assert examination.rejected == 0.0
+    assert [column(examination, name).distinct for name in ("fare", "tips")] == [2, 2]
+
+
 def test_a_table_without_rows_is_refused(tmp_path):
     pq.write_table(
         pa.table({"id": pa.array([], "string"), "y": pa.array([], "int64")}), tmp_path / "x.parquet"
