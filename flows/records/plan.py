@@ -160,8 +160,8 @@ def _on_table(plan: RunPlan, workspace: Workspace, history: History) -> list[Pla
     if pipeline.source.windows is not None:
         cut = workspace.windows(plan.partitions[0].fingerprint).is_dir()
         steps += [] if cut else [history.on_rows("windows", plan.partitions)]
-    if pipeline.source.key_columns:
-        key = pipeline.source.key_rows
+    key = pipeline.source.key_rows
+    if key is not None:
         unread = [p for p in plan.partitions if not workspace.keys(key, *p.id).exists()]
         steps.append(history.on_rows("check keys", unread))
     if plan.frozen is None:

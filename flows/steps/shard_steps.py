@@ -86,10 +86,10 @@ def check_source(work: Work) -> StepResult[None]:
     Raises:
         BraidError: Two rows share one.
     """
-    if not work.pipeline.source.key_columns:
-        return idle("check keys", "no source.key: rows are named by file and number", None)
     watch = Stopwatch()
     table = declaration_of_table(work.pipeline, work.partitions)
+    if not table.source.key_columns:
+        return idle("check keys", "no source.key: rows are named by file and number", None)
     checked = check_unique(table, work.partitions, work.workspace)
     files = sum(len(partition.files) for partition in work.partitions)
     note = (

@@ -25,17 +25,14 @@ from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.spec import Spec
-from transforms.contract.workspace.partition import SourceFile
 from transforms.proposal.advice import Declared, advice_on
 from transforms.proposal.choices import Read, files_of
 from transforms.proposal.picture_columns import refused_pictures
 from transforms.proposal.sample import ROWS, Sample, sample_rows
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.reading.batches import BatchReader, RawBatch
-from transforms.reading.cutting import write_windows
-from transforms.source.formats import pieces, read_piece
-from transforms.source.scan import Scan, open_filesystem
-from transforms.source.windows import windows_of
+from transforms.reading.cutting import NoWindow, write_windows
+from transforms.source.scan import Scan
 
 _PICTURES = 200  # rows whose pictures are decoded
 _PICTURE_BYTES = 16 * 1024 * 1024  # of all of them: some 20 million pixels are in a megabyte
@@ -115,7 +112,8 @@ def examine(pipeline: PipelineSpec, scanned: Scan) -> Examination | None:
         What it makes of them; None where the first rows of a long table make no whole window.
 
     Raises:
-        BraidError: A file cannot be read, there are no rows, or no window can be cut of all rows.
+        BraidError: A file cannot be read, there are no rows, no window can be cut of all rows, or
+            the first ones are such that a run would refuse them.
     """
     if pipeline.source.windows is not None:
         return _examine_windows(pipeline, scanned)
@@ -130,41 +128,16 @@ def examine(pipeline: PipelineSpec, scanned: Scan) -> Examination | None:
 
 def _examine_windows(pipeline: PipelineSpec, scanned: Scan) -> Examination | None:
     """Cuts windows out of the first rows, as a sample of rows here and there has no whole one."""
-    head, is_whole = _first_rows(pipeline, scanned)
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.parquet"
-        pq.write_table(head, path)
-        file = SourceFile(
-            path=str(path), size=path.stat().st_size, modified_ns=path.stat().st_mtime_ns
-        )
-        source = pipeline.source.model_copy(update={"path": str(path), "format": "parquet"})
         table = Path(folder) / _WINDOWS_FILE
         try:
-            write_windows(pipeline.model_copy(update={"source": source}), (file,), table)
-        except BraidError:
-            if is_whole:
+            rows = write_windows(pipeline, scanned.files(), table, most_rows=ROWS).rows
+        except NoWindow as error:
+            if error.rows < ROWS:  # there are no others
                 raise
             return None
         windows = pipeline.of_windows(str(table))
-        return _examine(windows, Sample(windows.source, (), pq.read_table(table), is_whole))
-
-
-def _first_rows(pipeline: PipelineSpec, scanned: Scan) -> tuple[pa.Table, bool]:
-    """Returns the first rows of a long table, and whether these are all."""
-    source, columns = pipeline.source, list(windows_of(pipeline).columns())
-    filesystem, _ = open_filesystem(source.path)
-    batches: list[pa.RecordBatch] = []
-    count = 0
-    for file in scanned.files():
-        for piece in pieces(source.format, filesystem, file.path, file.size):
-            for batch in read_piece(source.format, filesystem, piece, columns, ROWS):
-                if count == ROWS:
-                    return pa.Table.from_batches(batches), False
-                batches.append(batch.slice(0, ROWS - count))
-                count += batches[-1].num_rows
-                if batches[-1].num_rows < batch.num_rows:
-                    return pa.Table.from_batches(batches), False
-    return pa.Table.from_batches(batches), True
+        return _examine(windows, Sample(windows.source, (), pq.read_table(table), rows < ROWS))
 
 
 def _examine(pipeline: PipelineSpec, sample: Sample) -> Examination:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.transforms.proposal.tables import png
 from transforms.contract.declaration.parsing import parse
+from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.proposal import examination as module
 from transforms.proposal.examination import ColumnExamination, Examination, examine
@@ -158,28 +159,69 @@ def test_a_column_that_is_a_folders_name_is_looked_at_too(tmp_path):
     assert column(examination, "day").distinct == 2
 
 
+def long_table(path: Path) -> PipelineSpec:
+    """Returns a declaration of windows of five hours of a series."""
+    return parse(
+        {
+            "name": "windows",
+            "source": {
+                "path": str(path), "key": "window",
+                "windows": {"time": "at", "length": 5, "values": ["x"]},
+            },
+            "split": {
+                "by": "time", "column": "at",
+                "validation_from": "2026-01-05", "test_from": "2026-01-07",
+            },
+            "features": {"x": {"kind": "sequence", "length": 5}},
+            "targets": {"next": {"kind": "numeric", "column": "x_next_1"}},
+        }
+    )  # fmt: skip
+
+
+def hours(count: int) -> list[str]:
+    return [f"2026-01-{1 + i // 24:02d}T{i % 24:02d}:00" for i in range(count)]
+
+
 def test_of_a_long_table_the_windows_are_looked_at(tmp_path, monkeypatch):
-    times = [f"2026-01-{1 + i // 24:02d}T{i % 24:02d}:00" for i in range(ROWS)]
-    pq.write_table(pa.table({"at": times, "x": np.arange(ROWS) * 1.0}), tmp_path / "x.parquet")
-    declaration = {
-        "name": "windows",
-        "source": {
-            "path": str(tmp_path / "x.parquet"), "key": "window",
-            "windows": {"time": "at", "length": 5, "values": ["x"]},
-        },
-        "split": {
-            "by": "time", "column": "at",
-            "validation_from": "2026-01-05", "test_from": "2026-01-07",
-        },
-        "features": {"x": {"kind": "sequence", "length": 5}},
-        "targets": {"next": {"kind": "numeric", "column": "x_next_1"}},
-    }  # fmt: skip
-    pipeline = parse(declaration)
+    pq.write_table(pa.table({"at": hours(ROWS), "x": np.arange(ROWS) * 1.0}), tmp_path / "x.parquet")
+    pipeline = long_table(tmp_path / "x.parquet")
     examination = examine(pipeline, scan(pipeline.source))
     assert examination is not None
     assert (examination.rows, examination.rejected, examination.is_whole) == (ROWS - 5, 0.0, True)
+    monkeypatch.setattr(module, "ROWS", 20)
+    examination = examine(pipeline, scan(pipeline.source))
+    assert examination is not None
+    assert (examination.rows, examination.is_whole) == (20 - 5, False)
     monkeypatch.setattr(module, "ROWS", 4)
     assert examine(pipeline, scan(pipeline.source)) is None, "these have no whole window"
+
+
+def test_of_a_long_table_in_files_whole_numbers_and_fractions_are_numbers(tmp_path):
+    first = pa.table({"at": hours(30)[:20], "x": list(range(20))})
+    second = pa.table({"at": hours(30)[20:], "x": [0.5] * 10})
+    pq.write_table(first, tmp_path / "a.parquet")
+    pq.write_table(second, tmp_path / "b.parquet")
+    pipeline = long_table(tmp_path)
+    examination = examine(pipeline, scan(pipeline.source))
+    assert examination is not None
+    assert (examination.rows, examination.rejected) == (30 - 5, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"at": hours(20)[:4], "x": [1.0] * 4}, "expected a series of at least 6 rows"),
+        ({"at": pa.array([], "string"), "x": pa.array([], "double")}, "expected a table with rows"),
+        ({"at": ["soon", *hours(20)], "x": [1.0] * 21}, "column 'at' at at soon, in .*x.parquet"),
+        ({"at": [*hours(5), *hours(20)], "x": [1.0] * 25}, "expected one row a time"),
+    ],
+)
+def test_a_long_table_that_a_run_would_refuse_is_refused(tmp_path, monkeypatch, rows, message):
+    pq.write_table(pa.table(rows), tmp_path / "x.parquet")
+    monkeypatch.setattr(module, "ROWS", 16)
+    pipeline = long_table(tmp_path / "x.parquet")
+    with pytest.raises(BraidError, match=message):
+        examine(pipeline, scan(pipeline.source))
 
 
 def test_rows_that_the_filter_leaves_out_are_not_looked_at_and_expressions_are(tmp_path):
