@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.columns.expressions import RowExpression
-from transforms.columns.schema import column_names, is_label, is_text
+from transforms.columns.schema import column_names, is_label, is_text, number_columns
 from transforms.columns.texts import utf8_only
 from transforms.contract.columns.features import Image, RawColumn
 from transforms.contract.columns.targets import ImageTarget
@@ -121,7 +121,11 @@ def examine(pipeline: PipelineSpec, scanned: Scan) -> Examination | None:
     folder = pipeline.source.partition_column
     folders = {file.path: p.value for p in scanned.partitions for file in p.files}
     read = sample_rows(
-        pipeline.source, scanned.files(), columns - {folder}, folders if folder in columns else None
+        pipeline.source,
+        scanned.files(),
+        columns - {folder},
+        folders if folder in columns else None,
+        number_columns(pipeline),
     )
     return _examine(pipeline, read)
 

@@ -257,6 +257,23 @@ def test_an_expression_that_is_named_like_what_it_reads_is_examined_as_it_runs(t
     assert [column(examination, name).distinct for name in ("fare", "tips")] == [2, 2]
 
 
+def test_whole_numbers_and_fractions_of_json_lines_are_numbers_as_in_a_run(tmp_path):
+    areas = [*range(100_000), 0.5]  # in another of the blocks that are read at a time
+    lines = (f'{{"area": {area}, "y": {i % 2}}}' for i, area in enumerate(areas))
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    pipeline = parse(
+        {
+            "name": "rows",
+            "source": {"path": str(tmp_path / "rows.jsonl")},
+            "features": {"area": {"kind": "numeric"}},
+            "targets": {"y": {"kind": "binary"}},
+        }
+    )
+    examination = examine(pipeline, scan(pipeline.source))
+    assert examination is not None
+    assert examination.rejected == 0.0
+
+
 def test_a_table_without_rows_is_refused(tmp_path):
     pq.write_table(
         pa.table({"id": pa.array([], "string"), "y": pa.array([], "int64")}), tmp_path / "x.parquet"
