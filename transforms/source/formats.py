@@ -33,7 +33,7 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
     "arrow": (".arrow", ".feather", ".ipc"),
 }
 _DELIMITERS = ",;\t|"
-_SEEN_BYTES = 64 * 1024  # of a CSV file, to see its delimiter
+_SEEN_BYTES = 1024 * 1024  # of a CSV file, to see its delimiter; Arrow takes no longer row
 _SEEN_ROWS = 20
 _COLUMN_ROWS = 65_536  # of a column that is read alone, at a time
 _BUFFER_BYTES = 64 * 1024  # of each column
@@ -267,24 +267,33 @@ def _read_csv(request: _Request) -> Iterator[pa.RecordBatch]:
 
 def _csv(filesystem: pafs.FileSystem, path: str) -> pacsv.ParseOptions:
     with filesystem.open_input_stream(path) as stream:
-        text = stream.read(_SEEN_BYTES + 1).decode("utf-8-sig", errors="replace")
-    return pacsv.ParseOptions(newlines_in_values=True, delimiter=_delimiter(text))
+        octets = stream.read(_SEEN_BYTES + 1)
+    text = octets[:_SEEN_BYTES].decode("utf-8-sig", errors="replace")
+    delimiter = _delimiter(text, is_cut=len(octets) > _SEEN_BYTES)
+    return pacsv.ParseOptions(newlines_in_values=True, delimiter=delimiter)
 
 
-def _delimiter(text: str) -> str:
+def _delimiter(text: str, *, is_cut: bool) -> str:
     """Returns what stands between the fields of a CSV file, by its first lines.
 
     It is a comma, unless the rows have some other delimiter alike and no comma alike.
     """
     for delimiter in _DELIMITERS:
-        lines = io.StringIO(text[:_SEEN_BYTES], newline=None)
-        rows = csv.reader(lines, delimiter=delimiter)
-        widths = [len(row) for row in islice(rows, _SEEN_ROWS + 1) if row]
-        if len(text) > _SEEN_BYTES and len(widths) <= _SEEN_ROWS:
-            widths.pop()  # it may be cut
-        if min(widths, default=0) > 1 and len(set(widths[:_SEEN_ROWS])) == 1:
+        widths = _widths(text, delimiter, is_cut=is_cut)
+        if min(widths, default=0) > 1 and len(set(widths)) == 1:
             return delimiter
     return ","
+
+
+def _widths(text: str, delimiter: str, *, is_cut: bool) -> list[int]:
+    """Returns how many fields each of the first whole rows has."""
+    rows = filter(None, csv.reader(io.StringIO(text, newline=None), delimiter=delimiter))
+    widths: list[int] = []
+    try:
+        widths.extend(len(row) for row in islice(rows, _SEEN_ROWS + 1))
+    except csv.Error:  # a field that is longer than Python takes: the rows before it are whole
+        return widths
+    return widths[:-1] if is_cut or len(widths) > _SEEN_ROWS else widths
 
 
 def _read_jsonl(request: _Request) -> Iterator[pa.RecordBatch]:

@@ -23,9 +23,7 @@ def workspace(tmp_path) -> Workspace:
     return Workspace(tmp_path / "workspace")
 
 
-def _run(
-    folder: Path, workspace: Workspace, key: str | None = "window", **windows: int
-) -> Run:
+def _run(folder: Path, workspace: Workspace, key: str | None = "window", **windows: int) -> Run:
     days = folder / "days.csv"
     if not days.exists():
         days.write_text("day,sales\n" + "".join(f"{day},{day * 2}\n" for day in range(20)))

@@ -38,9 +38,7 @@ def job_of(folder: Path, *, checked: bool = True, bad: int = 0, **keys: object) 
 
 
 def rejects(count: int, column: str = "price", key: str = "k{}") -> list[Reject]:
-    return [
-        Reject(key.format(i), "a.parquet", column, "not_finite", b"inf") for i in range(count)
-    ]
+    return [Reject(key.format(i), "a.parquet", column, "not_finite", b"inf") for i in range(count)]
 
 
 def test_as_many_rejects_as_are_allowed_stop_nothing_and_one_more_does(tmp_path):

@@ -183,7 +183,8 @@ def hours(count: int) -> list[str]:
 
 
 def test_of_a_long_table_the_windows_are_looked_at(tmp_path, monkeypatch):
-    pq.write_table(pa.table({"at": hours(ROWS), "x": np.arange(ROWS) * 1.0}), tmp_path / "x.parquet")
+    table = pa.table({"at": hours(ROWS), "x": np.arange(ROWS) * 1.0})
+    pq.write_table(table, tmp_path / "x.parquet")
     pipeline = long_table(tmp_path / "x.parquet")
     examination = examine(pipeline, scan(pipeline.source))
     assert examination is not None

@@ -92,14 +92,15 @@ def test_columns_of_one_name_are_refused(tmp_path):
 def test_files_may_have_a_column_in_types_of_their_own(tmp_path, types, sampled):
     values = {"int64": [1, 2], "int32": [1, 2], "double": [2.5], "string": ["x"], "null": [None]}
     for name, type_ in zip(("a", "b"), types, strict=True):
-        pq.write_table(pa.table({"n": pa.array(values[type_], type_)}), tmp_path / f"{name}.parquet")
+        table = pa.table({"n": pa.array(values[type_], type_)})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
     assert take_sample(str(tmp_path)).table["n"].to_pylist() == sampled
 
 
 def test_a_column_of_lists_and_of_texts_is_refused(tmp_path):
     pq.write_table(pa.table({"n": [[1]]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"n": ["x"]}), tmp_path / "b.parquet")
-    with pytest.raises(BraidError, match="column 'n' of .*: expected one type in all files"):
+    with pytest.raises(BraidError, match=r"column 'n' of .*: expected one type in all files"):
         take_sample(str(tmp_path))
 
 

@@ -90,9 +90,7 @@ def test_new_values_are_those_of_no_earlier_partition():
     assert judge.broken("a", _terms("city", "Rome", "Oslo")) == []
     assert judge.broken("b", _terms("city", "Rome", "Rome", "Oslo", "Bonn", "")) == []
     told = "c: 50.00% of 'city' is of new values (Kiel, Ulm), expected at most 25.00%."
-    assert judge.broken("c", _terms("city", "Bonn", *["Kiel"] * 2, "Rome", "Rome", "Ulm")) == [
-        told
-    ]
+    assert judge.broken("c", _terms("city", "Bonn", *["Kiel"] * 2, "Rome", "Rome", "Ulm")) == [told]
     assert judge.broken("d", _terms("city", "Ulm")) == []
 
 
