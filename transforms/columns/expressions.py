@@ -248,10 +248,10 @@ class _Scope:
             raise self._error(terms[0], _COMPARABLE, f"{terms[0].text!r}, {_kind_of(values[0])}")
         if kind == "missing":
             kind = "number"
-        found = [self._as(term, value, kind) for term, value in zip(terms, values, strict=True)]
-        if kind == "number" and any(pat.is_floating(array.type) for array in found):
-            return [array.cast(pa.float64(), safe=False) for array in found]
-        return found
+        alike = [self._as(term, value, kind) for term, value in zip(terms, values, strict=True)]
+        if kind == "number" and any(pat.is_floating(array.type) for array in alike):
+            return [array.cast(pa.float64(), safe=False) for array in alike]
+        return alike
 
     def _as(self, term: Term, array: pa.Array, kind: Kind) -> pa.Array:
         """Returns values as a kind; those that are missing or not of it are null."""
