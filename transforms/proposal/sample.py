@@ -47,8 +47,8 @@ class Sample:
     """Rows of a table, in the order of its files.
 
     Attributes:
-        source: Where they are from; its key is not chosen yet.
-        files: All files of the table, in their order.
+        source: Where they are from; of a table without a declaration, it has no key yet.
+        files: All files of the table, in their order; none of windows.
         table: The rows, with plain columns.
         is_whole: Whether these are all rows of the table.
     """
