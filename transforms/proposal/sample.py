@@ -94,19 +94,14 @@ def sample_rows(
         numbers: As of `read_piece`.
 
     Raises:
-        BraidError: A file cannot be read, or has not the first one's columns, or there are no rows.
+        BraidError: A file cannot be read, or lacks a column, or there are no rows.
     """
     filesystem, _ = open_filesystem(source.path)
     chosen = _spread(files, _FILES)
     format_ = format_of(chosen[0].path, source.format)
     schema = plain_schema(read_schema(format_, filesystem, chosen[0].path))
     check_unique_names(schema, chosen[0].path)
-    if columns is None:
-        for file in chosen[1:]:
-            _refuse_other_columns(
-                schema, chosen[0].path, read_schema(format_, filesystem, file.path), file.path
-            )
-    else:
+    if columns is not None:
         schema = pa.schema([field for field in schema if field.name in columns])
     rows = ROWS // min(len(chosen), _PARTS)
     reader = _Reader(format_, filesystem, schema.names, numbers, rows)
@@ -123,17 +118,6 @@ def sample_rows(
             action="Put rows into the table, or give another one.",
         )
     return Sample(source, files, table, is_whole and len(chosen) == len(files))
-
-
-def _refuse_other_columns(first: pa.Schema, first_path: str, other: pa.Schema, path: str) -> None:
-    lacking = [name for name in first.names if name not in other.names]
-    if lacking:
-        raise BraidError(
-            path,
-            expected=f"the columns of {first_path}, '{lacking[0]}' among them",
-            received=f"the columns {', '.join(other.names)}",
-            action="Write the files with the same columns, or give a table without such a file.",
-        )
 
 
 def _table(path: str, batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:

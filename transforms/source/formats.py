@@ -171,7 +171,7 @@ def read_piece(
         stop: The row after the last one; None reads to the end.
 
     Raises:
-        BraidError: The file is not of the format.
+        BraidError: The file is not of the format, or lacks a column.
     """
     format_ = format_of(piece.path, declared)
     request = _Request(filesystem, piece, columns, batch_rows, numbers, start, stop)
@@ -218,6 +218,8 @@ def _read_parquet(request: _Request) -> Iterator[pa.RecordBatch]:
     buffering = {"pre_buffer": not local, "buffer_size": _BUFFER_BYTES if local else 0}
     with request.filesystem.open_input_file(request.piece.path) as file:
         parquet = pq.ParquetFile(file, **buffering)
+        for name in request.columns:
+            _ = parquet.schema_arrow.field(name)  # else one that is not there would be left out
         if local and request.bytes() < len(request.columns) * _READER_BYTES:
             yield from _read_by_column(parquet, request)
         else:
@@ -346,10 +348,16 @@ def _reading(format_: str, path: str) -> Iterator[None]:
     """Turns what pyarrow says about a bad file into an error that names the file."""
     try:
         yield
+    except KeyError as error:
+        raise BraidError(
+            path,
+            expected="every column that the other files have",
+            received=" ".join(str(error.args[0]).split()),
+            action="Write all files with the same columns, or remove the file.",
+        ) from None
     except (
         pa.ArrowInvalid,
         pa.ArrowNotImplementedError,
-        pa.ArrowKeyError,
         OSError,
         UnicodeDecodeError,  # of a column's name
     ) as error:

@@ -108,5 +108,5 @@ def test_a_column_of_lists_and_of_texts_is_refused(tmp_path):
 def test_a_file_that_lacks_a_column_of_the_first_is_named(tmp_path, suffix):
     write({"n": [1], "m": [2]}, tmp_path, suffix)
     write({"n": [3]}, tmp_path / "b", suffix)
-    with pytest.raises(BraidError, match=rf"b/a.{suffix}: expected the columns of .*, 'm' among"):
+    with pytest.raises(BraidError, match=rf"b/a.{suffix}: expected every column .*, received .*m"):
         take_sample(str(tmp_path))
