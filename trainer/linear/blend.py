@@ -164,10 +164,10 @@ def blended(network: keras.Model, blend: LinearBlend) -> keras.Model:
     return keras.Model(network.input, blend(network.output, inputs), name=network.name)
 
 
-def best_share(
-    loss: keras.losses.Loss, truths: np.ndarray, answers: np.ndarray, linear: np.ndarray
-) -> float:
-    """Returns the linear model's share, in steps of 0.05, whose blend has the lowest loss.
+def losses_of_shares(
+    loss: keras.losses.Loss, truths: tf.Tensor, answers: tf.Tensor, linear: tf.Tensor
+) -> tf.Tensor:
+    """Returns the loss of the rows, added up, with each of `SHARES`, float64 [shares].
 
     Args:
         loss: The target's.
@@ -175,8 +175,8 @@ def best_share(
         answers: The network's answers.
         linear: The linear model's, of the same shape.
     """
-    losses = [float(loss(truths, (1 - s) * answers + s * linear)) for s in _SHARES]
-    return _SHARES[int(np.argmin(losses))]
+    losses = [loss.call(truths, (1 - share) * answers + share * linear) for share in SHARES]
+    return tf.stack([tf.reduce_sum(tf.cast(own, tf.float64)) for own in losses])
 
 
-_SHARES: Sequence[float] = [round(0.05 * number, 2) for number in range(21)]
+SHARES: Sequence[float] = [round(0.05 * number, 2) for number in range(21)]

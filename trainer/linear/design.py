@@ -143,7 +143,6 @@ def _columns(stored: StoredFeature, columns: int) -> FeatureColumns:
     if stored.cardinality is None or crowded:
         columns = min(columns, compact_width(stored))
         return FeatureColumns(stored=stored, form="numbers", columns=columns)
-    columns -= columns % _places(stored)
     return FeatureColumns(stored=stored, form="categories", columns=columns)
 
 
@@ -208,7 +207,8 @@ class DesignMatrix(keras.layers.Layer):  # type: ignore[misc]
         if own.form == "categories":
             return _categories(own, values)
         if own.form == "numbers":
-            numbers_BD = tf.gather(values, own.chosen(), axis=1)
+            # Of numbers in buckets without room for a column each these are their ids.
+            numbers_BD = tf.cast(tf.gather(values, own.chosen(), axis=1), tf.float32)
             return (numbers_BD - self._offsets[name]) * self._factors[name]
         return tf.math.l2_normalize(_terms(own, values) * self._factors[name], axis=1)
 

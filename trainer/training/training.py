@@ -18,7 +18,7 @@ from trainer.data.stream import BatchLayout, evaluation_batches
 from trainer.linear.blend import LinearBlend, blended
 from trainer.linear.fitting import Blending
 from trainer.network.model import build_model
-from trainer.recipe import Recipe
+from trainer.recipe import FEWEST_TO_CHOOSE_BY, Recipe
 from trainer.run_folder import (
     CHECKPOINT_FOLDER,
     CHOSEN_FILE,
@@ -231,7 +231,7 @@ class Training:
         if kept.started is not None:
             warnings += kept.started.warnings()
         return TrainResult(
-            recipe=self._recipe.in_words(),
+            recipe=self._recipe.model_copy(update={"blend": self._blend is not None}).in_words(),
             members=self._recipe.members,
             epochs=state.epochs,
             steps=state.steps,
@@ -253,15 +253,23 @@ class Training:
         )
 
     def _judgement(self, state: TrainingState) -> list[str]:
-        """Returns what is to be said of how the best epoch was chosen."""
+        """Returns what is to be said of what the validation rows chose."""
+        sentences = []
         if count_rows(self._data.validation) == 0:
-            return ["There are no validation rows: the training loss chose the best epoch."]
-        if self._recipe.patience is not None and state.best_epoch == state.epochs - 1:
-            return [
+            sentences.append(
+                "There are no validation rows: the training loss chose the best epoch."
+            )
+        elif self._recipe.patience is not None and state.best_epoch == state.epochs - 1:
+            sentences.append(
                 f"The best epoch is the last one, {state.epochs}: a longer training may be better; "
                 "set a higher training.epochs or training.steps."
-            ]
-        return []
+            )
+        if self._pipeline.training.blend == "linear" and self._blend is None:
+            sentences.append(
+                "No linear model is blended in, as training.blend asks for: its share is chosen on "
+                f"{FEWEST_TO_CHOOSE_BY} validation rows at least, of a target that is no picture."
+            )
+        return sentences
 
     def _rounds(
         self, model: keras.Model, recipe: Recipe, checkpoints: Checkpoints, *, all_rows: bool

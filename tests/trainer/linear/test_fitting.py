@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -10,8 +12,10 @@ from trainer.data.stream import BatchLayout, evaluation_batches
 from trainer.evaluation.evaluation import evaluate
 from trainer.export.export import export
 from trainer.export.trained import load_model
+from trainer import recipe
 from trainer.linear import fitting
 from trainer.linear.fitting import Blending
+from trainer.linear.sample import sample_rows
 from trainer.network.members import answer, members_of
 from trainer.network.model import build_model
 from trainer.training.training import train
@@ -20,7 +24,8 @@ from trainer.training.training import train
 @pytest.fixture
 def choosing(monkeypatch):
     """Lets the few validation rows of the tiny table choose a share."""
-    monkeypatch.setattr(fitting, "_FEWEST_TO_CHOOSE_BY", 10)
+    monkeypatch.setattr(fitting, "FEWEST_TO_CHOOSE_BY", 10)
+    monkeypatch.setattr(recipe, "FEWEST_TO_CHOOSE_BY", 10)
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +47,9 @@ def test_beside_a_network_that_knows_nothing_the_linear_model_answers(untrained,
     assert blend.shares()["sold"] > 0.8  # it follows from the color
 
 
-def test_too_few_validation_rows_choose_no_share(untrained):
+def test_too_few_validation_rows_choose_no_share_so_that_there_is_no_blend(untrained):
     _, blend = _fit(*untrained)
-    assert blend.shares() == {"sold": 0, "group": 0, "cost": 0}
+    assert blend is None
 
 
 def test_a_second_fit_keeps_penalties_and_shares_and_learns_the_other_rows(untrained, choosing):
@@ -55,6 +60,19 @@ def test_a_second_fit_keeps_penalties_and_shares_and_learns_the_other_rows(untra
     assert again.shares() == blend.shares()
     assert again.spec == blend.spec
     assert not np.array_equal(again.get_weights()[0], blend.get_weights()[0])
+
+
+def test_a_second_fit_without_labels_of_a_target_keeps_the_first_one(
+    untrained, choosing, monkeypatch
+):
+    def without_groups(*arguments):
+        sample = sample_rows(*arguments)
+        return replace(sample, weights=sample.weights | {"group": 0 * sample.weights["group"]})
+
+    job, network = untrained
+    blending, blend = _fit(job, network)
+    monkeypatch.setattr(fitting, "sample_rows", without_groups)
+    assert blending.fit_again(blend, shard_files(job, "train")) is blend
 
 
 def test_nothing_is_blended_where_all_targets_are_pictures(trainer_world):
