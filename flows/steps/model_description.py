@@ -98,7 +98,9 @@ def _outputs(name: str, target: Target) -> list[Column]:
     spread = [Column(name + SPREAD_SUFFIX, "double", dimensions)] if target.spread else []
     if isinstance(target, Multiclass):
         return [Column(name, "string"), probabilities, *spread]
-    return [Column(name, "double", dimensions), *spread]
+    decides = isinstance(target, Binary) and target.threshold is not None
+    decision = [Column(name + DECISION_SUFFIX, "double")] if decides else []
+    return [Column(name, "double", dimensions), *decision, *spread]
 
 
 def _example(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> dict[str, Any] | None:
