@@ -210,9 +210,8 @@ def _is_averaged_over(pipeline: PipelineSpec) -> bool:
 
     A builder's network may be of any size, and one that makes pictures is large.
     """
-    makes_pictures = any(spec.picture_size is not None for spec in pipeline.targets.values())
     is_early = pipeline.training.start == "streaming"
-    return pipeline.model.builder is None and not makes_pictures and not is_early
+    return pipeline.model.builder is None and not pipeline.makes_pictures and not is_early
 
 
 def _values(manifest: TransformManifest) -> int:

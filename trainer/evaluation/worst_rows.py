@@ -25,7 +25,11 @@ from transforms.contract.columns.targets import (
 )
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.evaluation import RowShown
-from transforms.contract.workspace.manifest import DECISION_SUFFIX, TargetStatistics, TransformManifest
+from transforms.contract.workspace.manifest import (
+    DECISION_SUFFIX,
+    TargetStatistics,
+    TransformManifest,
+)
 
 _MOST_ROWS = 10
 _LONGEST_TEXT = 400  # characters

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from trainer.linear.answers import Link
@@ -125,9 +124,9 @@ class LinearBlend(keras.layers.Layer):  # type: ignore[misc]
         outputs = self._mixed(means, linear)
         numbers = {name for name, target in self.spec.targets.items() if target.link == "identity"}
         around = tuple(
-            self._mixed(own, linear)
-            | {name: outputs[name] + own[name] - means[name] for name in numbers}
-            for own in members
+            self._mixed(member, linear)
+            | {name: outputs[name] + member[name] - means[name] for name in numbers}
+            for member in members
         )
         return outputs, around
 
@@ -176,7 +175,7 @@ def losses_of_shares(
         linear: The linear model's, of the same shape.
     """
     losses = [loss.call(truths, (1 - share) * answers + share * linear) for share in SHARES]
-    return tf.stack([tf.reduce_sum(tf.cast(own, tf.float64)) for own in losses])
+    return tf.stack([tf.reduce_sum(tf.cast(values, tf.float64)) for values in losses])
 
 
 SHARES: Sequence[float] = [round(0.05 * number, 2) for number in range(21)]

@@ -15,7 +15,7 @@ from trainer.data.input_advice import advice, measured, worth_a_change
 from trainer.data.seam import check_seam
 from trainer.data.shards import ShardFile, count_rows
 from trainer.data.stream import BatchLayout, evaluation_batches
-from trainer.linear.blend import LinearBlend, blended
+from trainer.linear.blend import LinearBlend, LinearSpec, blended
 from trainer.linear.fitting import Blending
 from trainer.network.model import build_model
 from trainer.recipe import FEWEST_TO_CHOOSE_BY, Recipe
@@ -40,7 +40,7 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.process.events import is_heard, report_doing
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.steps.results import TrainingHistory, TrainResult, WarmStarted
-from transforms.contract.workspace.documents import RETRAIN, read_json
+from transforms.contract.workspace.documents import RETRAIN, read_json, reading
 from transforms.contract.workspace.files import replacing, write_atomic
 from transforms.contract.workspace.manifest import TransformManifest
 
@@ -191,16 +191,26 @@ class Training:
     def blend(self, folder: Path) -> None:
         """Fits the linear model that the network is blended with, if it is to be; writes its make.
 
+        Beside `chosen.keras`, which a killed training has left, it is there already, or was none.
+
         Args:
             folder: The run's.
         """
+        linear = folder / LINEAR_FILE
+        if (folder / CHOSEN_FILE).exists():
+            if linear.exists():
+                with self._strategy.scope():
+                    self._blend = LinearBlend(read_json(linear, LinearSpec, action=RETRAIN))
+                with reading(folder / CHOSEN_FILE, action=RETRAIN):
+                    self.answering().load_weights(folder / CHOSEN_FILE)
+            return
         if self._recipe.blend:
             with self._strategy.scope(), self._data.readable_errors():
                 self._blend = self._blending.fit(
                     self.network, self._data.train, self._data.validation
                 )
         if self._blend is not None:
-            write_atomic(folder / LINEAR_FILE, self._blend.spec.model_dump_json(indent=1))
+            write_atomic(linear, self._blend.spec.model_dump_json(indent=1))
 
     def blend_again(self) -> None:
         """Fits the same linear model on training and validation rows, if there is one."""

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from tests.trainer.world import pipeline_of, training_with
+from trainer import recipe
 from trainer.data.shards import shard_files
 from trainer.data.stream import BatchLayout, evaluation_batches
 from trainer.evaluation.evaluation import evaluate
 from trainer.export.export import export
 from trainer.export.trained import load_model
-from trainer import recipe
 from trainer.linear import fitting
 from trainer.linear.fitting import Blending
 from trainer.linear.sample import sample_rows
@@ -82,7 +82,9 @@ def test_nothing_is_blended_where_all_targets_are_pictures(trainer_world):
     assert Blending(pipeline, job.manifest()).fit(None, (), ()) is None
 
 
-def test_members_a_second_training_and_the_export_all_answer_blended(trainer_world, choosing):
+def test_members_a_second_training_and_the_export_all_answer_blended(
+    trainer_world, choosing, monkeypatch
+):
     training = training_with(members=3, refit="all", blend="linear")
     targets = {"sold": {"kind": "binary"}, "cost": {"kind": "numeric", "spread": True}}
     pipeline = pipeline_of(training=training, targets=targets)
@@ -105,3 +107,13 @@ def test_members_a_second_training_and_the_export_all_answer_blended(trainer_wor
     alone, beside = (answer(model, inputs, with_members=w).outputs for w in (False, True))
     for name in targets:
         np.testing.assert_allclose(alone[name], beside[name], atol=1e-6)
+
+    # Killed while it learns the validation rows too, it has the linear model in `chosen.keras`.
+    folder = trainer_world.root / "runs" / "blended"
+    for file in ("model.keras", "history.json"):
+        (folder / file).unlink()
+    monkeypatch.delattr(Blending, "fit")
+    assert train(job).linear_shares == result.linear_shares
+    again = load_model(pipeline, manifest, folder)
+    for before, after in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
