@@ -209,8 +209,7 @@ class DesignMatrix(keras.layers.Layer):  # type: ignore[misc]
         if feature.form == "categories":
             return _categories(feature, values)
         if feature.form == "numbers":
-            # Of numbers in buckets without room for a column each these are their ids.
-            numbers_BD = tf.cast(tf.gather(values, feature.chosen(), axis=1), tf.float32)
+            numbers_BD = tf.gather(values, feature.chosen(), axis=1)
             return (numbers_BD - self._offsets[name]) * self._factors[name]
         return tf.math.l2_normalize(_terms(feature, values) * self._factors[name], axis=1)
 
