@@ -48,9 +48,12 @@ def _of_number(feature: SampledColumn, numbers: np.ndarray, rows: np.ndarray) ->
     if len(rows) < _FEWEST or not answers.std():
         return None
     if feature.number_share == 1.0 and np.std(feature.numbers[rows]):
-        r2 = float(np.corrcoef(feature.numbers[rows], answers)[0, 1]) ** 2
-        if r2 >= _SKILL:
-            return f"R2 {r2:.4f}"
+        numbers = feature.numbers[rows]
+        # By their ranks too: the logarithm of a target gives it away as well.
+        for those, them in ((numbers, answers), (_ranks(numbers), _ranks(answers))):
+            r2 = float(np.corrcoef(those, them)[0, 1]) ** 2
+            if r2 >= _SKILL:
+                return f"R2 {r2:.4f}" + (" of the ranks" if those is not numbers else "")
     groups = _codes(feature.texts)[rows]
     means, known = _learnt(groups, answers)
     if known is None:
@@ -91,10 +94,16 @@ def _codes(texts: pa.Array) -> np.ndarray:
     return np.asarray(pc.fill_null(pc.add(indices, 1), 0).to_numpy(zero_copy_only=False), np.int64)
 
 
+def _ranks(numbers: np.ndarray) -> np.ndarray:
+    """Returns the places of numbers in their order, from 1 on; equal ones share their mean."""
+    _, places, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    ranks: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return ranks
+
+
 def _auc(scores: np.ndarray, positive: np.ndarray) -> float:
     """Returns the area under the ROC curve, of equal scores the mean over both orders."""
-    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    ranks = _ranks(scores)
     yes = int(positive.sum())
     no = len(positive) - yes
     return float((ranks[positive].sum() - yes * (yes + 1) / 2) / (yes * no))

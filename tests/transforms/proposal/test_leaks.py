@@ -36,6 +36,12 @@ def test_another_unit_of_a_number_is_a_leak():
     assert _leak(_SCORES + _NOISE, _SCORES) is None
 
 
+def test_the_logarithm_of_a_number_is_a_leak():
+    prices = np.exp(_SCORES)
+    assert _leak(_SCORES, prices) == "R2 1.0000 of the ranks"
+    assert _leak(_SCORES + 0.1 * _NOISE, prices) is None
+
+
 def test_few_rows_prove_no_leak():
     assert _leak(_SCORES[:50], _SCORES[:50] > 0) is None
 
