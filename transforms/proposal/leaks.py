@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +14,7 @@ from transforms.proposal.target_choice import TargetChoice
 _FEWEST = 100  # rows with both values: with fewer, chance makes perfect columns
 _FEWEST_OF_A_CLASS = 10
 _AUC = 0.999
+_SUM_SKILL = 0.99999  # R2 of a sum, which is exact but for rounding
 _SKILL = 0.999  # R2, or the share of a constant answer's errors that is gone
 
 
@@ -40,6 +43,44 @@ def leak(feature: SampledColumn, target: SampledColumn, choice: TargetChoice) ->
             return f"AUC {max(auc, 1 - auc):.3f}"
     share = _right(_codes(feature.texts)[rows], labels[rows])
     return None if share is None else f"{share:.1%} right"
+
+
+def leaking_sum(
+    features: Sequence[SampledColumn], target: SampledColumn, choice: TargetChoice
+) -> tuple[str, ...]:
+    """Returns the columns of which a number is the sum or difference, each with its weight.
+
+    None of them can be done without; there are none if the target is no such sum.
+    """
+    if not (choice.spec.learns_numbers and target.is_scalar):
+        return ()
+    rows = np.isfinite(target.numbers)
+    able = [c for c in features if c.is_scalar and np.isfinite(c.numbers[rows]).all()]
+    able = [column for column in able if np.std(column.numbers[rows])]
+    if rows.sum() < max(_FEWEST, 10 * len(able)) or not able or not np.std(target.numbers[rows]):
+        return ()
+    scaled = np.stack([_standardized(c.numbers[rows]) for c in (*able, target)], axis=1)
+    moments = scaled.T @ scaled / len(scaled)
+    kept = np.arange(len(able))
+    if _skill(moments, kept) < _SUM_SKILL:
+        return ()
+    for column in range(len(able)):
+        rest = kept[kept != column]
+        if len(rest) and _skill(moments, rest) >= _SUM_SKILL:
+            kept = rest
+    return tuple(able[column].name for column in kept)
+
+
+def _standardized(numbers: np.ndarray) -> np.ndarray:
+    scaled: np.ndarray = (numbers - numbers.mean()) / numbers.std()
+    return scaled
+
+
+def _skill(moments: np.ndarray, columns: np.ndarray) -> float:
+    """Returns the R2 of a linear model of some columns; the target is the last one."""
+    gram, products = moments[np.ix_(columns, columns)], moments[columns, -1]
+    weights = np.linalg.lstsq(gram, products, rcond=None)[0]
+    return float(2 * weights @ products - weights @ gram @ weights)
 
 
 def _of_number(feature: SampledColumn, numbers: np.ndarray, rows: np.ndarray) -> str | None:
