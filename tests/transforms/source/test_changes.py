@@ -98,7 +98,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     if step == "transform":
         analyze(job.model_dump_json())
     read = BatchReader.read
-    changes = iter([shorter])  # once, as Beam's other workers go on for a while after the run has failed
+    changes = iter([shorter])  # once, as other workers go on for a while after a run has failed
 
     def read_and_rewrite(self, unit, rows):
         for batch in read(self, unit, rows):
