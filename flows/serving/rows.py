@@ -52,6 +52,12 @@ class Rows:
     columns: dict[str, list[Any]]
     errors: dict[int, tuple[str, str]] = field(default_factory=dict)
 
+    def at(self, places: Sequence[int]) -> Rows:
+        """Returns the rows at some places, counted from the first of these."""
+        columns = {n: [values[place] for place in places] for n, values in self.columns.items()}
+        errors = {new: self.errors[old] for new, old in enumerate(places) if old in self.errors}
+        return Rows(len(places), columns, errors)
+
 
 class RowReader:
     """Reads the rows of requests as `braid predict` reads those of a table.
@@ -122,11 +128,7 @@ class RowReader:
 
     def batch(self, parts: Sequence[Rows]) -> RawBatch:
         """Returns the rows of several requests, one after the other, as the model takes them."""
-        arrays = {
-            name: column.array([value for part in parts for value in part.columns[name]])
-            for name, column in self._columns.items()
-        }
-        batch = self._reader.conform(pa.record_batch(arrays))
+        batch = self._reader.conform(pa.record_batch(self.table(parts)))
         start = 0
         for part in parts:
             for row, (column, reason) in part.errors.items():
@@ -134,10 +136,10 @@ class RowReader:
             start += part.count
         return batch
 
-    def table(self, rows: Rows, places: Sequence[int]) -> dict[str, pa.Array]:
-        """Returns some rows of a request as columns of a table, the key's among them."""
+    def table(self, parts: Sequence[Rows]) -> dict[str, pa.Array]:
+        """Returns the rows of several requests as the columns of a table that the model reads."""
         return {
-            name: column.array([rows.columns[name][place] for place in places])
+            name: column.array([value for part in parts for value in part.columns[name]])
             for name, column in self._columns.items()
         }
 
