@@ -145,7 +145,7 @@ def evaluate(run: Run) -> None:
     champion = model_steps.present_champion(run.work, run.log.record.model)
     compared_with = None if champion is None else champion.version
     earlier = read_evaluation(run.log.folder)
-    is_asked = earlier is None or earlier.declared == run.work.pipeline.evaluation
+    is_asked = earlier is not None and earlier.declared == run.work.pipeline.evaluation
     is_same = is_asked and run.log.record.compared_with == compared_with
     if is_same and run.log.was_done("evaluate"):
         return
