@@ -34,7 +34,6 @@ from flows.records.plan import DecidedPlan
 from flows.records.record import PAGE_FILE, PICTURE_FILE, SUMMARY_FILE
 from flows.records.run_identity import OpenedRun, open_run
 from flows.records.step_result import StepResult
-from flows.report.page.page import write_page
 from flows.report.summary import write_report
 from flows.steps import drift, shard_steps
 from flows.steps.processes import Processes
@@ -225,7 +224,7 @@ def carry_out(
             with run.log.ending():
                 work(run)
             write_report(run.log.folder, run.log.record)
-            write_page(run.work, run.log.record)
+            steps.write_page(run)
         finally:
             steps.note_end(run, order.declaration)
         _publish(run.log)
@@ -308,11 +307,13 @@ def _publish(log: RunLog) -> None:
         text.replace(f"({PICTURE_FILE})", f"(data:image/png;base64,{picture})"),
         f"Run {log.record.run_id}: {log.record.status}",
     )
-    create_link_artifact(
-        key=f"braid-{log.record.pipeline}-page".replace("_", "-"),
-        link=(log.folder / PAGE_FILE).absolute().as_uri(),
-        link_text=f"{PAGE_FILE} of run {log.record.run_id}",
-    )
+    page = log.folder / PAGE_FILE
+    if page.exists():
+        create_link_artifact(
+            key=f"braid-{log.record.pipeline}-page".replace("_", "-"),
+            link=page.absolute().as_uri(),
+            link_text=f"{PAGE_FILE} of run {log.record.run_id}",
+        )
 
 
 def publish(key: str, markdown: str, description: str) -> None:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from flows.records.log import RunLog
-from flows.records.record import StepRecord
+from flows.records.record import PAGE_FILE, StepRecord
 from flows.records.run_identity import pending_partitions
 from flows.records.step_result import StepResult
+from flows.report.page import page
 from flows.steps import model_steps, registration, shard_steps, windows
 from flows.steps.budget import check_budget
 from flows.steps.processes import Processes
@@ -169,6 +170,14 @@ def register(run: Run) -> None:
     with run.log.recording() as record:
         record.model = registered.value
         run.log.put(registered)
+
+
+def write_page(run: Run) -> None:
+    """Writes the run's page; an error in it is told, as it changes nothing of how the run ended."""
+    try:
+        page.write_page(run.work, run.log.record)
+    except Exception as error:  # whatever it is: the model is registered by then
+        run.log.reporter.note(f"  {PAGE_FILE} could not be written: {error}")
 
 
 def note_end(run: Run, declaration: Path) -> None:

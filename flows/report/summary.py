@@ -101,6 +101,16 @@ def metric_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
     return head, rows
 
 
+def row_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
+    """Returns head and row of the rows in the table, of each split, rejected and left out."""
+    counts = {"in the table": record.source_rows + record.left_out}
+    counts |= {split: record.rows.get(split, 0) for split in SPLITS}
+    counts["rejected"] = record.rejected()
+    if record.left_out:
+        counts["left out"] = record.left_out
+    return tuple(counts), [tuple(f"{rows:,}" for rows in counts.values())]
+
+
 def _sections(record: RunRecord) -> Iterable[tuple[str, tuple[str, ...], Rows]]:
     """Yields (title, head, rows) of every table that has rows."""
     if record.steps:
@@ -116,16 +126,10 @@ def _sections(record: RunRecord) -> Iterable[tuple[str, tuple[str, ...], Rows]]:
             ],
         )
     if record.rows:
-        rejected = f"{record.rejected():,}"
-        splits = tuple(f"{record.rows.get(split, 0):,}" for split in SPLITS)
-        head: tuple[str, ...] = ("in the table", *SPLITS, "rejected")
-        cells = (f"{record.source_rows + record.left_out:,}", *splits, rejected)
-        if record.left_out:
-            head, cells = (*head, "left out"), (*cells, f"{record.left_out:,}")
-        yield "Rows", head, [cells]
+        yield "Rows", *row_table(record)
     if record.rejects:
         rejects = [
-            (r.column, r.reason, f"{r.rows:,}", r.example_key, _short_path(r.example_file))
+            (r.column, r.reason, f"{r.rows:,}", r.example_key, short_path(r.example_file))
             for r in record.rejects
         ]
         head = ("column", "reason", "rows", "for example", "in")
@@ -180,6 +184,6 @@ def _gate_lines(record: RunRecord) -> Sequence[str]:
     return lines
 
 
-def _short_path(path: str) -> str:
+def short_path(path: str) -> str:
     """Returns the last two parts of a path, which tell files of one table apart."""
     return "/".join(path.rsplit("/", 2)[-2:])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flows.report.page.markup import text
 
@@ -19,6 +19,8 @@ _TICKS = 5
 _ROW = 20  # the height of a row of bars
 _NAME = 150  # the room for its name
 _LONGEST_NAME = 22
+_APART = 1e-9  # of their size: numbers that are closer have the same place
+_LEAST_RANGE = 1e-300
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ class Axes:
 
 
 def chart(series: Iterable[Series], axes: Axes) -> str:
-    """Returns a chart of points and lines with its legend; nothing without a point."""
-    shown = [each for each in series if each.points]
+    """Returns a chart of points and lines with its legend; nothing without a finite point."""
+    finite = (replace(each, points=_finite(each.points)) for each in series)
+    shown = [each for each in finite if each.points]
     if not shown:
         return ""
     frame = _Frame(axes.bounds or _bounds(shown))
@@ -201,14 +204,22 @@ def _grid(frame: _Frame, axes: Axes) -> str:
     return "".join(parts)
 
 
+def _finite(points: Points) -> Points:
+    return [point for point in points if all(map(math.isfinite, point))]
+
+
 def _bounds(series: Sequence[Series]) -> tuple[float, float, float, float]:
-    points = [point for each in series for point in each.points if all(map(math.isfinite, point))]
-    xs, ys = zip(*points or [(0.0, 0.0)], strict=True)
+    xs, ys = zip(*(point for each in series for point in each.points), strict=True)
     return min(xs), max(xs), min(ys), max(ys)
 
 
 def _spread(low: float, high: float) -> tuple[float, float]:
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    """Returns two numbers if they are apart, or else two around them that are."""
+    size = max(abs(low), abs(high))
+    if high - low > max(_APART * size, _LEAST_RANGE):
+        return low, high
+    room = max(0.5, _APART * size)
+    return low - room, high + room
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
@@ -220,7 +231,7 @@ def _ticks(low: float, high: float) -> list[float]:
     """Returns round numbers between two others."""
     rough = (high - low) / _TICKS
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * each for each in (1, 2, 5, 10) if power * each >= rough)
+    step = next((power * each for each in (1, 2, 5) if power * each >= rough), power * 10)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [number * step for number in range(first, last + 1)]

@@ -20,7 +20,7 @@ from flows.report.page.markup import (
     text,
 )
 from flows.report.page.targets import figure_cards
-from flows.report.summary import STEP_HEAD, step_rows
+from flows.report.summary import STEP_HEAD, row_table, short_path, step_rows
 from flows.report.tables import figure_text
 from transforms.contract.declaration.judgement.metrics import metric_of
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -66,9 +66,6 @@ def rows(record: RunRecord, examples: Mapping[tuple[str, str], str]) -> str:
     """
     if not record.rows:
         return ""
-    counted = [(split, f"{record.rows.get(split, 0):,}") for split in SPLITS]
-    head = ("in the table", *(name for name, _ in counted), "rejected")
-    cells = [f"{record.source_rows:,}", *(n for _, n in counted), f"{record.rejected():,}"]
     rejects = [
         (
             reject.column,
@@ -76,7 +73,7 @@ def rows(record: RunRecord, examples: Mapping[tuple[str, str], str]) -> str:
             f"{reject.rows:,}",
             reject.example_key,
             examples.get((reject.column, reject.reason), ""),
-            "/".join(reject.example_file.rsplit("/", 2)[-2:]),
+            short_path(reject.example_file),
         )
         for reject in record.rejects
     ]
@@ -84,7 +81,7 @@ def rows(record: RunRecord, examples: Mapping[tuple[str, str], str]) -> str:
     lost = ("column", "reason", "rows", "for example", "its value", "in")
     return section(
         "Rows",
-        table(head, [cells]),
+        table(*row_table(record)),
         _titled("Rejected", table(lost, rejects)),
         _titled("Replaced by their default", table(("column", "reason", "rows"), replaced)),
     )

@@ -9,7 +9,7 @@ from flows.orchestration.run_steps import Run
 from flows.process.child import Done
 from flows.steps import model_steps
 from flows.steps.processes import Processes
-from tests.support.runs import run_of
+from tests.support.runs import run_of, told_by
 from transforms.contract.declaration.judgement.evaluation import EvaluationSpec
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.steps.evaluation import EVALUATION_FILE, EvaluationResult
@@ -66,3 +66,11 @@ def test_an_evaluation_that_tells_something_else_is_made_again(evaluated):
     _declares(run, EvaluationSpec(slices=("area",)))
     run_steps.evaluate(run)
     assert times == ["evaluate"] * 2
+
+
+def test_a_page_that_cannot_be_drawn_is_told_and_ends_no_run(evaluated):
+    run, _ = evaluated
+    (run.log.folder / EVALUATION_FILE).write_text("{")
+    run_steps.write_page(run)
+    assert "report.html could not be written" in told_by(run)
+    assert not (run.log.folder / "report.html").exists()
