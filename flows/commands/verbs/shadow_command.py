@@ -90,6 +90,8 @@ def _show(name: str, compared: Shadowed) -> None:
             say(f"{count:,} rows have an answer of the {which} only.")
     for column in compared.missing:
         say(f"Only one of them answers '{column}'.")
+    for column in compared.unlike:
+        say(f"'{column}' is of another kind in each, so that its answers are not compared.")
 
 
 def _sentences(item: Difference) -> list[str]:

@@ -21,7 +21,12 @@ from transforms.contract.steps.results import AnalyzeResult
 from transforms.contract.workspace.files import remove
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock
-from transforms.contract.workspace.manifest import Shard, ShardManifest, TransformManifest
+from transforms.contract.workspace.manifest import (
+    RejectCount,
+    Shard,
+    ShardManifest,
+    TransformManifest,
+)
 from transforms.contract.workspace.partition import Partition
 from transforms.contract.workspace.transform_choice import TransformChoice
 
@@ -236,6 +241,22 @@ def test_only_the_chosen_partitions_train_and_are_counted(workspace):
     assert run.log.record.rows == {"train": 1, "validation": 0, "test": 0}
     assert run.log.record.source_rows == 1
     assert "1 train, 0 validation, 0 test · of day=2, which" in told_by(run)
+
+
+def test_no_key_is_recorded_that_is_declared_sensitive_since(workspace):
+    source = {"path": "/data", "key": "id", "sensitive_key": True}
+    run = _run(workspace, DAY_1, source=source, transform={"max_reject_fraction": 1.0})
+    reject = RejectCount(
+        column="area", reason="missing", rows=1, example_key="Ada", example_file="a.csv"
+    )
+    manifest = ShardManifest(
+        transform=OURS, partition=DAY_1.name, partition_fingerprint="f1", shards=(), rows=3,
+        rejects=(reject,),
+    )  # fmt: skip
+    _write(workspace.shards(OURS, *DAY_1.id) / "manifest.json", manifest.model_dump_json())
+    with pytest.raises(BraidError, match="train rows"):
+        count_rows(run)
+    assert [each.example_key for each in run.log.record.rejects] == ["(sensitive)"]
 
 
 def test_the_names_of_tasks_tell_the_partitions_in_the_order_of_the_source(workspace):
