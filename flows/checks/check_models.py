@@ -179,10 +179,9 @@ def check_version(
     defects = list(_parts_of_export(folder, action=ANOTHER_VERSION))
     yield from defects
     yield from _files_of_mlflow(folder, version)
-    pipeline, _, run = version.run_id.partition("/")
-    own = workspace.run(pipeline, run) / EXPORT_FOLDER
-    if defects or not (pipeline and run and own.is_dir()):
+    if defects or version.run is None:
         return
+    own = workspace.run(*version.run) / EXPORT_FOLDER
     for path in sorted(path for path in own.rglob("*") if path.is_file()):
         copy = folder / path.relative_to(own)
         if not copy.exists():

@@ -134,7 +134,7 @@ class Pipeline:
         registry = open_registry(self.spec, self.workspace)
         name = self.spec.registered_name()
         registered = find_version(registry, name, alias=alias, version=version)
-        run_folder = self.workspace.run(*registered.run_id.split("/", 1))
+        run_folder = None if registered.run is None else self.workspace.run(*registered.run)
         export = registry.export_folder(registered)
         return Model(registered, export, run_folder, self.spec.source.allow)
 
@@ -262,7 +262,7 @@ def _parquet(frame: Frame) -> bytes:
 def _refuse_another(there: Pipeline, targets: Sequence[str], rows: bytes | None, path: str) -> None:
     """Refuses to take the declaration of other rows or targets for that of these."""
     declared = there.spec.source.path
-    same_rows = _is_same(path, declared) if rows is None else _bytes(Path(declared)) == rows
+    same_rows = _is_same(path, declared) if rows is None else _has_rows(Path(declared), rows)
     columns = {target.column or name for name, target in there.spec.targets.items()}
     if same_rows and columns == set(targets):
         return
@@ -280,8 +280,17 @@ def _is_same(path: str, declared: str) -> bool:
     return os.path.realpath(path) == os.path.realpath(declared)
 
 
-def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+def _has_rows(path: Path, rows: bytes) -> bool:
+    """Returns whether a Parquet file has the rows of another, whoever wrote it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from .frames import are_equal
+
+    try:
+        return path.is_file() and are_equal(pq.read_table(path), pq.read_table(io.BytesIO(rows)))
+    except (OSError, pa.ArrowException):  # it is no Parquet file
+        return False
 
 
 def _no_run(pipeline: Pipeline, expected: str) -> BraidError:
