@@ -5,7 +5,6 @@ Import this after `flows.orchestration.prefect_settings.configure`.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +30,10 @@ from flows.process.child import StepDied
 from flows.records.kept import now
 from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
-from flows.records.record import PAGE_FILE, PICTURE_FILE, SUMMARY_FILE
+from flows.records.record import PAGE_FILE, SUMMARY_FILE
 from flows.records.run_identity import OpenedRun, open_run
 from flows.records.step_result import StepResult
-from flows.report.summary import write_report
+from flows.report.summary import with_picture, write_report
 from flows.steps import drift, shard_steps
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
@@ -301,10 +300,9 @@ def _steps_on_model(run: Run) -> None:
 def _publish(log: RunLog) -> None:
     """Shows the summary in Prefect's UI, the picture inside it."""
     text = (log.folder / SUMMARY_FILE).read_text(encoding="utf-8")
-    picture = base64.b64encode((log.folder / PICTURE_FILE).read_bytes()).decode()
     publish(
         f"braid-{log.record.pipeline}",
-        text.replace(f"({PICTURE_FILE})", f"(data:image/png;base64,{picture})"),
+        with_picture(text, log.folder),
         f"Run {log.record.run_id}: {log.record.status}",
     )
     page = log.folder / PAGE_FILE

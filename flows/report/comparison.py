@@ -20,7 +20,6 @@ from transforms.contract.steps.jobs import TrainJob, TransformJob
 from transforms.contract.workspace.documents import BRING_BACK, read_json
 from transforms.contract.workspace.layout import Workspace
 
-_LEVEL = 0.95  # of intervals, where a run's declaration names none
 _ABSENT = "-"
 # The jobs that a run was handed over with: the first ones have the whole declaration.
 _JOBS: tuple[tuple[str, type[TransformJob] | type[TrainJob]], ...] = (
@@ -130,11 +129,7 @@ def _measured(run: ComparedRun, name: str) -> str:
 
 
 def _interval(run: ComparedRun, name: str) -> tuple[float, float] | None:
-    evaluation = run.evaluation
-    if evaluation is None:
-        return None
-    declared = evaluation.declared.intervals if evaluation.declared else None
-    return evaluation.intervals(declared or _LEVEL).get(name)
+    return None if run.evaluation is None else run.evaluation.intervals().get(name)
 
 
 def _better(left: ComparedRun, right: ComparedRun, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -78,6 +79,15 @@ def markdown(record: RunRecord) -> str:
         f"`{record.transform}`, training `{record.training_fingerprint}`."
     )
     return "\n\n".join(parts) + "\n"
+
+
+def with_picture(text: str, folder: Path) -> str:
+    """Returns a run's summary as Markdown with the picture inside, if the run's folder has one."""
+    picture = folder / PICTURE_FILE
+    if not picture.exists():
+        return text
+    inside = base64.b64encode(picture.read_bytes()).decode()
+    return text.replace(f"({PICTURE_FILE})", f"(data:image/png;base64,{inside})")
 
 
 def metric_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:

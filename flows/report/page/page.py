@@ -14,12 +14,10 @@ from flows.report.page.markup import anchor, document, text
 from flows.report.rejects import read_rejects, shown_value
 from flows.report.summary import outcome
 from flows.steps.work import Work
-from trainer.run_folder import HISTORY_FILE
+from trainer.run_folder import read_rounds
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.evaluation import read_evaluation
-from transforms.contract.steps.results import EpochRecord, TrainingHistory
-from transforms.contract.workspace.documents import BRING_BACK, read_json
 from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.partition import Partition
 from transforms.reading.cutting import committed_windows
@@ -66,7 +64,7 @@ def page(
         columns: The columns' distributions, and of how many rows they are.
         examples: The value of a rejected row by column and reason.
     """
-    evaluation, rounds = read_evaluation(folder), _rounds(folder)
+    evaluation, rounds = read_evaluation(folder), read_rounds(folder)
     while True:
         body = [
             sections.metrics(record, evaluation),
@@ -95,11 +93,6 @@ def _contents(body: Sequence[str]) -> str:
         if content
     )
     return f"<nav>{''.join(links)}</nav>"
-
-
-def _rounds(folder: Path) -> tuple[EpochRecord, ...]:
-    path = folder / HISTORY_FILE
-    return read_json(path, TrainingHistory, action=BRING_BACK).epochs if path.exists() else ()
 
 
 def _distributions(
