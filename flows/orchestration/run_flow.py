@@ -30,10 +30,10 @@ from flows.process.child import StepDied
 from flows.records.kept import now
 from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
-from flows.records.record import PAGE_FILE, SUMMARY_FILE
+from flows.records.record import PAGE_FILE
 from flows.records.run_identity import OpenedRun, open_run
 from flows.records.step_result import StepResult
-from flows.report.summary import with_picture, write_report
+from flows.report.summary import markdown, with_picture
 from flows.steps import drift, shard_steps
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
@@ -222,8 +222,7 @@ def carry_out(
         try:
             with run.log.ending():
                 work(run)
-            write_report(run.log.folder, run.log.record)
-            steps.write_page(run)
+            steps.write_reports(run)
         finally:
             steps.note_end(run, order.declaration)
         _publish(run.log)
@@ -299,10 +298,9 @@ def _steps_on_model(run: Run) -> None:
 
 def _publish(log: RunLog) -> None:
     """Shows the summary in Prefect's UI, the picture inside it."""
-    text = (log.folder / SUMMARY_FILE).read_text(encoding="utf-8")
     publish(
         f"braid-{log.record.pipeline}",
-        with_picture(text, log.folder),
+        with_picture(markdown(log.record), log.folder),
         f"Run {log.record.run_id}: {log.record.status}",
     )
     page = log.folder / PAGE_FILE

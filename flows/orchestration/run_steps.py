@@ -5,16 +5,17 @@ Nothing here imports Prefect: a tuning takes the steps up to the shards without 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from flows.records.log import RunLog
-from flows.records.record import PAGE_FILE, StepRecord
+from flows.records.record import PAGE_FILE, SUMMARY_FILE, StepRecord
 from flows.records.run_identity import pending_partitions
 from flows.records.step_result import StepResult
-from flows.report.page import page
+from flows.report.page.page import write_page
+from flows.report.summary import write_report
 from flows.steps import model_steps, registration, shard_steps, windows
 from flows.steps.budget import check_budget
 from flows.steps.processes import Processes
@@ -172,12 +173,21 @@ def register(run: Run) -> None:
         run.log.put(registered)
 
 
-def write_page(run: Run) -> None:
-    """Writes the run's page; an error in it is told, as it changes nothing of how the run ended."""
-    try:
-        page.write_page(run.work, run.log.record)
-    except Exception as error:  # whatever it is: the model is registered by then
-        run.log.reporter.note(f"  {PAGE_FILE} could not be written: {error}")
+def write_reports(run: Run) -> None:
+    """Writes the run's summary, picture and page.
+
+    An error in one is told and raised no further: the model is registered by then.
+    """
+    folder, record = run.log.folder, run.log.record
+    writers: dict[str, Callable[[], None]] = {
+        SUMMARY_FILE: lambda: write_report(folder, record),
+        PAGE_FILE: lambda: write_page(run.work, record),
+    }
+    for file, write in writers.items():
+        try:
+            write()
+        except Exception as error:  # whatever it is, it changes nothing of how the run ended
+            run.log.reporter.note(f"  {file} could not be written: {error}")
 
 
 def note_end(run: Run, declaration: Path) -> None:

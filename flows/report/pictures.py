@@ -58,7 +58,7 @@ _MARKS = {
     "champion": (_INK, "|"),
 }
 
-Panel = Callable[[Axes], None]
+_Panel = Callable[[Axes], None]
 
 
 def draw_report(folder: Path, record: RunRecord, path: Path) -> None:
@@ -95,8 +95,8 @@ def _draw(folder: Path, record: RunRecord, path: Path) -> None:
 
 def _panels(
     rounds: Sequence[EpochRecord], evaluation: EvaluationResult | None, record: RunRecord
-) -> list[Panel]:
-    panels: list[Panel] = []
+) -> list[_Panel]:
+    panels: list[_Panel] = []
     if rounds:
         panels.append(lambda axes: _loss(axes, rounds, record))
     shares = _shares(record.metrics)

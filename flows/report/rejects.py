@@ -81,7 +81,7 @@ class Selection:
         )
 
 
-def newest_data(pipeline: PipelineSpec, workspace: Workspace) -> tuple[str, Mapping[str, str]]:
+def _newest_data(pipeline: PipelineSpec, workspace: Workspace) -> tuple[str, Mapping[str, str]]:
     """Returns the transform and the partitions, with their fingerprints, of the newest run.
 
     Raises:
@@ -121,7 +121,7 @@ def rejected_rows(
         BraidError: There is no such data, or a file of it is damaged.
         DeclarationError: A partition that is asked for is none of them.
     """
-    transform, partitions = newest_data(pipeline, workspace)
+    transform, partitions = _newest_data(pipeline, workspace)
     for name in selection.partitions:
         if name not in partitions:
             raise DeclarationError(
@@ -172,11 +172,11 @@ def shown_value(value: bytes) -> str:
     text = text_of(value)
     if text is not None:
         return text
-    kind = suffix_of(value).removeprefix(".")
+    kind = _suffix_of(value).removeprefix(".")
     return f"{len(value):,} bytes" + (f" of {kind}" if kind else "")
 
 
-def suffix_of(value: bytes) -> str:
+def _suffix_of(value: bytes) -> str:
     """Returns the suffix of a picture's format by how it begins; "" if it is none of them."""
     return next((suffix for begin, suffix in _BEGINNINGS.items() if value.startswith(begin)), "")
 
@@ -220,4 +220,4 @@ def _write_value(folder: Path, number: int, row: RejectedRow) -> str:
 def _file_name(number: int, row: RejectedRow) -> str:
     """Returns a name that says which row it is, and holds nothing that a shell or path obeys."""
     key = re.sub(r"[^A-Za-z0-9_-]+", "_", row.key)[:_LONGEST_NAME]
-    return f"{number:06d}-{key}{suffix_of(row.value) or '.bin'}"
+    return f"{number:06d}-{key}{_suffix_of(row.value) or '.bin'}"

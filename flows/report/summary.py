@@ -34,9 +34,9 @@ def write_report(folder: Path, record: RunRecord) -> None:
     # Here, as Matplotlib takes longer to load than all else that shows an old run's summary.
     from flows.report.pictures import draw_report
 
+    write_atomic(folder / SUMMARY_FILE, markdown(record))
     with replacing(folder / PICTURE_FILE) as temporary:
         draw_report(folder, record, temporary)
-    write_atomic(folder / SUMMARY_FILE, markdown(record))
 
 
 def outcome(record: RunRecord) -> str:

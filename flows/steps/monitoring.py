@@ -1,4 +1,4 @@
-"""A day of served rows beside what the champion was made of: which day, and which references."""
+"""The comparison of a day of served rows with what the champion was made of."""
 
 from __future__ import annotations
 

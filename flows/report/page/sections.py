@@ -270,11 +270,11 @@ def declaration(record: RunRecord, pipeline: PipelineSpec) -> str:
         ("transform", record.transform),
         ("training", record.training_fingerprint),
     ]
-    shown = f"<pre>{text_lines(lines)}</pre>"
+    shown = f"<pre>{_text_lines(lines)}</pre>"
     return section("Declaration", definitions(prints), details("All that is declared", shown))
 
 
-def text_lines(value: str) -> str:
+def _text_lines(value: str) -> str:
     """Returns text of several lines as markup."""
     return "\n".join(text(line) for line in value.split("\n"))
 

@@ -68,9 +68,10 @@ def test_an_evaluation_that_tells_something_else_is_made_again(evaluated):
     assert times == ["evaluate"] * 2
 
 
-def test_a_page_that_cannot_be_drawn_is_told_and_ends_no_run(evaluated):
+def test_a_report_that_cannot_be_drawn_is_told_and_ends_no_run(evaluated):
     run, _ = evaluated
     (run.log.folder / EVALUATION_FILE).write_text("{")
-    run_steps.write_page(run)
+    run_steps.write_reports(run)
     assert "report.html could not be written" in told_by(run)
     assert not (run.log.folder / "report.html").exists()
+    assert (run.log.folder / "summary.md").read_text().startswith("# flats: ")
