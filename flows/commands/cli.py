@@ -264,7 +264,7 @@ def backfill(
     say(f"{folder / RECORD_FILE}")
     give({"folder": folder, "backfill": record, "run": run})
     failed = 1 if record.failed() else 0
-    context.exit(failed or (EXIT_CODES[record.trained] if record.trained else 0))
+    context.exit(failed or (EXIT_CODES[record.outcome] if record.outcome else 0))
 
 
 @cli.command()

@@ -8,7 +8,7 @@ from typing import NoReturn
 from flows.checks.check_models import check_version
 from flows.console.harmless import say
 from flows.prediction.predict import libraries_kept_quiet
-from flows.steps.registration import find_version, open_registry, reach_registry
+from flows.steps.registration import find_version, reach_registry
 from trainer.registry.history import CHAMPION, Cause
 from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
@@ -29,8 +29,7 @@ def promote(pipeline: PipelineSpec, workspace: Workspace, version: str, reason: 
         BraidError: There is no such version, its export is missing or damaged or does not answer,
             or the registry cannot be reached. The champion stays.
     """
-    reach_registry(pipeline, workspace)
-    registry = open_registry(pipeline, workspace)
+    registry = reach_registry(pipeline, workspace)
     name = pipeline.registered_name()
     registered = find_version(registry, name, alias=CHAMPION, version=version)
     if CHAMPION not in registered.aliases:
@@ -51,8 +50,7 @@ def roll_back(pipeline: PipelineSpec, workspace: Workspace, reason: str) -> None
     Raises:
         BraidError: There is none, or as of `promote`. The champion stays.
     """
-    reach_registry(pipeline, workspace)
-    registry = open_registry(pipeline, workspace)
+    registry = reach_registry(pipeline, workspace)
     name = pipeline.registered_name()
     history = registry.history(name)
     champion, former = history.champion, history.former()

@@ -15,7 +15,7 @@ from flows.retention.old_models import (
     remove_interrupted,
     size_of,
 )
-from flows.steps.registration import open_registry, reach_registry
+from flows.steps.registration import reach_registry
 from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -35,8 +35,7 @@ def prune(pipeline: PipelineSpec, workspace: Workspace, *, keep: int, dry_run: b
     Raises:
         BraidError: A run of the pipeline is going on, or the registry cannot be reached.
     """
-    reach_registry(pipeline, workspace)
-    registry = open_registry(pipeline, workspace)
+    registry = reach_registry(pipeline, workspace)
     with ExitStack() as stack:
         if not dry_run:
             lock = workspace.lock("run", pipeline.name)

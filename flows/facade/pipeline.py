@@ -15,7 +15,8 @@ from flows.commands.options import open_pipeline
 from flows.commands.verbs.plan_command import planned
 from flows.records.record import RunRecord, read_records
 from flows.report.status import PipelineStatus, status_of
-from flows.steps.registration import find_version, open_registry, reach_registry
+from flows.steps.registration import find_version, reach_registry
+from trainer.registry.history import CHAMPION
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.workspace.files import write_atomic
@@ -118,7 +119,7 @@ class Pipeline:
         """
         return self.model()
 
-    def model(self, *, alias: str = "champion", version: str | None = None) -> Model:
+    def model(self, *, alias: str = CHAMPION, version: str | None = None) -> Model:
         """Returns a registered model.
 
         Args:
@@ -130,8 +131,7 @@ class Pipeline:
         """
         from .model import Model
 
-        reach_registry(self.spec, self.workspace)
-        registry = open_registry(self.spec, self.workspace)
+        registry = reach_registry(self.spec, self.workspace)
         name = self.spec.registered_name()
         registered = find_version(registry, name, alias=alias, version=version)
         run_folder = self.workspace.run(*registered.run_id.split("/", 1))
@@ -240,7 +240,7 @@ def predict(
     rows: FrameT,
     *,
     workspace: str | os.PathLike[str] | None = None,
-    alias: str = "champion",
+    alias: str = CHAMPION,
     version: str | None = None,
     keep_invalid: bool = False,
 ) -> FrameT:

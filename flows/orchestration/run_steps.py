@@ -130,7 +130,7 @@ def train(run: Run) -> None:
             record.warm_start = start.version
     trained = model_steps.train(run.work, run.processes, start)
     with run.log.recording() as record:
-        record.trained(trained.value)
+        record.note_training(trained.value)
         run.log.put(trained)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flows.records.estimates import History, PlannedStep
+from flows.records.estimates import Estimates, PlannedStep
 from flows.records.record import RunRecord, read_records
 from flows.records.run_identity import (
     Identity,
@@ -148,40 +148,40 @@ def _with_steps(
 ) -> RunPlan:
     if plan.finished is not None:
         return plan
-    history = History(records, workspace, plan.transform, plan.partitions, rows_of)
-    steps = (*_on_table(plan, workspace, history), *_on_model(plan, history))
+    estimates = Estimates(records, workspace, plan.transform, plan.partitions, rows_of)
+    steps = (*_on_table(plan, workspace, estimates), *_on_model(plan, estimates))
     return replace(plan, steps=steps)
 
 
-def _on_table(plan: RunPlan, workspace: Workspace, history: History) -> list[PlannedStep]:
+def _on_table(plan: RunPlan, workspace: Workspace, estimates: Estimates) -> list[PlannedStep]:
     pipeline, steps = plan.pipeline, []
     if isinstance(plan.choice, Undecided):
-        steps.append(history.on_rows("measure drift", plan.choice.new))
+        steps.append(estimates.on_rows("measure drift", plan.choice.new))
     if pipeline.source.windows is not None:
         cut = workspace.windows(plan.partitions[0].fingerprint).is_dir()
-        steps += [] if cut else [history.on_rows("windows", plan.partitions)]
+        steps += [] if cut else [estimates.on_rows("windows", plan.partitions)]
     if pipeline.source.key_columns:
         key = pipeline.source.key_rows
         unread = [p for p in plan.partitions if not workspace.keys(key, *p.id).exists()]
-        steps.append(history.on_rows("check keys", unread))
+        steps.append(estimates.on_rows("check keys", unread))
     if plan.frozen is None:
         declaration = pipeline.data_fingerprint()
         uncounted = [
             p for p in plan.partitions if not workspace.statistics(declaration, *p.id).exists()
         ]
-        steps.append(history.on_rows("analyze", uncounted))
+        steps.append(estimates.on_rows("analyze", uncounted))
     if plan.pending:
-        steps.append(history.on_rows("transform", plan.pending))
+        steps.append(estimates.on_rows("transform", plan.pending))
     return steps
 
 
-def _on_model(plan: RunPlan, history: History) -> list[PlannedStep]:
+def _on_model(plan: RunPlan, estimates: Estimates) -> list[PlannedStep]:
     done = () if plan.resumed is None else plan.resumed.record.steps
     kept = {step.name for step in done if step.name in _DONE_ONCE}
     if "train" not in kept:
         kept = set()
     return [
-        history.on_shards(name, plan.trained) if name == "train" else history.as_before(name)
+        estimates.on_shards(name, plan.trained) if name == "train" else estimates.as_before(name)
         for name in _MODEL_STEPS
         if name not in kept
     ]

@@ -181,7 +181,7 @@ class RunRecord(WorkRecord):
         """Adds a step's record in the place of an earlier one of the same name."""
         self.steps = [s for s in self.steps if s.name != step.name] + [step]
 
-    def trained(self, result: TrainResult) -> None:
+    def note_training(self, result: TrainResult) -> None:
         """Notes a training; a new model has yet to be exported and judged."""
         self.warnings = list(result.warnings)
         self.training = result.model_copy(update={"warnings": ()})

@@ -33,8 +33,8 @@ def open_registry(pipeline: PipelineSpec, workspace: Workspace) -> ModelRegistry
 
 def reach_registry(
     pipeline: PipelineSpec, workspace: Workspace, *, may_begin: bool = False
-) -> None:
-    """Asks the registry whether it is there, before hours of work end with it.
+) -> ModelRegistry:
+    """Returns the registry, once it has answered: before hours of work end with one that is not.
 
     Args:
         pipeline: The declaration.
@@ -48,10 +48,11 @@ def reach_registry(
     if not registry.is_missing:
         if pipeline.registry.uri is not None:
             registry.models()
-        return
+        return registry
     for _, record in read_records(workspace, pipeline.name):
         if record.model is not None and record.model.registry is None and not may_begin:
             raise _lost(record, f"no {registry.address}")
+    return registry
 
 
 def refuse_lost_version(pipeline: PipelineSpec, workspace: Workspace, record: RunRecord) -> None:

@@ -79,12 +79,11 @@ def history(declaration: Path, workspace: Path | None, overrides: tuple[str, ...
     """List how versions were registered and became the champion: when, by whom and why."""
     from flows.console.progress import console
     from flows.report.history import show_history
-    from flows.steps.registration import open_registry, reach_registry
+    from flows.steps.registration import reach_registry
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
-    reach_registry(pipeline, folders)
     name = pipeline.registered_name()
-    past = open_registry(pipeline, folders).history(name)
+    past = reach_registry(pipeline, folders).history(name)
     if not past.registrations and not past.changes:
         say(f"No version of {name} is registered yet.")
     else:

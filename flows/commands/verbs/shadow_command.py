@@ -40,16 +40,16 @@ def shadow(
     from flows.console.progress import Reporter, console
     from flows.prediction.shadow import refuse_shadow_output
     from flows.prediction.shadow import shadow as score_both
-    from flows.steps.registration import find_version, open_registry, reach_registry
+    from flows.steps.registration import find_version, reach_registry
+    from trainer.registry.history import CHAMPION
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
     if output is not None:
         refuse_shadow_output(output, source, pipeline)
-    reach_registry(pipeline, folders)
-    registry = open_registry(pipeline, folders)
+    registry = reach_registry(pipeline, folders)
     name = pipeline.registered_name()
-    champion = find_version(registry, name, alias="champion", version=None)
-    other = find_version(registry, name, alias="champion", version=str(version))
+    champion = find_version(registry, name, alias=CHAMPION, version=None)
+    other = find_version(registry, name, alias=CHAMPION, version=str(version))
     if other.version == champion.version:
         say(f"{name} version {version} is the champion itself.")
         return

@@ -32,12 +32,11 @@ def ui(
     It is MLflow's own page, of the extra `server`; it has no password. Ctrl-C ends it. Where the
     declaration names an MLflow server, the page is that server's.
     """
-    from flows.steps.registration import open_registry, reach_registry
+    from flows.steps.registration import reach_registry
     from trainer.registry.page import PagePlace, serving_page
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
-    reach_registry(pipeline, folders)
-    registry = open_registry(pipeline, folders)
+    registry = reach_registry(pipeline, folders)
     if registry.is_missing:
         say(f"No version of {pipeline.registered_name()} is registered yet.")
         return

@@ -75,7 +75,7 @@ def test_what_is_written_has_the_shape_that_older_versions_read(tmp_path):
 def test_a_step_is_recorded_with_what_it_changes_at_once(log):
     step = StepRecord(name="export", seconds=1.0)
     with log.recording() as record:
-        record.trained(TrainResult(epochs=9, warnings=("Slow.",)))
+        record.note_training(TrainResult(epochs=9, warnings=("Slow.",)))
         assert log.put(StepResult("export", "4 MB", 4, step)) == 4
         assert read_record(log.folder) is None, "nothing is written before the block ends"
     written = read_record(log.folder)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flows.records.backfill_record import PartitionRecord, write_backfill
+from flows.records.backfill_record import RECORD_FILE, PartitionRecord
+from flows.records.kept import write_kept
 from flows.records.record import RunRecord, write_record
 from flows.retention.needed import Needed, needed, past_partitions
 from tests.support.records import backfill_record, run_record
@@ -53,7 +54,7 @@ def test_of_the_pipeline_that_asks_only_the_newest_run_is_needed(workspace):
 def test_backfills_and_tunings_of_others_are_needed(workspace):
     part = PartitionRecord(name="day=2", fingerprint="f2")
     backfill = backfill_record(transform="backfill's", partitions=[part])
-    write_backfill(workspace.backfills("flats") / "b", backfill)
+    write_kept(workspace.backfills("flats") / "b" / RECORD_FILE, backfill)
     write_record(workspace.tunings("flats") / "t", _record("flats", "tuning's", DAY_1))
     assert needed(workspace).shards == {("backfill's", DAY_2), ("tuning's", DAY_1)}
 

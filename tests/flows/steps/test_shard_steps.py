@@ -10,7 +10,8 @@ import pytest
 
 from flows.orchestration.run_steps import Run, analyze, count_rows, transform_lock
 from flows.process.child import Done
-from flows.records.backfill_record import write_backfill
+from flows.records.backfill_record import RECORD_FILE
+from flows.records.kept import write_kept
 from flows.records.record import write_record
 from flows.steps.processes import Processes
 from tests.support.records import backfill_record
@@ -295,7 +296,7 @@ def test_a_transform_that_another_pipeline_works_with_stays(workspace):
     with run.log.recording() as record:
         record.transform = "run's"
     backfill = backfill_record(pipeline="third", transform="backfill's")
-    write_backfill(workspace.backfills("third") / "b", backfill)
+    write_kept(workspace.backfills("third") / "b" / RECORD_FILE, backfill)
     _tuning(workspace, "tuning's", DAY_1, name="fourth")
     with (
         exclusive_lock(workspace.lock("transform", "locked"), holder="locked"),
