@@ -13,6 +13,7 @@ from flows.process.child import Done
 from flows.records.backfill_record import RECORD_FILE
 from flows.records.kept import write_kept
 from flows.records.record import write_record
+from flows.retention import leftovers
 from flows.steps.processes import Processes
 from tests.support.records import backfill_record
 from tests.support.runs import run_of, told_by
@@ -272,6 +273,38 @@ def test_older_transforms_of_the_same_declaration_go_once_the_new_shards_are_the
     assert others.exists(), "another declaration's"
     assert workspace.read_transform(OTHERS) is not None
     assert list(workspace.root.rglob(".tmp-*")) == []
+
+
+def test_what_a_killed_removal_left_of_a_transform_goes_with_the_next_run(workspace, monkeypatch):
+    mine = _declaration(workspace)
+    _transform(workspace, "old", DAY_1, declaration=mine, age=2)
+    _transform(workspace, OURS, DAY_1, declaration=mine)
+    old, _ = _commit(workspace, "old", DAY_1), _commit(workspace, OURS, DAY_1)
+    drift = _write(workspace.drift("old", {"day=2": "f2"}))
+
+    def killed(path: Path) -> None:
+        if path == old.parent:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(leftovers, "remove", killed)
+        leftovers.remove_transform(workspace, "old")
+    assert workspace.read_transform("old") is None
+    with transform_lock(_run(workspace, DAY_1)):
+        pass
+    assert not any(path.exists() for path in (old, drift, workspace.root / "rejects/old"))
+    assert list(workspace.root.rglob(".tmp-*")) == []
+    assert workspace.is_committed(OURS, "day=1", "f1")
+
+
+def test_a_transform_that_was_made_again_keeps_its_shards_beside_a_killed_removal(workspace):
+    _transform(workspace, OTHERS)
+    committed = _commit(workspace, OTHERS, DAY_1)
+    half = _write(workspace.root / "transforms" / f".tmp-unused-{OTHERS}" / "graph").parent
+    with transform_lock(_run(workspace, DAY_1)):
+        pass
+    assert committed.exists()
+    assert not half.exists()
 
 
 def test_an_older_transform_that_is_worked_with_again_stays(workspace):
