@@ -21,7 +21,7 @@ from flows.checks.saved_models import (
 )
 from flows.records.backfill_record import RECORD_FILE as BACKFILL_FILE
 from flows.records.backfill_record import read_backfill
-from flows.records.record import FINISHED, RECORD_FILE, RunRecord, read_record
+from flows.records.record import DECLARED_FILE, FINISHED, RECORD_FILE, RunRecord, read_record
 from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
 from trainer.run_folder import (
@@ -81,6 +81,9 @@ def _files_of_run(folder: Path, record: RunRecord | None) -> Iterator[Defect]:
     for path in (folder / name for name in _OF_A_FINISHED_RUN):
         if ended and not path.exists():
             yield Defect(path, "no such file", RETRAIN)
+    declared = folder / DECLARED_FILE
+    if declared.exists():
+        yield from defect_of(declared, read_object, declared, action=BRING_BACK)
     for path in (folder / RECIPE_FILE, folder / HISTORY_FILE, evaluation):
         if path.exists() and path == evaluation and goes_on:
             yield from defect_of(path, read_object, path, removes=(path,))

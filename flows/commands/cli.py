@@ -281,8 +281,10 @@ def deploy(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
     from flows.commands.launch import launch_deployment
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
-    for line in launch_deployment(declaration, pipeline, folders, overrides):
+    lines = launch_deployment(declaration, pipeline, folders, overrides)
+    for line in lines:
         say(line)
+    give({"on_the_server": lines})
 
 
 @cli.command()
@@ -340,11 +342,10 @@ def models(declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
     """List which versions of the pipeline's model are registered, with metrics and aliases."""
     from flows.console.progress import console
     from flows.report.listing import models_table
-    from flows.steps.registration import open_registry, reach_registry
+    from flows.steps.registration import reach_registry
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
-    reach_registry(pipeline, folders)
-    table = models_table(pipeline, open_registry(pipeline, folders))
+    table = models_table(pipeline, reach_registry(pipeline, folders))
     if table is None:
         say(f"No version of {pipeline.registered_name()} is registered yet.")
     else:

@@ -63,6 +63,4 @@ def say(text: str, *, err: bool = False) -> None:
         text: The line.
         err: Whether it is an error, which goes to the standard error, as all does with `--json`.
     """
-    if OUTPUT.sentences is not None:
-        OUTPUT.sentences.append(plain(text))
     click.echo(plain(text), err=err or OUTPUT.json)

@@ -26,6 +26,7 @@ from transforms.contract.workspace.partition import PartitionId
 
 # Of a run's folder.
 RECORD_FILE = "run.json"
+DECLARED_FILE = "declaration.json"  # all of the declaration, without secrets
 SUMMARY_FILE = "summary.md"
 PICTURE_FILE = "report.png"
 PAGE_FILE = "report.html"

@@ -12,6 +12,7 @@ from flows.process.attempt import attempts, remove_leftovers_of_the_dead
 from flows.records.backfill_record import BackfillRecord
 from flows.records.kept import WorkRecord, free_name, now, own_host, own_process
 from flows.records.record import (
+    DECLARED_FILE,
     FINISHED,
     RunRecord,
     braid_version,
@@ -23,7 +24,7 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.secrets import expand
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.masking import without_passwords
-from transforms.contract.workspace.files import remove, remove_temporaries
+from transforms.contract.workspace.files import remove, remove_temporaries, write_atomic
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import is_held
 from transforms.contract.workspace.partition import Partition
@@ -152,7 +153,7 @@ def open_run(
         opened = _new_run(workspace, pipeline, identity, transform)
     # Those that do not train may be others than when a resumed run began.
     opened.record.note_partitions({part.name: part.fingerprint for part in partitions})
-    _prepare(opened, identity)
+    _prepare(opened, identity, pipeline)
     return opened
 
 
@@ -183,7 +184,7 @@ def _is_same(record: RunRecord, identity: Identity) -> bool:
     return record.identity == identity.run
 
 
-def _prepare(opened: OpenedRun, identity: Identity) -> None:
+def _prepare(opened: OpenedRun, identity: Identity, pipeline: PipelineSpec) -> None:
     record = opened.record
     record.status, record.error, record.ended = "running", None, None
     record.pid, record.host = own_process(), own_host()
@@ -192,6 +193,7 @@ def _prepare(opened: OpenedRun, identity: Identity) -> None:
         record.forget_steps(*_JUDGING_STEPS)
     opened.folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers_of_the_dead(opened.folder)
+    write_atomic(opened.folder / DECLARED_FILE, pipeline.model_dump_json(indent=2) + "\n")
     write_record(opened.folder, record)
 
 

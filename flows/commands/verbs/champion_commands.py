@@ -8,6 +8,7 @@ import click
 
 from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
 from flows.console.harmless import say
+from flows.console.output import give
 
 
 def _bounded(_context: click.Context, _option: click.Parameter, reason: str) -> str:
@@ -84,6 +85,7 @@ def history(declaration: Path, workspace: Path | None, overrides: tuple[str, ...
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
     name = pipeline.registered_name()
     past = reach_registry(pipeline, folders).history(name)
+    give(past)
     if not past.registrations and not past.changes:
         say(f"No version of {name} is registered yet.")
     else:

@@ -10,6 +10,8 @@ import click
 
 from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
 from flows.console.harmless import say
+from flows.console.output import give
+from flows.console.wording import counted
 
 if TYPE_CHECKING:
     from transforms.contract.steps.monitoring import Compared, MonitorResult
@@ -46,20 +48,24 @@ def monitor(
     from flows.report.tables import terminal_table
     from flows.steps.monitoring import day_of
     from flows.steps.monitoring import monitor as compare
+    from transforms.contract.steps.monitoring import DAY_FOLDER
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
     folder = day_of(log, day)
     reporter = Reporter(console())
     champion, result = compare(pipeline, folders, declaration, folder, reporter)
     say(
-        f"{champion.name} version {champion.version}, {folder.name}: {result.rows:,} rows beside "
-        f"the training rows, {result.answers:,} answers beside those for the test rows"
+        f"{champion.name} version {champion.version}, {folder.name}: "
+        f"{counted(result.rows, 'row')} beside the training rows, "
+        f"{counted(result.answers, 'answer')} beside those for the test rows"
     )
     head = ("of", "name", "distance", "chance", "differs")
     rows = [*_rows("feature", result.features), *_rows("answer", result.predictions)]
     console().print(terminal_table(head, rows, figures=("distance", "chance")))
     if result.refused:
-        say(f"{result.refused:,} more rows are such as training rejects.")
+        say(f"{counted(result.refused, 'more row')} would be rejected by training.")
+    day = folder.name.removeprefix(DAY_FOLDER)
+    give({"model": champion.name, "version": champion.version, "day": day, "compared": result})
     context.exit(_verdict(result))
 
 

@@ -11,6 +11,8 @@ import click
 
 from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
 from flows.console.harmless import say
+from flows.console.output import give
+from flows.console.wording import counted
 
 if TYPE_CHECKING:
     from flows.report.rejects import RejectedRow
@@ -53,15 +55,27 @@ def rejects(
     if output is not None:
         refuse_as_output(output, pipeline.source)
         count, files = report.write_rejected(rows, output)
-        beside = f", {files:,} values as files in {output.stem}{report.PICTURES_SUFFIX}/"
-        say(f"{count:,} rejected rows in {output}{beside if files else ''}")
+        pictures = f"{output.stem}{report.PICTURES_SUFFIX}/"
+        beside = f", {counted(files, 'value')} as files in {pictures}" if files else ""
+        say(f"{counted(count, 'rejected row')} in {output}{beside}")
+        give({"output": output, "rows": count, "files": files})
         return
     first = list(islice(rows, _MOST_SHOWN))
+    counts = Counter((row.column, row.reason) for row in chain(first, rows))
+    give(
+        {
+            "rows": counts.total(),
+            "counts": [
+                {"column": column, "reason": reason, "rows": count}
+                for (column, reason), count in counts.most_common()
+            ],
+            "first": [{**row._asdict(), "value": report.shown_value(row.value)} for row in first],
+        }
+    )
     if not first:
         say("No rejected row is like that.")
         return
     _show(first)
-    counts = Counter((row.column, row.reason) for row in chain(first, rows))
     if counts.total() > len(first):
         say(f"These are the first {len(first)} of {counts.total():,}; --output writes all:")
         for (column, reason), count in counts.most_common():

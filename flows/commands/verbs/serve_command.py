@@ -8,6 +8,7 @@ import click
 
 from flows.commands.options import ALIAS, DECLARATION, SET, VERSION, WORKSPACE, open_pipeline
 from flows.console.harmless import say
+from flows.console.output import give
 
 _MEGABYTE = 1 << 20
 _HELD_BODIES = 8
@@ -104,5 +105,10 @@ def serve(
         poll_seconds=poll,
         limits=limits,
         log=None if log is None else KeptRows(log, log_share),
-        on_ready=lambda model, address: say(f"{model} answers at {address}"),
+        on_ready=_tell,
     )
+
+
+def _tell(model: str, address: str) -> None:
+    say(f"{model} answers at {address}")
+    give({"model": model, "address": address})

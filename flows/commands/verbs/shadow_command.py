@@ -9,6 +9,8 @@ import click
 
 from flows.commands.options import DECLARATION, INPUT, SET, WORKSPACE, open_pipeline
 from flows.console.harmless import say
+from flows.console.output import give
+from flows.console.wording import counted
 
 if TYPE_CHECKING:
     from flows.prediction.shadow import Difference, Shadowed
@@ -52,6 +54,7 @@ def shadow(
     other = find_version(registry, name, alias=CHAMPION, version=str(version))
     if other.version == champion.version:
         say(f"{name} version {version} is the champion itself.")
+        give({"model": name, "champion": champion.version, "version": other.version})
         return
     compared = score_both(
         pipeline,
@@ -65,6 +68,34 @@ def shadow(
     _show(name, compared)
     if output is not None:
         say(f"{output}")
+    give(
+        {
+            "model": name,
+            "champion": compared.champion,
+            "version": compared.version,
+            "rows": compared.rows,
+            "differences": {item.name: _as_result(item) for item in compared.differences},
+            "only": compared.only,
+            "missing": compared.missing,
+            "output": output,
+        }
+    )
+
+
+def _as_result(item: Difference) -> dict[str, object]:
+    """Returns what a program reads of a difference: what the table has, and the changes."""
+    return {
+        "rows": item.rows,
+        "same": item.same,
+        "mean": item.mean,
+        "largest": item.largest if item.entries else None,
+        "at": item.at,
+        "crossed": item.crossed,
+        "changes": [
+            {"champion": before, "version": after, "rows": rows}
+            for (before, after), rows in item.commonest()
+        ],
+    }
 
 
 def _show(name: str, compared: Shadowed) -> None:
@@ -73,7 +104,7 @@ def _show(name: str, compared: Shadowed) -> None:
 
     say(
         f"{name} version {compared.version} beside version {compared.champion}, the champion: "
-        f"{compared.rows:,} rows"
+        f"{counted(compared.rows, 'row')}"
     )
     rows = []
     for item in compared.differences:
@@ -87,7 +118,7 @@ def _show(name: str, compared: Shadowed) -> None:
             say(line)
     for which, count in compared.only.items():
         if count:
-            say(f"{count:,} rows have an answer of the {which} only.")
+            say(f"{counted(count, 'row has', 'rows have')} an answer of the {which} only.")
     for column in compared.missing:
         say(f"Only one of them answers '{column}'.")
 
@@ -96,7 +127,8 @@ def _sentences(item: Difference) -> list[str]:
     lines = []
     if item.crossed:
         share = item.crossed / item.rows
-        lines.append(f"{item.name}: {item.crossed:,} rows ({share:.1%}) change sides of 0.5.")
-    for (before, after), rows in item.commonest():
-        lines.append(f"{item.name}: {before} becomes {after} in {rows:,} rows.")
+        rows = counted(item.crossed, "row")
+        lines.append(f"{item.name}: the answers of {rows} ({share:.1%}) change sides of 0.5.")
+    for (before, after), count in item.commonest():
+        lines.append(f"{item.name}: {before} becomes {after} in {counted(count, 'row')}.")
     return lines

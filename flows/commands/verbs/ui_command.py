@@ -10,6 +10,7 @@ import click
 
 from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
 from flows.console.harmless import say
+from flows.console.output import give
 
 
 @click.command()
@@ -39,6 +40,7 @@ def ui(
     registry = reach_registry(pipeline, folders)
     if registry.is_missing:
         say(f"No version of {pipeline.registered_name()} is registered yet.")
+        give({"address": None})
         return
     if registry.on_server:
         _open(registry.address)
@@ -51,5 +53,6 @@ def ui(
 
 def _open(address: str) -> None:
     say(f"The registry's page is at {address}")
+    give({"address": address})
     if sys.stdout.isatty():
         webbrowser.open(address)

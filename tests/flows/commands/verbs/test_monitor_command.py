@@ -47,7 +47,7 @@ def test_the_newest_day_is_told_and_its_exit_code_says_whether_it_differs(
     assert days == ["logged=2026-11-29"]
     assert "flats version 7, logged=2026-11-29: 500 rows" in told
     assert ("This day differs in the features area." in told) == differs
-    assert "2 more rows are such as training rejects." in told
+    assert "2 more rows would be rejected by training." in told
 
 
 def test_a_day_that_was_not_logged_is_refused(monitor):
