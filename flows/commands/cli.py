@@ -152,21 +152,16 @@ def run(
     retrain: bool,
 ) -> None:
     """Bring the model up to date with the table: only what is not done yet is done."""
-    from flows.commands.exit_codes import EXIT_CODES
+    from flows.commands.ended_run import tell_end
     from flows.commands.launch import launch
     from flows.console.progress import console
-    from flows.records.record import PAGE_FILE, PICTURE_FILE, RECORD_FILE
-    from flows.report.summary import show
 
     pipeline, folders = open_pipeline(declaration, workspace, overrides)
     screen = console()
     folder, record = launch(screen, declaration, pipeline, folders, overrides, retrain=retrain)
-    show(screen, record)
-    for name in () if OUTPUT.quiet else (RECORD_FILE, PICTURE_FILE, PAGE_FILE):
-        if (folder / name).exists():
-            say(f"{folder / name}")
+    code = tell_end(screen, folder, record)
     give({"folder": folder, "run": record})
-    context.exit(EXIT_CODES[record.status])
+    context.exit(code)
 
 
 @cli.command()
