@@ -11,10 +11,11 @@ from rich.console import Console
 from flows.console.progress import Reporter
 from flows.records.kept import now
 from flows.records.log import RunLog
-from flows.records.record import RunRecord, StepRecord, read_record, write_record
+from flows.records.record import RunRecord, StepRecord, pipelines, read_record, write_record
 from flows.records.step_result import StepResult, idle
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.results import TrainResult
+from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import PartitionId
 
 OLDER = {
@@ -116,3 +117,10 @@ def test_a_disk_that_is_full_hides_no_error(log, monkeypatch):
     with pytest.raises(ZeroDivisionError), log.ending():
         raise ZeroDivisionError
     assert "run.json could not be written: No space left on device" in _told(log)
+
+
+def test_a_pipeline_that_was_only_backfilled_is_listed(tmp_path):
+    workspace = Workspace(tmp_path)
+    workspace.backfills("flats").mkdir(parents=True)
+    workspace.runs("other").mkdir(parents=True)
+    assert pipelines(workspace) == ["flats", "other"]
