@@ -19,7 +19,6 @@ from flows.steps.budget import check_budget
 from flows.steps.processes import Processes
 from flows.steps.work import Work
 from transforms.contract.errors import BraidError
-from transforms.contract.steps.evaluation import read_evaluation
 
 
 class Run:
@@ -144,10 +143,7 @@ def evaluate(run: Run) -> None:
     """Scores the new model, the baselines and the present champion on the same test rows."""
     champion = model_steps.present_champion(run.work, run.log.record.model)
     compared_with = None if champion is None else champion.version
-    earlier = read_evaluation(run.log.folder)
-    is_asked = earlier is None or earlier.declared == run.work.pipeline.evaluation
-    is_same = is_asked and run.log.record.compared_with == compared_with
-    if is_same and run.log.was_done("evaluate"):
+    if run.log.record.compared_with == compared_with and run.log.was_done("evaluate"):
         return
     evaluated = model_steps.evaluate(run.work, run.processes, champion)
     with run.log.recording() as record:

@@ -24,13 +24,12 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.secrets import expand
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.masking import without_passwords
+from transforms.contract.steps.evaluation import read_evaluation
 from transforms.contract.workspace.files import remove, remove_temporaries, write_atomic
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import is_held
 from transforms.contract.workspace.partition import Partition
 from transforms.source.partitions import choose
-
-_JUDGING_STEPS = ("register", "gate")
 
 
 @dataclass(frozen=True)
@@ -174,6 +173,17 @@ def run_to_resume(
     return None
 
 
+def steps_to_repeat(
+    opened: OpenedRun, identity: Identity, pipeline: PipelineSpec
+) -> tuple[str, ...]:
+    """Returns the steps that a run does again when it is gone on with to be judged otherwise."""
+    if opened.record.judgement == identity.judgement:
+        return ()
+    evaluation = read_evaluation(opened.folder)
+    is_asked = evaluation is None or evaluation.declared == pipeline.evaluation
+    return (*(() if is_asked else ("evaluate",)), "register", "gate")
+
+
 def _how_it_ended(record: RunRecord) -> str:
     if record.status == "stopped":
         return f"was stopped by {record.error.received if record.error else 'a signal'}"
@@ -189,8 +199,8 @@ def _prepare(opened: OpenedRun, identity: Identity, pipeline: PipelineSpec) -> N
     record.status, record.error, record.ended = "running", None, None
     record.pid, record.host = own_process(), own_host()
     if record.judgement != identity.judgement:
+        record.forget_steps(*steps_to_repeat(opened, identity, pipeline))
         record.judgement, record.gate = identity.judgement, None
-        record.forget_steps(*_JUDGING_STEPS)
     opened.folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers_of_the_dead(opened.folder)
     write_atomic(opened.folder / DECLARED_FILE, pipeline.model_dump_json(indent=2) + "\n")
