@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flows.records.log import RunLog
 from flows.records.record import StepRecord
-from flows.records.run_identity import pending_partitions
+from flows.records.run_identity import is_evaluated_as_declared, pending_partitions
 from flows.records.step_result import StepResult
 from flows.steps import model_steps, registration, shard_steps, windows
 from flows.steps.budget import check_budget
@@ -143,7 +143,9 @@ def evaluate(run: Run) -> None:
     """Scores the new model, the baselines and the present champion on the same test rows."""
     champion = model_steps.present_champion(run.work, run.log.record.model)
     compared_with = None if champion is None else champion.version
-    if run.log.record.compared_with == compared_with and run.log.was_done("evaluate"):
+    is_asked = is_evaluated_as_declared(run.log.folder, run.work.pipeline)
+    is_same = is_asked and run.log.record.compared_with == compared_with
+    if is_same and run.log.was_done("evaluate"):
         return
     evaluated = model_steps.evaluate(run.work, run.processes, champion)
     with run.log.recording() as record:

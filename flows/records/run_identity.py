@@ -31,6 +31,8 @@ from transforms.contract.workspace.locks import is_held
 from transforms.contract.workspace.partition import Partition
 from transforms.source.partitions import choose
 
+_JUDGING_STEPS = ("register", "gate")
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -176,12 +178,20 @@ def run_to_resume(
 def steps_to_repeat(
     opened: OpenedRun, identity: Identity, pipeline: PipelineSpec
 ) -> tuple[str, ...]:
-    """Returns the steps that a run does again when it is gone on with to be judged otherwise."""
-    if opened.record.judgement == identity.judgement:
-        return ()
-    evaluation = read_evaluation(opened.folder)
-    is_asked = evaluation is None or evaluation.declared == pipeline.evaluation
-    return (*(() if is_asked else ("evaluate",)), "register", "gate")
+    """Returns the steps that a run has done, and does again when it is gone on with."""
+    judged = opened.record.judgement == identity.judgement
+    evaluated = is_evaluated_as_declared(opened.folder, pipeline)
+    return (*(() if evaluated else ("evaluate",)), *(() if judged else _JUDGING_STEPS))
+
+
+def is_evaluated_as_declared(folder: Path, pipeline: PipelineSpec) -> bool:
+    """Returns whether a run's evaluation is there, and tells what is declared now.
+
+    Raises:
+        DamagedFile: It is not as it was written.
+    """
+    evaluation = read_evaluation(folder)
+    return evaluation is not None and evaluation.declared == pipeline.evaluation
 
 
 def _how_it_ended(record: RunRecord) -> str:
@@ -199,8 +209,8 @@ def _prepare(opened: OpenedRun, identity: Identity, pipeline: PipelineSpec) -> N
     record.status, record.error, record.ended = "running", None, None
     record.pid, record.host = own_process(), own_host()
     if record.judgement != identity.judgement:
-        record.forget_steps(*steps_to_repeat(opened, identity, pipeline))
         record.judgement, record.gate = identity.judgement, None
+        record.forget_steps(*_JUDGING_STEPS)
     opened.folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers_of_the_dead(opened.folder)
     write_atomic(opened.folder / DECLARED_FILE, pipeline.model_dump_json(indent=2) + "\n")
