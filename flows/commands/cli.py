@@ -373,9 +373,9 @@ for command in (runs, compare, plan, *MODEL_COMMANDS):
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
-    from flows.console.failures import end_in_order_on_sigterm, readable_failures
+    from flows.console.failures import end_in_order_on_signals, readable_failures
 
-    end_in_order_on_sigterm()
+    end_in_order_on_signals()
     # Python ends by looking through all that was imported for garbage: two seconds of a run.
     atexit.register(gc.freeze)
     with readable_failures("braid"):

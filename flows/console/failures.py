@@ -18,6 +18,7 @@ from transforms.contract.errors import BraidError, storage_error
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 TERMINATED = 143  # and for one that SIGTERM ended
+_AGAIN_SECONDS = 0.05
 _STOPS = {INTERRUPTED: "Ctrl-C", TERMINATED: "SIGTERM"}
 
 _sigterm = threading.Event()  # was received: C code may swallow what its handler raises
@@ -27,9 +28,28 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a command as Ctrl-C does: in order, and to be resumed."""
 
 
-def end_in_order_on_sigterm() -> None:
-    """Lets SIGTERM raise `Terminated` in this process's main thread."""
+def end_in_order_on_signals() -> None:
+    """Lets SIGTERM raise `Terminated` in this process's main thread, and no signal get lost."""
     signal.signal(signal.SIGTERM, _terminate)
+    sys.unraisablehook = _stop_again
+
+
+def _stop_again(lost: sys.UnraisableHookArgs) -> None:
+    """Sends a signal anew that came while Python ran what lets no error through.
+
+    Such are a destructor and a callback of C: without this the process would go on as if nobody
+    had asked it to end, and SIGTERM would find it deaf.
+    """
+    code = None if lost.exc_value is None else _stop_code(lost.exc_value)
+    if code is None:
+        sys.__unraisablehook__(lost)
+        return
+    number = signal.SIGTERM if code == TERMINATED else signal.SIGINT
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, _terminate)
+    again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:

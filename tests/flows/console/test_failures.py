@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 
 import click
@@ -69,7 +71,7 @@ def test_a_signal_is_one_line_whatever_follows_from_it(capsys, stop, code):
 def test_sigterm_is_one_line_though_a_library_swallowed_it(capsys, monkeypatch, error):
     monkeypatch.setattr(failures, "_sigterm", threading.Event())
     before = signal.getsignal(signal.SIGTERM)
-    failures.end_in_order_on_sigterm()
+    failures.end_in_order_on_signals()
     try:
         with pytest.raises(Terminated):
             signal.raise_signal(signal.SIGTERM)
@@ -77,6 +79,32 @@ def test_sigterm_is_one_line_though_a_library_swallowed_it(capsys, monkeypatch, 
     finally:
         signal.signal(signal.SIGTERM, before)
     assert capsys.readouterr().err == "Stopped. Running the same command again resumes.\n"
+
+
+_DEAF = """
+import os, signal, time
+from flows.console.failures import end_in_order_on_signals, readable_failures
+
+class Held:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{name})
+        time.sleep(0)  # Python takes the signal here, and drops what its handler raises
+
+end_in_order_on_signals()
+with readable_failures("braid"):
+    Held()
+    time.sleep(30)
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_that_comes_while_an_object_is_freed_is_not_lost(name, code):
+    script = [sys.executable, "-c", _DEAF.format(name=name)]
+    ended = subprocess.run(script, capture_output=True, text=True, timeout=25, check=False)
+    assert (ended.returncode, ended.stderr) == (
+        code,
+        "Stopped. Running the same command again resumes.\n",
+    )
 
 
 def test_a_bug_keeps_its_traceback():
