@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from flows.commands.options import open_pipeline
+from flows.commands.options import open_project
 from flows.commands.verbs.plan_command import planned
 from flows.records.record import RunRecord, read_records
 from flows.report.status import PipelineStatus, status_of
@@ -157,8 +157,8 @@ def load(
     """
     path = Path(declaration).absolute()
     changed = tuple(f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items())
-    spec, folders = open_pipeline(path, None if workspace is None else Path(workspace), changed)
-    return Pipeline(path, spec, folders, changed)
+    project = open_project(path, None if workspace is None else Path(workspace), changed)
+    return Pipeline(path, project.pipeline, project.workspace, changed)
 
 
 def init(
@@ -182,7 +182,7 @@ def init(
         BraidError: The table cannot be read.
         DeclarationError: A target is no column, or another table's declaration is in the folder.
     """
-    from flows.commands.verbs.init_command import path_from
+    from flows.commands.init import path_from
     from transforms.proposal.document import write
     from transforms.proposal.proposal import propose
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
+from flows.commands.options import Project, on_project
 from flows.console.harmless import say
 from flows.console.output import give
 from flows.console.wording import counted
@@ -22,7 +22,7 @@ _LONGEST_VALUE = 200  # characters
 
 
 @click.command()
-@DECLARATION
+@on_project
 @click.option("--reason", "reasons", multiple=True, help="Such as `missing`. May be repeated.")
 @click.option("--column", "columns", multiple=True, help="A source column. May be repeated.")
 @click.option("--partition", "partitions", multiple=True, help="By its name. May be repeated.")
@@ -31,16 +31,12 @@ _LONGEST_VALUE = 200  # characters
     type=click.Path(path_type=Path, dir_okay=False),
     help="A .csv or .parquet file for all of them; pictures are files in a folder beside it.",
 )
-@WORKSPACE
-@SET
 def rejects(
-    declaration: Path,
+    project: Project,
     reasons: tuple[str, ...],
     columns: tuple[str, ...],
     partitions: tuple[str, ...],
     output: Path | None,
-    workspace: Path | None,
-    overrides: tuple[str, ...],
 ) -> None:
     """Show the rows that the newest run could not use: key, column, reason and value.
 
@@ -49,7 +45,7 @@ def rejects(
     from flows.prediction.prediction_file import refuse_as_output
     from flows.report import rejects as report
 
-    pipeline, folders = open_pipeline(declaration, workspace, overrides)
+    pipeline, folders = project.pipeline, project.workspace
     selection = report.Selection(reasons, columns, partitions)
     rows = report.rejected_rows(pipeline, folders, selection)
     if output is not None:

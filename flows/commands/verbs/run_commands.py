@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from flows.commands.options import WORKSPACE, open_either, open_workspace
+from flows.commands.options import DECLARATION_OR_ALL, WORKSPACE, open_either, open_workspace
 from flows.console.output import give
 
 
 @click.command()
-@click.argument("declaration", type=click.Path(path_type=Path), required=False)
+@DECLARATION_OR_ALL
 @WORKSPACE
 def runs(declaration: Path | None, workspace: Path | None) -> None:
     """List what ran and how it ended: one pipeline's runs, or all of a workspace."""

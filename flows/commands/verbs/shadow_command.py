@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.options import DECLARATION, INPUT, SET, WORKSPACE, open_pipeline
+from flows.commands.options import INPUT, Project, on_project
 from flows.console.harmless import say
 from flows.console.output import give
 from flows.console.wording import counted
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@DECLARATION
+@on_project
 @click.argument("version", type=click.IntRange(1))
 @INPUT
 @click.option(
@@ -25,16 +25,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="A .parquet file for the answers of both, row by row.",
 )
-@WORKSPACE
-@SET
-def shadow(
-    declaration: Path,
-    version: int,
-    source: Path,
-    output: Path | None,
-    workspace: Path | None,
-    overrides: tuple[str, ...],
-) -> None:
+def shadow(project: Project, version: int, source: Path, output: Path | None) -> None:
     """Score rows with a version beside the champion, and tell how their answers differ.
 
     No alias moves.
@@ -45,7 +36,7 @@ def shadow(
     from flows.steps.registration import find_version, reach_registry
     from trainer.registry.history import CHAMPION
 
-    pipeline, folders = open_pipeline(declaration, workspace, overrides)
+    pipeline, folders = project.pipeline, project.workspace
     if output is not None:
         refuse_shadow_output(output, source, pipeline)
     registry = reach_registry(pipeline, folders)
