@@ -93,14 +93,15 @@ def transform(run: Run) -> None:
 
 def count_rows(run: Run) -> None:
     """Records what the shards hold that train, and refuses a run that lost too many rows."""
-    counted = shard_steps.count_rows(run.work)
+    result, pipeline = shard_steps.count_rows(run.work), run.work.pipeline
+    counts = result.value
     with run.log.recording() as record:
-        record.rows = counted.value.rows
-        record.source_rows = counted.value.source_rows
-        record.left_out = counted.value.left_out
-        record.rejects = counted.value.rejects
-        record.replaced = counted.value.replaced
-    counts, pipeline = run.log.put(counted), run.work.pipeline
+        record.rows = counts.rows
+        record.source_rows = counts.source_rows
+        record.left_out = counts.left_out
+        record.rejects = counts.rejects
+        record.replaced = counts.replaced
+        run.log.put(result)
     judged = {str(gate.metric).partition("_")[0] for gate in pipeline.gates()}
     most = pipeline.transform.max_reject_fraction
     check_budget(counts.manifests, most, ("train", *sorted(judged)))
