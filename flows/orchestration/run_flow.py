@@ -32,6 +32,7 @@ from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
 from flows.records.record import PAGE_FILE
 from flows.records.run_identity import OpenedRun, open_run
+from flows.records.step_names import MEASURE_DRIFT, WINDOWS, steps_of
 from flows.records.step_result import StepResult
 from flows.report.summary import markdown, with_picture
 from flows.steps import drift, shard_steps
@@ -84,9 +85,9 @@ def _retried(name: str, function: Callable[[Run], _R]) -> Callable[[Run], _R]:
 
 scan_source = made_task("scan", shard_steps.scan_source, task_run_name="scan: {pipeline.name}")
 measure_drift = made_task(
-    drift.STEP, drift.measure_drift, task_run_name=f"{drift.STEP}: {{work.title}}"
+    MEASURE_DRIFT, drift.measure_drift, task_run_name=f"{MEASURE_DRIFT}: {{work.title}}"
 )
-cut_windows = _named("windows", steps.cut_windows)
+cut_windows = _named(WINDOWS, steps.cut_windows)
 check_source = _named("check keys", steps.check_source)
 expect = _named("expect", steps.expect)
 analyze = _named("analyze", steps.analyze)
@@ -130,7 +131,7 @@ def refresh_model(
     pipeline = opened.pipeline
     folders = Workspace(Path(workspace).absolute())
     reach_registry(pipeline, folders, may_begin=retrain)
-    reporter = Reporter(console(), _steps_of(pipeline))
+    reporter = Reporter(console(), steps_of(pipeline))
     with pipeline_lock(folders, pipeline.name, reporter) as lock:
         partitions = opened.partitions or scan_source(pipeline)
         name_flow_run(f"{pipeline.name}, {span(partitions)}, {now():%Y-%m-%d %H:%M:%S}")
@@ -240,17 +241,6 @@ def _begin(order: RunOrder, opened: OpenedRun, plan: DecidedPlan) -> Run:
         elsewhere=pool if pipeline.training.dispatch == "deployment" else None,
     )
     return Run(work, processes, RunLog(opened.folder, opened.record, order.reporter))
-
-
-def _steps_of(pipeline: PipelineSpec) -> tuple[str, ...]:
-    """Returns the names of the steps that a run may have, in their order."""
-    measures = pipeline.transform.refit == "when_drifted"
-    return (
-        *((drift.STEP,) if measures else ()),
-        *(("windows",) if pipeline.source.windows is not None else ()),
-        *("check keys", "analyze", "transform", "rows", "train", "export", "check", "evaluate"),
-        *("register", "gate", "promote"),
-    )
 
 
 def _steps(run: Run) -> None:

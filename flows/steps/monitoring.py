@@ -13,8 +13,9 @@ from flows.console.progress import Reporter
 from flows.process.child import StepDied
 from flows.records.record import RunRecord, read_record
 from flows.steps.processes import Processes
-from flows.steps.registration import find_version, open_registry, reach_registry
+from flows.steps.registration import find_version, reach_registry
 from flows.steps.work import search_path
+from trainer.registry.history import CHAMPION
 from trainer.registry.version import RegisteredVersion
 from trainer.run_folder import DECLARATION_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -71,9 +72,8 @@ def monitor(
     Raises:
         BraidError: There is no champion, its transform is gone, or no row can be compared.
     """
-    reach_registry(pipeline, workspace)
-    registry = open_registry(pipeline, workspace)
-    champion = find_version(registry, pipeline.registered_name(), alias="champion", version=None)
+    registry = reach_registry(pipeline, workspace)
+    champion = find_version(registry, pipeline.registered_name(), alias=CHAMPION, version=None)
     export = registry.export_folder(champion)
     transform = workspace.transform(champion.tags.get("braid.transform", "none"))
     if not (transform / TRANSFORM_FILE).exists():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from flows.commands.exit_codes import WOULD_FAIL
 from flows.console.harmless import say
 from flows.console.output import OUTPUT, give
 from flows.console.progress import console
@@ -54,7 +55,7 @@ def validate(declaration: Path, overrides: tuple[str, ...]) -> int:
         say("The first rows make no whole window, so that no value was looked at.")
         return 0
     _show(examination)
-    return 1 if examination.exceeds_budget else 0
+    return WOULD_FAIL if examination.exceeds_budget else 0
 
 
 def _show(examination: Examination) -> None:
