@@ -355,11 +355,11 @@ def _partition(source: SourceSpec, folder: str, name: str, files: list[SourceFil
         ]
         for file in sorted(files, key=lambda f: f.path)
     ]
-    value = _partition_value(source, name)
+    value = partition_value(source, name)
     return Partition(name=name, value=value, fingerprint=fingerprint(content), files=tuple(files))
 
 
-def _partition_value(source: SourceSpec, name: str) -> str | None:
+def partition_value(source: SourceSpec, name: str) -> str | None:
     """Returns what a partition compares by; of a file, its name without the format's suffix."""
     rule = source.partition_by
     if rule is None:
