@@ -66,6 +66,7 @@ def shadow(project: Project, version: int, source: Path, output: Path | None) ->
             "version": compared.version,
             "rows": compared.rows,
             "differences": {item.name: _as_result(item) for item in compared.differences},
+            "unlike": compared.unlike,
             "only": compared.only,
             "missing": compared.missing,
             "output": output,
