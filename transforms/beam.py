@@ -23,13 +23,32 @@ from transforms.contract.process import events
 Counters = dict[tuple[str, str], int]
 
 _REPORT_SECONDS = 0.5
+# Flink's option, then Dataflow's; a runner without one of its own is told of none of them.
+_PARALLELISM = ("parallelism", "max_num_workers", "num_workers")
+_UNDECLARED_WORKERS = 8  # 32 units of a transform: some for each worker of a small cluster
 _MARK = "BRAID_ERROR"
 _MARKED = re.compile(f"{_MARK}([A-Za-z0-9+/=]+){_MARK}")  # whatever the error's texts have in them
 
 
 def workers(spec: BeamSpec) -> int:
-    """Returns how many workers the in-process runner has, and a hint for any other."""
-    return int(expand_options(spec.options).get("direct_num_workers", 0)) or os.cpu_count() or 1
+    """Returns how many units the runner works on at once, by which the table is cut.
+
+    The cores of this machine count where the work is done here: by the in-process runner, and by
+    Prism, which Beam starts as a process of this machine. What submits to a cluster says nothing
+    about the cluster, whose parallelism is declared by an option that its runner knows.
+    """
+    options = expand_options(spec.options)
+    if is_in_process(spec):
+        return int(options.get("direct_num_workers", 0)) or os.cpu_count() or 1
+    declared = (int(options.get(name) or 0) for name in _PARALLELISM)
+    here = spec.runner == "PrismRunner" and "job_endpoint" not in options
+    undeclared = (os.cpu_count() or 1) if here else _UNDECLARED_WORKERS
+    return next((number for number in declared if number > 0), undeclared)
+
+
+def is_in_process(spec: BeamSpec) -> bool:
+    """Returns whether the runner's workers are threads of this process."""
+    return spec.runner == "DirectRunner"
 
 
 def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> Counters:
@@ -45,7 +64,7 @@ def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> Coun
         BraidError: A step of the pipeline raised it.
     """
     options = {"direct_num_workers": workers(spec), "direct_running_mode": "multi_threading"}
-    local = spec.runner == "DirectRunner"
+    local = is_in_process(spec)
     declared = expand_options(spec.options)
     options = options | declared if local else declared
     runner = FnApiRunner() if local else spec.runner
@@ -106,10 +125,10 @@ def repeated(function: Callable[[], None], seconds: float) -> Iterator[None]:
 
 
 class RowCounter:
-    """Counts rows that workers of this process are done with, and tells the flow twice a second.
+    """Counts rows that workers are done with, and tells the flow twice a second.
 
-    Workers of other machines count in their own processes; their rows are told when they are
-    committed.
+    Workers of other processes count in their own; of theirs, the rows of whole units are told, as
+    what such a unit writes last is seen in the workspace.
     """
 
     def __init__(self) -> None:
@@ -122,12 +141,20 @@ class RowCounter:
             self._done += rows
 
     @contextmanager
-    def reporting(self, total: int) -> Iterator[None]:
-        """Tells the flow about the rows that are done while the block runs."""
+    def reporting(self, spec: BeamSpec, total: int, written: Callable[[], int]) -> Iterator[None]:
+        """Tells the flow about the rows that are done while the block runs.
+
+        Args:
+            spec: The runner.
+            total: All rows, as far as they are known.
+            written: Returns the rows of the units that are done, by what they wrote. It is asked
+                only of workers that are not of this process.
+        """
         self._done = 0
 
         def report() -> None:
-            events.report(self._done, total, unit="rows")
+            done = self._done if is_in_process(spec) else max(self._done, written())
+            events.report(done, total, unit="rows")
 
         try:
             with repeated(report, _REPORT_SECONDS):

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import apache_beam as beam
 import pytest
 
-from transforms.beam import marked_errors, run_pipeline
+from transforms.beam import marked_errors, run_pipeline, workers
 from transforms.contract.declaration.transform import BeamSpec
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError
@@ -34,3 +35,21 @@ def test_full_disk_becomes_an_error_that_says_what_to_do() -> None:
 def test_bug_keeps_its_traceback() -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         run_pipeline(BeamSpec(), lambda p: p | beam.Create([0]) | beam.Map(lambda x: 1 / x))
+
+
+@pytest.mark.parametrize(
+    ("runner", "options", "units_at_once"),
+    [
+        ("DirectRunner", {}, os.cpu_count()),
+        ("DirectRunner", {"direct_num_workers": 3}, 3),
+        ("PrismRunner", {}, os.cpu_count()),
+        ("PrismRunner", {"job_endpoint": "cluster:8073"}, 8),
+        ("PortableRunner", {"job_endpoint": "cluster:8099", "parallelism": 40}, 40),
+        ("FlinkRunner", {"flink_master": "cluster:8081", "parallelism": -1}, 8),
+        ("DataflowRunner", {"max_num_workers": 100, "num_workers": 5}, 100),
+    ],
+)
+def test_units_are_cut_by_the_parallelism_of_what_works_on_them(
+    runner, options, units_at_once
+) -> None:
+    assert workers(BeamSpec(runner=runner, options=options)) == units_at_once

@@ -60,7 +60,10 @@ def count_partitions(job: TransformJob) -> PartitionsRead:
             | "WriteStatistics" >> beam.Map(_write, job, paths)
         )
 
-    with COUNTER.reporting(known_rows(units)), _parts_removed(paths.values(), call):
+    progress = COUNTER.reporting(
+        job.pipeline.beam, known_rows(units), _RowsWritten(job, units, call)
+    )
+    with progress, _parts_removed(paths.values(), call):
         if units:
             run_pipeline(job.pipeline.beam, build)
     for partition in todo:  # without a row there is no unit to write it
@@ -82,8 +85,46 @@ def read_partitions(job: TransformJob) -> Iterator[tuple[Partition, Accumulated]
 
 
 def _path(job: TransformJob, partition: Partition) -> Path:
-    declaration = job.pipeline.data_fingerprint()
-    return job.folders().statistics(declaration, *partition.id)
+    return job.folders().statistics(job.pipeline.data_fingerprint(), *partition.id)
+
+
+def _places(job: TransformJob) -> dict[str, int]:
+    """Returns the number of every partition in the job."""
+    return {partition.name: number for number, partition in enumerate(job.partitions)}
+
+
+class _RowsWritten:
+    """Counts the rows of the units of one call whose statistics are written, by their files.
+
+    A unit whose number of rows only reading tells counts none.
+
+    Args:
+        job: The job; statistics of all its partitions lie in one folder.
+        units: All units of the call.
+        call: What the names of all files of the call have in common.
+    """
+
+    def __init__(self, job: TransformJob, units: Iterable[WorkUnit], call: str) -> None:
+        paths = {part.name: _path(job, part) for part in job.partitions}
+        places = _places(job)
+        self._left = {
+            (f"{unit.index:05d}", call, str(places[unit.partition])): (
+                paths[unit.partition],
+                unit.rows() or 0,
+            )
+            for unit in units
+        }
+        self._folder, self._call = _path(job, job.partitions[0]).parent, call
+        self._done = 0
+
+    def __call__(self) -> int:
+        """Returns the rows of those that are written by now."""
+        there = self._folder.glob(f"{TEMPORARY}*-{self._call}-*")
+        parts = {tuple(path.stem.removeprefix(TEMPORARY).split("-")[:3]) for path in there}
+        whole = {path for path, _ in self._left.values() if path.exists()}
+        written = [key for key, (path, _) in self._left.items() if key in parts or path in whole]
+        self._done += sum(self._left.pop(key)[1] for key in written)
+        return self._done
 
 
 @contextmanager
@@ -146,6 +187,7 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
     def __init__(self, job: TransformJob, call: str) -> None:
         self._job, self._call = job, call
         self._paths = {part.name: _path(job, part) for part in job.partitions}
+        self._places = _places(job)
         self._source = job.table().source.path
 
     def setup(self) -> None:
@@ -170,7 +212,8 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
                 self._add_rows(unit, total)
             # No other attempt at the unit has this name, and names sort by the unit's number.
             attempt = uuid.uuid4().hex[:8]
-            name = f"{TEMPORARY}{unit.index:05d}-{self._call}-{attempt}.arrow"
+            place = self._places[unit.partition]
+            name = f"{TEMPORARY}{unit.index:05d}-{self._call}-{place}-{attempt}.arrow"
             path = whole.with_name(name)
             total.write(path)
         return path

@@ -79,7 +79,7 @@ def transform(text: str) -> TransformResult:
         units = p | "Units" >> beam.Create(todo)
         _ = units | "TransformUnits" >> beam.ParDo(_TransformUnit(job, lanes))
 
-    with COUNTER.reporting(known_rows(todo)):
+    with COUNTER.reporting(job.pipeline.beam, known_rows(todo), commits.rows_written):
         if todo:
             with repeated(commits.try_those_done, _COMMIT_SECONDS):
                 run_pipeline(job.pipeline.beam, build)
@@ -105,6 +105,7 @@ class _Commits:
         self._plan = plan
         self._todo = {(unit.partition, unit.index) for unit in todo}
         self._pending = list(job.partitions)
+        self._written: dict[tuple[str, int], int] = {}
         self.rows = 0
 
     def try_those_done(self) -> None:
@@ -115,6 +116,21 @@ class _Commits:
                 if all(_receipt_path(self._job, unit).exists() for unit in units):
                     self._commit(partition)
 
+    def rows_written(self) -> int:
+        """Returns the rows of the units that this run's workers are done with, by their receipts.
+
+        Rows that `source.where` leaves out are among them.
+        """
+        for partition in list(self._pending):
+            for unit in self._plan[partition.name]:
+                if (unit.partition, unit.index) in self._todo - self._written.keys():
+                    with suppress(OSError, BraidError):  # it is not done, or just committed
+                        self._note(unit, _receipt(self._job, unit))
+        return sum(self._written.copy().values())
+
+    def _note(self, unit: WorkUnit, receipt: UnitReceipt) -> None:
+        self._written[unit.partition, unit.index] = receipt.rows + receipt.left_out
+
     def all(self) -> None:
         """Commits every partition that is not committed yet."""
         for partition in list(self._pending):
@@ -123,7 +139,10 @@ class _Commits:
     def _commit(self, partition: Partition) -> None:
         units = self._plan[partition.name]
         read = [unit for unit in units if (unit.partition, unit.index) in self._todo]
-        rows = sum(_receipt(self._job, unit).rows for unit in read)
+        receipts = [_receipt(self._job, unit) for unit in read]
+        for unit, receipt in zip(read, receipts, strict=True):
+            self._note(unit, receipt)
+        rows = sum(receipt.rows for receipt in receipts)
         _commit(self._job, partition, units)
         self._pending.remove(partition)
         self.rows += rows

@@ -7,6 +7,7 @@ from tests.transforms.conftest import write_rows
 from transforms.analysis.partition_statistics import (
     _CountTrainingRows,
     _path,
+    _RowsWritten,
     _units,
     _write,
     count_partitions,
@@ -48,3 +49,17 @@ def test_partitions_with_statistics_are_not_read(tmp_path: Path) -> None:
     job = nine_rows(tmp_path)
     assert count_partitions(job).partitions == 1
     assert count_partitions(job).partitions == 0
+
+
+def test_rows_that_other_processes_count_are_told_by_what_their_units_write(tmp_path: Path) -> None:
+    job = nine_rows(tmp_path)
+    (partition,) = job.partitions
+    units = _units(job, [partition])
+    written = _RowsWritten(job, units, "a")
+    assert written() == 0
+    work = _CountTrainingRows(job, "a")
+    work.setup()
+    ((_, part),) = work.process(units[0])
+    assert written() == units[0].rows()
+    Path(part).replace(_path(job, partition))
+    assert written() == 9, "what the whole partition's file has, its units have"

@@ -15,7 +15,7 @@ from transforms.contract.fingerprint import checksum
 from transforms.contract.steps.jobs import TransformJob
 from transforms.contract.workspace.manifest import Shard
 from transforms.contract.workspace.partition import Partition
-from transforms.shards.transform import _cut, _TransformUnit, transform
+from transforms.shards.transform import _Commits, _cut, _plan, _TransformUnit, transform
 from transforms.source.units import WorkUnit
 
 PRICE = {"price": {"kind": "numeric"}}
@@ -156,3 +156,21 @@ def test_a_partition_is_committed_while_later_ones_are_worked_on(tmp_path, monke
     assert all(map(committed, job.partitions))
     folders = (tmp_path / "workspace" / "shards").glob("*/*")
     assert not [path for folder in folders for path in folder.iterdir() if path.is_dir()]
+
+
+def test_rows_that_other_processes_transform_are_told_by_their_receipts(tmp_path):
+    job = three_days(tmp_path)
+    plan = {name: units for name, (units, _) in _plan(job).items()}
+    first, second, third = (unit for units in plan.values() for unit in units)
+    work = _TransformUnit(job, dict.fromkeys(plan, 1))
+    work.setup()
+    work.process(first)
+    commits = _Commits(job, plan, [second, third])
+    assert commits.rows_written() == 0, "what an earlier run did is not this one's progress"
+    work.process(second)
+    assert commits.rows_written() == 9
+    commits.try_those_done()
+    assert commits.rows_written() == 9, "its receipt is gone with the commit"
+    work.process(third)
+    commits.all()
+    assert commits.rows_written() == 18

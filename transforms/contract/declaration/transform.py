@@ -57,7 +57,10 @@ class BeamSpec(Spec):
     Attributes:
         runner: "DirectRunner" is Beam's in-process runner on all cores of this machine; any other
             name is passed to Beam.
-        options: Beam's pipeline options, by their names (`flink_master`, `project`, ...).
+        options: Beam's pipeline options, by their names (`flink_master`, `project`, ...). On a
+            cluster `parallelism` says how many units of work it does at once, by which the table
+            is cut; Dataflow's `max_num_workers` says so too, and without either it is 8. Of
+            "DirectRunner" `direct_num_workers` does, by default the cores of this machine.
     """
 
     runner: Named = "DirectRunner"
