@@ -9,7 +9,7 @@ DEMO := demo
 MINUTES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all fuzz test-server test-pythons lint bench bench-quality format lock clean
+.PHONY: help install demo test test-all test-runners fuzz test-server test-pythons lint bench bench-quality format lock clean
 
 help: ## say what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,10 +40,13 @@ demo: $(STAMP) ## make a table of listings, run the pipeline on it, show the res
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test: $(STAMP) ## run every test of a part, and of the whole path the first, on up to four cores
-	$(PYTEST) -m 'not slow and not server and not pythons'
+	$(PYTEST) -m 'not slow and not runners and not server and not pythons'
 
 test-all: $(STAMP) ## run these, and every whole path: kills, backfills, templates, bad inputs, the wheel
 	$(PYTEST)
+
+test-runners: $(STAMP) ## test what runs by a job server: the same bytes as in-process, and what goes wrong
+	$(BIN)/python -m pytest -m runners tests/transforms/runners
 
 fuzz: $(STAMP) ## draw declarations, tables, pictures and faults that nobody meant, for MINUTES, from SEED on
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

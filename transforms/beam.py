@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import re
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,8 +21,12 @@ from transforms.contract.declaration.transform import BeamSpec
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError, storage_error
 from transforms.contract.process import events
+from transforms.contract.workspace.files import remove
+from transforms.contract.workspace.layout import Workspace
+from transforms.runners.arrival import HERE, Arrival
+from transforms.runners.job_server import Bounds, failed_job, run_job
 
-Counters = dict[tuple[str, str], int]
+_logger = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 0.5
 # Flink's option, then Dataflow's; a runner without one of its own is told of none of them.
@@ -51,33 +57,66 @@ def is_in_process(spec: BeamSpec) -> bool:
     return spec.runner == "DirectRunner"
 
 
-def run_pipeline(spec: BeamSpec, build: Callable[[beam.Pipeline], None]) -> Counters:
+def run_pipeline(
+    spec: BeamSpec,
+    workspace: Workspace,
+    build: Callable[[beam.Pipeline, Arrival], None],
+    bounds: Bounds | None = None,
+) -> None:
     """Builds a pipeline, runs it and waits for its end.
 
     "DirectRunner" is the in-process `FnApiRunner`; by its name Beam would choose Prism, which it
     downloads.
 
-    Returns:
-        What the pipeline's steps counted with Beam's own counters, by (namespace, name).
+    Args:
+        spec: The runner.
+        workspace: Where a worker of another process says that it is there.
+        build: Builds the pipeline, of which every worker first tells its arrival.
+        bounds: How long to wait for what of a runner that is not of this process.
 
     Raises:
-        BraidError: A step of the pipeline raised it.
+        BraidError: A step of the pipeline raised it, or the runner failed.
     """
-    options = {"direct_num_workers": workers(spec), "direct_running_mode": "multi_threading"}
-    local = is_in_process(spec)
-    declared = expand_options(spec.options)
-    options = options | declared if local else declared
-    runner = FnApiRunner() if local else spec.runner
     try:
-        with beam.Pipeline(runner=runner, options=PipelineOptions.from_dictionary(options)) as p:
-            build(p)
-        counted = p.result.metrics().query()["counters"]
-        return {(c.key.metric.namespace, c.key.metric.name): c.committed for c in counted}
+        if is_in_process(spec):
+            _run_here(spec, build)
+        else:
+            _run_elsewhere(spec, workspace, build, bounds)
+    except BraidError:
+        raise
     except Exception as error:
         known = error_in(str(error))
-        if known is None:
+        if known is not None:
+            raise known from None
+        if is_in_process(spec):
             raise
-        raise known from None
+        _logger.exception("The runner failed.")
+        raise failed_job(str(error)) from None
+
+
+def _run_here(spec: BeamSpec, build: Callable[[beam.Pipeline, Arrival], None]) -> None:
+    options = {"direct_num_workers": workers(spec), "direct_running_mode": "multi_threading"}
+    options |= expand_options(spec.options)
+    with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions.from_dictionary(options)) as p:
+        build(p, HERE)
+
+
+def _run_elsewhere(
+    spec: BeamSpec,
+    workspace: Workspace,
+    build: Callable[[beam.Pipeline, Arrival], None],
+    bounds: Bounds | None,
+) -> None:
+    options = expand_options(spec.options)
+    pipeline = beam.Pipeline(runner=spec.runner, options=PipelineOptions.from_dictionary(options))
+    path = workspace.beam_jobs() / f"{uuid.uuid4().hex}.arrived"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrival = Arrival(path)
+    build(pipeline, arrival)
+    try:
+        run_job(pipeline, options.get("job_endpoint"), arrival, bounds or Bounds())
+    finally:
+        remove(path)
 
 
 @contextmanager

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import apache_beam as beam
 import pytest
@@ -10,31 +11,38 @@ from transforms.beam import marked_errors, run_pipeline, workers
 from transforms.contract.declaration.transform import BeamSpec
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError
+from transforms.contract.workspace.layout import Workspace
 
 
-def fail_with(error: Exception) -> None:
+def fail_with(error: Exception, workspace: Path) -> None:
     def fail(_: int) -> None:
         with marked_errors("transform"):
             raise error
 
-    run_pipeline(BeamSpec(), lambda p: p | beam.Create([1]) | beam.Map(fail))
+    run_pipeline(
+        BeamSpec(), Workspace(workspace), lambda p, _: p | beam.Create([1]) | beam.Map(fail)
+    )
 
 
-def test_users_error_crosses_beam_whole() -> None:
+def test_users_error_crosses_beam_whole(tmp_path) -> None:
     error = BraidError("a.parquet", expected="a {file}", received='"none"', action="Mend it.")
     with pytest.raises(BraidError) as caught:
-        fail_with(error)
+        fail_with(error, tmp_path)
     assert ErrorReport.of(caught.value) == ErrorReport.of(error)
 
 
-def test_full_disk_becomes_an_error_that_says_what_to_do() -> None:
+def test_full_disk_becomes_an_error_that_says_what_to_do(tmp_path) -> None:
     with pytest.raises(BraidError, match="No space left on device"):
-        fail_with(OSError(errno.ENOSPC, "No space left on device", "/w/train.tfrecord"))
+        fail_with(OSError(errno.ENOSPC, "No space left on device", "/w/train.tfrecord"), tmp_path)
 
 
-def test_bug_keeps_its_traceback() -> None:
+def test_bug_keeps_its_traceback(tmp_path) -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
-        run_pipeline(BeamSpec(), lambda p: p | beam.Create([0]) | beam.Map(lambda x: 1 / x))
+        run_pipeline(
+            BeamSpec(),
+            Workspace(tmp_path),
+            lambda p, _: p | beam.Create([0]) | beam.Map(lambda x: 1 / x),
+        )
 
 
 @pytest.mark.parametrize(

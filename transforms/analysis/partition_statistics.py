@@ -20,6 +20,7 @@ from transforms.contract.workspace.files import TEMPORARY
 from transforms.contract.workspace.partition import Partition
 from transforms.graph.graph import raw_columns
 from transforms.reading.batches import BatchReader
+from transforms.runners.arrival import HERE, Arrival
 from transforms.source.changes import refuse_changed, unchanged
 from transforms.source.scan import open_filesystem
 from transforms.source.units import WorkUnit, plan_units, read_files
@@ -50,12 +51,12 @@ def count_partitions(job: TransformJob) -> PartitionsRead:
     paths = {part.name: _path(job, part) for part in todo}
     call = uuid.uuid4().hex[:8]
 
-    def build(p: beam.Pipeline) -> None:
+    def build(p: beam.Pipeline, arrival: Arrival) -> None:
         _ = (
             p
             | "Units" >> beam.Create(units)
             | "SpreadUnits" >> beam.Reshuffle()
-            | "CountTrainingRows" >> beam.ParDo(_CountTrainingRows(job, call))
+            | "CountTrainingRows" >> beam.ParDo(_CountTrainingRows(job, call, arrival))
             | "MergePartitions" >> beam.GroupByKey()
             | "WriteStatistics" >> beam.Map(_write, job, paths)
         )
@@ -65,7 +66,7 @@ def count_partitions(job: TransformJob) -> PartitionsRead:
     )
     with progress, _parts_removed(paths.values(), call):
         if units:
-            run_pipeline(job.pipeline.beam, build)
+            run_pipeline(job.pipeline.beam, job.folders(), build)
     for partition in todo:  # without a row there is no unit to write it
         if not paths[partition.name].exists():
             _refuse_changed(job, [partition])
@@ -182,16 +183,19 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
     Args:
         job: What to count.
         call: What the names of all files of one call have in common.
+        arrival: What a worker of another process writes first.
     """
 
-    def __init__(self, job: TransformJob, call: str) -> None:
-        self._job, self._call = job, call
+    def __init__(self, job: TransformJob, call: str, arrival: Arrival = HERE) -> None:
+        self._job, self._call, self._arrival = job, call, arrival
         self._paths = {part.name: _path(job, part) for part in job.partitions}
         self._places = _places(job)
         self._source = job.table().source.path
 
     def setup(self) -> None:
         """Opens the source once a worker."""
+        with marked_errors("analyze"):
+            self._arrival.tell()
         self._counter = RequestCounter.shared(self._job.pipeline)
         self._budget = RejectBudget.shared(self._job, self._call)
         self._reader = BatchReader(self._job.table(), self._counter.columns)

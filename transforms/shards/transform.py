@@ -32,6 +32,7 @@ from transforms.contract.workspace.manifest import (
 from transforms.contract.workspace.partition import Partition
 from transforms.reading.batches import BatchReader, RawBatch, Reject
 from transforms.reading.sensitive import shown_rejects
+from transforms.runners.arrival import HERE, Arrival
 from transforms.shards.applying import GraphApplier
 from transforms.shards.examples import ExampleEncoder
 from transforms.shards.writer import ShardWriter, write_rejects
@@ -73,16 +74,16 @@ def transform(text: str) -> TransformResult:
     todo = [u for units in cut.values() for u in units if not _was_done(job, u)]
     commits = _Commits(job, cut, todo)
 
-    def build(p: beam.Pipeline) -> None:
+    def build(p: beam.Pipeline, arrival: Arrival) -> None:
         # `Create` spreads the units over all workers, in their order: the source's first partition
         # is done first. Another reshuffle would mix them.
         units = p | "Units" >> beam.Create(todo)
-        _ = units | "TransformUnits" >> beam.ParDo(_TransformUnit(job, lanes))
+        _ = units | "TransformUnits" >> beam.ParDo(_TransformUnit(job, lanes, arrival))
 
     with COUNTER.reporting(job.pipeline.beam, known_rows(todo), commits.rows_written):
         if todo:
             with repeated(commits.try_those_done, _COMMIT_SECONDS):
-                run_pipeline(job.pipeline.beam, build)
+                run_pipeline(job.pipeline.beam, job.folders(), build)
         commits.all()
     return TransformResult(
         rows=commits.rows, partitions=len(job.partitions), seconds=time.monotonic() - started
@@ -233,13 +234,16 @@ def _was_done(job: TransformJob, unit: WorkUnit) -> bool:
 class _TransformUnit(beam.DoFn):  # type: ignore[misc]
     """Reads, checks, transforms and writes one unit, where it is: pixels never cross a stage."""
 
-    def __init__(self, job: TransformJob, lanes: Mapping[str, int]) -> None:
-        self._job = job
-        self._lanes = lanes
+    def __init__(
+        self, job: TransformJob, lanes: Mapping[str, int], arrival: Arrival = HERE
+    ) -> None:
+        self._job, self._lanes, self._arrival = job, lanes, arrival
         self._source = job.table().source.path
 
     def setup(self) -> None:
         """Loads the graph once a process and opens the source once a worker."""
+        with marked_errors("transform"):
+            self._arrival.tell()
         workspace = self._job.folders()
         manifest = workspace.read_transform(self._job.transform)
         graph = workspace.transform(self._job.transform) / GRAPH_FOLDER

@@ -39,6 +39,7 @@ FOLDERS = (
     "runs",
     "backfills",
     "tunings",
+    "beam",
     "registry",
     "locks",
 )
@@ -100,6 +101,10 @@ class Workspace:
     def tunings(self, pipeline: str) -> Path:
         """Returns the folder of a pipeline's tunings."""
         return self.root / "tunings" / pipeline
+
+    def beam_jobs(self) -> Path:
+        """Returns the folder of the jobs that wait for a Beam runner of another process."""
+        return self.root / "beam"
 
     def lock(self, kind: LockKind, name: str) -> Path:
         """Returns the file of a lock; equal names of different kinds are different locks."""
