@@ -18,6 +18,7 @@ from transforms.contract.process.startup import quick_start
 
 _MODULES = {
     "analyze": "transforms.analysis.freeze",
+    "doctor": "transforms.doctor",
     "expect": "transforms.analysis.expectations",
     "measure": "transforms.analysis.measure_drift",
     "monitor": "transforms.analysis.monitor",
@@ -26,7 +27,7 @@ _MODULES = {
 
 
 def _run(step: str, job: str) -> BaseModel:
-    report_doing("loading TensorFlow and Beam")
+    report_doing("loading Beam" if step == "doctor" else "loading TensorFlow and Beam")
     with quick_start():
         module = import_module(full_name(_MODULES[step]))
     return getattr(module, step)(job)  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ import click
 from flows.commands.options import Commands
 from flows.commands.verbs.check_command import check
 from flows.commands.verbs.declaration_commands import init, schema, templates, validate
+from flows.commands.verbs.doctor_command import doctor
 from flows.commands.verbs.launch_commands import backfill, deploy, run, tune
 from flows.commands.verbs.model_commands import MODEL_COMMANDS
 from flows.commands.verbs.plan_command import plan
@@ -25,14 +26,15 @@ from flows.commands.verbs.status_command import status
 def cli() -> None:
     """One table of mixed columns in, one registered multi-input, multi-output model out.
 
-    Exit codes: 0 done, 1 it failed or something is damaged, 2 the declaration or the command was
-    wrong, 3 the gate refused the model, 4 a monitored day differs, 130 Ctrl-C, 143 SIGTERM.
+    Exit codes: 0 done, 1 it failed, or something is damaged or broken, 2 the declaration or the
+    command was wrong, 3 the gate refused the model, 4 a monitored day differs, 130 Ctrl-C, 143
+    SIGTERM.
     """
 
 
 for command in (
     *(init, templates, validate, schema),
-    *(status, plan, run, tune, backfill, deploy, runs, compare, check),
+    *(status, plan, run, tune, backfill, deploy, runs, compare, check, doctor),
     *MODEL_COMMANDS,
 ):
     cli.add_command(command)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from flows.commands import launch, promotion, tune
+from flows.commands import doctor, launch, promotion, tune
 from flows.commands.cli import cli
 from flows.prediction import predict, shadow
 from flows.records.record import write_record
@@ -23,6 +23,7 @@ from flows.steps import monitoring, registration
 from tests.support.records import backfill_record, run_record
 from trainer.registry.history import ChampionChange, History
 from trainer.registry.version import RegisteredVersion
+from transforms.contract.steps.doctor import DoctorResult
 from transforms.contract.steps.monitoring import Compared, MonitorResult
 from transforms.contract.steps.tuning import Tuning
 from transforms.contract.workspace.layout import Workspace
@@ -74,6 +75,7 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:
     row = rejects.RejectedRow("all", "a", "rows.parquet", "area", "missing", b"")
 
     for place, name, answer in (
+        (doctor, "_examined", (DoctorResult(links=()), Path())),
         (launch, "launch", run),
         (launch, "launch_backfill", backfill),
         (launch, "launch_deployment", ["deployment flats/braid"]),
@@ -110,6 +112,7 @@ RESULTS = {
     "compare": (["first", "second"], {"left", "right", "metrics", "declared_otherwise"}),
     "predict": ([IT, "--input", "data", "--output", "p.csv"], {"output", "model", "predictions"}),
     "check": ([IT], {"looked_at", "damaged", "removed"}),
+    "doctor": ([IT], {"runner", "whole", "seconds", "links"}),
     "models": ([IT], set()),
     "serve": ([IT], {"model", "address"}),
     "monitor": ([IT, "--log", "log"], {"model", "version", "day", "compared"}),

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from transforms.contract.spec import Spec
+from transforms.contract.steps.doctor import DoctorJob, DoctorResult
 from transforms.contract.steps.evaluation import EvaluationResult
 from transforms.contract.steps.jobs import TrainJob, TransformJob
 from transforms.contract.steps.monitoring import AnswersResult, MonitorJob, MonitorResult
@@ -45,6 +46,7 @@ class Step(Generic[_J, _R]):
 
 
 ANALYZE = Step("transforms", "analyze", TransformJob, AnalyzeResult)
+DOCTOR = Step("transforms", "doctor", DoctorJob, DoctorResult)
 EXPECT = Step("transforms", "expect", TransformJob, ExpectResult)
 MEASURE = Step("transforms", "measure", TransformJob, MeasureResult)
 MONITOR = Step("transforms", "monitor", MonitorJob, MonitorResult)

@@ -1,0 +1,55 @@
+"""The examination of a runner: one unit of work on its way, link by link."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.error_report import ErrorReport
+from transforms.contract.spec import Spec
+from transforms.contract.steps.results import Result
+from transforms.contract.workspace.partition import Partition
+
+LinkName = Literal["job server", "worker", "installation", "workspace", "source"]
+
+
+class DoctorJob(Spec):
+    """The examination of the declared runner.
+
+    Attributes:
+        workspace: The folder that its workers have to see.
+        partition: Where the unit is cut from.
+    """
+
+    pipeline: PipelineSpec
+    workspace: str
+    partition: Partition
+
+
+class Link(Result):
+    """One link of the way of a unit.
+
+    Attributes:
+        name: What it is.
+        note: What was seen there.
+        error: What is wrong with it; None if nothing is.
+    """
+
+    name: LinkName
+    note: str = ""
+    error: ErrorReport | None = None
+
+
+class DoctorResult(Result):
+    """The result of an examination.
+
+    Attributes:
+        links: In the order of the way; the first broken one is the last.
+    """
+
+    links: tuple[Link, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the unit went through."""
+        return all(link.error is None for link in self.links)

@@ -1,0 +1,310 @@
+"""The examination of a runner: one unit of the table is sent through, and broken links are named.
+
+It loads no TensorFlow, neither here nor on the worker, whose installation is read by its metadata.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import apache_beam as beam
+
+from transforms.beam import is_in_process, marked_errors, run_pipeline
+from transforms.contract.declaration.source import Format
+from transforms.contract.error_report import ErrorReport
+from transforms.contract.errors import BraidError
+from transforms.contract.process.events import report_doing
+from transforms.contract.spec import Spec
+from transforms.contract.steps.doctor import DoctorJob, DoctorResult, Link, LinkName
+from transforms.contract.workspace.documents import read_json
+from transforms.contract.workspace.files import remove, write_atomic
+from transforms.contract.workspace.layout import Workspace
+from transforms.runners.arrival import Arrival
+from transforms.runners.job_server import ENDPOINT, Bounds
+from transforms.source.formats import read_piece, read_schema
+from transforms.source.scan import open_filesystem
+from transforms.source.units import WorkUnit, plan_units
+
+# Less than a minute in all, with the start of this process.
+_BOUNDS = Bounds(reach=8, submit=18, start=30, silence=5)
+_FIRST_ROWS = 1_000
+# Whose versions decide what rows become.
+_PACKAGES = (
+    "apache-beam",
+    "braid-pipelines",
+    "numpy",
+    "pillow",
+    "pyarrow",
+    "pydantic",
+    "tensorflow",
+    "tensorflow-transform",
+    "tfx-bsl",
+)
+# A worker without Braid, or of another Python, fails where it unpickles what it is to do.
+_NOT_INSTALLED = re.compile(
+    r"ModuleNotFoundError|ImportError|AttributeError|UnpicklingError|opcode"
+)
+
+
+class Installation(Spec):
+    """The installation that a process runs.
+
+    Attributes:
+        python: Its version.
+        packages: Versions by name; "none" is not installed.
+    """
+
+    python: str
+    packages: dict[str, str]
+
+    @classmethod
+    def here(cls) -> Installation:
+        """Returns that of this process."""
+        return cls(python=platform.python_version(), packages=dict(map(_version, _PACKAGES)))
+
+    def differences(self, other: Installation) -> list[str]:
+        """Returns what another has in other versions; a Python's last number makes none."""
+        mine = {"Python": self.python.rpartition(".")[0]} | self.packages
+        others = {"Python": other.python.rpartition(".")[0]} | other.packages
+        return [
+            f"{name} {others.get(name, 'none')} instead of {version}"
+            for name, version in mine.items()
+            if others.get(name, "none") != version
+        ]
+
+
+class Order(Spec):
+    """What the worker is told, in a form that any of its installations reads.
+
+    Attributes:
+        sender: The installation of who sends it.
+        folder: A folder in the workspace.
+        token: What the file `token` there has.
+        source: The path of the table.
+        format: The format of its files, if the declaration says one.
+    """
+
+    sender: Installation
+    folder: str
+    token: str
+    source: str
+    format: Format | None
+
+
+class Answer(Spec):
+    """What the worker says when all went well.
+
+    Attributes:
+        worker: Its process.
+        installation: What it runs.
+        rows: Rows of the source that it read.
+    """
+
+    worker: str
+    installation: Installation
+    rows: int
+
+
+class BrokenLink(BraidError):  # noqa: N818 - it names what happened, as BraidError's others do
+    """A link of the way that does not hold; its place is the link's name."""
+
+
+def doctor(text: str) -> DoctorResult:
+    """Runs a `DoctorJob` given as JSON: sends a unit of its partition through the runner."""
+    job = DoctorJob.model_validate_json(text)
+    folder = Workspace(Path(job.workspace)).beam_jobs() / f"doctor-{uuid.uuid4().hex}"
+    endpoint = None if is_in_process(job.pipeline.beam) else _endpoint(job)
+    first: list[LinkName] = [] if endpoint is None else ["job server"]
+    notes: dict[LinkName, str] = {"job server": f"{endpoint} answers"}
+    try:
+        with _broken(BraidError, "source"):
+            unit = _unit(job)
+        answer, seconds = _sent(job, unit, folder)
+    except BrokenLink as error:
+        return DoctorResult(links=_up_to(error, [*first, *_ON_WORKER], notes))
+    finally:
+        remove(folder)
+    notes |= {
+        "worker": f"{answer.worker}, {seconds:.1f} s until it was done",
+        "installation": f"Python {answer.installation.python}, all packages as here",
+        "workspace": f"{job.workspace} is read and written there",
+        "source": f"{answer.rows:,} rows read there of {unit.pieces[0].path}",
+    }
+    return DoctorResult(links=tuple(_link(name, notes) for name in [*first, *_ON_WORKER]))
+
+
+_ON_WORKER: tuple[LinkName, ...] = ("worker", "installation", "workspace", "source")
+
+
+def _endpoint(job: DoctorJob) -> str | None:
+    endpoint = job.pipeline.beam.options.get("job_endpoint")
+    return None if endpoint is None else str(endpoint)
+
+
+def _unit(job: DoctorJob) -> WorkUnit:
+    source = job.pipeline.source
+    filesystem, _ = open_filesystem(source.path)
+    first = job.partition.model_copy(update={"files": job.partition.files[:1]})
+    units = plan_units(first, format_=source.format, filesystem=filesystem, at_least=1)
+    if not units:
+        raise BraidError(
+            first.files[0].path,
+            expected="rows, of which a worker reads some",
+            received="none",
+            action="Give it rows, or remove it.",
+        )
+    return units[0]
+
+
+def _sent(job: DoctorJob, unit: WorkUnit, folder: Path) -> tuple[Answer, float]:
+    """Sends a unit and returns the worker's answer, with the seconds that it took."""
+    source = job.pipeline.source
+    token = uuid.uuid4().hex
+    order = Order(
+        sender=Installation.here(),
+        folder=str(folder),
+        token=token,
+        source=source.path,
+        format=source.format,
+    )
+    write_atomic(folder / "token", token)
+
+    def build(p: beam.Pipeline, arrival: Arrival) -> None:
+        probe = _Probe(order.model_dump_json(), arrival)
+        _ = p | "Unit" >> beam.Create([unit]) | "Probe" >> beam.ParDo(probe)
+
+    begun = time.monotonic()
+    report_doing("waiting for the runner")
+    try:
+        run_pipeline(job.pipeline.beam, Workspace(Path(job.workspace)), build, _BOUNDS)
+    except BrokenLink:
+        raise
+    except BraidError as error:
+        raise _named(error) from error
+    with _broken((BraidError, OSError), "workspace"):
+        return read_json(folder / "answer.json", Answer), time.monotonic() - begun
+
+
+def _named(error: BraidError) -> BrokenLink:
+    """Returns which link it is of which a runner tells."""
+    if error.place == ENDPOINT:
+        return _as(error, "job server")
+    return _as(error, "installation" if _NOT_INSTALLED.search(error.received) else "worker")
+
+
+def _up_to(
+    error: BrokenLink, names: list[LinkName], notes: dict[LinkName, str]
+) -> tuple[Link, ...]:
+    """Returns the links up to the broken one."""
+    (broken,) = (name for name in names if name == error.place)
+    before = names[: names.index(broken)]
+    return (
+        *(_link(name, notes) for name in before),
+        Link(name=broken, error=ErrorReport.of(error)),
+    )
+
+
+def _link(name: LinkName, notes: dict[LinkName, str]) -> Link:
+    return Link(name=name, note=notes.get(name, ""))
+
+
+class _Probe(beam.DoFn):  # type: ignore[misc]
+    """Looks, where the work is to be done, at all that it needs.
+
+    Args:
+        order: An `Order` as JSON.
+        arrival: What the worker tells when it is there.
+    """
+
+    def __init__(self, order: str, arrival: Arrival) -> None:
+        self._order, self._arrival = order, arrival
+
+    def process(self, unit: WorkUnit) -> None:
+        """Reads the first rows of a unit, and answers."""
+        with marked_errors("doctor"):
+            order = Order.model_validate_json(self._order)
+            installation = Installation.here()
+            _refuse_differences(order.sender.differences(installation))
+            with _broken((BraidError, OSError), "workspace"):
+                self._arrival.tell()
+                _check_token(order)
+            with _broken((BraidError, OSError), "source"):
+                rows = _first_rows(order, unit)
+            answer = Answer(worker=_worker(), installation=installation, rows=rows)
+            with _broken((BraidError, OSError), "workspace"):
+                write_atomic(Path(order.folder) / "answer.json", answer.model_dump_json())
+
+
+def _refuse_differences(differences: list[str]) -> None:
+    if differences:
+        raise BrokenLink(
+            "installation",
+            expected="the worker's Python and packages to be those of the machine that submits",
+            received=f"{', '.join(differences)} in process {_worker()}",
+            action="Install the same there, and look which Python its worker command starts.",
+        )
+
+
+def _check_token(order: Order) -> None:
+    if (Path(order.folder) / "token").read_text(encoding="utf-8") != order.token:
+        raise BraidError(
+            order.folder,
+            expected="the files that the machine that submits writes there",
+            received="others",
+            action="Give a --workspace on a file system that both share.",
+        )
+
+
+def _first_rows(order: Order, unit: WorkUnit) -> int:
+    filesystem, _ = open_filesystem(order.source)
+    piece = unit.pieces[0]
+    column = read_schema(order.format, filesystem, piece.path).names[:1]
+    rows = read_piece(order.format, filesystem, piece, column, _FIRST_ROWS)
+    return sum(batch.num_rows for batch in [next(rows, None)] if batch is not None)
+
+
+def _worker() -> str:
+    return f"{os.getpid()} on {socket.gethostname()}"
+
+
+def _version(package: str) -> tuple[str, str]:
+    try:
+        return package, version(package)
+    except PackageNotFoundError:
+        return package, "none"
+
+
+@contextmanager
+def _broken(kinds: type[Exception] | tuple[type[Exception], ...], link: LinkName) -> Iterator[None]:
+    """Names the link that an error of the block is about."""
+    try:
+        yield
+    except kinds as error:
+        raise _as(error, link) from error
+
+
+def _as(error: Exception, link: LinkName) -> BrokenLink:
+    if isinstance(error, BraidError):
+        where = "" if error.place in (ENDPOINT, "beam") else f"{error.place}: "
+        return BrokenLink(
+            link,
+            expected=error.expected,
+            received=f"{where}{error.received}",
+            action=error.action,
+        )
+    return BrokenLink(
+        link,
+        expected=f"the {link}, by the same path as on the machine that submits",
+        received=f"{error} in process {_worker()}",
+        action="Put it on a file system that both share, with the rights to read it, and the "
+        "workspace's to write it.",
+    )
