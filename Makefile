@@ -9,7 +9,7 @@ DEMO := demo
 MINUTES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-runners fuzz test-server test-pythons lint bench bench-quality format lock clean
+.PHONY: help install demo test test-all test-runners fuzz test-server test-flink test-pythons lint bench bench-quality format lock clean
 
 help: ## say what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ demo: $(STAMP) ## make a table of listings, run the pipeline on it, show the res
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test: $(STAMP) ## run every test of a part, and of the whole path the first, on up to four cores
-	$(PYTEST) -m 'not slow and not runners and not server and not pythons'
+	$(PYTEST) -m 'not slow and not runners and not server and not flink and not pythons'
 
 test-all: $(STAMP) ## run these, and every whole path: kills, backfills, templates, bad inputs, the wheel
 	$(PYTEST)
@@ -53,6 +53,9 @@ fuzz: $(STAMP) ## draw declarations, tables, pictures and faults that nobody mea
 
 test-server: $(STAMP) ## test schedules and lost hosts on servers of their own; needs PostgreSQL
 	$(BIN)/python -m pytest -m server tests/server
+
+test-flink: $(STAMP) ## test a Flink cluster of two TaskManagers; needs Java and `infra/flink/flink.sh fetch`
+	$(BIN)/python -m pytest -m flink tests/flink
 
 test-pythons: $(STAMP) ## install the wheel for the other Pythons at hand, and run the notebook; downloads
 	$(BIN)/python -m pytest -m pythons tests/repository/test_wheel.py

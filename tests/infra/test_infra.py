@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 _PROJECT = Path(__file__).parents[2]
@@ -46,3 +48,23 @@ def test_a_machine_of_one_role_needs_what_an_installation_does_in_the_same_versi
     cuda = document["project"]["optional-dependencies"]["cuda"]
     assert groups["gpu"][1:] == cuda
     assert needed - set(cuda) == set(document["project"]["dependencies"])
+
+
+def test_a_task_manager_without_flinks_scripts_has_all_memory_keys() -> None:
+    conf = yaml.safe_load((_PROJECT / "infra" / "flink" / "conf" / "flink-conf.yaml").read_text())
+    memory = {key.removeprefix("taskmanager.memory.") for key in conf if ".memory." in key}
+    assert memory >= {
+        *("framework.heap.size", "framework.off-heap.size"),
+        *("task.heap.size", "task.off-heap.size", "managed.size"),
+        *("network.min", "network.max", "jvm-metaspace.size"),
+        *("jvm-overhead.min", "jvm-overhead.max"),
+    }
+    assert conf["taskmanager.cpu.cores"] == conf["taskmanager.numberOfTaskSlots"] == 1
+
+
+@pytest.mark.parametrize("script", ["flink.sh", "worker.sh"])
+def test_a_script_of_the_cluster_is_one_that_a_shell_reads(script: str) -> None:
+    assert (
+        subprocess.run(["sh", "-n", _PROJECT / "infra" / "flink" / script], check=False).returncode
+        == 0
+    )

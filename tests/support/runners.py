@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,9 +18,16 @@ from transforms.contract.declaration.transform import BeamSpec
 from transforms.contract.fingerprint import checksum
 from transforms.shards.transform import transform
 
-LISTINGS = Path(__file__).parents[2] / "flows" / "templates" / "listings" / "pipeline.yaml"
+ROOT = Path(__file__).parents[2]
+LISTINGS = ROOT / "flows" / "templates" / "listings" / "pipeline.yaml"
 WORKERS = 2
 IN_PROCESS = BeamSpec(options={"direct_num_workers": WORKERS})
+# Workers as processes, by the script that a Flink cluster has, with this checkout.
+PROCESS = {
+    "environment_type": "PROCESS",
+    "environment_config": json.dumps({"command": str(ROOT / "infra" / "flink" / "worker.sh")}),
+}
+FLINK_WORKER = {"BRAID_PYTHON": sys.executable, "BRAID_CHECKOUT": str(ROOT)}
 _COMPARED = ("statistics", "transforms", "rejects", "shards")
 # TensorFlow's: functions have names by a counter of the process, and this is a hash of it.
 _UNLIKE = {"saved_model.pb", "fingerprint.pb"}

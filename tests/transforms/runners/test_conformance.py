@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from tests.support.job_server import job_server
-from tests.support.runners import IN_PROCESS, WORKERS, files, run, write_listings
+from tests.support.runners import (
+    FLINK_WORKER,
+    IN_PROCESS,
+    PROCESS,
+    WORKERS,
+    files,
+    run,
+    write_listings,
+)
 from transforms.contract.declaration.transform import BeamSpec
 
 pytestmark = pytest.mark.runners
@@ -41,8 +49,12 @@ def prism(folder: Path) -> Iterator[BeamSpec]:
     program = os.environ.get("BRAID_PRISM") or shutil.which("prism")
     if program is None:
         pytest.skip("There is no `prism` on the PATH, and BRAID_PRISM names none.")
-    options = {"prism_location": program, "environment_type": "LOOPBACK", "parallelism": WORKERS}
-    yield BeamSpec(runner="PrismRunner", options=options)
+    log = {"BRAID_WORKER_LOG": str(folder / "worker.log")}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (FLINK_WORKER | log).items():
+            patch.setenv(name, value)
+        options = {"prism_location": program, "parallelism": WORKERS, **PROCESS}
+        yield BeamSpec(runner="PrismRunner", options=options)
 
 
 @pytest.mark.parametrize("runner", [job_server_of_beam, prism])
