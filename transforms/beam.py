@@ -25,6 +25,7 @@ from transforms.contract.workspace.files import remove
 from transforms.contract.workspace.layout import Workspace
 from transforms.runners.arrival import HERE, Arrival
 from transforms.runners.job_server import Bounds, failed_job, run_job
+from transforms.runners.written_jobs import cancel_left
 
 _logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def run_pipeline(
     """Builds a pipeline, runs it and waits for its end.
 
     "DirectRunner" is the in-process `FnApiRunner`; by its name Beam would choose Prism, which it
-    downloads.
+    downloads. Whatever the runner, jobs that ended runs left on a cluster are cancelled first.
 
     Args:
         spec: The runner.
@@ -77,6 +78,8 @@ def run_pipeline(
     Raises:
         BraidError: A step of the pipeline raised it, or the runner failed.
     """
+    for job in cancel_left(workspace.beam_jobs()):
+        _logger.warning("Cancelled job %s, which an ended run had left behind.", job)
     try:
         if is_in_process(spec):
             _run_here(spec, build)
@@ -114,7 +117,8 @@ def _run_elsewhere(
     arrival = Arrival(path)
     build(pipeline, arrival)
     try:
-        run_job(pipeline, options.get("job_endpoint"), arrival, bounds or Bounds())
+        endpoint = options.get("job_endpoint")
+        run_job(pipeline, endpoint, path.parent, arrival, bounds or Bounds())
     finally:
         remove(path)
 

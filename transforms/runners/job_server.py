@@ -9,11 +9,15 @@ inside.
 from __future__ import annotations
 
 import re
+import signal
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
 
 import apache_beam as beam
 import grpc
@@ -23,6 +27,7 @@ from apache_beam.runners.portability import portable_runner
 
 from transforms.contract.errors import BraidError
 from transforms.runners.arrival import Arrival
+from transforms.runners.written_jobs import WrittenJob, written_down
 
 ENDPOINT = "beam.options.job_endpoint"
 _POLL_SECONDS = 0.5
@@ -80,13 +85,17 @@ def reach(endpoint: str, seconds: float) -> None:
 
 
 def run_job(
-    pipeline: beam.Pipeline, endpoint: str | None, arrival: Arrival, bounds: Bounds
+    pipeline: beam.Pipeline, endpoint: str | None, folder: Path, arrival: Arrival, bounds: Bounds
 ) -> None:
     """Submits a pipeline and waits for its end; a job that does not end well is cancelled.
 
+    So it is when SIGTERM ends this process. What `kill -9` leaves behind is written down.
+
     Args:
         pipeline: The pipeline, with a runner that is not of this process.
-        endpoint: The address of the runner's job server; None if the runner starts its own.
+        endpoint: The address of the runner's job server; None if the runner starts its own, which
+            dies with this process.
+        folder: Where the job is written down.
         arrival: What the job's first worker writes.
         bounds: How long to wait for what.
 
@@ -94,19 +103,38 @@ def run_job(
         RunnerFailed: A bound has passed, or the job was cancelled by others.
         RuntimeError: The job failed; its text is what the runner says.
     """
-    if endpoint is None:
-        result = pipeline.run()  # Prism's is started here, which only the main thread may do
-    else:
-        reach(endpoint, bounds.reach)
-        result = _Submission(pipeline).result(bounds.submit)
-    if not isinstance(result, portable_runner.PipelineResult):
-        result.wait_until_finish()
+    with _ended_in_order():
+        if endpoint is None:
+            result = pipeline.run()  # its server is started here, which only the main thread may do
+        else:
+            reach(endpoint, bounds.reach)
+            result = _Submission(pipeline).result(bounds.submit)
+        if not isinstance(result, portable_runner.PipelineResult):
+            result.wait_until_finish()
+            return
+        with ExitStack() as stack:
+            job = _Job(result)
+            stack.callback(job.end)
+            if endpoint is not None:
+                stack.enter_context(written_down(folder, WrittenJob(endpoint=endpoint, id=job.id)))
+            job.wait(arrival, bounds)
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Lets SIGTERM, by which the flow ends a step, leave the block as an error would."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
-    job = _Job(result)
+    before = signal.signal(signal.SIGTERM, _leave)
     try:
-        job.wait(arrival, bounds)
+        yield
     finally:
-        job.end()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave(number: int, _: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 class _Submission:
@@ -123,9 +151,13 @@ class _Submission:
     def result(self, seconds: float) -> Any:
         """Returns Beam's result of the job, which may still run."""
         self._thread.start()
-        self._thread.join(seconds)
-        with self._lock:
-            self._given_up = self._result is None
+        try:
+            self._thread.join(seconds)
+        except BaseException:  # SIGTERM: what is just being taken is cancelled as soon as it is
+            self._give_up()
+            self._thread.join(_CANCEL_SECONDS)
+            raise
+        self._give_up()
         if self._error is not None:
             raise self._error
         if self._given_up:
@@ -136,6 +168,10 @@ class _Submission:
                 action="Look into its log, and into that of the cluster that it submits to.",
             )
         return self._result
+
+    def _give_up(self) -> None:
+        with self._lock:
+            self._given_up = self._result is None
 
     def _submit(self) -> None:
         try:
@@ -150,11 +186,15 @@ class _Submission:
 
 
 class _Job:
-    """A job that a job server has taken."""
+    """A job that a job server has taken.
+
+    Attributes:
+        id: Its name there.
+    """
 
     def __init__(self, result: portable_runner.PipelineResult) -> None:
         self._result = result
-        self._service, self._id = result._job_service, result._job_id
+        self._service, self.id = result._job_service, result._job_id
         self._errors: list[str] = []
         self._ended = False
         self._messages = threading.Thread(target=self._read_messages, daemon=True)
@@ -190,16 +230,16 @@ class _Job:
         """Cancels the job unless it has ended, and stops what Beam started for it here."""
         if not self._ended:
             with suppress(grpc.RpcError):
-                request = job_api.CancelJobRequest(job_id=self._id)
+                request = job_api.CancelJobRequest(job_id=self.id)
                 self._service.Cancel(request, timeout=_CANCEL_SECONDS)
         self._result._cleanup()
 
     def _state(self) -> int:
-        request = job_api.GetJobStateRequest(job_id=self._id)
+        request = job_api.GetJobStateRequest(job_id=self.id)
         return int(self._service.GetState(request, timeout=_CALL_SECONDS).state)
 
     def _read_messages(self) -> None:
-        request = job_api.JobMessagesRequest(job_id=self._id)
+        request = job_api.JobMessagesRequest(job_id=self.id)
         with suppress(grpc.RpcError):  # whether the job server is there, the states tell
             for message in self._service.GetMessageStream(request):
                 told = message.message_response
@@ -213,7 +253,7 @@ class _Job:
         raise RunnerFailed(
             "beam",
             expected="the job to end well",
-            received=f"job {self._id} {job_api.JobState.Enum.Name(state).lower()} by others",
+            received=f"job {self.id} {job_api.JobState.Enum.Name(state).lower()} by others",
             action="Running the same command again resumes where it stopped.",
         )
 

@@ -1,0 +1,71 @@
+"""Jobs that go on when the process that waits for them ends, and how they end too."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import grpc
+import pytest
+from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
+
+from tests.support.command import until
+from tests.support.job_server import ROOT, job_server
+from tests.transforms.runners.test_job_server import run
+from transforms.contract.workspace.documents import read_json
+from transforms.runners.written_jobs import WrittenJob, cancel_left, written_down
+
+WAITING = """
+import json, sys
+from pathlib import Path
+from tests.transforms.runners.test_job_server import run
+run(json.loads(sys.argv[1]), Path(sys.argv[2]), "stay")
+"""
+
+
+def test_a_job_is_written_down_while_it_is_waited_for(tmp_path):
+    with written_down(tmp_path, WrittenJob(endpoint="127.0.0.1:9", id="job-1")):
+        (path,) = tmp_path.glob("*.job")
+        assert read_json(path, WrittenJob).id == "job-1"
+        assert cancel_left(tmp_path) == [], "somebody waits for it"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_job_whose_server_does_not_answer_stays_written_down(tmp_path):
+    job = WrittenJob(endpoint="127.0.0.1:9", id="job-1")
+    (tmp_path / "a.job").write_text(job.model_dump_json())
+    assert cancel_left(tmp_path) == []
+    assert (tmp_path / "a.job").exists()
+
+
+@pytest.mark.runners
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_job_is_left_behind(tmp_path, number):
+    records = tmp_path / "workspace" / "beam"
+    with job_server(tmp_path) as server:
+        arguments = [json.dumps(server.options()), str(tmp_path)]
+        waiting = subprocess.Popen(
+            [sys.executable, "-c", WAITING, *arguments],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+        until(lambda: (tmp_path / "begun-1").exists() or waiting.poll() is not None)
+        (path,) = records.glob("*.job")
+        job = read_json(path, WrittenJob)
+        assert state_of(job) == "RUNNING"
+        waiting.send_signal(number)
+        waiting.wait(30)
+        if number == signal.SIGKILL:
+            assert state_of(job) == "RUNNING", "nobody could cancel it"
+            run(server.options(), tmp_path)
+        assert state_of(job) == "CANCELLED"
+        assert list(records.glob("*.job")) == []
+
+
+def state_of(job: WrittenJob) -> str:
+    with grpc.insecure_channel(job.endpoint) as channel:
+        service = beam_job_api_pb2_grpc.JobServiceStub(channel)
+        request = beam_job_api_pb2.GetJobStateRequest(job_id=job.id)
+        return beam_job_api_pb2.JobState.Enum.Name(service.GetState(request).state)
