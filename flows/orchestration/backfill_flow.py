@@ -16,7 +16,7 @@ from flows.console.progress import Reporter, console
 from flows.orchestration import backfill_steps as steps
 from flows.orchestration.backfill_steps import Backfill, PartitionOfBackfill
 from flows.orchestration.handover import open_for_flow
-from flows.orchestration.restarts import pipeline_lock, refuse_endless_restarts
+from flows.orchestration.restarts import refuse_endless_restarts, told_of_waiting
 from flows.orchestration.run_flow import (
     RETRIED,
     RunOrder,
@@ -27,6 +27,7 @@ from flows.orchestration.run_flow import (
     publish,
     steps_on_committed,
 )
+from flows.process.pipeline_lock import pipeline_lock
 from flows.records.backfill_record import BackfillRecord, Training
 from flows.records.kept import now
 from flows.records.log import BackfillLog
@@ -110,7 +111,7 @@ def backfill_partitions(
     if train != "none":
         reach_registry(pipeline, folders)
     reporter = Reporter(console())
-    with pipeline_lock(folders, pipeline.name, reporter) as lock:
+    with pipeline_lock(folders, pipeline.name, on_wait=told_of_waiting(reporter)) as lock:
         order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
         everything = opened.partitions or partitions_of_source(pipeline)
         chosen = partitions_between(everything, first, last)

@@ -24,9 +24,10 @@ from flows.orchestration import run_steps as steps
 from flows.orchestration.dispatch import GpuPool
 from flows.orchestration.handover import name_at_first, open_for_flow
 from flows.orchestration.overlap import ending_others, step_beside
-from flows.orchestration.restarts import pipeline_lock, refuse_endless_restarts
+from flows.orchestration.restarts import refuse_endless_restarts, told_of_waiting
 from flows.orchestration.run_steps import Run
 from flows.process.child import StepDied
+from flows.process.pipeline_lock import pipeline_lock
 from flows.records.kept import now
 from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
@@ -132,7 +133,7 @@ def refresh_model(
     folders = Workspace(Path(workspace).absolute())
     reach_registry(pipeline, folders, may_begin=retrain)
     reporter = Reporter(console(), steps_of(pipeline))
-    with pipeline_lock(folders, pipeline.name, reporter) as lock:
+    with pipeline_lock(folders, pipeline.name, on_wait=told_of_waiting(reporter)) as lock:
         partitions = opened.partitions or scan_source(pipeline)
         name_flow_run(f"{pipeline.name}, {span(partitions)}, {now():%Y-%m-%d %H:%M:%S}")
         order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)

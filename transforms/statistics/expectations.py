@@ -12,7 +12,7 @@ from transforms.contract.columns.features import Numeric
 from transforms.contract.declaration.judgement.expect import ROWS, Expectation
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.statistics.accumulators import Accumulated
-from transforms.statistics.terms import TermCounts
+from transforms.statistics.term_counts import TermCounts
 
 _MOST_NAMED = 3  # new values
 _LONGEST_VALUE = 40
