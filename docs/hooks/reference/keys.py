@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reference.documents import Section, sections, text, written
+from reference.documents import Section, sections, written
+from transforms.contract.columns.features import FeatureSpec
 from transforms.contract.declaration.json_schema import declaration_schema
 from transforms.contract.network.encoders import (
     ENCODERS_BY_FEATURE_KIND,
@@ -58,4 +59,4 @@ def _notes(parts: list[Section]) -> Iterator[tuple[str, str]]:
             readers.setdefault(encoder, []).append(feature.link("model.md"))
     for encoder, kinds in readers.items():
         yield encoder.__name__, f"Reads {', '.join(kinds)}."
-    yield "FeatureSpec", f"A kind of your own: {text('`kind`')} is the import path of its package."
+    yield FeatureSpec.__name__, "[A kind of your own](../own-kinds.md), by its import path."
