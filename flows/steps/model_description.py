@@ -14,6 +14,7 @@ import pyarrow as pa
 from trainer.registry.model_files import Column, Description
 from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.columns.targets import (
+    Binary,
     ImageTarget,
     Multiclass,
     Multilabel,
@@ -25,7 +26,11 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.rules.checks import ERROR_COLUMN
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import declaration_of_table
-from transforms.contract.workspace.manifest import PROBABILITIES_SUFFIX, SPREAD_SUFFIX
+from transforms.contract.workspace.manifest import (
+    DECISION_SUFFIX,
+    PROBABILITIES_SUFFIX,
+    SPREAD_SUFFIX,
+)
 from transforms.contract.workspace.partition import Partition
 from transforms.reading.batches import BatchReader, RawBatch
 from transforms.source.scan import open_filesystem
@@ -93,7 +98,9 @@ def _outputs(name: str, target: Target) -> list[Column]:
     spread = [Column(name + SPREAD_SUFFIX, "double", dimensions)] if target.spread else []
     if isinstance(target, Multiclass):
         return [Column(name, "string"), probabilities, *spread]
-    return [Column(name, "double", dimensions), *spread]
+    decides = isinstance(target, Binary) and target.threshold is not None
+    decision = [Column(name + DECISION_SUFFIX, "double")] if decides else []
+    return [Column(name, "double", dimensions), *decision, *spread]
 
 
 def _example(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> dict[str, Any] | None:
@@ -112,11 +119,9 @@ def _example(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> dict[st
 def _first_rows(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> list[RawBatch]:
     reader = BatchReader(pipeline, features_only=True)
     filesystem, _ = open_filesystem(pipeline.source.path)
-    for partition in partitions[-1:]:
-        format_ = pipeline.source.format
-        units = plan_units(partition, format_=format_, filesystem=filesystem, at_least=1)
-        return [b for unit in units[:1] for b in islice(reader.read(unit, _ROWS_LOOKED_AT), 1)]
-    return []
+    newest = partitions[-1]  # what is served is more like its rows than like older ones
+    units = plan_units(newest, format_=pipeline.source.format, filesystem=filesystem, at_least=1)
+    return [b for unit in units[:1] for b in islice(reader.read(unit, _ROWS_LOOKED_AT), 1)]
 
 
 def _row(
