@@ -42,6 +42,7 @@ def monitor(
     Features are held against the training rows, answers against those for the test rows. Where
     nothing has changed, one day in a hundred is called different by chance, at most.
     """
+    from flows.commands.launch import tell_drift
     from flows.console.progress import Reporter, console
     from flows.report.tables import terminal_table
     from flows.steps.monitoring import day_of
@@ -60,7 +61,13 @@ def monitor(
     console().print(terminal_table(head, rows, figures=("distance", "chance")))
     if result.refused:
         say(f"{result.refused:,} more rows are such as training rejects.")
-    context.exit(_verdict(result))
+    differs = _differences(result)
+    if not differs:
+        say("Nothing differs by more than chance explains.")
+        return
+    say(f"This day differs in {differs}.")
+    tell_drift(pipeline.name, folder.name, f"version {champion.version}", differs)
+    context.exit(DRIFTED)
 
 
 def _rows(what: str, compared: Mapping[str, Compared]) -> list[tuple[str, ...]]:
@@ -71,14 +78,10 @@ def _rows(what: str, compared: Mapping[str, Compared]) -> list[tuple[str, ...]]:
     ]
 
 
-def _verdict(result: MonitorResult) -> int:
-    """Says in a sentence whether the day differs, and returns the exit code."""
+def _differences(result: MonitorResult) -> str:
+    """Returns what differs in words; "" is nothing."""
     features = [name for name, compared in result.features.items() if compared.is_alarm]
     answers = [name for name, compared in result.predictions.items() if compared.is_alarm]
-    if not features and not answers:
-        say("Nothing differs by more than chance explains.")
-        return 0
     parts = [f"the features {', '.join(features)}"] if features else []
     parts += [f"the answers {', '.join(answers)}"] if answers else []
-    say(f"This day differs in {' and in '.join(parts)}.")
-    return DRIFTED
+    return " and in ".join(parts)
