@@ -6,10 +6,12 @@ Import this after `flows.orchestration.prefect_settings.configure`.
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any, Literal
 
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.events import emit_event
+from prefect.events.worker import EventsWorker
 from prefect.flows import Flow
 from prefect.runtime import deployment
 from prefect.utilities.urls import url_for
@@ -27,6 +29,7 @@ _WHAT: dict[EventName, str] = {
     "braid.run.refused": "the gate refused a model",
     "braid.day.drifted": "a day has drifted",
 }
+_SENDING_SECONDS = 10.0
 _LONGEST = 2_000  # characters of a part: the end of a log may be in it
 
 
@@ -57,6 +60,11 @@ def emit(event: EventName, pipeline: str, problem: ErrorReport, **more: str) -> 
         {"prefect.resource.id": f"braid.pipeline.{pipeline}", "prefect.resource.name": pipeline},
         payload={"event": event, "pipeline": pipeline, **parts, **more, "text": chat(sentence)},
     )
+    # A process that ends with events on their way says so on the terminal, and one whose server is
+    # lost would wait for ever.
+    waiting = threading.Thread(target=EventsWorker.instance().wait_until_empty, daemon=True)
+    waiting.start()
+    waiting.join(_SENDING_SECONDS)
 
 
 def emit_refusal(record: RunRecord) -> None:

@@ -64,7 +64,7 @@ def monitor(
     differs = _differences(result)
     if not differs:
         say("Nothing differs by more than chance explains.")
-        return
+        context.exit(0)
     say(f"This day differs in {differs}.")
     tell_drift(pipeline.name, folder.name, f"version {champion.version}", differs)
     context.exit(DRIFTED)

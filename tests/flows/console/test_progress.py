@@ -167,7 +167,7 @@ def test_a_journal_keeps_what_a_quiet_reporter_does_not_show(monkeypatch):
         ("on to the next", False),
         ("day=2: a file is cut", True),
     ]
-    assert output.getvalue() == "  ✗ day=2 a file is cut\n"
+    assert output.getvalue() == "  ✗ day=2      a file is cut\n"
 
 
 def test_a_journal_has_a_line_in_half_a_minute_however_short_the_epochs(monkeypatch):

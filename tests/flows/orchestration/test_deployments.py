@@ -160,7 +160,7 @@ def test_a_webhook_without_an_address_is_refused_before_anything_is_deployed(
     monkeypatch.delenv("BRAID_TEST_HOOK", raising=False)
     if address is not None:
         monkeypatch.setenv("BRAID_TEST_HOOK", address)
-    with pytest.raises(DeclarationError, match="BRAID_TEST_HOOK|notify.webhook") as told:
+    with pytest.raises(DeclarationError, match=r"BRAID_TEST_HOOK|notify\.webhook") as told:
         _deploy(declaration, WEBHOOK)
     assert "T0" not in str(told.value)
 

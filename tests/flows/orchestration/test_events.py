@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.client.schemas.objects import FlowRun
 from prefect.events.clients import AssertingEventsClient
 from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Failed
 
 from flows.console.failures import Terminated
@@ -27,7 +28,8 @@ PROBLEM = ErrorReport(
 @pytest.fixture
 def emitted(monkeypatch):
     """Returns the events that were emitted since, once all are handed over."""
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    address = "http://127.0.0.1:9/api"
+    monkeypatch.setenv("PREFECT_API_URL", address)
     AssertingEventsClient.reset()
     EventsWorker.set_client_override(AssertingEventsClient)
 
@@ -35,7 +37,8 @@ def emitted(monkeypatch):
         EventsWorker.instance().drain()
         return [event for client in AssertingEventsClient.all for event in client.events]
 
-    yield events
+    with temporary_settings({PREFECT_API_URL: address}):
+        yield events
     EventsWorker.set_client_override(None)
 
 
