@@ -78,6 +78,12 @@ FEATURES = (
         encoders=({"kind": "piecewise", "units": 2}, {"kind": "dense", "units": [4]}),
     ),
     Case(
+        "spelt",
+        {"kind": "datetime", "format": "%d/%m/%Y %I:%M %p", **_INDICATOR},
+        ("31/01/2026 5:00 AM", "29/02/2024 12:30 pm", "1/7/2025 12:00 AM"),
+        invalid=(("30/02/2026 5:00 AM", "not_a_datetime"), ("1/31/2026 5:00 AM", "not_a_datetime")),
+    ),
+    Case(
         "zoned",
         {"kind": "datetime", "parts": ["day_of_week", "trend"]},
         tuple(datetime(2026, 1, day, 5, 6, 7, tzinfo=UTC) for day in (1, 9, 31)),

@@ -32,6 +32,10 @@ def _loading() -> Iterator[None]:
         yield
 
 
+def _hide_gpus() -> None:
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
 def _train(job: str) -> TrainResult:
     with _loading():
         from trainer.training.training import train
@@ -55,7 +59,7 @@ def _evaluate(job: str) -> EvaluationResult:
 
 def _export(job: str) -> ExportResult:
     # Traced beside a GPU, an LSTM becomes a cuDNN operation that no other machine can run.
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    _hide_gpus()
     with _loading():
         from trainer.export.export import export
 
@@ -63,8 +67,7 @@ def _export(job: str) -> ExportResult:
 
 
 def _check(job: str) -> CheckResult:
-    # It runs beside the evaluation, which has the GPU's memory as a whole.
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    _hide_gpus()  # it runs beside the evaluation, which has the GPU's memory as a whole
     with _loading():
         from trainer.export.serving import check
 
@@ -72,6 +75,7 @@ def _check(job: str) -> CheckResult:
 
 
 def _answers(job: str) -> AnswersResult:
+    _hide_gpus()  # it may run beside a training, which has the GPU's memory as a whole
     with quick_start():
         from trainer.export.answers import answers
 

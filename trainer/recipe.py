@@ -19,7 +19,7 @@ _PATIENCE_STEPS = 300
 _ROUND_STEPS = 50  # at least, from one validation to the next: it and its checkpoint take time too
 _LEAST_EPOCHS = 10  # at most, of a table whose epochs are long
 _LEAST_PATIENCE = 3  # rounds
-_FEWEST_TO_CHOOSE_BY = 30  # validation rows
+FEWEST_TO_CHOOSE_BY = 30  # validation rows: fewer say next to nothing
 _ROWS_PER_BATCH = 16  # a batch is this share of a small table, and ...
 _ROWS_PER_LARGE_BATCH = 1_000  # ... this one of a large table, whose steps are many anyway
 _SMALLEST, _LARGE, _LARGEST = 16, 256, 1_024  # batches
@@ -128,7 +128,7 @@ def recipe_of(
         validation_rows: Rows to choose by; None if they are not known yet.
     """
     training = pipeline.training
-    can_choose = validation_rows is None or validation_rows >= _FEWEST_TO_CHOOSE_BY
+    can_choose = validation_rows is None or validation_rows >= FEWEST_TO_CHOOSE_BY
     batch_size = training.batch_size
     has_pictures = any(spec.picture_size is not None for spec in pipeline.features.values())
     if batch_size == "auto":
@@ -152,7 +152,7 @@ def recipe_of(
     if training.refit == "auto":
         refit = ensemble and work <= _REFIT_WORK and rows <= _REFIT_ROWS
     refit = refit and bool(validation_rows)
-    blend = training.blend == "linear" or (training.blend == "auto" and ensemble and can_choose)
+    blend = can_choose and (training.blend == "linear" or (training.blend == "auto" and ensemble))
     return recipe.model_copy(
         update={"ema": ema, "members": members, "refit": refit, "blend": blend}
     )
@@ -210,9 +210,8 @@ def _is_averaged_over(pipeline: PipelineSpec) -> bool:
 
     A builder's network may be of any size, and one that makes pictures is large.
     """
-    makes_pictures = any(spec.picture_size is not None for spec in pipeline.targets.values())
     is_early = pipeline.training.start == "streaming"
-    return pipeline.model.builder is None and not makes_pictures and not is_early
+    return pipeline.model.builder is None and not pipeline.makes_pictures and not is_early
 
 
 def _values(manifest: TransformManifest) -> int:

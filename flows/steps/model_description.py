@@ -14,6 +14,7 @@ import pyarrow as pa
 from trainer.registry.model_files import Column, Description
 from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.columns.targets import (
+    Binary,
     ImageTarget,
     Multiclass,
     Multilabel,
@@ -25,7 +26,11 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.rules.checks import ERROR_COLUMN
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import declaration_of_table
-from transforms.contract.workspace.manifest import PROBABILITIES_SUFFIX, SPREAD_SUFFIX
+from transforms.contract.workspace.manifest import (
+    DECISION_SUFFIX,
+    PROBABILITIES_SUFFIX,
+    SPREAD_SUFFIX,
+)
 from transforms.contract.workspace.partition import Partition
 from transforms.reading.batches import BatchReader, RawBatch
 from transforms.source.scan import open_filesystem
@@ -93,7 +98,9 @@ def _outputs(name: str, target: Target) -> list[Column]:
     spread = [Column(name + SPREAD_SUFFIX, "double", dimensions)] if target.spread else []
     if isinstance(target, Multiclass):
         return [Column(name, "string"), probabilities, *spread]
-    return [Column(name, "double", dimensions), *spread]
+    decides = isinstance(target, Binary) and target.threshold is not None
+    decision = [Column(name + DECISION_SUFFIX, "double")] if decides else []
+    return [Column(name, "double", dimensions), *decision, *spread]
 
 
 def _example(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> dict[str, Any] | None:

@@ -4,8 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
+
+import pytest
 
 from tests.trainer.world import pipeline_of, training_with
+from trainer import __main__ as steps
 
 
 def run_step(step, file):
@@ -49,3 +53,18 @@ def test_a_failure_is_one_readable_error(trainer_world, tmp_path):
     code, events = run_step("train", file)
     assert code == 1
     assert events[-1]["error"]["expected"] == "at least one row"
+
+
+@pytest.mark.parametrize(
+    ("step", "module"),
+    [
+        (steps._export, "trainer.export.export.export"),
+        (steps._check, "trainer.export.serving.check"),
+        (steps._answers, "trainer.export.answers.answers"),
+    ],
+)
+def test_what_runs_beside_others_leaves_the_gpu_to_them(trainer_world, monkeypatch, step, module):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(steps, "quick_start", nullcontext)
+    monkeypatch.setattr(module, lambda _job: os.environ["CUDA_VISIBLE_DEVICES"])
+    assert step(trainer_world.job("hidden").model_dump_json()) == "-1"

@@ -78,6 +78,11 @@ def test_too_few_validation_rows_choose_nothing():
     assert not recipe(100, validation=0).refit
 
 
+@pytest.mark.parametrize(("rows", "blend"), [(0, False), (29, False), (30, True), (None, True)])
+def test_a_blend_takes_validation_rows_also_where_it_is_declared(rows, blend):
+    assert recipe(100, rows, blend="linear").blend is blend
+
+
 def test_what_is_declared_holds():
     declared = {"epochs": 7, "batch_size": 32, "early_stopping_patience": 2}
     others = {"ema": 0.5, "members": 2, "refit": None}

@@ -220,6 +220,11 @@ def model_batch(records: tf.Tensor, layout: BatchLayout) -> Batch:
     return inputs, shaped, weights
 
 
+def unshaped(truth: np.ndarray) -> np.ndarray:
+    """Returns a target as the shards have it: `model_batch` makes one value a row [B, 1]."""
+    return truth[:, 0] if truth.shape[1:] == (1,) else truth
+
+
 @contextmanager
 def readable_errors(files: Sequence[ShardFile]) -> Iterator[None]:
     """Turns what TensorFlow raises on damaged or foreign records into an error that names them.

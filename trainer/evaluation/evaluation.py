@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from trainer.data.seam import check_seam
 from trainer.data.shards import ShardFile, count_rows, shard_files, verify
-from trainer.data.stream import BatchLayout, evaluation_batches, readable_errors
+from trainer.data.stream import BatchLayout, evaluation_batches, readable_errors, unshaped
 from trainer.evaluation.baselines.fitting import fit_baselines
 from trainer.evaluation.baselines.scoring import BaselineScores
 from trainer.evaluation.champion import NotComparableError, score_champion
@@ -17,7 +17,7 @@ from trainer.evaluation.dependence import check_dependence
 from trainer.evaluation.figures import Figures
 from trainer.evaluation.importance import importances
 from trainer.evaluation.intervals import few_rows
-from trainer.evaluation.metrics import SplitScores, unshaped
+from trainer.evaluation.metrics import SplitScores
 from trainer.evaluation.parity import largest_difference
 from trainer.evaluation.resampling import resample
 from trainer.evaluation.row_terms import MOST_BYTES, RowTerms

@@ -206,10 +206,7 @@ class Pictures:
     def update(self, prediction: np.ndarray, truth: np.ndarray, pictures: Arrays) -> None:
         """Adds rows."""
         self._columns = [*pictures, "truth", "prediction"]
-        if prediction.shape[-1] != truth.shape[-1]:  # of a class mask, a probability for each
-            classes = prediction.shape[-1]
-            prediction = prediction.argmax(axis=-1)[..., np.newaxis] / (classes - 1)
-            truth = truth / (classes - 1)
+        truth, prediction = as_pixels(truth, prediction)
         for row in range(min(_MOST_PICTURES - len(self._rows), len(truth))):
             shown = [*(pixels[row] / 255 for pixels in pictures.values()), truth[row]]
             self._rows.append([png(pixels) for pixels in (*shown, prediction[row])])
@@ -291,6 +288,17 @@ def _condition(pipeline: PipelineSpec, manifest: TransformManifest) -> str | Non
         if isinstance(feature, Categorical) and not feature.sensitive
     )
     return next((name for name in categories if inputs[name].shape == ()), None)
+
+
+def as_pixels(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns truth and prediction as pixels from 0 to 1, [..., H, W, C] each.
+
+    A mask of classes, whose prediction is a probability for each class, becomes shades of gray.
+    """
+    if prediction.shape[-1] == truth.shape[-1]:
+        return truth, prediction
+    darkest = prediction.shape[-1] - 1
+    return truth / darkest, prediction.argmax(axis=-1)[..., np.newaxis] / darkest
 
 
 def png(pixels: np.ndarray) -> str:

@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.data.shards import ShardFile, count_rows
-from trainer.data.stream import BatchLayout, evaluation_batches
-from trainer.evaluation.metrics import row_losses, unshaped
+from trainer.data.stream import BatchLayout, evaluation_batches, unshaped
+from trainer.evaluation.metrics import row_losses
 from trainer.export.trained import Predict
 from trainer.network.scores import Arrays
 from transforms.contract.declaration.pipeline import PipelineSpec

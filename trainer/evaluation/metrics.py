@@ -122,16 +122,13 @@ def row_losses(
     target: Target, statistics: TargetStatistics, prediction: np.ndarray, truth: np.ndarray
 ) -> np.ndarray:
     """Returns every row's loss, that of numbers on the scale that is learnt, float64 [B]."""
+    if not len(truth):
+        return np.zeros(0)  # Keras and NumPy do not know the shape of none
     head = head_of(target)
     prediction = head.standardized(statistics, prediction)
     pair = [_columns(truth), _columns(prediction).astype(np.float32)]
     losses = np.asarray(head.loss(target).call(*pair), np.float64)
     return np.asarray(losses.reshape(len(truth), -1).mean(axis=1))
-
-
-def unshaped(truth: np.ndarray) -> np.ndarray:
-    """Returns a target as the shards have it: the stream makes one value a row [B, 1]."""
-    return truth[:, 0] if truth.shape[1:] == (1,) else truth
 
 
 def _columns(values: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ def _by_value(values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 def _by_bounds(numbers: np.ndarray, parts: int, unit: str) -> Iterator[tuple[str, np.ndarray]]:
     """Yields parts with about as many rows in each; equal numbers are in one part."""
-    missing = np.isnan(numbers)
+    missing = ~np.isfinite(numbers)  # the model takes infinite ones for missing too
     if not missing.all():
         inner = np.unique(np.quantile(numbers[~missing], np.arange(1, parts) / parts))
         part_of = np.searchsorted(inner, numbers, side="left")

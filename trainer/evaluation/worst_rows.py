@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from trainer.data.shards import ShardFile
-from trainer.data.stream import BatchLayout, evaluation_batches, raw_batches
-from trainer.evaluation.figures import png
-from trainer.evaluation.metrics import unshaped
+from trainer.data.stream import BatchLayout, evaluation_batches, raw_batches, unshaped
+from trainer.evaluation.figures import as_pixels, png
 from trainer.export.export import parse_examples
 from trainer.export.trained import Predict
 from trainer.network.heads import head_of
@@ -26,7 +25,11 @@ from transforms.contract.columns.targets import (
 )
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.evaluation import RowShown
-from transforms.contract.workspace.manifest import TargetStatistics, TransformManifest
+from transforms.contract.workspace.manifest import (
+    DECISION_SUFFIX,
+    TargetStatistics,
+    TransformManifest,
+)
 
 _MOST_ROWS = 10
 _LONGEST_TEXT = 400  # characters
@@ -112,9 +115,11 @@ class _Shown:
                 is_labelled = bool(weights[name][number] > 0)
                 if type(target) in IN_WORDS:
                     words = IN_WORDS[type(target)](self._manifest.targets[name], truth, answer)
+                    if name + DECISION_SUFFIX in answers:
+                        words = words[0], _decided(answers[name + DECISION_SUFFIX][number], answer)
                     said[name] = words if is_labelled else ("none", words[1])
                 else:
-                    images |= _pictures(name, truth, answer)
+                    images |= pictures_of(name, truth, answer, is_labelled=is_labelled)
             cells = {raw: values[raw.name][number].numpy() for raw in self._raws}
             drawn = {raw.name: series_of(own) for raw, own in cells.items() if _is_long(raw)}
             texts = {raw.name: _text(raw, own) for raw, own in cells.items() if not _is_long(raw)}
@@ -130,7 +135,7 @@ def _is_long(raw: RawColumn) -> bool:
 def series_of(values: np.ndarray) -> tuple[float, ...]:
     """Returns the first channel of a series, or evenly some of its numbers."""
     channel = values.reshape(len(values), -1)[:, 0]
-    channel = channel[~np.isnan(channel)]
+    channel = channel[np.isfinite(channel)]
     chosen = np.linspace(0, len(channel) - 1, min(len(channel), _MOST_POINTS)).astype(int)
     return tuple(channel[chosen].astype(float).tolist())
 
@@ -145,7 +150,7 @@ def _text(raw: RawColumn, value: np.ndarray | bytes | np.generic) -> str:
 
 
 def _numbers(values: np.ndarray) -> str:
-    flat = [f"{number:,.6g}" for number in values.ravel() if not np.isnan(number)]
+    flat = [f"{number:,.6g}" for number in values.ravel() if np.isfinite(number)]
     beyond = f", … ({len(flat)} numbers)" if len(flat) > _MOST_NUMBERS else ""
     return ", ".join(flat[:_MOST_NUMBERS]) + beyond
 
@@ -154,7 +159,11 @@ Words = tuple[str, str]
 
 
 def _yes_or_no(_: TargetStatistics, truth: np.ndarray, answer: np.ndarray) -> Words:
-    return "yes" if truth > 0 else "no", f"{'yes' if answer >= LIKELY else 'no'} ({answer:.3f})"
+    return "yes" if truth > 0 else "no", _decided(answer >= LIKELY, answer)
+
+
+def _decided(is_yes: Any, probability: np.ndarray) -> str:
+    return f"{'yes' if is_yes else 'no'} ({probability:.3f})"
 
 
 def _label(statistics: TargetStatistics, truth: np.ndarray, answer: np.ndarray) -> Words:
@@ -183,10 +192,10 @@ IN_WORDS: dict[type[TargetSpec], Callable[[TargetStatistics, np.ndarray, np.ndar
 }
 
 
-def _pictures(name: str, truth: np.ndarray, answer: np.ndarray) -> dict[str, str]:
-    """Returns the truth and the prediction of a picture."""
-    if answer.shape[-1] != truth.shape[-1]:  # of a class mask, a probability for each
-        classes = answer.shape[-1]
-        answer = answer.argmax(axis=-1)[..., np.newaxis] / (classes - 1)
-        truth = truth / (classes - 1)
-    return {f"{name}, truth": png(truth), f"{name}, prediction": png(answer)}
+def pictures_of(
+    name: str, truth: np.ndarray, answer: np.ndarray, *, is_labelled: bool
+) -> dict[str, str]:
+    """Returns the truth, if there is one, and the prediction of a picture."""
+    truth, answer = as_pixels(truth, answer)
+    pictures = {f"{name}, truth": png(truth)} if is_labelled else {}
+    return {**pictures, f"{name}, prediction": png(answer)}

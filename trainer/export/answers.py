@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-from trainer.data.shards import shard_files
+from trainer.data.shards import count_rows, shard_files, verify
+from trainer.data.stream import readable_errors
 from trainer.export.serving import load
+from trainer.linear.sample import sampled_records
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.steps.monitoring import ANSWER_PREFIX, ANSWERS_FILE, AnswersResult
 from transforms.contract.workspace.files import replacing
@@ -20,13 +19,12 @@ _MOST_DIMENSIONS = 2  # rows, and the entries of a list; a picture is not compar
 
 
 def answers(job: TrainJob) -> AnswersResult:
-    """Scores test rows with the export in `job.champion`, and writes its answers.
+    """Scores test rows of all partitions with the export in `job.champion`; writes its answers.
 
     Raises:
         BraidError: The export or a shard is damaged.
     """
-    scorer = load(str(job.champion))
-    parts = [scorer.score_examples(tf.stack(list(batch))) for batch in _batches(job)]
+    parts = _answers(job)
     columns = {
         ANSWER_PREFIX + name: np.concatenate([part[name] for part in parts])
         for name in (parts[0] if parts else {})
@@ -37,10 +35,12 @@ def answers(job: TrainJob) -> AnswersResult:
     return AnswersResult(rows=sum(len(next(iter(part.values()))) for part in parts))
 
 
-def _batches(job: TrainJob) -> Iterator[list[tf.Tensor]]:
-    files = [str(file.path) for file in shard_files(job, "test", "raw") if file.shard.rows]
-    if files:
-        rows = islice(iter(tf.data.TFRecordDataset(files)), _MOST_ROWS)
-        size = job.manifest().batch_rows(256)
-        while batch := list(islice(rows, size)):
-            yield batch
+def _answers(job: TrainJob) -> list[dict[str, np.ndarray]]:
+    scorer = load(str(job.champion))
+    files = shard_files(job, "test", "raw")
+    if count_rows(files) == 0:
+        return []
+    verify(files)
+    batches = sampled_records(files, _MOST_ROWS).batch(job.manifest().batch_rows(256))
+    with readable_errors(files):
+        return [scorer.score_examples(records) for records in batches]

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from trainer.data.noise import Tensors, fill
 from trainer.export.calibration import spread_factors
-from trainer.export.probabilities import Adjustments, adjusted, decisions
+from trainer.export.probabilities import Adjustments, adjusted_answer, decisions
 from trainer.export.probability_fitting import fitted_adjustments
 from trainer.export.spread import Factors, spreads
 from trainer.export.trained import load_model
@@ -130,11 +130,11 @@ class ServedModel:
         transformed = self.graph.transform_features(raws)
         inputs = {s.name: transformed[s.name] for s in manifest.inputs() if s.storage != "drawn"}
         inputs |= {s.name: fill(s, given[s.name]) for s in manifest.noise()}
-        answered = forward(self.model, inputs, with_members=bool(self.factors))
+        network = forward(self.model, inputs, with_members=bool(self.factors))
+        answered = adjusted_answer(self.adjustments, network)
         served: Tensors = {}
         for name, target in self.pipeline.targets.items():
-            output = adjusted(self.adjustments, name, answered.outputs[name])
-            served |= head_of(target).serve(name, manifest.targets[name], output)
+            served |= head_of(target).serve(name, manifest.targets[name], answered.outputs[name])
         served |= decisions(self.adjustments, served)
         return served | spreads(self.pipeline, manifest, answered, self.factors)
 

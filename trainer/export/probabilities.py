@@ -11,13 +11,14 @@ from pathlib import Path
 import tensorflow as tf
 from pydantic import TypeAdapter
 
+from trainer.network.members import Answer
 from trainer.run_folder import PROBABILITIES_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.results import Result
 from transforms.contract.workspace.documents import RETRAIN, read_value
 from transforms.contract.workspace.manifest import DECISION_SUFFIX
 
-_LEAST = 1e-7  # of a probability, so that its logarithm is finite
+LEAST = 1e-7  # of a probability, so that its logarithm is finite
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -63,11 +64,22 @@ def adjusted(adjustments: Adjustments, name: str, output: tf.Tensor) -> tf.Tenso
             return moved
         total_B1 = tf.reduce_sum(moved, axis=-1, keepdims=True)
         # Where no class is ever true there is nothing to go by.
-        return tf.where(total_B1 > 0, moved / tf.maximum(total_B1, _LEAST), output)
-    clipped = tf.clip_by_value(output, _LEAST, 1 - _LEAST)
+        return tf.where(total_B1 > 0, moved / tf.maximum(total_B1, LEAST), output)
+    if adjustment.temperature == 1:
+        return output  # not even the last bit of it changes
+    clipped = tf.clip_by_value(output, LEAST, 1 - LEAST)
     if output.shape[-1] == 1:
         return tf.sigmoid((tf.math.log(clipped) - tf.math.log1p(-clipped)) / adjustment.temperature)
     return tf.nn.softmax(tf.math.log(clipped) / adjustment.temperature, axis=-1)
+
+
+def adjusted_answer(adjustments: Adjustments, answered: Answer) -> Answer:
+    """Returns a network's answer, and each member's, after the calibration of probabilities."""
+    outputs, *members = (
+        {name: adjusted(adjustments, name, output) for name, output in part.items()}
+        for part in (answered.outputs, *answered.members)
+    )
+    return Answer(outputs, tuple(members))
 
 
 def decisions(adjustments: Adjustments, served: Tensors) -> dict[str, tf.Tensor]:
@@ -88,6 +100,6 @@ def _along(curve: tuple[tuple[float, float], ...], values_B: tf.Tensor) -> tf.Te
     last = len(curve) - 1
     left_B = tf.clip_by_value(tf.searchsorted(from_K, values_B, side="right") - 1, 0, last - 1)
     low_B, high_B = tf.gather(from_K, left_B), tf.gather(from_K, left_B + 1)
-    share_B = tf.clip_by_value((values_B - low_B) / tf.maximum(high_B - low_B, _LEAST), 0.0, 1.0)
+    share_B = tf.clip_by_value((values_B - low_B) / tf.maximum(high_B - low_B, LEAST), 0.0, 1.0)
     start_B, stop_B = tf.gather(to_K, left_B), tf.gather(to_K, left_B + 1)
     return start_B + share_B * (stop_B - start_B)

@@ -5,21 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
-from trainer.export.probabilities import KEPT, Adjustment, Adjustments, kept_adjustments
+from trainer.export.probabilities import (
+    KEPT,
+    LEAST,
+    Adjustment,
+    Adjustments,
+    adjusted,
+    kept_adjustments,
+)
 from trainer.export.validation import validation_answers
+from trainer.network.scores import LIKELY
 from trainer.run_folder import PROBABILITIES_FILE
 from transforms.contract.columns.targets import Target
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.manifest import TransformManifest
 
-_LEAST = 1e-7
 _TEMPERATURES = (0.05, 20.0)
 _HALVINGS = 60  # of the interval of the logarithm of the temperature: beyond double precision
 _GOLDEN = (np.sqrt(5) - 1) / 2
 _MOST_KNOTS = 200
-_LIKELY = 0.5
 
 
 def fitted_adjustments(job: TrainJob, manifest: TransformManifest) -> Adjustments:
@@ -48,7 +55,7 @@ def fitted_adjustments(job: TrainJob, manifest: TransformManifest) -> Adjustment
 def unfitted(target: Target) -> Adjustment:
     """Returns the adjustment of a target without a row to fit one on."""
     threshold = getattr(target, "threshold", None)
-    return Adjustment(threshold=_LIKELY if isinstance(threshold, str) else threshold)
+    return Adjustment(threshold=LIKELY if isinstance(threshold, str) else threshold)
 
 
 def fitted(target: Target, truth_N: np.ndarray, prediction: np.ndarray) -> Adjustment:
@@ -63,26 +70,25 @@ def fitted(target: Target, truth_N: np.ndarray, prediction: np.ndarray) -> Adjus
     calibration = getattr(target, "calibration", None)
     if calibration == "temperature":
         adjustment = adjustment.model_copy(update={"temperature": temperature(truth_N, prediction)})
-        prediction = tempered(prediction, adjustment.temperature)
     elif calibration == "isotonic":
         columns = prediction[:, np.newaxis] if prediction.ndim == 1 else prediction
         is_class = [truth_N > 0] if prediction.ndim == 1 else None
         is_class = is_class or [truth_N == number for number in range(columns.shape[1])]
         curves = tuple(isotonic(own, columns[:, place]) for place, own in enumerate(is_class))
         adjustment = adjustment.model_copy(update={"curves": curves})
-        if prediction.ndim == 1:
-            knots = np.array(curves[0])
-            prediction = np.interp(prediction, knots[:, 0], knots[:, 1])
     asked = getattr(target, "threshold", None)
     if isinstance(asked, str):
-        chosen = best_threshold(asked, truth_N > 0, prediction)
+        # By the probabilities that are served and compared with it, bit for bit.
+        output_N1 = tf.constant(prediction[:, np.newaxis], tf.float32)
+        served_N = adjusted({"": adjustment}, "", output_N1).numpy()[:, 0]
+        chosen = best_threshold(asked, truth_N > 0, served_N)
         adjustment = adjustment.model_copy(update={"threshold": chosen})
     return adjustment
 
 
 def tempered(prediction: np.ndarray, temperature: float) -> np.ndarray:
     """Returns probabilities whose logits are divided by a temperature."""
-    clipped = np.clip(prediction.astype(np.float64), _LEAST, 1 - _LEAST)
+    clipped = np.clip(prediction.astype(np.float64), LEAST, 1 - LEAST)
     if prediction.ndim == 1:
         return 1 / (1 + ((1 - clipped) / clipped) ** (1 / temperature))
     raised = np.exp(np.log(clipped) / temperature)
@@ -100,7 +106,7 @@ def temperature(truth_N: np.ndarray, prediction: np.ndarray) -> float:
     def loss(logarithm: float) -> float:
         moved = tempered(prediction, float(np.exp(logarithm)))
         own = np.where(truth_N > 0, moved, 1 - moved) if moved.ndim == 1 else moved[rows, truth_N]
-        return float(-np.log(np.maximum(own, _LEAST)).mean())
+        return float(-np.log(np.maximum(own, LEAST)).mean())
 
     low, high = np.log(_TEMPERATURES)
     for _ in range(_HALVINGS):
@@ -136,23 +142,27 @@ def isotonic(is_true_N: np.ndarray, prediction_N: np.ndarray) -> tuple[tuple[flo
 
 
 def best_threshold(metric: str, is_true_N: np.ndarray, prediction_N: np.ndarray) -> float:
-    """Returns the threshold with the highest metric, halfway to the next lower probability.
+    """Returns the threshold with the highest metric: above 0, and at most 1.
 
-    "balanced_accuracy" is the mean of the shares of yes and of no that are told right: Youden,
-    "Index for Rating Diagnostic Tests", 1950.
+    It lies halfway between two probabilities; one that accepts nothing halfway to 1, one that
+    accepts everything halfway to 0. "balanced_accuracy" is the mean of the shares of yes and of no
+    that are told right: Youden, "Index for Rating Diagnostic Tests", 1950.
     """
     order = np.argsort(-prediction_N, kind="stable")
-    falling = prediction_N[order]
+    falling = prediction_N[order].astype(np.float32)
     last = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)
-    right = np.cumsum(is_true_N[order])[last]
-    wrong = last + 1 - right
+    accepted = np.append(0, last + 1)
+    right = np.append(0, np.cumsum(is_true_N[order])[last])
+    wrong = accepted - right
     yes, no = right[-1], wrong[-1]
     values = {
-        "f1": 2 * right / (last + 1 + yes),
+        "f1": 2 * right / np.maximum(accepted + yes, 1),
         "accuracy": (right + no - wrong) / (yes + no),
         "balanced_accuracy": right / max(yes, 1) + 1 - wrong / max(no, 1),
     }[metric]
-    place = int(np.argmax(values))
-    accepted = falling[last[place]]
-    refused = falling[last[place] + 1] if place + 1 < len(last) else 0.0
-    return float((accepted + refused) / 2)
+    ends = np.concatenate([[1], falling[last], [0]]).astype(np.float32)
+    above, below = ends[:-1], ends[1:]
+    # No threshold tells a probability of 1 from yes to nothing, nor one of 0 from yes to all.
+    place = int(np.argmax(np.where(above > below, values, -np.inf)))
+    middle = (above[place] + below[place]) / 2
+    return float(middle if middle > below[place] else above[place])

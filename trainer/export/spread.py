@@ -34,7 +34,7 @@ def spreads(
     Args:
         pipeline: The declaration.
         manifest: What the shards hold.
-        answered: The network's answer, with its members'.
+        answered: The network's answer with its members', after the calibration of both.
         factors: Of every target whose spread is wanted.
     """
     return {

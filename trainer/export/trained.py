@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.export.probabilities import Adjustments, adjusted, decisions
+from trainer.export.probabilities import Adjustments, adjusted_answer, decisions
 from trainer.export.spread import Factors, spreads
 from trainer.linear.blend import LinearBlend, LinearSpec, blended
 from trainer.network.heads import head_of
@@ -67,7 +67,8 @@ def predictor(
     model = load_model(pipeline, manifest, run_folder, file)
     with_members = bool(factors)
     forward = tf.function(
-        lambda inputs: answer(model, inputs, with_members=with_members), reduce_retracing=True
+        lambda inputs: adjusted_answer(made, answer(model, inputs, with_members=with_members)),
+        reduce_retracing=True,
     )
 
     def predict(inputs: Any) -> dict[str, np.ndarray]:
@@ -75,7 +76,7 @@ def predictor(
         predictions = {}
         for name, target in pipeline.targets.items():
             head, statistics = head_of(target), manifest.targets[name]
-            served = head.serve(name, statistics, adjusted(made, name, answered.outputs[name]))
+            served = head.serve(name, statistics, answered.outputs[name])
             predictions[name] = np.asarray(head.predictions(name, served))
         predictions |= {name: own.numpy() for name, own in decisions(made, predictions).items()}
         wanted = spreads(pipeline, manifest, answered, factors or {})

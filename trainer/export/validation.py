@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from trainer.data.shards import count_rows, shard_files, verify
-from trainer.data.stream import BatchLayout, evaluation_batches, readable_errors
+from trainer.data.stream import BatchLayout, evaluation_batches, readable_errors, unshaped
 from trainer.export.spread import Factors
 from trainer.export.trained import predictor
 from trainer.network.heads import head_of
@@ -50,8 +50,7 @@ def validation_answers(
             predictions = predict(inputs)
             for name in names:
                 kept = weights[name].numpy() > 0
-                truth = targets[name].numpy()[kept]
-                truth = truth[:, 0] if truth.shape[1:] == (1,) else truth
+                truth = unshaped(targets[name].numpy()[kept])
                 truth = head_of(pipeline.targets[name]).in_unit(manifest.targets[name], truth)
                 wanted = [n for n in (name, name + SPREAD_SUFFIX) if n in predictions]
                 parts[name].append((truth, *(predictions[n][kept] for n in wanted)))

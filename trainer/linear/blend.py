@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from trainer.linear.answers import Link
@@ -90,7 +89,7 @@ class LinearBlend(keras.layers.Layer):  # type: ignore[misc]
         Args:
             inputs: Its features as the stream gives them.
         """
-        stored = [own.stored for own in self.spec.features]
+        stored = [columns.stored for columns in self.spec.features]
         columns_BD = self.design({s.name: compact(s, inputs[s.name]) for s in stored})
         return {
             name: _INVERSE_LINKS[target.link](columns_BD @ self._kernels[name] + self._biases[name])
@@ -104,12 +103,40 @@ class LinearBlend(keras.layers.Layer):  # type: ignore[misc]
             answers: The network's, by target.
             inputs: As of `linear_answers`.
         """
-        blended = dict(answers)
-        for name, linear_BK in self.linear_answers(inputs).items():
-            own, share = answers[name], self._shares[name]
-            linear = tf.reshape(linear_BK, tf.shape(own))
-            blended[name] = (1 - share) * own + share * linear
-        return blended
+        return self._mixed(answers, self.linear_answers(inputs))
+
+    def with_members(
+        self, means: Tensors, members: Sequence[Tensors], inputs: Tensors
+    ) -> tuple[dict[str, tf.Tensor], tuple[dict[str, tf.Tensor], ...]]:
+        """Returns what `call` does, and each member's answers around that.
+
+        Probabilities have the linear model's share in every member's too. Numbers lie as far from
+        the blended one as the members' from their mean: how far apart they lie is made as wide as
+        errors are afterwards, so that a smaller share of them would change nothing, and none would
+        leave nothing to widen.
+
+        Args:
+            means: The means of the members' answers, by target.
+            members: Each one's own.
+            inputs: As of `linear_answers`.
+        """
+        linear = self.linear_answers(inputs)
+        outputs = self._mixed(means, linear)
+        numbers = {name for name, target in self.spec.targets.items() if target.link == "identity"}
+        around = tuple(
+            self._mixed(member, linear)
+            | {name: outputs[name] + member[name] - means[name] for name in numbers}
+            for member in members
+        )
+        return outputs, around
+
+    def _mixed(self, answers: Tensors, linear: Tensors) -> dict[str, tf.Tensor]:
+        """Returns a network's answers with the share of a linear model's, [B, K] each, in them."""
+        mixed = dict(answers)
+        for name, linear_BK in linear.items():
+            share, network = self._shares[name], answers[name]
+            mixed[name] = (1 - share) * network + share * tf.reshape(linear_BK, tf.shape(network))
+        return mixed
 
     def compute_output_spec(self, answers: Tensors, inputs: Tensors) -> dict[str, Any]:
         """Returns the answers' shapes: a blend changes none."""
@@ -131,14 +158,15 @@ def blended(network: keras.Model, blend: LinearBlend) -> keras.Model:
         network: What `build_model` gives.
         blend: The linear model of the same features and targets.
     """
-    inputs = {own.stored.name: network.input[own.stored.name] for own in blend.spec.features}
+    names = [columns.stored.name for columns in blend.spec.features]
+    inputs = {name: network.input[name] for name in names}
     return keras.Model(network.input, blend(network.output, inputs), name=network.name)
 
 
-def best_share(
-    loss: keras.losses.Loss, truths: np.ndarray, answers: np.ndarray, linear: np.ndarray
-) -> float:
-    """Returns the linear model's share, in steps of 0.05, whose blend has the lowest loss.
+def losses_of_shares(
+    loss: keras.losses.Loss, truths: tf.Tensor, answers: tf.Tensor, linear: tf.Tensor
+) -> tf.Tensor:
+    """Returns the loss of the rows, added up, with each of `SHARES`, float64 [shares].
 
     Args:
         loss: The target's.
@@ -146,8 +174,8 @@ def best_share(
         answers: The network's answers.
         linear: The linear model's, of the same shape.
     """
-    losses = [float(loss(truths, (1 - s) * answers + s * linear)) for s in _SHARES]
-    return _SHARES[int(np.argmin(losses))]
+    losses = [loss.call(truths, (1 - share) * answers + share * linear) for share in SHARES]
+    return tf.stack([tf.reduce_sum(tf.cast(values, tf.float64)) for values in losses])
 
 
-_SHARES: Sequence[float] = [round(0.05 * number, 2) for number in range(21)]
+SHARES: Sequence[float] = [round(0.05 * number, 2) for number in range(21)]

@@ -143,7 +143,6 @@ def _columns(stored: StoredFeature, columns: int) -> FeatureColumns:
     if stored.cardinality is None or crowded:
         columns = min(columns, compact_width(stored))
         return FeatureColumns(stored=stored, form="numbers", columns=columns)
-    columns -= columns % _places(stored)
     return FeatureColumns(stored=stored, form="categories", columns=columns)
 
 
@@ -159,16 +158,18 @@ class DesignMatrix(keras.layers.Layer):  # type: ignore[misc]
         self, features: Sequence[FeatureColumns | Mapping[str, Any]], **options: Any
     ) -> None:
         super().__init__(**{**options, "trainable": False, "dtype": "float32"})
-        self.features = [FeatureColumns.model_validate_json(as_json(own)) for own in features]
+        self.features = [
+            FeatureColumns.model_validate_json(as_json(feature)) for feature in features
+        ]
         self._offsets: dict[str, keras.Variable] = {}
         self._factors: dict[str, keras.Variable] = {}
-        for own in self.features:
-            name, shape = own.stored.name, (own.columns,)
-            if own.form == "numbers":
+        for feature in self.features:
+            name, shape = feature.stored.name, (feature.columns,)
+            if feature.form == "numbers":
                 self._offsets[name] = self.add_weight(shape, "zeros", name=f"{name}.offset")
-            if own.form != "categories":
+            if feature.form != "categories":
                 self._factors[name] = self.add_weight(shape, "ones", name=f"{name}.factor")
-        self.columns = sum(own.columns for own in self.features)
+        self.columns = sum(feature.columns for feature in self.features)
         self.built = True
 
     def adapt(self, rows: Mapping[str, np.ndarray]) -> None:
@@ -177,55 +178,55 @@ class DesignMatrix(keras.layers.Layer):  # type: ignore[misc]
         Args:
             rows: The training rows' values as `compact` gives them.
         """
-        for own in self.features:
-            name = own.stored.name
-            if own.form == "numbers":
-                numbers_BD = rows[name][:, own.chosen()]
+        for feature in self.features:
+            name = feature.stored.name
+            if feature.form == "numbers":
+                numbers_BD = rows[name][:, feature.chosen()]
                 deviation_D = numbers_BD.std(axis=0, dtype=np.float64)
                 deviation_D[deviation_D < _SMALLEST_DEVIATION] = 1.0
                 self._offsets[name].assign(numbers_BD.mean(axis=0, dtype=np.float64))
                 self._factors[name].assign(1 / deviation_D)
-            if own.form == "terms":
-                counts_BD = _terms(own, tf.constant(rows[name])).numpy()
+            if feature.form == "terms":
+                counts_BD = _terms(feature, tf.constant(rows[name])).numpy()
                 with_term_D = np.count_nonzero(counts_BD, axis=0)
                 frequency_D = np.log((1 + len(counts_BD)) / (1 + with_term_D)) + 1
                 self._factors[name].assign(frequency_D)
 
     def call(self, rows: Mapping[str, Any]) -> tf.Tensor:
         """Returns rows as `compact` gives them as float32 [B, D]."""
-        parts = [self._encoded(own, rows[own.stored.name]) for own in self.features]
+        parts = [self._encoded(feature, rows[feature.stored.name]) for feature in self.features]
         return tf.concat(parts, axis=1)
 
     def get_config(self) -> dict[str, Any]:
         """Returns what makes the layer again."""
         return {
             **super().get_config(),
-            "features": [own.model_dump(mode="json") for own in self.features],
+            "features": [feature.model_dump(mode="json") for feature in self.features],
         }
 
-    def _encoded(self, own: FeatureColumns, values: tf.Tensor) -> tf.Tensor:
-        name = own.stored.name
-        if own.form == "categories":
-            return _categories(own, values)
-        if own.form == "numbers":
-            numbers_BD = tf.gather(values, own.chosen(), axis=1)
+    def _encoded(self, feature: FeatureColumns, values: tf.Tensor) -> tf.Tensor:
+        name = feature.stored.name
+        if feature.form == "categories":
+            return _categories(feature, values)
+        if feature.form == "numbers":
+            numbers_BD = tf.gather(values, feature.chosen(), axis=1)
             return (numbers_BD - self._offsets[name]) * self._factors[name]
-        return tf.math.l2_normalize(_terms(own, values) * self._factors[name], axis=1)
+        return tf.math.l2_normalize(_terms(feature, values) * self._factors[name], axis=1)
 
 
-def _categories(own: FeatureColumns, ids_BN: tf.Tensor) -> tf.Tensor:
-    places = _places(own.stored)
-    each = own.columns // places
+def _categories(feature: FeatureColumns, ids_BN: tf.Tensor) -> tf.Tensor:
+    places = _places(feature.stored)
+    each = feature.columns // places
     columns_BN = tf.minimum(ids_BN, each - 1) + tf.range(places) * each
-    if places == 1 and own.stored.shape != ():
+    if places == 1 and feature.stored.shape != ():
         # Id 0 of a list pads it.
-        columns_BN = tf.where(ids_BN > 0, columns_BN, own.columns)
-    return _counts(columns_BN, own.columns)
+        columns_BN = tf.where(ids_BN > 0, columns_BN, feature.columns)
+    return _counts(columns_BN, feature.columns)
 
 
-def _terms(own: FeatureColumns, ids_BN: tf.Tensor) -> tf.Tensor:
+def _terms(feature: FeatureColumns, ids_BN: tf.Tensor) -> tf.Tensor:
     # Id 0 pads; the ids of rare terms are the high ones.
-    return _counts(tf.where(ids_BN > 0, ids_BN, own.columns), own.columns)
+    return _counts(tf.where(ids_BN > 0, ids_BN, feature.columns), feature.columns)
 
 
 def _counts(columns_BN: tf.Tensor, columns: int) -> tf.Tensor:

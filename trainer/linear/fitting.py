@@ -10,11 +10,19 @@ import tensorflow as tf
 from trainer.data.shards import ShardFile
 from trainer.data.stream import BatchLayout, evaluation_batches, readable_errors
 from trainer.linear.answers import Answered, answered_targets
-from trainer.linear.blend import LinearBlend, LinearSpec, LinearTarget, best_share
+from trainer.linear.blend import (
+    SHARES,
+    LinearBlend,
+    LinearSpec,
+    LinearTarget,
+    Tensors,
+    losses_of_shares,
+)
 from trainer.linear.design import DesignMatrix, columns_of
 from trainer.linear.regression import PENALTIES, LinearModel, fit_linear
 from trainer.linear.sample import Sample, sample_rows
 from trainer.network.heads import head_of
+from trainer.recipe import FEWEST_TO_CHOOSE_BY
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.manifest import StoredFeature, TransformManifest
 
@@ -23,7 +31,6 @@ _MOST_PRODUCTS = 300_000_000
 _FEWEST_ROWS = 2_000
 MOST_VALIDATION_ROWS = 5_000
 _SAMPLE_BATCH = 1_024
-_FEWEST_TO_CHOOSE_BY = 30  # validation rows: fewer say nothing about a share
 
 
 def fit_blend(
@@ -110,7 +117,8 @@ class Blending:
             validation: Those that penalties and shares are chosen on.
 
         Returns:
-            The model; None if there is no target or no feature for one.
+            The model; None if there is no target or no feature for one, or too few validation rows
+            to choose any share.
 
         Raises:
             BraidError: A record is damaged.
@@ -121,12 +129,16 @@ class Blending:
         if sample is None or chosen_on is None:
             return None
         blend = fit_blend(self._features, self._answered, sample, chosen_on)
-        if blend is not None:
-            blend.set_shares(self._shares(blend, network, validation))
+        shares = {} if blend is None else self._shares(blend, network, validation)
+        if blend is None or not shares:
+            return None
+        blend.set_shares(shares)
         return blend
 
     def fit_again(self, blend: LinearBlend, files: Sequence[ShardFile]) -> LinearBlend:
         """Returns a model of other rows with the penalties and shares that were chosen before.
+
+        If a target has no label among those that are looked at, the model stays as it is.
 
         Raises:
             BraidError: A record is damaged.
@@ -137,8 +149,8 @@ class Blending:
         again = None
         if sample is not None:
             again = fit_blend(self._features, answered, sample, None, penalties)
-        if again is None:
-            raise ValueError("the rows of a second training have labels as the first one's had")
+        if again is None or again.spec.targets.keys() != penalties.keys():
+            return blend
         again.set_shares(blend.shares())
         return again
 
@@ -149,28 +161,35 @@ class Blending:
         self, blend: LinearBlend, network: tf.Module, files: Sequence[ShardFile]
     ) -> dict[str, float]:
         """Returns the share of every target with the lowest loss on the validation rows."""
-        both = tf.function(
-            lambda inputs: (network(inputs, training=False), blend.linear_answers(inputs)),
-            reduce_retracing=True,
-        )
-        layout = BatchLayout.for_evaluation(self._pipeline, self._manifest)
-        rows = self._manifest.batch_rows(_SAMPLE_BATCH)
-        parts: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in blend.spec.targets}
-        with readable_errors(files):
-            for inputs, targets, weights in evaluation_batches(files, layout, rows):
-                answers, linear = both(inputs)
-                for name, own in parts.items():
-                    kept = weights[name].numpy() > 0
-                    shaped = tf.reshape(linear[name], tf.shape(answers[name]))
-                    triple = (targets[name], answers[name], shaped)
-                    own.append(tuple(values.numpy()[kept] for values in triple))
-        joined = {
-            name: [np.concatenate(values) for values in zip(*own, strict=True)]
-            for name, own in parts.items()
+        losses_of = {
+            name: head_of(target).loss(target)
+            for name, target in self._pipeline.targets.items()
+            if name in blend.spec.targets
         }
-        shares = {}
-        for name, arrays in joined.items():
-            target = self._pipeline.targets[name]
-            if len(arrays[0]) >= _FEWEST_TO_CHOOSE_BY:
-                shares[name] = best_share(head_of(target).loss(target), *arrays)
-        return shares
+
+        def added_up(
+            inputs: Tensors, targets: Tensors, weights: Tensors
+        ) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+            answers, linear = network(inputs, training=False), blend.linear_answers(inputs)
+            sums = {}
+            for name, loss in losses_of.items():
+                kept = weights[name] > 0
+                shaped = tf.reshape(linear[name], tf.shape(answers[name]))
+                rows = (tf.boolean_mask(x, kept) for x in (targets[name], answers[name], shaped))
+                sums[name] = losses_of_shares(loss, *rows), tf.math.count_nonzero(kept)
+            return sums
+
+        traced = tf.function(added_up, reduce_retracing=True)
+        layout = BatchLayout.for_evaluation(self._pipeline, self._manifest)
+        batches = evaluation_batches(files, layout, self._manifest.batch_rows(_SAMPLE_BATCH))
+        totals = {name: (np.zeros(len(SHARES)), 0) for name in losses_of}
+        with readable_errors(files):
+            for batch in batches:
+                for name, (losses, rows) in traced(*batch).items():
+                    before, labelled = totals[name]
+                    totals[name] = before + losses.numpy(), labelled + int(rows)
+        return {
+            name: SHARES[int(np.argmin(losses))]
+            for name, (losses, rows) in totals.items()
+            if rows >= FEWEST_TO_CHOOSE_BY
+        }

@@ -69,7 +69,9 @@ def sample_rows(
     means = {name: _RunningMean(stored.cardinality) for name, stored in pictures.items()}
     parts: list[tuple[Arrays, Arrays, Arrays]] = []
     with readable_errors(files):
-        for given, targets, weights in _batches(files, most, layout, batch_size):
+        batches = sampled_records(files, most).batch(batch_size)
+        parsed = batches.map(lambda records: model_batch(records, layout), tf.data.AUTOTUNE)
+        for given, targets, weights in parsed.prefetch(1):
             features = {s.name: compact(s, given[s.name]).numpy() for s in inputs}
             masks = {name: weight.numpy() for name, weight in weights.items()}
             for name, mean in means.items():
@@ -103,17 +105,19 @@ class _RunningMean:
         return (self._total / self._rows).astype(np.float32) if self._rows else None
 
 
-def _batches(
-    files: Sequence[ShardFile], most: int, layout: BatchLayout, batch_size: int
-) -> tf.data.Dataset:
+def sampled_records(files: Sequence[ShardFile], most: int) -> tf.data.Dataset:
+    """Returns up to so many records: an equal part of every file, from its start.
+
+    Args:
+        files: The shards, of which one at least has a row.
+        most: How many records, at least 1.
+    """
     shares = fair_shares([file.shard.rows for file in files], most)
     taken = [(str(f.path), rows) for f, rows in zip(files, shares, strict=True) if rows]
     paths, rows = zip(*taken, strict=True)
-    records = tf.data.Dataset.from_tensor_slices((list(paths), np.array(rows))).flat_map(
+    return tf.data.Dataset.from_tensor_slices((list(paths), np.array(rows))).flat_map(
         lambda path, count: tf.data.TFRecordDataset(path).take(count)
     )
-    batches = records.batch(batch_size).map(lambda r: model_batch(r, layout), tf.data.AUTOTUNE)
-    return batches.prefetch(1)
 
 
 def _joined(parts: Sequence[Arrays]) -> Arrays:

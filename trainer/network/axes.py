@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import keras
 
+from trainer.network.members import PARTS
 from transforms.contract.spec import Spec
 from transforms.contract.workspace.manifest import StoredFeature
 
@@ -110,10 +111,14 @@ def _fits(axes: Axes, shape: tuple[int, ...]) -> bool:
 
 
 def layers_of(network: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
-    """Yields every layer of a network with the models that it lies in, "outer/inner/" or ""."""
+    """Yields every layer of a network with the models that it lies in, "outer/inner/" or "".
+
+    Members and their trunk go by what follows `PARTS`: exports of earlier releases, which a warm
+    start may begin with, know them by that.
+    """
     for layer in network.layers:
         if isinstance(layer, keras.Model):
-            yield from layers_of(layer, f"{prefix}{layer.name}/")
+            yield from layers_of(layer, f"{prefix}{layer.name.removeprefix(PARTS)}/")
         else:
             yield prefix, layer
 

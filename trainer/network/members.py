@@ -12,9 +12,12 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-_MEMBER = "member_"  # a member's layer in the network, followed by its number
-_TRUNK = "trunk"  # the layer of what the members share
-BLEND = "linear"  # the layer of what the members' mean is blended with
+# What these layers' names begin with. A feature or a target has no dot in its name, and no layer of
+# one is called so after its dot, so that no table's column clashes with them.
+PARTS = "members."
+_MEMBER = f"{PARTS}member_"  # a member's layer in the network, followed by its number
+_TRUNK = f"{PARTS}trunk"  # the layer of what the members share
+BLEND = "blend.linear"  # the layer of what the members' mean is blended with
 _ENCODED = ".encoded"  # follows the name of a feature that the trunk reads: its vector
 
 Tensors = Mapping[str, Any]
@@ -101,7 +104,8 @@ class Answer(NamedTuple):
     Attributes:
         outputs: The mean of its members', by target, with a linear model's share in it if the
             network is blended with one.
-        members: Each member's own; none if they were not asked for.
+        members: Each member's, as far apart as the members lie, with that share too; none if they
+            were not asked for.
     """
 
     outputs: Tensors
@@ -116,9 +120,12 @@ def answer(network: keras.Model, inputs: Tensors, *, with_members: bool) -> Answ
         inputs: Every stored feature and indicator, [B, *shape].
         with_members: Whether each member's answer is wanted.
     """
-    if not with_members:
-        return Answer(network(inputs, training=False))
-    own = answers_of_members(network, inputs, training=False)
-    means = {name: tf.add_n([answer[name] for answer in own]) / len(own) for name in own[0]}
+    if not with_members or members_of(network) == [network]:
+        outputs = network(inputs, training=False)
+        return Answer(outputs, (outputs,) if with_members else ())
+    members = answers_of_members(network, inputs, training=False)
+    means = {name: tf.add_n([each[name] for each in members]) / len(members) for name in members[0]}
     blend = next((layer for layer in network.layers if layer.name == BLEND), None)
-    return Answer(means if blend is None else blend(means, inputs), tuple(own))
+    if blend is None:
+        return Answer(means, tuple(members))
+    return Answer(*blend.with_members(means, members, inputs))

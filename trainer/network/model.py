@@ -48,7 +48,7 @@ def build_model(
     with _precision(_POLICIES[mixed_precision]):
         if members == 1:
             network = _alone(pipeline, manifest)
-        elif pipeline.model.builder is not None or _makes_pictures(pipeline):
+        elif pipeline.model.builder is not None or pipeline.makes_pictures:
             network = average([_alone(pipeline, manifest) for _ in range(members)])
         else:
             network = _with_shared_trunk(pipeline, manifest, members)
@@ -113,10 +113,6 @@ def _answers(
 
 def _features(manifest: TransformManifest) -> list[StoredFeature]:
     return [stored for stored in manifest.inputs() if stored.role == "feature"]
-
-
-def _makes_pictures(pipeline: PipelineSpec) -> bool:
-    return any(target.picture_size is not None for target in pipeline.targets.values())
 
 
 def build_inputs(features: Iterable[StoredFeature]) -> dict[str, keras.KerasTensor]:

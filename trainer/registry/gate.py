@@ -31,7 +31,7 @@ class _Check:
     Attributes:
         passed: Whether it holds.
         reason: The sentence.
-        margin: By how much it holds, as a share of what it is held against; negative if it fails.
+        margin: By how much it holds, in the metric's unit; negative if it fails.
     """
 
     passed: bool
@@ -67,27 +67,28 @@ def decide(
         if value is None or not math.isfinite(value):
             reason = f"{name} was not measured: there are no rows with a label for it."
             checks.append(_Check(False, reason))
-        elif gate.slice is None:
-            rows = MeasuredRows(
-                rows=0, metrics={name: value}, champion=dict(champion_metrics or {})
-            )
-            if evaluation is not None and evaluation.test is not None:
-                test = evaluation.test
-                resampled = {"resampled": test.resampled, "differences": test.differences}
-                rows = rows.model_copy(update=resampled)
-            checks += _limits(gate, rows, "")
-            checks.append(_beside_constant(gate, rows, constant_metrics.get(name)))
-            without = champion_metrics is None
-            checks.append(_comparison(gate, rows, "", champion_problem, no_champion=without))
+            continue
+        rows = MeasuredRows(rows=0, metrics={name: value}, champion=dict(champion_metrics or {}))
+        if evaluation is not None and evaluation.test is not None:
+            test = evaluation.test
+            resampled = {"resampled": test.resampled, "differences": test.differences}
+            rows = rows.model_copy(update=resampled)
+        without = champion_metrics is None
+        # Of all rows, also where slices are judged: the constant answer is not measured on these.
+        beside = _beside_constant(gate, rows, constant_metrics.get(name))
+        if gate.slice is None:
+            compared = _comparison(gate, rows, "", champion_problem, no_champion=without)
+            checks += [*_limits(gate, rows, ""), beside, compared]
         else:
             slices = () if evaluation is None else evaluation.slices
-            checks += _of_slices(gate, slices, champion_problem, champion_metrics is None)
+            of_slices = _of_slices(gate, slices, champion_problem, no_champion=without)
+            checks += [beside, *of_slices]
     checks.sort(key=lambda check: check.passed)
     return GateDecision(all(c.passed for c in checks), tuple(c.reason for c in checks))
 
 
 def _of_slices(
-    gate: GateSpec, slices: Sequence[MeasuredSlice], problem: str | None, no_champion: bool
+    gate: GateSpec, slices: Sequence[MeasuredSlice], problem: str | None, *, no_champion: bool
 ) -> Iterator[_Check]:
     """Yields each comparison of the slice that does worst at it.
 

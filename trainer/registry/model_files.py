@@ -20,7 +20,7 @@ import yaml
 
 from transforms.contract.fingerprint import checksum
 
-MODEL_FILE = "MLmodel"
+MLMODEL_FILE = "MLmodel"
 _EXAMPLE_FILE = "input_example.json"
 _SERVING_EXAMPLE_FILE = "serving_input_example.json"
 _REQUIREMENTS_FILE = "requirements.txt"
@@ -109,7 +109,7 @@ def write_model_files(folder: Path, described: Description, run: str) -> dict[st
     if described.example is not None:
         document["saved_input_example_info"] = _write_example(folder, described.example)
     _write_environment(folder, described.libraries)
-    (folder / MODEL_FILE).write_text(yaml.safe_dump(document), encoding="utf-8")
+    (folder / MLMODEL_FILE).write_text(yaml.safe_dump(document), encoding="utf-8")
     return {path.name: checksum(path) for path in sorted(folder.iterdir())}
 
 

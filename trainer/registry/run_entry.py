@@ -111,14 +111,17 @@ def run_of(
     tag, name = identity
     known = client.search_runs([experiment], equals(f"tags.`{tag}`", name))
     if known:
-        return str(known[0].info.run_id)
-    started = None if details.started is None else _milliseconds(details.started)
-    run: str = client.create_run(
-        experiment, start_time=started, tags={**tags, tag: name}, run_name=details.title or name
-    ).info.run_id
+        entry = known[0]
+    else:
+        started = None if details.started is None else _milliseconds(details.started)
+        title = details.title or name
+        entry = client.create_run(
+            experiment, start_time=started, tags={**tags, tag: name}, run_name=title
+        )
+    run = str(entry.info.run_id)
     rows = details.data_set
-    if rows is not None:
-        entry = Dataset(
+    if rows is not None and not entry.inputs.dataset_inputs:
+        data_set = Dataset(
             name=rows.name,
             digest=rows.digest[:_DIGEST_LENGTH],
             source_type="local",
@@ -126,7 +129,7 @@ def run_of(
             profile=json.dumps(dict(rows.profile)),
         )
         context = InputTag(key="mlflow.data.context", value="training")
-        client.log_inputs(run, [DatasetInput(dataset=entry, tags=[context])])
+        client.log_inputs(run, [DatasetInput(dataset=data_set, tags=[context])])
     return run
 
 
@@ -138,7 +141,7 @@ def log_numbers(
     parameters: Mapping[str, Any],
     curves: Mapping[str, Sequence[tuple[int, float]]],
 ) -> None:
-    """Logs the numbers of a run; what an attempt that was killed has logged may come again.
+    """Logs the numbers of a run; metrics that a killed attempt has logged come again.
 
     Numbers that are not finite, which some databases do not take, are left out.
     """
@@ -150,8 +153,9 @@ def log_numbers(
     points += [
         Metric(name, value, now, epoch)
         for name, curve in curves.items()
-        if name not in logged.metrics
+        for known in [_epochs_of(client, run, name) if name in logged.metrics else set()]
         for epoch, value in curve
+        if epoch not in known
     ]
     for batch in _batches([p for p in points if math.isfinite(p.value)], _MOST_METRICS):
         client.log_batch(run, metrics=batch)
@@ -160,6 +164,11 @@ def log_numbers(
     params = [Param(name, str(value)[:_PARAMETER_LENGTH]) for name, value in new.items()]
     for batch in _batches(params, _MOST_PARAMETERS):
         client.log_batch(run, params=batch)
+
+
+def _epochs_of(client: Any, run: str, curve: str) -> set[int]:
+    """Returns the epochs of a curve that an attempt has logged: it may have been killed midway."""
+    return {point.step for point in client.get_metric_history(run, curve)}
 
 
 def log_export(

@@ -15,10 +15,10 @@ from trainer.data.input_advice import advice, measured, worth_a_change
 from trainer.data.seam import check_seam
 from trainer.data.shards import ShardFile, count_rows
 from trainer.data.stream import BatchLayout, evaluation_batches
-from trainer.linear.blend import LinearBlend, blended
+from trainer.linear.blend import LinearBlend, LinearSpec, blended
 from trainer.linear.fitting import Blending
 from trainer.network.model import build_model
-from trainer.recipe import Recipe
+from trainer.recipe import FEWEST_TO_CHOOSE_BY, Recipe
 from trainer.run_folder import (
     CHECKPOINT_FOLDER,
     CHOSEN_FILE,
@@ -40,7 +40,7 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.process.events import is_heard, report_doing
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.steps.results import TrainingHistory, TrainResult, WarmStarted
-from transforms.contract.workspace.documents import RETRAIN, read_json
+from transforms.contract.workspace.documents import RETRAIN, read_json, reading
 from transforms.contract.workspace.files import replacing, write_atomic
 from transforms.contract.workspace.manifest import TransformManifest
 
@@ -191,16 +191,26 @@ class Training:
     def blend(self, folder: Path) -> None:
         """Fits the linear model that the network is blended with, if it is to be; writes its make.
 
+        Beside `chosen.keras`, which a killed training has left, it is there already, or was none.
+
         Args:
             folder: The run's.
         """
+        linear = folder / LINEAR_FILE
+        if (folder / CHOSEN_FILE).exists():
+            if linear.exists():
+                with self._strategy.scope():
+                    self._blend = LinearBlend(read_json(linear, LinearSpec, action=RETRAIN))
+                with reading(folder / CHOSEN_FILE, action=RETRAIN):
+                    self.answering().load_weights(folder / CHOSEN_FILE)
+            return
         if self._recipe.blend:
             with self._strategy.scope(), self._data.readable_errors():
                 self._blend = self._blending.fit(
                     self.network, self._data.train, self._data.validation
                 )
         if self._blend is not None:
-            write_atomic(folder / LINEAR_FILE, self._blend.spec.model_dump_json(indent=1))
+            write_atomic(linear, self._blend.spec.model_dump_json(indent=1))
 
     def blend_again(self) -> None:
         """Fits the same linear model on training and validation rows, if there is one."""
@@ -231,7 +241,7 @@ class Training:
         if kept.started is not None:
             warnings += kept.started.warnings()
         return TrainResult(
-            recipe=self._recipe.in_words(),
+            recipe=self._recipe.model_copy(update={"blend": self._blend is not None}).in_words(),
             members=self._recipe.members,
             epochs=state.epochs,
             steps=state.steps,
@@ -253,15 +263,23 @@ class Training:
         )
 
     def _judgement(self, state: TrainingState) -> list[str]:
-        """Returns what is to be said of how the best epoch was chosen."""
+        """Returns what is to be said of what the validation rows chose."""
+        sentences = []
         if count_rows(self._data.validation) == 0:
-            return ["There are no validation rows: the training loss chose the best epoch."]
-        if self._recipe.patience is not None and state.best_epoch == state.epochs - 1:
-            return [
+            sentences.append(
+                "There are no validation rows: the training loss chose the best epoch."
+            )
+        elif self._recipe.patience is not None and state.best_epoch == state.epochs - 1:
+            sentences.append(
                 f"The best epoch is the last one, {state.epochs}: a longer training may be better; "
                 "set a higher training.epochs or training.steps."
-            ]
-        return []
+            )
+        if self._pipeline.training.blend == "linear" and self._blend is None:
+            sentences.append(
+                "No linear model is blended in, as training.blend asks for: its share is chosen on "
+                f"{FEWEST_TO_CHOOSE_BY} validation rows at least, of a target that is no picture."
+            )
+        return sentences
 
     def _rounds(
         self, model: keras.Model, recipe: Recipe, checkpoints: Checkpoints, *, all_rows: bool

@@ -1,4 +1,4 @@
-"""What people who watch a training are told at the end of each of its rounds."""
+"""The losses and the metric that people who watch a training are told after each round."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.data.stream import Batch
+from trainer.data.stream import Batch, unshaped
 from trainer.network.heads import head_of
 from trainer.recipe import Recipe
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -72,8 +72,7 @@ class WatchedMetric:
                 return
             kept = weights[self._target].numpy() > 0
             seen += len(kept)
-            truth = targets[self._target].numpy()
-            truth = truth[:, 0] if truth.shape[1:] == (1,) else truth
+            truth = unshaped(targets[self._target].numpy())
             if kept.any():
                 in_unit = head_of(self._spec).in_unit(self._statistics, truth[kept])
                 yield np.asarray(self._answer(inputs))[kept], in_unit

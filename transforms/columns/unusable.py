@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from transforms.columns.conform import Conformed
+from transforms.contract.columns.datetime_formats import Replacement
 from transforms.contract.columns.datetimes import DATETIME_PATTERN, Datetime
 from transforms.contract.columns.features import ID_PATTERN, Categorical
 from transforms.contract.columns.targets import Binary, Multilabel, SequenceTarget
@@ -47,8 +48,8 @@ def _categories(spec: Categorical, column: pa.Array, conformed: Conformed) -> di
 
 
 def _datetimes(spec: Datetime, column: pa.Array, conformed: Conformed) -> dict[int, str]:
-    del spec, column
-    return not_a_datetime(conformed.values, conformed.missing)
+    del column
+    return not_a_datetime(conformed.values, conformed.missing, spec.respelling)
 
 
 def _label_sets(spec: Multilabel, column: pa.Array, conformed: Conformed) -> dict[int, str]:
@@ -89,16 +90,27 @@ def not_an_id(values: np.ndarray, buckets: int) -> dict[int, str]:
     return {int(row): "not_an_id" for row in np.flatnonzero(rows)}
 
 
-def not_a_datetime(values: np.ndarray, missing: np.ndarray) -> dict[int, str]:
+def not_a_datetime(
+    values: np.ndarray, missing: np.ndarray, replacements: Sequence[Replacement] = ()
+) -> dict[int, str]:
     """Returns the rows with a text that is no date and time.
 
     Args:
         values: The column as texts, bytes objects [rows].
         missing: bool [rows].
+        replacements: What makes ISO 8601 of the declared format.
     """
-    spelt = pc.match_substring_regex(pa.array(values, pa.large_binary()), DATETIME_PATTERN)
+    texts = respelt(pa.array(values, pa.large_binary()), replacements)
+    spelt = pc.match_substring_regex(texts, DATETIME_PATTERN)
     wrong = ~spelt.to_numpy(zero_copy_only=False) & ~missing
     return {int(row): "not_a_datetime" for row in np.flatnonzero(wrong)}
+
+
+def respelt(texts: pa.Array, replacements: Sequence[Replacement]) -> pa.Array:
+    """Returns texts after replacements, in their order, as the graph respells them."""
+    for pattern, replacement in replacements:
+        texts = pc.replace_substring_regex(texts, pattern, replacement, max_replacements=1)
+    return texts
 
 
 def not_binary(values: np.ndarray, missing: np.ndarray, positive: str | None) -> dict[int, str]:

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from transforms.columns.schema import is_datetime
 from transforms.contract.columns.datetimes import WIDTHS, Datetime
 from transforms.contract.columns.features import Categorical, FeatureSpec, Numeric, Text
 from transforms.contract.declaration.source import SourceSpec
@@ -102,15 +101,15 @@ def _date(column: SampledColumn) -> tuple[FeatureSpec | None, str]:
     if not column.is_date:
         example = column.texts.drop_null()[0].as_py()
         return None, (
-            f"a date or time as {shown(example)}: write it in ISO 8601, as 2026-01-31 or "
-            "2026-01-31T05:00, and declare {kind: datetime}"
+            f"a date or time as {shown(example)}: declare {{kind: datetime, format: ...}} if "
+            "strptime has words for it, as %d/%m/%Y, or write it in ISO 8601, as 2026-01-31"
         )
     parts = tuple(part for part in WIDTHS if part != "time_of_day" or _has_times(column))
-    spec = (
-        Datetime(kind="datetime", parts=parts)
-        if len(parts) < len(WIDTHS)
-        else Datetime(kind="datetime")
-    )
+    spec = Datetime(kind="datetime")
+    if column.date_format:
+        spec = spec.model_copy(update={"format": column.date_format})
+    if len(parts) < len(WIDTHS):
+        spec = spec.model_copy(update={"parts": parts})
     if column.date_share < 1.0:
         spec = spec.model_copy(update={"invalid": "default"})
         return spec, f"date; {1 - column.date_share:.1%} are spelt otherwise and count as missing"
@@ -118,8 +117,10 @@ def _date(column: SampledColumn) -> tuple[FeatureSpec | None, str]:
 
 
 def _has_times(column: SampledColumn) -> bool:
-    if is_datetime(column.type) and pat.is_date(column.type):
+    if pat.is_date(column.type):
         return False
+    if column.date_format:
+        return "%M" in column.date_format
     clocks = pc.utf8_slice_codeunits(column.texts.drop_null(), 11, 19).unique().to_pylist()
     return any(clock.strip("0:.Zz+") for clock in clocks)
 

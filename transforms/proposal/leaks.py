@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +14,7 @@ from transforms.proposal.target_choice import TargetChoice
 _FEWEST = 100  # rows with both values: with fewer, chance makes perfect columns
 _FEWEST_OF_A_CLASS = 10
 _AUC = 0.999
+_SUM_SKILL = 0.99999  # R2 of a sum, which is exact but for rounding
 _SKILL = 0.999  # R2, or the share of a constant answer's errors that is gone
 
 
@@ -42,15 +45,56 @@ def leak(feature: SampledColumn, target: SampledColumn, choice: TargetChoice) ->
     return None if share is None else f"{share:.1%} right"
 
 
+def leaking_sum(
+    features: Sequence[SampledColumn], target: SampledColumn, choice: TargetChoice
+) -> tuple[str, ...]:
+    """Returns the columns of which a number is the sum or difference, each with its weight.
+
+    None of them can be done without; there are none if the target is no such sum.
+    """
+    if not (choice.spec.learns_numbers and target.is_scalar):
+        return ()
+    rows = np.isfinite(target.numbers)
+    able = [c for c in features if c.is_scalar and np.isfinite(c.numbers[rows]).all()]
+    able = [column for column in able if np.std(column.numbers[rows])]
+    if rows.sum() < max(_FEWEST, 10 * len(able)) or not able or not np.std(target.numbers[rows]):
+        return ()
+    scaled = np.stack([_standardized(c.numbers[rows]) for c in (*able, target)], axis=1)
+    moments = scaled.T @ scaled / len(scaled)
+    kept = np.arange(len(able))
+    if _skill(moments, kept) < _SUM_SKILL:
+        return ()
+    for column in range(len(able)):
+        rest = kept[kept != column]
+        if len(rest) and _skill(moments, rest) >= _SUM_SKILL:
+            kept = rest
+    return tuple(able[column].name for column in kept)
+
+
+def _standardized(numbers: np.ndarray) -> np.ndarray:
+    scaled: np.ndarray = (numbers - numbers.mean()) / numbers.std()
+    return scaled
+
+
+def _skill(moments: np.ndarray, columns: np.ndarray) -> float:
+    """Returns the R2 of a linear model of some columns; the target is the last one."""
+    gram, products = moments[np.ix_(columns, columns)], moments[columns, -1]
+    weights = np.linalg.lstsq(gram, products, rcond=None)[0]
+    return float(2 * weights @ products - weights @ gram @ weights)
+
+
 def _of_number(feature: SampledColumn, numbers: np.ndarray, rows: np.ndarray) -> str | None:
     rows = rows[np.isfinite(numbers[rows])]
     answers = numbers[rows]
     if len(rows) < _FEWEST or not answers.std():
         return None
     if feature.number_share == 1.0 and np.std(feature.numbers[rows]):
-        r2 = float(np.corrcoef(feature.numbers[rows], answers)[0, 1]) ** 2
-        if r2 >= _SKILL:
-            return f"R2 {r2:.4f}"
+        numbers = feature.numbers[rows]
+        # By their ranks too: the logarithm of a target gives it away as well.
+        for those, them in ((numbers, answers), (_ranks(numbers), _ranks(answers))):
+            r2 = float(np.corrcoef(those, them)[0, 1]) ** 2
+            if r2 >= _SKILL:
+                return f"R2 {r2:.4f}" + (" of the ranks" if those is not numbers else "")
     groups = _codes(feature.texts)[rows]
     means, known = _learnt(groups, answers)
     if known is None:
@@ -91,10 +135,16 @@ def _codes(texts: pa.Array) -> np.ndarray:
     return np.asarray(pc.fill_null(pc.add(indices, 1), 0).to_numpy(zero_copy_only=False), np.int64)
 
 
+def _ranks(numbers: np.ndarray) -> np.ndarray:
+    """Returns the places of numbers in their order, from 1 on; equal ones share their mean."""
+    _, places, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    ranks: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return ranks
+
+
 def _auc(scores: np.ndarray, positive: np.ndarray) -> float:
     """Returns the area under the ROC curve, of equal scores the mean over both orders."""
-    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    ranks = _ranks(scores)
     yes = int(positive.sum())
     no = len(positive) - yes
     return float((ranks[positive].sum() - yes * (yes + 1) / 2) / (yes * no))

@@ -10,7 +10,7 @@ from transforms.contract.declaration.source import Format, SourceSpec
 from transforms.contract.declaration.split import ColumnSplit, HashSplit, Split
 from transforms.contract.errors import DeclarationError
 from transforms.proposal.choices import Choice, Read, choose_feature, files_of
-from transforms.proposal.leaks import leak
+from transforms.proposal.leaks import leak, leaking_sum
 from transforms.proposal.roles import choose_key, choose_partitions, choose_split, is_entity
 from transforms.proposal.sample import take_sample
 from transforms.proposal.sampled_column import SampledColumn
@@ -75,6 +75,7 @@ def propose(path: str, targets: Sequence[str], format_: Format | None = None) ->
         _without_roles(column, split, read, columns, chosen)
         for column in (with_key if key and key.is_date else others)
     )
+    features = _without_sums(features, columns, chosen)
     if all(choice.spec is None for choice in features):
         raise DeclarationError(
             f"--from {path}",
@@ -132,6 +133,23 @@ def _without_roles(
             reason = f"this column alone predicts {target.column}, {told}: a leak?"
             return Choice(column.name, None, reason)
     return choice
+
+
+def _without_sums(
+    features: tuple[Choice, ...],
+    columns: dict[str, SampledColumn],
+    targets: Sequence[TargetChoice],
+) -> tuple[Choice, ...]:
+    """Returns the features less those that add up to a target."""
+    for target in targets:
+        there = [columns[choice.column] for choice in features if choice.spec is not None]
+        parts = leaking_sum(there, columns[target.column], target)
+        reason = f"{target.column} is a sum or difference of {' and '.join(parts)}: a leak?"
+        features = tuple(
+            Choice(choice.column, None, reason) if choice.column in parts else choice
+            for choice in features
+        )
+    return features
 
 
 def pipeline_name(path: str) -> str:

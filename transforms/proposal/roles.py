@@ -25,6 +25,7 @@ from transforms.contract.declaration.split import (
     TrainShare,
 )
 from transforms.proposal.classes.measures import name_words
+from transforms.proposal.date_formats import is_sorted_by_time
 from transforms.proposal.sample import Sample
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.source.formats import pieces, read_piece
@@ -233,14 +234,19 @@ def _time_split(column: SampledColumn) -> TimeSplit | None:
 
 
 def _is_time(column: SampledColumn) -> bool:
-    lengths = pc.utf8_length(column.texts.drop_null()).unique() if column.present else []
     return bool(
         column.is_date
         and column.date_share == 1.0
         and not column.missing_share
         and column.profile.distinct >= _FEWEST_TIMES
-        and (is_datetime(column.type) or len(lengths) == 1)  # or texts would not be in order
+        and (is_datetime(column.type) or _are_in_order(column))
     )
+
+
+def _are_in_order(column: SampledColumn) -> bool:
+    """Returns whether dates as texts have the order of their times, as a split compares them."""
+    lengths = pc.utf8_length(column.texts.drop_null()).unique()
+    return len(lengths) == 1 and is_sorted_by_time(column.date_format)
 
 
 def _spelt(bound: pa.Scalar, type_: pa.DataType) -> str:

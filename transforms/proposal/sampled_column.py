@@ -14,10 +14,10 @@ import pyarrow.types as pat
 from transforms.columns.conform import iso_texts, parse_numbers
 from transforms.columns.hashing import as_text
 from transforms.columns.schema import is_bytes, is_datetime, is_list, is_number, is_scalar, is_text
-from transforms.contract.columns.datetimes import DATETIME_PATTERN
 from transforms.proposal.classes.classifier import ColumnClass, column_class
 from transforms.proposal.classes.measures import name_words
 from transforms.proposal.classes.profile import ColumnProfile, profile, without_missing
+from transforms.proposal.date_formats import date_format
 
 _PICTURE_FILE = re.compile(r"\.(?:jpe?g|png|gif|bmp)$", re.IGNORECASE)
 _IDS = {"id", "ids", "key", "uuid", "guid", "index", "idx", "identifier", "rowid", "pk"}
@@ -126,14 +126,20 @@ class SampledColumn:
         return bool(is_text(self.type) and pc.any(padded).as_py())
 
     @cached_property
-    def date_share(self) -> float:
-        """The share of its values that `datetime` reads."""
+    def _dates(self) -> tuple[str | None, float]:
         if is_datetime(self.type):
-            return 1.0
-        if not is_text(self.type):
-            return 0.0
-        dates = pc.match_substring_regex(self.texts, DATETIME_PATTERN)
-        return int(pc.sum(dates).as_py() or 0) / max(self.present, 1)
+            return None, 1.0
+        return date_format(self.texts) if is_text(self.type) else (None, 0.0)
+
+    @property
+    def date_format(self) -> str | None:
+        """The format of its dates; None is ISO 8601."""
+        return self._dates[0]
+
+    @property
+    def date_share(self) -> float:
+        """The share of its values that `datetime` reads in that format."""
+        return self._dates[1]
 
     @property
     def is_date(self) -> bool:

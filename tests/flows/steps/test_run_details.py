@@ -115,6 +115,17 @@ def test_a_model_is_described_by_its_columns_and_a_row_without_sensitive_values(
     ]
 
 
+def test_a_target_with_a_threshold_has_a_decision_among_the_columns():
+    sold = {"kind": "binary", "threshold": 0.3, "spread": True}
+    pipeline = parse({**DECLARATION, "targets": {"sold": sold}, "training": {}})
+    assert [column.name for column in outputs_of(pipeline)] == [
+        "sold",
+        "sold__decision",
+        "sold__spread",
+        "error",
+    ]
+
+
 def test_a_model_whose_table_is_gone_has_no_example(tmp_path):
     run = _run(tmp_path)
     assert describe(run.work.pipeline, run.work.partitions).example is None

@@ -7,7 +7,7 @@ import pytest
 
 from tests.trainer.world import manifest_of, pipeline_of
 from trainer.evaluation.figures import Figures
-from trainer.evaluation.metrics import SplitScores
+from trainer.evaluation.metrics import SplitScores, row_losses
 from transforms.contract.workspace.manifest import TargetStatistics
 
 TARGETS = {
@@ -87,6 +87,12 @@ def test_a_target_without_labels_gives_no_metric(pipeline, manifest):
     metrics = scores_of(pipeline, manifest, masked)
     assert not [name for name in metrics if "group" in name]
     assert "test_sold_auc" in metrics
+
+
+@pytest.mark.parametrize("name", list(TARGETS))
+def test_no_rows_have_no_losses(pipeline, manifest, name):
+    pair = PREDICTIONS[name][:0], TRUTHS[name][:0]
+    assert row_losses(pipeline.targets[name], manifest.targets[name], *pair).tolist() == []
 
 
 def test_numbers_of_a_log_scale_are_measured_in_their_unit_and_their_loss_on_the_scale(pipeline):

@@ -20,8 +20,8 @@ def test_a_category_is_cut_by_its_values_and_the_most_frequent_comes_first():
 
 
 def test_a_number_is_cut_into_parts_with_as_many_rows_and_missing_ones_are_a_part():
-    rows = _rows(np.array([1.0, 2.0, 3.0, 4.0, np.nan]), 2)
-    assert rows == {"up to 2.5": [0, 1], "above 2.5": [2, 3], "is missing": [4]}
+    rows = _rows(np.array([1.0, 2.0, 3.0, 4.0, np.nan, np.inf, -np.inf]), 2)
+    assert rows == {"up to 2.5": [0, 1], "above 2.5": [2, 3], "is missing": [4, 5, 6]}
 
 
 def test_equal_numbers_are_in_one_part():

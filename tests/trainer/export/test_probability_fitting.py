@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.trainer.world import pipeline_of
+from tests.trainer.world import pipeline_of, training_with
 from trainer.evaluation.evaluation import evaluate
 from trainer.export.export import export
-from trainer.export.probabilities import Adjustment, adjusted, decisions
+from trainer.export.probabilities import Adjustment, adjusted, adjusted_answer, decisions
 from trainer.export.probability_fitting import (
     best_threshold,
     fitted,
@@ -17,6 +17,7 @@ from trainer.export.probability_fitting import (
 )
 from trainer.export.serving import load
 from trainer.network.heads import head_of
+from trainer.network.members import Answer
 from trainer.training.training import train
 from transforms.contract.columns.targets import Binary, Multiclass
 
@@ -82,6 +83,45 @@ def test_a_threshold_is_the_best_one_halfway_to_the_next_probability(metric, thr
     assert best_threshold(metric, truth, prediction) == pytest.approx(threshold)
 
 
+@pytest.mark.parametrize(
+    ("metric", "truth", "prediction", "threshold"),
+    [
+        ("accuracy", [0, 0, 1], [0.8, 0.8, 0.6], 0.9),  # nobody is: any yes is wrong more often
+        ("accuracy", [0, 0, 1], [1.0, 1.0, 0.6], 0.3),  # which no threshold can say beside a 1
+        ("accuracy", [1, 1, 1], [0.4, 0.6, 0.5], 0.2),
+        ("f1", [1, 1, 1], [0.0, 0.0, 0.6], 0.3),  # nor can any say yes to a 0
+        ("f1", [0, 0], [0.4, 0.6], 0.8),
+    ],
+)
+def test_a_threshold_may_accept_nothing_and_is_never_0(metric, truth, prediction, threshold):
+    chosen = best_threshold(metric, np.array(truth, bool), np.array(prediction))
+    assert chosen == pytest.approx(threshold)
+
+
+def test_a_threshold_between_neighbouring_numbers_accepts_the_upper_one_alone():
+    upper = np.float32(0.5)
+    lower = np.nextafter(upper, np.float32(0))
+    chosen = best_threshold("accuracy", np.array([True, False]), np.array([upper, lower]))
+    served = {"sold": tf.constant([upper, lower])}
+    made = decisions({"sold": Adjustment(threshold=chosen)}, served)
+    assert made["sold__decision"].numpy().tolist() == [1, 0]
+
+
+def test_a_temperature_of_1_changes_no_bit():
+    output = tf.constant([[0.0], [1e-9], [0.3], [1.0]])
+    made = adjusted({"sold": Adjustment(threshold=0.5)}, "sold", output)
+    assert made.numpy().tolist() == output.numpy().tolist()
+
+
+def test_members_lie_apart_in_what_is_served():
+    curve = ((0.0, 0.0), (0.4, 0.2), (1.0, 1.0))
+    members = ({"sold": tf.constant([[0.2]])}, {"sold": tf.constant([[0.4]])})
+    network = Answer({"sold": tf.constant([[0.3]])}, members)
+    answered = adjusted_answer({"sold": Adjustment(curves=(curve,))}, network)
+    assert answered.outputs["sold"].numpy() == pytest.approx(0.15)
+    assert [own["sold"].numpy().item() for own in answered.members] == pytest.approx([0.1, 0.2])
+
+
 def test_a_decision_is_a_yes_from_the_threshold_on():
     served = {"sold": tf.constant([0.2, 0.3, 0.7])}
     made = decisions({"sold": Adjustment(threshold=0.3), "other": Adjustment()}, served)
@@ -92,11 +132,17 @@ def test_a_decision_is_a_yes_from_the_threshold_on():
 
 def test_what_is_adjusted_is_in_the_export_and_judged_as_it_answers(trainer_world):
     targets = {
-        "sold": {"kind": "binary", "calibration": "temperature", "threshold": "f1"},
+        "sold": {
+            "kind": "binary",
+            "calibration": "temperature",
+            "threshold": "f1",
+            "spread": True,
+        },
         "group": {"kind": "multiclass", "missing": "mask", "calibration": "isotonic"},
         "cost": {"kind": "numeric"},
     }
-    job = trainer_world.job("adjusted", pipeline_of(targets=targets))
+    pipeline = pipeline_of(targets=targets, training=training_with(members=2))
+    job = trainer_world.job("adjusted", pipeline)
     train(job)
     export(job)
     result = evaluate(job)
@@ -104,6 +150,7 @@ def test_what_is_adjusted_is_in_the_export_and_judged_as_it_answers(trainer_worl
     scorer = load(f"{job.run_folder}/export")
     answer = scorer.score({"color": ["red", "green"], "sizes": [[1.0, 2.0], [0.0, 1.0]]})
     assert answer["sold__decision"].dtype == np.uint8
+    assert answer["sold__spread"].shape == (2,)
     assert answer["group__probabilities"].sum(axis=1) == pytest.approx([1, 1], abs=1e-5)
 
 

@@ -3,35 +3,48 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from trainer.linear.blend import LinearBlend, LinearSpec, LinearTarget, best_share, blended
+from trainer.linear.blend import (
+    SHARES,
+    LinearBlend,
+    LinearSpec,
+    LinearTarget,
+    blended,
+    losses_of_shares,
+)
 from trainer.linear.design import columns_of
 from trainer.linear.regression import LinearModel
+from trainer.network.members import answer, average
 from transforms.contract.workspace.manifest import StoredFeature
 
 AREA = StoredFeature(name="area", role="feature", kind="numeric", dtype="float32", shape=())
 
 
-@pytest.fixture
-def doubling() -> LinearBlend:
-    """A linear model whose answer is the area's double and 1 more."""
-    target = LinearTarget(link="identity", classes=1, penalty=1.0)
-    blend = LinearBlend(LinearSpec(features=columns_of([AREA]), targets={"price": target}))
+def a_doubling(target: str = "price", feature: StoredFeature = AREA) -> LinearBlend:
+    """Returns a linear model whose answer is the feature's double and 1 more."""
+    spec = LinearTarget(link="identity", classes=1, penalty=1.0)
+    blend = LinearBlend(LinearSpec(features=columns_of([feature]), targets={target: spec}))
     twice = LinearModel("identity", np.ones(1), np.array([[2.0]]), np.array([3.0]), penalty=1.0)
-    blend.take({"price": twice})
+    blend.take({target: twice})
     return blend
 
 
-def a_network(answer: float, *targets: str) -> keras.Model:
+@pytest.fixture
+def doubling() -> LinearBlend:
+    return a_doubling()
+
+
+def a_network(answer: float, *targets: str, feature: str = "area") -> keras.Model:
     """Returns a network that always answers the same."""
-    area = keras.Input((), name="area")
+    area = keras.Input((), name=feature)
     x = keras.layers.Reshape((1,))(area)
     always = {
         "kernel_initializer": "zeros",
         "bias_initializer": keras.initializers.Constant(answer),
     }
     heads = {name: keras.layers.Dense(1, name=name, **always)(x) for name in targets}
-    return keras.Model({"area": area}, heads, name="braid")
+    return keras.Model({feature: area}, heads, name="braid")
 
 
 def test_an_answer_has_both_in_their_shares(doubling):
@@ -40,6 +53,43 @@ def test_an_answer_has_both_in_their_shares(doubling):
     answers = network({"area": np.float32([5.0, 7.0])})
     assert answers["price"].numpy().tolist() == [[75 + 11 / 4], [75 + 15 / 4]]
     assert doubling.shares() == {"price": 0.25}
+
+
+@pytest.mark.parametrize(("feature", "target"), [("linear", "price"), ("area", "linear")])
+def test_a_column_may_be_named_linear(feature, target):
+    blend = a_doubling(target, AREA.model_copy(update={"name": feature}))
+    blend.set_shares({target: 0.25})
+    network = blended(a_network(100.0, target, feature=feature), blend)
+    inputs = {feature: tf.constant([5.0, 7.0])}
+    for with_members in (False, True):
+        answers = answer(network, inputs, with_members=with_members)
+        assert answers.outputs[target].numpy().tolist() == [[75 + 11 / 4], [75 + 15 / 4]]
+
+
+def a_network_of_members(link: str) -> keras.Model:
+    """Returns a network of two members that answer 0.2 and 0.6, or 20 and 60."""
+    answers = (20.0, 60.0) if link == "identity" else (0.2, 0.6)
+    return average([a_network(answer, "price") for answer in answers])
+
+
+@pytest.mark.parametrize(
+    ("link", "share", "outputs", "members"),
+    [
+        ("sigmoid", 0.5, 0.45, (0.35, 0.55)),
+        ("sigmoid", 1.0, 0.5, (0.5, 0.5)),  # of which nobody is of another opinion
+        # The factor of a number's spread makes up for any share but none.
+        ("identity", 0.5, 20.0, (0.0, 40.0)),
+        ("identity", 1.0, 0.0, (-20.0, 20.0)),
+    ],
+)
+def test_members_lie_around_the_blended_answer(link, share, outputs, members):
+    target = LinearTarget(link=link, classes=1, penalty=1.0)
+    blend = LinearBlend(LinearSpec(features=columns_of([AREA]), targets={"price": target}))
+    blend.set_shares({"price": share})  # of a linear model that scores 0
+    network = blended(a_network_of_members(link), blend)
+    answers = answer(network, {"area": tf.constant([5.0])}, with_members=True)
+    assert answers.outputs["price"].numpy() == pytest.approx(outputs)
+    assert [own["price"].numpy().item() for own in answers.members] == pytest.approx(members)
 
 
 def test_a_target_that_the_linear_model_does_not_answer_stays_as_it_is(doubling):
@@ -68,6 +118,6 @@ def test_a_blended_network_is_one_keras_model_that_loads_by_itself(doubling, tmp
     ],
 )
 def test_the_best_share_is_the_one_whose_blend_errs_least(answers, linear, share):
-    truths = np.array([[1.0], [2.0]])
-    loss = keras.losses.MeanSquaredError()
-    assert best_share(loss, truths, np.array(answers), np.array(linear)) == share
+    rows = (tf.constant(values) for values in ([[1.0], [2.0]], answers, linear))
+    losses = losses_of_shares(keras.losses.MeanSquaredError(), *rows).numpy()
+    assert SHARES[int(np.argmin(losses))] == share

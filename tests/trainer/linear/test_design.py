@@ -47,6 +47,12 @@ def test_every_place_of_bucketed_numbers_has_buckets_of_its_own():
     assert matrix.tolist() == [[1, 0, 0, 1], [0, 1, 0, 1]]
 
 
+def test_buckets_without_room_for_a_column_each_are_numbers():
+    crowded = feature("numeric", dtype="int64", shape=(MOST_COLUMNS,), cardinality=3)
+    matrix = columns(crowded, [[0] * MOST_COLUMNS, [2] * MOST_COLUMNS])
+    assert matrix.tolist() == [[-1.0] * MOST_COLUMNS, [1.0] * MOST_COLUMNS]
+
+
 def test_ids_beyond_the_room_share_the_last_column():
     many = feature("categorical", "int64", cardinality=5000)
     matrix = columns(many, [0, 1, 998, 4000, 4999])

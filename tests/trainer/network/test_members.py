@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.trainer.world import DECLARATION, manifest_of, pipeline_of
+from tests.trainer.world import DECLARATION, STORED, manifest_of, pipeline_of
 from trainer.network.members import answers_of_members, members_of
 from trainer.network.model import build_model
 from trainer.training.objectives.supervised import Supervised
@@ -66,6 +66,27 @@ def test_a_network_alone_is_its_only_member():
     np.testing.assert_array_equal(answer["sold"], alone(rows())["sold"])
 
 
+def test_columns_may_have_the_names_that_members_go_by():
+    number = STORED[1].model_copy(update={"name": "member_0"})
+    picture = STORED[6].model_copy(update={"name": "trunk"})
+    target = STORED[7].model_copy(update={"name": "member_1"})
+    features = {"member_0": {"kind": "numeric"}, "trunk": DECLARATION["features"]["photo"]}
+    pipeline = pipeline_of(
+        features=features,
+        targets={"member_1": {"kind": "binary"}},
+        model={"encoders": {"trunk": PHOTO}, "fusion": FUSION},
+    )
+    stored = {"stored": (number, picture, target)}
+    manifest = manifest_of(pipeline_of()).model_copy(update=stored)
+    alone = build_model(pipeline, manifest)
+    assert members_of(alone) == [alone]
+    network = build_model(pipeline, manifest, members=2)
+    values = {"member_0": rows()["price"], "trunk": rows()["photo"]}
+    own = [own["member_1"] for own in answers_of_members(network, values, training=False)]
+    assert len(own) == 2
+    np.testing.assert_allclose(network(values)["member_1"], np.mean(own, axis=0), rtol=1e-5)
+
+
 def test_every_member_learns_by_its_own_loss_and_the_mean_answer_is_judged():
     network = network_of(2)
     pipeline = pipeline_of(model=MODEL)
@@ -109,7 +130,7 @@ def test_members_share_the_encoder_of_pictures_and_have_all_others_for_themselve
     photo = [path for path in paths if path.startswith("photo.")]
     assert len(photo) == len(set(photo)) == sum("photo." in w.path for w in alone.weights)
     assert paths.count("color.embedding/embeddings") == 3
-    assert [layer.name for layer in three.layers].count("trunk") == 1
+    assert [layer.name for layer in three.layers].count("members.trunk") == 1
     shared = sum(math.prod(w.shape) for w in alone.weights if "photo." in w.path)
     assert three.count_params() == 3 * (alone.count_params() - shared) + shared
 
@@ -123,7 +144,7 @@ def test_tables_without_such_encoders_share_nothing():
         update={"stored": tuple(s for s in kept if s.role != "indicator")}
     )
     network = build_model(pipeline, manifest, members=2)
-    assert "trunk" not in [layer.name for layer in network.layers]
+    assert "members.trunk" not in [layer.name for layer in network.layers]
     assert network.count_params() == 2 * build_model(pipeline, manifest).count_params()
 
 

@@ -220,7 +220,17 @@ def test_the_worst_slice_decides_and_is_named():
         "test_sold_auc 0.6 for city is Bonn (50 rows), the worst slice, is not at least 0.62.",
         "test_sold_auc 0.6 for city is Bonn (50 rows), the worst slice, is worse than the "
         "champion's 0.7 by 0.1; 0.014 is allowed.",
+        "test_sold_auc 0.8 is better than the constant answer's 0.5.",
     )
     better = (part("is Ulm", 0.9, 0.9), part("is Bonn", 0.7, 0.7))
     assert beside([gate(slice="worst", at_least=0.62)], 0.8, 0.8, slices=better).passed
     assert not beside([gate(slice="worst")], 0.8, 0.8).passed, "no slice is large enough"
+
+
+def test_a_gate_of_slices_refuses_what_is_no_better_than_the_constant_answer_either():
+    slices = (part("is Ulm", 0.9, 0.9),)
+    decision = beside([gate(slice="worst", at_least=0.62)], 0.5, 0.5, slices=slices)
+    assert not decision.passed
+    assert decision.reasons[0] == (
+        "test_sold_auc 0.5 is not better than the constant answer's 0.5."
+    )

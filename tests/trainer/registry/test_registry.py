@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from trainer.registry import run_entry
 from trainer.registry.registry import ModelRegistry
 from trainer.registry.run_entry import DataSet, RunDetails, RunEnd
 from transforms.contract.errors import BraidError
@@ -91,6 +92,36 @@ def test_a_crash_at_any_point_leaves_one_version_after_the_next_try(
     assert version.version == "1"
     assert version.aliases == ("challenger",)
     assert (registry.export_folder(version) / "saved_model.pb").exists()
+
+
+def test_a_crash_leaves_neither_a_cut_curve_nor_a_run_without_its_rows(
+    registry, export, monkeypatch
+):
+    curve = [(epoch, float(epoch)) for epoch in range(1, 6)]
+    data_set = DataSet("flats.csv", "f" * 36, "data/flats.csv")
+    shown = RunDetails(curves={"epoch.train_loss": curve}, data_set=data_set)
+    registry.models()
+    client = registry._client()
+    log_batch = client.log_batch
+
+    def crash(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    def crash_midway(run, metrics=(), params=()):
+        log_batch(run, metrics=metrics, params=params)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_entry, "_MOST_METRICS", 2)
+    for method, replacement in (("log_inputs", crash), ("log_batch", crash_midway)):
+        with monkeypatch.context() as patch:
+            patch.setattr(client, method, replacement)
+            with pytest.raises(KeyboardInterrupt):
+                registry.register("cut", export, run_id="r", metrics={}, shown=shown)
+    registry.register("cut", export, run_id="r", metrics={}, shown=shown)
+    run = client.get_run(client.get_model_version("cut", "1").run_id)
+    logged = client.get_metric_history(run.info.run_id, "epoch.train_loss")
+    assert sorted((point.step, point.value) for point in logged) == curve
+    assert [rows.dataset.name for rows in run.inputs.dataset_inputs] == ["flats.csv"]
 
 
 def test_a_declaration_that_changed_after_a_crash_is_registered(registry, export, monkeypatch):

@@ -286,10 +286,15 @@ def test_without_validation_and_test_rows_training_goes_on_with_a_warning(traine
     from trainer.export.serving import check
 
     root = without_shards(trainer_world, tmp_path / "workspace", ("validation", "test"))
-    job = trainer_world.job("thin", workspace=str(root))
-    assert train(job).warnings == (
+    pipeline = pipeline_of(training=training_with(blend="linear"))
+    job = trainer_world.job("thin", pipeline, workspace=str(root))
+    trained = train(job)
+    assert trained.warnings == (
         "There are no validation rows: the training loss chose the best epoch.",
+        "No linear model is blended in, as training.blend asks for: its share is chosen on 30 "
+        "validation rows at least, of a target that is no picture.",
     )
+    assert "blended" not in trained.recipe
     export(job)
     result = evaluate(job)
     assert (result.metrics, result.parity, result.rows) == ({}, None, 0)

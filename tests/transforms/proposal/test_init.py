@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -49,13 +50,17 @@ def test_every_column_of_a_mixed_csv_has_a_kind_or_a_reason(tmp_path):
         "city": {"kind": "categorical"},
         "smoker": {"kind": "categorical"},
         "note": {"kind": "text"},
+        "joined": {
+            "kind": "datetime",
+            "format": "%m/%d/%y",
+            "parts": ["day_of_week", "day_of_month", "day_of_year", "trend"],
+        },
     }
     assert document["targets"] == {"left": {"kind": "binary", "positive": "yes"}}
     assert "category: 3 values in 400 rows" in text
     assert "code that looks like a number: 60 values in 400 rows" in text
     assert '# fee: left out: a number inside a text ("$1,000.50")' in text
     assert "# plan: left out: constant" in text
-    assert "# joined: left out: a date or time as" in text
     assert "# reason_code: left out: this column alone predicts left, AUC 1.000: a leak?" in text
 
 
@@ -80,6 +85,22 @@ def test_rows_in_the_order_of_a_time_are_split_by_it_and_hive_folders_are_partit
         "validation_from": "2026-01-04T04:40:00", "test_from": "2026-01-04T14:00:00",
     }  # fmt: skip
     assert document["features"] == {"at": {"kind": "datetime"}, "x": {"kind": "numeric"}}
+
+
+def test_days_that_name_rows_are_learnt_from_and_split_by_in_the_format_of_the_table(tmp_path):
+    days = [date(2026, 1, 1) + timedelta(days=i) for i in range(300)]
+    rows = {"day": [f"{day:%Y/%m/%d}" for day in days], "sales": [i % 17 for i in range(300)]}
+    pacsv.write_csv(pa.table(rows), tmp_path / "sales.csv")
+    document, _ = _init(tmp_path, tmp_path / "sales.csv", "sales")
+    assert document["source"]["key"] == "day"
+    assert document["features"]["day"] == {
+        "kind": "datetime",
+        "format": "%Y/%m/%d",
+        "parts": ["day_of_week", "day_of_month", "day_of_year", "trend"],
+    }
+    assert document["split"] == {
+        "by": "time", "column": "day", "validation_from": "2026/08/29", "test_from": "2026/09/28",
+    }  # fmt: skip
 
 
 def test_dates_in_the_path_are_partitions(tmp_path):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from transforms.contract.columns.datetime_formats import Replacement, check_format, respelling
 from transforms.contract.columns.features import FeatureSpec, Layout, RawColumn
 from transforms.contract.spec import RuleBroken
 
@@ -36,13 +37,15 @@ WIDTHS: dict[DatetimePart, int] = {
 
 
 class Datetime(FeatureSpec):
-    """A date, or a date and a time: a timestamp or date column, or ISO 8601 text.
+    """A date, or a date and a time: a timestamp or date column, ISO 8601 text, or `format`'s.
 
     A time with a zone or an offset is converted to UTC, and one without is taken as it is: give the
     local time without its zone if hours and weekdays are to be local ones. A date is its midnight.
     The graph knows microseconds. What is no date of the years 1 to 9999 is invalid.
 
     Attributes:
+        format: How texts spell it if not as ISO 8601 does, in `strptime`'s words, such as
+            "%d/%m/%Y" or "%m/%d/%y %I:%M %p"; names of months are English ones.
         parts: What is stored, in this order; each but the trend is the sine and the cosine of a
             cycle, and two zeros where the value is missing. "time_of_day" goes around once a day,
             by the microsecond; "day_of_week" once a week from Monday, "day_of_month" once a month
@@ -53,6 +56,7 @@ class Datetime(FeatureSpec):
     """
 
     kind: Literal["datetime"]
+    format: Annotated[str, AfterValidator(check_format)] | None = None
     parts: Annotated[tuple[DatetimePart, ...], Field(min_length=1)] = tuple(WIDTHS)
 
     @model_validator(mode="after")
@@ -60,6 +64,11 @@ class Datetime(FeatureSpec):
         if len(set(self.parts)) < len(self.parts):
             raise RuleBroken(expected="parts that differ", received=", ".join(self.parts))
         return self
+
+    @property
+    def respelling(self) -> tuple[Replacement, ...]:
+        """What makes ISO 8601 of the column's texts, replacement after replacement."""
+        return respelling(self.format) if self.format else ()
 
     @property
     def has_statistics(self) -> bool:

@@ -91,6 +91,11 @@ class PipelineSpec(Spec):
     # Left out where nobody is told, so that jobs and exports are as they were without it.
     notify: Annotated[NotifySpec | None, Field(exclude_if=operator.not_)] = None
 
+    @property
+    def makes_pictures(self) -> bool:
+        """Whether a target is a picture or a mask."""
+        return any(target.picture_size is not None for target in self.targets.values())
+
     def pictures_like(self, target: Target) -> list[str]:
         """Returns the image features of an image target's height and width."""
         size = target.picture_size

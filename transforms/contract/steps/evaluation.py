@@ -188,7 +188,7 @@ class EvaluationResult(Result):
         figures: What is drawn of every target that has something to draw.
         warnings: What was odd, as sentences.
         declared: What the declaration asked for; None in files of older versions.
-        test: All test rows; None without any, and without a bootstrap.
+        test: All test rows; None without any, and where their metrics' terms are too large to keep.
         slices: Parts of them.
         importance: Of every column, the most important one first.
         worst: The test rows with the highest loss, the worst first.
@@ -212,7 +212,7 @@ class EvaluationResult(Result):
     def intervals(self, level: float) -> Mapping[str, tuple[float, float]]:
         """Returns the interval of every metric of the test rows that has one."""
         resampled = {} if self.test is None else self.test.resampled
-        return {name: found.interval(level) for name, found in resampled.items()}
+        return {name: metric.interval(level) for name, metric in resampled.items()}
 
 
 def read_evaluation(run_folder: Path) -> EvaluationResult | None:

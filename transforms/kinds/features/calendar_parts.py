@@ -38,12 +38,14 @@ class _Moment:
 
 
 def usable(spec: Datetime, raw: tf.Tensor) -> tf.Tensor:
-    """Returns the column with a missing value where there is no date, as reading does it.
+    """Returns the column in ISO 8601, a missing value where there is no date, as reading does it.
 
     Args:
         spec: The declaration.
         raw: string [batch].
     """
+    for pattern, replacement in spec.respelling:
+        raw = tf.strings.regex_replace(raw, pattern, replacement, replace_global=False)
     return tf.where(tf.strings.regex_full_match(raw, DATETIME_PATTERN), raw, "")
 
 

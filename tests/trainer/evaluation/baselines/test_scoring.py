@@ -80,6 +80,9 @@ def test_rows_without_a_label_count_for_nothing(manifest):
     scores = _scored(manifest, {"sold": HONEST}, Answer("linear", sold=HONEST), weights=masked)
     assert scores.results().linear["test_sold_accuracy"] == 1.0
     assert scores.warnings({"test_sold_auc": 0.0}) == []
+    none = ALL | {"sold": np.zeros(40, np.float32)}
+    nothing = _scored(manifest, {"sold": HONEST}, Answer("linear", sold=HONEST), weights=none)
+    assert nothing.results().linear == {}
 
 
 def test_the_constant_answer_is_for_the_gate_and_no_warning(manifest):
