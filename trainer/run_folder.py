@@ -1,4 +1,11 @@
-"""The names of files in a run's folder, for the trainer and the flow. Without TensorFlow."""
+"""The files of a run's folder, for the trainer and the flow. Without TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transforms.contract.steps.results import EpochRecord, TrainingHistory
+from transforms.contract.workspace.documents import BRING_BACK, read_json
 
 MODEL_FILE = "model.keras"
 CHOSEN_FILE = "chosen.keras"  # the model that the validation rows chose, if another one is kept
@@ -10,3 +17,13 @@ HISTORY_FILE = "history.json"
 CHECKPOINT_FOLDER = "training"  # what a killed training goes on from
 EXPORT_FOLDER = "export"  # the SavedModel
 DECLARATION_FILE = "braid.json"  # of an export: what it was trained with and what it takes
+
+
+def read_rounds(run_folder: Path) -> tuple[EpochRecord, ...]:
+    """Returns the rounds of a run's training, the first one first; none before it has ended.
+
+    Raises:
+        DamagedFile: Their file is not as it was written.
+    """
+    path = run_folder / HISTORY_FILE
+    return read_json(path, TrainingHistory, action=BRING_BACK).epochs if path.exists() else ()

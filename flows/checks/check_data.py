@@ -48,29 +48,29 @@ _STATISTICS = (MOMENTS_FILE, QUANTILES_FILE, EDGES_FILE, SCALES_FILE, REFERENCE_
 _COUNTS = TypeAdapter(tuple[int, ...])
 
 
-def check_data(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]:
+def check_data(workspace: Workspace, looked_at: Counter[str]) -> Iterator[Defect]:
     """Yields what is wrong with all that runs made of their sources.
 
     Args:
         workspace: Where everything lies.
-        counted: Takes what was looked at, in words.
+        looked_at: Takes what was looked at, in words.
     """
-    yield from _transforms(workspace, counted)
-    yield from _partitions(workspace, counted)
+    yield from _transforms(workspace, looked_at)
+    yield from _partitions(workspace, looked_at)
     for kind, suffix, read in (
         ("statistics", "arrow", _read_statistics),
         ("keys", "npy", read_hashes),
         ("drift", "json", _read_drift),
     ):
-        yield from _files(workspace.root / kind, suffix, read, counted)
+        yield from _files(workspace.root / kind, suffix, read, looked_at)
     for folder in _folders(workspace.root / "windows"):
-        counted["windows table"] += 1
+        looked_at["windows table"] += 1
         yield from defect_of(folder, read_windows, folder, removes=(folder,))
 
 
-def _transforms(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]:
+def _transforms(workspace: Workspace, looked_at: Counter[str]) -> Iterator[Defect]:
     for folder in _folders(workspace.root / "transforms"):
-        counted["transform"] += 1
+        looked_at["transform"] += 1
         manifest, name = folder / TRANSFORM_FILE, folder.name
         others = (workspace.root / kind / name for kind in ("shards", "rejects", "drift"))
         removes = (manifest, folder, *others)  # the manifest first: half a transform is none
@@ -91,29 +91,29 @@ def _transforms(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]
         yield from missing_assets(graph, _stored(manifest), action=REMADE, removes=removes)
 
 
-def _partitions(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]:
+def _partitions(workspace: Workspace, looked_at: Counter[str]) -> Iterator[Defect]:
     for transform in _folders(workspace.root / "shards"):
         frozen = workspace.transform(transform.name).is_dir()
         for folder in _folders(transform):
             manifest = folder / MANIFEST_FILE
             if not manifest.exists():
                 continue  # it is being written, or the next run sweeps it up
-            counted["partition"] += 1
+            looked_at["partition"] += 1
             rejects = workspace.root / "rejects" / transform.name / folder.name
             removes = (manifest, folder, rejects)
             if not frozen:
                 yield Defect(folder, "shards of a transform that is gone", REMADE, removes)
                 continue
             defects = defect_of(manifest, _read_manifest, folder, removes=removes)
-            yield from defects or _files_of_partition(folder, rejects, counted, removes)
+            yield from defects or _files_of_partition(folder, rejects, looked_at, removes)
 
 
 def _files_of_partition(
-    folder: Path, rejects: Path, counted: Counter[str], removes: tuple[Path, ...]
+    folder: Path, rejects: Path, looked_at: Counter[str], removes: tuple[Path, ...]
 ) -> Iterator[Defect]:
     manifest = _read_manifest(folder)
     for shard in manifest.shards:
-        counted["shard"] += 1
+        looked_at["shard"] += 1
         path = folder / shard.file
         if not path.exists():
             yield Defect(path, "no such file, which the manifest names", REMADE, removes)
@@ -131,11 +131,11 @@ def _files_of_partition(
 
 
 def _files(
-    folder: Path, suffix: str, read: Callable[[Path], object], counted: Counter[str]
+    folder: Path, suffix: str, read: Callable[[Path], object], looked_at: Counter[str]
 ) -> Iterator[Defect]:
     for path in sorted(folder.glob(f"*/*.{suffix}")):
         if not path.name.startswith(TEMPORARY):
-            counted[f"{folder.name} file"] += 1
+            looked_at[f"{folder.name} file"] += 1
             yield from defect_of(path, read, path, removes=(path,))
 
 

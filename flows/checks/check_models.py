@@ -21,7 +21,7 @@ from flows.checks.saved_models import (
 )
 from flows.records.backfill_record import RECORD_FILE as BACKFILL_FILE
 from flows.records.backfill_record import read_backfill
-from flows.records.record import FINISHED, RECORD_FILE, RunRecord, read_record
+from flows.records.record import DECLARED_FILE, FINISHED, RECORD_FILE, RunRecord, read_record
 from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
 from trainer.run_folder import (
@@ -54,23 +54,23 @@ _OF_A_FINISHED_RUN = (RECIPE_FILE, HISTORY_FILE, MODEL_FILE, EXPORT_FOLDER, EVAL
 _BEGINS_ANEW = "A run begins its training anew without it: `--repair` removes it."
 
 
-def check_runs(workspace: Workspace, counted: Counter[str]) -> Iterator[Defect]:
+def check_runs(workspace: Workspace, looked_at: Counter[str]) -> Iterator[Defect]:
     """Yields what is wrong with the records of runs, tunings and backfills, and with their models.
 
     Args:
         workspace: Where everything lies.
-        counted: Takes what was looked at, in words.
+        looked_at: Takes what was looked at, in words.
     """
     for kind in ("run", "tuning"):
         for folder in _folders(workspace.root / f"{kind}s"):
-            counted[kind] += 1
+            looked_at[kind] += 1
             record = folder / RECORD_FILE
             defects = defect_of(record, read_record, folder, action=BRING_BACK)
             if not record.exists() and any(folder.iterdir()):
                 defects = [Defect(record, "no such file", BRING_BACK)]
             yield from defects or _files_of_run(folder, read_record(folder))
     for folder in _folders(workspace.root / "backfills"):
-        counted["backfill"] += 1
+        looked_at["backfill"] += 1
         yield from defect_of(folder / BACKFILL_FILE, read_backfill, folder, action=BRING_BACK)
 
 
@@ -81,6 +81,9 @@ def _files_of_run(folder: Path, record: RunRecord | None) -> Iterator[Defect]:
     for path in (folder / name for name in _OF_A_FINISHED_RUN):
         if ended and not path.exists():
             yield Defect(path, "no such file", RETRAIN)
+    declared = folder / DECLARED_FILE
+    if declared.exists():
+        yield from defect_of(declared, read_object, declared, action=BRING_BACK)
     for path in (folder / RECIPE_FILE, folder / HISTORY_FILE, evaluation):
         if path.exists() and path == evaluation and goes_on:
             yield from defect_of(path, read_object, path, removes=(path,))
@@ -114,7 +117,7 @@ def _parts_of_export(folder: Path, *, action: str) -> Iterator[Defect]:
 def check_registry(
     workspace: Workspace,
     registry: ModelRegistry,
-    counted: Counter[str],
+    looked_at: Counter[str],
     *,
     database: Path | None,
     names: Iterable[str] | None,
@@ -124,7 +127,7 @@ def check_registry(
     Args:
         workspace: Where the runs are that made them.
         registry: Where they are registered.
-        counted: Takes what was looked at, in words.
+        looked_at: Takes what was looked at, in words.
         database: The file that the registry is in, if it is one.
         names: The models to look at; None is all of them.
 
@@ -144,7 +147,7 @@ def check_registry(
         return
     for name in registry.models() if names is None else names:
         for version in registry.versions(name):
-            counted["registered version"] += 1
+            looked_at["registered version"] += 1
             if urlparse(version.source).scheme in ("", "file"):  # another has a server
                 yield from check_version(workspace, registry, version)
 
@@ -179,10 +182,9 @@ def check_version(
     defects = list(_parts_of_export(folder, action=ANOTHER_VERSION))
     yield from defects
     yield from _files_of_mlflow(folder, version)
-    pipeline, _, run = version.run_id.partition("/")
-    own = workspace.run(pipeline, run) / EXPORT_FOLDER
-    if defects or not (pipeline and run and own.is_dir()):
+    if defects or version.run is None:
         return
+    own = workspace.run(*version.run) / EXPORT_FOLDER
     for path in sorted(path for path in own.rglob("*") if path.is_file()):
         copy = folder / path.relative_to(own)
         if not copy.exists():

@@ -10,6 +10,7 @@ from pathlib import Path
 from flows.checks.check_data import check_data
 from flows.checks.check_models import check_registry, check_runs
 from flows.checks.defects import Defect
+from flows.commands.exit_codes import DAMAGED
 from flows.console.harmless import say
 from flows.console.output import give
 from flows.console.wording import counted
@@ -22,7 +23,6 @@ from transforms.contract.workspace.files import remove
 from transforms.contract.workspace.layout import LockKind, Workspace
 from transforms.contract.workspace.locks import exclusive_lock
 
-WHOLE, DAMAGED = 0, 1  # exit codes
 _LOCKED: tuple[LockKind, ...] = ("run", "transform", "windows")
 
 
@@ -66,7 +66,7 @@ def check(workspace: Workspace, pipeline: PipelineSpec | None, *, repair: bool) 
         say(f"{len(defects)} damaged, and removed: the next run makes it again.")
     else:
         say(f"{len(left)} damaged." + _advice(left, repair=repair))
-    return DAMAGED if left else WHOLE
+    return DAMAGED if left else 0
 
 
 def _damages(

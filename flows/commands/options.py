@@ -5,6 +5,9 @@ Every command of the group `Commands` has `--verbose`, `--quiet` and `--json`.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +19,9 @@ if TYPE_CHECKING:
     from transforms.contract.declaration.pipeline import PipelineSpec
     from transforms.contract.workspace.layout import Workspace
 
-DECLARATION = click.argument("declaration", type=click.Path(path_type=Path))
+_YAML_FILE = click.Path(path_type=Path)
+DECLARATION = click.argument("declaration", type=_YAML_FILE)
+DECLARATION_OR_ALL = click.argument("declaration", type=_YAML_FILE, required=False)
 WORKSPACE = click.option(
     "--workspace",
     type=click.Path(path_type=Path, file_okay=False),
@@ -59,12 +64,39 @@ FORMAT = click.option(
     type=click.Choice(["parquet", "csv", "jsonl", "arrow"]),
     help="Of the table's files; by default what their suffixes say.",
 )
+RETRAIN = click.option("--retrain", is_flag=True, help="Train a model even if nothing is new.")
+HOST = click.option(
+    "--host", default="127.0.0.1", show_default=True, help="0.0.0.0 for all networks."
+)
+_MOST_PORTS = 65_535
 
 _OUTPUT = (
     ("verbose", ("--verbose", "-v"), "Also what helps when something is slow or fails."),
     ("quiet", ("--quiet", "-q"), "Only what is asked for, and errors: no progress."),
     ("json", ("--json",), "One JSON object at the end; sentences go to the standard error."),
 )
+
+
+def listening_port(default: int, *, least: int) -> Callable[[Any], Any]:
+    """Returns the option of the port that a command answers at.
+
+    Args:
+        default: The port where none is given.
+        least: 0 where the command may take one that is free, else 1.
+    """
+    ports = click.IntRange(least, _MOST_PORTS)
+    return click.option("--port", type=ports, default=default, show_default=True)
+
+
+def log_folder(what: str, *, required: bool = False) -> Callable[[Any], Any]:
+    """Returns the option of the folder of served rows.
+
+    Args:
+        what: What it is to the command.
+        required: Whether it has to be given.
+    """
+    folder = click.Path(path_type=Path, file_okay=False)
+    return click.option("--log", type=folder, required=required, help=what)
 
 
 class Commands(click.Group):
@@ -101,9 +133,44 @@ def _choose(context: click.Context, option: click.Parameter, value: bool) -> Non
     setattr(OUTPUT, str(option.name), value)
 
 
-def open_pipeline(
-    declaration: Path, workspace: Path | None, overrides: tuple[str, ...]
-) -> tuple[PipelineSpec, Workspace]:
+@dataclass(frozen=True)
+class Project:
+    """A declaration as a command was given it, with the folder of everything that its runs make.
+
+    Attributes:
+        declaration: The path of the pipeline.yaml.
+        overrides: "training.epochs=3" and the like.
+        pipeline: The declaration with them.
+        workspace: The folder.
+    """
+
+    declaration: Path
+    overrides: tuple[str, ...]
+    pipeline: PipelineSpec
+    workspace: Workspace
+
+
+def on_project(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command its declaration, `--workspace` and `--set` as the `Project` that they are.
+
+    It is the command's first argument; a wrong declaration ends the command before it begins.
+    """
+
+    @DECLARATION
+    @WORKSPACE
+    @SET
+    @functools.wraps(command)
+    def opening(
+        declaration: Path, workspace: Path | None, overrides: tuple[str, ...], **options: Any
+    ) -> None:
+        command(open_project(declaration, workspace, overrides), **options)
+
+    return opening
+
+
+def open_project(
+    declaration: Path, workspace: Path | None, overrides: tuple[str, ...] = ()
+) -> Project:
     """Returns a declaration and the folder of everything that its runs make.
 
     Raises:
@@ -111,7 +178,8 @@ def open_pipeline(
     """
     from transforms.contract.declaration.parsing import load
 
-    return load(declaration, overrides), open_workspace(declaration, workspace)
+    pipeline = load(declaration, overrides)
+    return Project(declaration, overrides, pipeline, open_workspace(declaration, workspace))
 
 
 def open_either(
@@ -123,8 +191,8 @@ def open_either(
         DeclarationError: The declaration is wrong.
     """
     if declaration is not None:
-        pipeline, folders = open_pipeline(declaration, workspace, ())
-        return folders, pipeline
+        project = open_project(declaration, workspace)
+        return project.workspace, project.pipeline
     return open_workspace(None, workspace), None
 
 

@@ -7,8 +7,9 @@ from typing import NoReturn
 
 from flows.checks.check_models import check_version
 from flows.console.harmless import say
+from flows.console.output import give
 from flows.prediction.predict import libraries_kept_quiet
-from flows.steps.registration import find_version, open_registry, reach_registry
+from flows.steps.registration import find_version, reach_registry
 from trainer.registry.history import CHAMPION, Cause
 from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
@@ -29,13 +30,13 @@ def promote(pipeline: PipelineSpec, workspace: Workspace, version: str, reason: 
         BraidError: There is no such version, its export is missing or damaged or does not answer,
             or the registry cannot be reached. The champion stays.
     """
-    reach_registry(pipeline, workspace)
-    registry = open_registry(pipeline, workspace)
+    registry = reach_registry(pipeline, workspace)
     name = pipeline.registered_name()
     registered = find_version(registry, name, alias=CHAMPION, version=version)
     if CHAMPION not in registered.aliases:
         _try_out(workspace, registry, registered)
     change = registry.promote(name, version, Cause("hand", reason))
+    _give(name, version, None if change is None else change.before, moved=change is not None)
     if change is None:
         say(f"{name} version {version} is the champion already.")
         return
@@ -51,8 +52,7 @@ def roll_back(pipeline: PipelineSpec, workspace: Workspace, reason: str) -> None
     Raises:
         BraidError: There is none, or as of `promote`. The champion stays.
     """
-    reach_registry(pipeline, workspace)
-    registry = open_registry(pipeline, workspace)
+    registry = reach_registry(pipeline, workspace)
     name = pipeline.registered_name()
     history = registry.history(name)
     champion, former = history.champion, history.former()
@@ -67,6 +67,7 @@ def roll_back(pipeline: PipelineSpec, workspace: Workspace, reason: str) -> None
         _refuse(name, expected=expected, received="no such version any more")
     _try_out(workspace, registry, registered)
     registry.promote(name, former, Cause("rollback", reason, instead_of=champion))
+    _give(name, former, champion, moved=True)
     say(f"{name} version {former} is the champion again, in the place of version {champion}.")
 
 
@@ -87,6 +88,10 @@ def _try_out(workspace: Workspace, registry: ModelRegistry, registered: Register
             from trainer.export.serving import load, try_out
 
         try_out(load(registry.export_folder(registered)))
+
+
+def _give(name: str, champion: str, before: str | None, *, moved: bool) -> None:
+    give({"model": name, "champion": champion, "before": before, "moved": moved})
 
 
 def _refuse(name: str, *, expected: str, received: str) -> NoReturn:

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from flows.console.harmless import say
+from flows.console.output import give
+from flows.console.wording import counted
 from flows.records.record import RunRecord, pipelines, read_records
 from flows.retention.old_models import (
     Prunable,
+    Reason,
     prunable,
-    remove_at_once,
     remove_interrupted,
+    remove_run,
+    remove_version,
     size_of,
 )
-from flows.steps.registration import open_registry, reach_registry
+from flows.steps.registration import reach_registry
 from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """The runs and versions that went, or that would go.
+
+    Attributes:
+        removed: Whether they are gone.
+        versions: The bytes of each version, by its number, the oldest first.
+        runs: The bytes of each run, by its id.
+        stays: What is as old, and is needed.
+    """
+
+    removed: bool
+    versions: dict[str, int]
+    runs: dict[str, int]
+    stays: tuple[Reason, ...]
+
+    def size(self) -> int:
+        """Returns the bytes of all of them."""
+        return sum(self.versions.values()) + sum(self.runs.values())
 
 
 def prune(pipeline: PipelineSpec, workspace: Workspace, *, keep: int, dry_run: bool) -> None:
@@ -35,25 +60,30 @@ def prune(pipeline: PipelineSpec, workspace: Workspace, *, keep: int, dry_run: b
     Raises:
         BraidError: A run of the pipeline is going on, or the registry cannot be reached.
     """
-    reach_registry(pipeline, workspace)
-    registry = open_registry(pipeline, workspace)
+    registry = reach_registry(pipeline, workspace)
     with ExitStack() as stack:
         if not dry_run:
             lock = workspace.lock("run", pipeline.name)
             stack.enter_context(exclusive_lock(lock, holder=f"pipeline {pipeline.name}"))
-            remove_interrupted(workspace)
+            remove_interrupted(workspace, registry)
         old = _old(pipeline, workspace, registry, keep)
-        size = sum(_show_version(registry, version) for version in old.versions)
-        size += sum(_show_run(folder, record) for folder, record in old.runs)
+        pruned = Pruned(
+            removed=not dry_run,
+            versions={v.version: _show_version(registry, v) for v in old.versions},
+            runs={record.run_id: _show_run(folder, record) for folder, record in old.runs},
+            stays=old.needed,
+        )
         for reason in old.needed:
             say(f"  stays: {reason.what}, for {reason.why}")
         if not dry_run:
             _remove(workspace, registry, old)
-    what = f"{len(old.versions):,} versions and {len(old.runs):,} runs, {size / 1e6:,.1f} MB"
+    versions, runs = counted(len(old.versions), "version"), counted(len(old.runs), "run")
     if not old.versions and not old.runs:
         say(f"Nothing is to go: the newest {keep} runs and versions stay, and what they need.")
     else:
-        say(f"{what}, would go." if dry_run else f"{what}, are gone.")
+        verb = "would go" if dry_run else "are gone"
+        say(f"{versions} and {runs}, {pruned.size() / 1e6:,.1f} MB, {verb}.")
+    give(pruned)
 
 
 def _old(
@@ -72,7 +102,7 @@ def _old(
 
 
 def _show_version(registry: ModelRegistry, version: RegisteredVersion) -> int:
-    size = _size(registry.local_folders(version))
+    size = sum(map(size_of, registry.local_folders(version)))
     say(f"  version {version.version} of {version.name}, {size:,} bytes, of run {version.run_id}")
     return size
 
@@ -83,16 +113,9 @@ def _show_run(folder: Path, record: RunRecord) -> int:
     return size
 
 
-def _size(folders: Sequence[Path]) -> int:
-    return sum(map(size_of, folders))
-
-
 def _remove(workspace: Workspace, registry: ModelRegistry, old: Prunable) -> None:
     """Removes versions before their runs, so that no version lacks the run that explains it."""
     for version in old.versions:
-        folders = registry.local_folders(version)
-        registry.remove(version)
-        for folder in folders:
-            remove_at_once(workspace, folder)
+        remove_version(workspace, registry, version)
     for folder, _ in old.runs:
-        remove_at_once(workspace, folder)
+        remove_run(workspace, folder)

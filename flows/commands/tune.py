@@ -6,13 +6,12 @@ from pathlib import Path
 
 import click
 
-from flows.commands.exit_codes import EXIT_CODES
+from flows.commands.ended_run import tell_end
 from flows.commands.tuning import Order, as_yaml, check_target, run_best, tune, write_declaration
 from flows.console.harmless import say
 from flows.console.output import OUTPUT, give
 from flows.console.progress import Reporter, console
-from flows.records.record import PICTURE_FILE, RECORD_FILE
-from flows.report.summary import show, show_table, trial_table
+from flows.report.summary import show_table, trial_table
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.tuning import Tuning, nested
 from transforms.contract.workspace.layout import Workspace
@@ -57,15 +56,12 @@ def tune_and_run(
     if not run:
         return 0
     folder, record = run_best(order, tuning)
-    show(reporter.console, record)
-    for name in (RECORD_FILE, PICTURE_FILE):
-        say(f"{folder / name}")
     give({"tuning": tuning, "folder": folder, "run": record})
-    return EXIT_CODES[record.status]
+    return tell_end(reporter.console, folder, record)
 
 
 def _show_keys(reporter: Reporter, tuning: Tuning, *, with_table: bool) -> None:
-    if with_table:  # the summary of a run has it
+    if with_table and not OUTPUT.quiet:  # the summary of a run has it
         show_table(reporter.console, *trial_table(tuning))
         reporter.console.print()
     if not tuning.settings:

@@ -22,6 +22,7 @@ _OBEYED = {"Cc", "Cs", "Zl", "Zp"}
 _TURNING = {"\u061c", "\u200e", "\u200f", *map(chr, range(0x202A, 0x202F)), "\ufeff"}
 _TURNING |= {*map(chr, range(0x2066, 0x206A)), *map(chr, range(0xE0000, 0xE0080))}
 _MARKDOWN = re.compile(r"([\\`*\[\]|~])")
+_ESCAPED_BRACKET = re.compile(r"(\\+)\[(?![a-z#/@][^\[]*?\])")
 _LINK = re.compile(r"(?i)\b(https?|ftp|www)(?=:|\.)")
 
 
@@ -45,7 +46,13 @@ def console(text: str, *, lines: bool = False) -> str:
     """Returns text for a rich console, where square brackets are markup."""
     import rich.markup  # slow to load, and most commands print plain lines
 
-    return rich.markup.escape(plain(text, lines=lines))
+    shown = plain(text, lines=lines)
+    body = shown.rstrip("\\")
+    ending = shown[len(body) :]
+    # Rich escapes what would be a tag; before another bracket it takes the last backslash away.
+    escaped = rich.markup.escape(_ESCAPED_BRACKET.sub(r"\1\\[", body))
+    # An empty tag after backslashes, as they mean something else before a tag than at the end.
+    return escaped + (f"{ending}{ending}[b][/b]" if ending else "")
 
 
 def markdown(text: str) -> str:
@@ -72,6 +79,4 @@ def say(text: str, *, err: bool = False) -> None:
         text: The line.
         err: Whether it is an error, which goes to the standard error, as all does with `--json`.
     """
-    if OUTPUT.sentences is not None:
-        OUTPUT.sentences.append(plain(text))
     click.echo(plain(text), err=err or OUTPUT.json)

@@ -7,6 +7,7 @@ process, as steps of a run tell about themselves from threads of their own.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,6 @@ class Output:
         json: One JSON object on the standard output at the end; sentences go to the standard error.
         command: The command's name, such as "run".
         result: What that object has as the command's result.
-        sentences: What was said, for a command that gives no other result.
     """
 
     verbose: bool = False
@@ -36,11 +36,10 @@ class Output:
     json: bool = False
     command: str = ""
     result: Any = None
-    sentences: list[str] | None = None
 
     def begin(self) -> None:
-        """Forgets what an earlier command of this process wrote."""
-        self.result, self.sentences = None, []
+        """Forgets what an earlier command of this process gave."""
+        self.result = None
 
     def end(self, exit_code: int, error: BraidError | str | None = None) -> None:
         """Writes the JSON object, if it is asked for.
@@ -60,11 +59,9 @@ class Output:
             from transforms.contract.error_report import ErrorReport
 
             told["error"] = to_jsonable_python(ErrorReport.of(error))
-        elif self.result is not None:
-            told["result"] = to_jsonable_python(self.result)
         else:
-            told["result"] = {"sentences": self.sentences or []}
-        click.echo(json.dumps(_masked(told)))
+            told["result"] = to_jsonable_python(self.result)
+        click.echo(json.dumps(_told(told), allow_nan=False))
 
 
 OUTPUT = Output()
@@ -79,12 +76,17 @@ def give(result: Any) -> None:
     OUTPUT.result = result
 
 
-def _masked(value: Any) -> Any:
-    """Returns what JSON holds without secrets, like all that is shown."""
+def _told(value: Any) -> Any:
+    """Returns what JSON holds without secrets, like all that is shown.
+
+    A number that is none, which JSON has no word for, is null.
+    """
     if isinstance(value, str):
         return masked(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, list):
-        return [_masked(item) for item in value]
+        return [_told(item) for item in value]
     if isinstance(value, dict):
-        return {_masked(key): _masked(item) for key, item in value.items()}
+        return {_told(key): _told(item) for key, item in value.items()}
     return value

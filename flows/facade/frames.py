@@ -9,6 +9,7 @@ import sys
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transforms.contract.errors import DeclarationError
 
@@ -69,6 +70,28 @@ def like(frame: FrameT, table: pa.Table) -> FrameT:
     elif _is_of(frame, "polars"):
         made = sys.modules["polars"].from_arrow(table)
     return cast("FrameT", made)
+
+
+def are_equal(one: pa.Table, other: pa.Table) -> bool:
+    """Returns whether two tables have the same columns with equal values.
+
+    NaN is a missing value. All types of texts are one: pandas, Polars and Arrow, and versions of
+    them, have others for the same table.
+    """
+    return one.column_names == other.column_names and all(
+        _comparable(left).equals(_comparable(right))
+        for left, right in zip(one.columns, other.columns, strict=True)
+    )
+
+
+def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_string(column.type) or pa.types.is_string_view(column.type):
+        return column.cast(pa.large_string())
+    if pa.types.is_floating(column.type):
+        return pc.if_else(pc.is_nan(column), None, column)
+    return column
 
 
 def _is_of(frame: object, library: str) -> bool:

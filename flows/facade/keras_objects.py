@@ -7,12 +7,11 @@ Keras, which takes seconds to import: nobody should wait for it who does not use
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
 
 from transforms.contract.process.own_packages import full_name
 
@@ -34,24 +33,33 @@ def _register() -> None:
 
 
 class _OnImport(MetaPathFinder):
-    """Finds Keras, once, with a loader that registers afterwards."""
+    """Finds Keras, until it is imported, with a loader that registers afterwards."""
 
-    def find_spec(self, fullname: str, *_: Any) -> ModuleSpec | None:
-        """Returns where Keras is, if that is what is imported."""
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Returns where Keras is, if that is what is imported or looked for."""
         if fullname != _KERAS:
             return None
-        sys.meta_path.remove(self)
-        spec = find_spec(fullname)
+        others = (finder for finder in sys.meta_path if finder is not self)
+        specs = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Registering(spec.loader)
+            spec.loader = _Registering(spec.loader, self)
         return spec
 
 
 class _Registering(Loader):
-    """Loads Keras as its own loader does, and registers."""
+    """Loads Keras as its own loader does, and registers.
 
-    def __init__(self, loader: Loader) -> None:
+    Args:
+        loader: Its own.
+        finder: Found it, and is not needed afterwards.
+    """
+
+    def __init__(self, loader: Loader, finder: MetaPathFinder) -> None:
         self._loader = loader
+        self._finder = finder
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Makes the module."""
@@ -63,4 +71,6 @@ class _Registering(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
         _register()

@@ -27,7 +27,7 @@ class Model:
     Args:
         registered: What the registry says of the version.
         export: The folder of its export, a SavedModel that takes raw columns.
-        run_folder: The folder of the run that made it.
+        run_folder: The folder of the run that made it; None if no run of Braid's did.
         allow: Where paths in its rows may lead, as `source.allow` is declared.
     """
 
@@ -35,7 +35,7 @@ class Model:
         self,
         registered: RegisteredVersion,
         export: Path,
-        run_folder: Path,
+        run_folder: Path | None,
         allow: tuple[str, ...] = (),
     ) -> None:
         self._registered = registered
@@ -74,11 +74,12 @@ class Model:
         Raises:
             BraidError: The run is not there any more.
         """
-        path = self._run_folder / MODEL_FILE
-        if not path.exists():
+        folder = self._run_folder
+        path = None if folder is None else folder / MODEL_FILE
+        if path is None or not path.exists():
             raise BraidError(
                 f"version {self.version} of {self.name}",
-                expected=f"the files of its run in {self._run_folder}",
+                expected="the files of its run" + ("" if folder is None else f" in {folder}"),
                 received=f"no {MODEL_FILE}",
                 action="Use `export`, which the registry keeps, or train again.",
             )

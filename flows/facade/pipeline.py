@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from flows.commands.options import open_pipeline
+from flows.commands.options import open_project
 from flows.commands.verbs.plan_command import planned
 from flows.records.record import RunRecord, read_records
 from flows.report.status import PipelineStatus, status_of
-from flows.steps.registration import find_version, open_registry, reach_registry
+from flows.steps.registration import find_version, reach_registry
+from trainer.registry.history import CHAMPION
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.workspace.files import write_atomic
@@ -118,7 +119,7 @@ class Pipeline:
         """
         return self.model()
 
-    def model(self, *, alias: str = "champion", version: str | None = None) -> Model:
+    def model(self, *, alias: str = CHAMPION, version: str | None = None) -> Model:
         """Returns a registered model.
 
         Args:
@@ -130,11 +131,10 @@ class Pipeline:
         """
         from .model import Model
 
-        reach_registry(self.spec, self.workspace)
-        registry = open_registry(self.spec, self.workspace)
+        registry = reach_registry(self.spec, self.workspace)
         name = self.spec.registered_name()
         registered = find_version(registry, name, alias=alias, version=version)
-        run_folder = self.workspace.run(*registered.run_id.split("/", 1))
+        run_folder = None if registered.run is None else self.workspace.run(*registered.run)
         export = registry.export_folder(registered)
         return Model(registered, export, run_folder, self.spec.source.allow)
 
@@ -157,8 +157,8 @@ def load(
     """
     path = Path(declaration).absolute()
     changed = tuple(f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items())
-    spec, folders = open_pipeline(path, None if workspace is None else Path(workspace), changed)
-    return Pipeline(path, spec, folders, changed)
+    project = open_project(path, None if workspace is None else Path(workspace), changed)
+    return Pipeline(path, project.pipeline, project.workspace, changed)
 
 
 def init(
@@ -182,7 +182,7 @@ def init(
         BraidError: The table cannot be read.
         DeclarationError: A target is no column, or another table's declaration is in the folder.
     """
-    from flows.commands.verbs.init_command import path_from
+    from flows.commands.init import path_from
     from transforms.proposal.document import write
     from transforms.proposal.proposal import propose
 
@@ -240,7 +240,7 @@ def predict(
     rows: FrameT,
     *,
     workspace: str | os.PathLike[str] | None = None,
-    alias: str = "champion",
+    alias: str = CHAMPION,
     version: str | None = None,
     keep_invalid: bool = False,
 ) -> FrameT:
@@ -262,7 +262,7 @@ def _parquet(frame: Frame) -> bytes:
 def _refuse_another(there: Pipeline, targets: Sequence[str], rows: bytes | None, path: str) -> None:
     """Refuses to take the declaration of other rows or targets for that of these."""
     declared = there.spec.source.path
-    same_rows = _is_same(path, declared) if rows is None else _bytes(Path(declared)) == rows
+    same_rows = _is_same(path, declared) if rows is None else _has_rows(Path(declared), rows)
     columns = {target.column or name for name, target in there.spec.targets.items()}
     if same_rows and columns == set(targets):
         return
@@ -280,8 +280,17 @@ def _is_same(path: str, declared: str) -> bool:
     return os.path.realpath(path) == os.path.realpath(declared)
 
 
-def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+def _has_rows(path: Path, rows: bytes) -> bool:
+    """Returns whether a Parquet file has the rows of another, whoever wrote it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from .frames import are_equal
+
+    try:
+        return path.is_file() and are_equal(pq.read_table(path), pq.read_table(io.BytesIO(rows)))
+    except (OSError, pa.ArrowException):  # it is no Parquet file
+        return False
 
 
 def _no_run(pipeline: Pipeline, expected: str) -> BraidError:

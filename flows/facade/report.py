@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.records.record import PICTURE_FILE, RunRecord
-from flows.report.summary import markdown
+from flows.records.record import RunRecord
+from flows.report.summary import markdown, with_picture
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,4 @@ class Report:
 
     def _repr_markdown_(self) -> str:
         """Returns the summary with its picture inside, for Jupyter."""
-        picture = self.folder / PICTURE_FILE
-        if not picture.exists():
-            return str(self)
-        inside = base64.b64encode(picture.read_bytes()).decode()
-        return str(self).replace(f"({PICTURE_FILE})", f"(data:image/png;base64,{inside})")
+        return with_picture(str(self), self.folder)

@@ -198,7 +198,7 @@ def _train(backfill: Backfill, order: RunOrder, everything: tuple[Partition, ...
         if run is not None and run.status in ("promoted", "refused"):
             with log.recording() as record:
                 record.runs.append(run.run_id)
-                record.trained = "promoted" if run.status == "promoted" else "refused"
+                record.outcome = "promoted" if run.status == "promoted" else "refused"
 
 
 def _end(backfill: Backfill) -> None:

@@ -5,7 +5,6 @@ Import this after `flows.orchestration.prefect_settings.configure`.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +32,11 @@ from flows.process.child import StepDied
 from flows.records.kept import now
 from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
-from flows.records.record import PAGE_FILE, PICTURE_FILE, SUMMARY_FILE
+from flows.records.record import PAGE_FILE
 from flows.records.run_identity import OpenedRun, open_run
+from flows.records.step_names import MEASURE_DRIFT, WINDOWS, steps_of
 from flows.records.step_result import StepResult
-from flows.report.page.page import write_page
-from flows.report.summary import write_report
+from flows.report.summary import markdown, with_picture
 from flows.steps import drift, shard_steps
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
@@ -88,9 +87,9 @@ def _retried(name: str, function: Callable[[Run], _R]) -> Callable[[Run], _R]:
 
 scan_source = made_task("scan", shard_steps.scan_source, task_run_name="scan: {pipeline.name}")
 measure_drift = made_task(
-    drift.STEP, drift.measure_drift, task_run_name=f"{drift.STEP}: {{work.title}}"
+    MEASURE_DRIFT, drift.measure_drift, task_run_name=f"{MEASURE_DRIFT}: {{work.title}}"
 )
-cut_windows = _named("windows", steps.cut_windows)
+cut_windows = _named(WINDOWS, steps.cut_windows)
 check_source = _named("check keys", steps.check_source)
 expect = _named("expect", steps.expect)
 analyze = _named("analyze", steps.analyze)
@@ -134,7 +133,7 @@ def refresh_model(
     pipeline = opened.pipeline
     folders = Workspace(Path(workspace).absolute())
     reach_registry(pipeline, folders, may_begin=retrain)
-    reporter = Reporter(console(), _steps_of(pipeline), TaskLog())
+    reporter = Reporter(console(), steps_of(pipeline), TaskLog())
     with pipeline_lock(folders, pipeline.name, reporter) as lock:
         partitions = opened.partitions or scan_source(pipeline)
         name_flow_run(f"{pipeline.name}, {span(partitions)}, {now():%Y-%m-%d %H:%M:%S}")
@@ -226,8 +225,7 @@ def carry_out(
         try:
             with run.log.ending():
                 work(run)
-            write_report(run.log.folder, run.log.record)
-            write_page(run.work, run.log.record)
+            steps.write_reports(run)
         finally:
             steps.note_end(run, order.declaration)
         _publish(run.log)
@@ -246,17 +244,6 @@ def _begin(order: RunOrder, opened: OpenedRun, plan: DecidedPlan) -> Run:
         elsewhere=pool if pipeline.training.dispatch == "deployment" else None,
     )
     return Run(work, processes, RunLog(opened.folder, opened.record, order.reporter))
-
-
-def _steps_of(pipeline: PipelineSpec) -> tuple[str, ...]:
-    """Returns the names of the steps that a run may have, in their order."""
-    measures = pipeline.transform.refit == "when_drifted"
-    return (
-        *((drift.STEP,) if measures else ()),
-        *(("windows",) if pipeline.source.windows is not None else ()),
-        *("check keys", "analyze", "transform", "rows", "train", "export", "check", "evaluate"),
-        *("register", "gate", "promote"),
-    )
 
 
 def _steps(run: Run) -> None:
@@ -304,24 +291,24 @@ def _steps_on_model(run: Run) -> None:
 
 def _publish(log: RunLog) -> None:
     """Shows the summary in Prefect's UI, the picture inside it, and links to page and model."""
-    text = (log.folder / SUMMARY_FILE).read_text(encoding="utf-8")
-    picture = base64.b64encode((log.folder / PICTURE_FILE).read_bytes()).decode()
     publish(
         f"braid-{log.record.pipeline}",
-        text.replace(f"({PICTURE_FILE})", f"(data:image/png;base64,{picture})"),
+        with_picture(markdown(log.record), log.folder),
         f"Run {log.record.run_id}: {log.record.status}",
     )
-    create_link_artifact(
-        key=f"braid-{log.record.pipeline}-page".replace("_", "-"),
-        link=(log.folder / PAGE_FILE).absolute().as_uri(),
-        link_text=f"{PAGE_FILE} of run {log.record.run_id}",
-    )
+    page = log.folder / PAGE_FILE
+    if page.exists():
+        create_link_artifact(
+            key=f"braid-{log.record.pipeline}-page".replace("_", "-"),
+            link=page.absolute().as_uri(),
+            link_text=f"{PAGE_FILE} of run {log.record.run_id}",
+        )
     model = log.record.model
-    page = None if model is None else model.page()
-    if model is not None and page is not None:
+    address = None if model is None else model.page()
+    if model is not None and address is not None:
         create_link_artifact(
             key=f"braid-{log.record.pipeline}-model".replace("_", "-"),
-            link=page,
+            link=address,
             link_text=f"{model.name} version {model.version}",
         )
 

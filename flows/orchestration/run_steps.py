@@ -5,21 +5,22 @@ Nothing here imports Prefect: a tuning takes the steps up to the shards without 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from flows.records.log import RunLog
-from flows.records.record import StepRecord
-from flows.records.run_identity import pending_partitions
+from flows.records.record import PAGE_FILE, SUMMARY_FILE, StepRecord
+from flows.records.run_identity import is_evaluated_as_declared, pending_partitions
 from flows.records.step_result import StepResult
+from flows.report.page.page import write_page
+from flows.report.summary import write_report
 from flows.steps import model_steps, registration, shard_steps, windows
 from flows.steps.budget import check_budget
 from flows.steps.processes import Processes
 from flows.steps.work import Work
 from transforms.contract.errors import BraidError
-from transforms.contract.steps.evaluation import read_evaluation
 
 
 class Run:
@@ -94,14 +95,15 @@ def transform(run: Run) -> None:
 
 def count_rows(run: Run) -> None:
     """Records what the shards hold that train, and refuses a run that lost too many rows."""
-    counted = shard_steps.count_rows(run.work)
+    result, pipeline = shard_steps.count_rows(run.work), run.work.pipeline
+    counts = result.value
     with run.log.recording() as record:
-        record.rows = counted.value.rows
-        record.source_rows = counted.value.source_rows
-        record.left_out = counted.value.left_out
-        record.rejects = counted.value.rejects
-        record.replaced = counted.value.replaced
-    counts, pipeline = run.log.put(counted), run.work.pipeline
+        record.rows = counts.rows
+        record.source_rows = counts.source_rows
+        record.left_out = counts.left_out
+        record.rejects = counts.rejects
+        record.replaced = counts.replaced
+        run.log.put(result)
     judged = {str(gate.metric).partition("_")[0] for gate in pipeline.gates()}
     most = pipeline.transform.max_reject_fraction
     check_budget(counts.manifests, most, ("train", *sorted(judged)))
@@ -130,7 +132,7 @@ def train(run: Run) -> None:
             record.warm_start = start.version
     trained = model_steps.train(run.work, run.processes, start)
     with run.log.recording() as record:
-        record.trained(trained.value)
+        record.note_training(trained.value)
         run.log.put(trained)
 
 
@@ -144,8 +146,7 @@ def evaluate(run: Run) -> None:
     """Scores the new model, the baselines and the present champion on the same test rows."""
     champion = model_steps.present_champion(run.work, run.log.record.model)
     compared_with = None if champion is None else champion.version
-    earlier = read_evaluation(run.log.folder)
-    is_asked = earlier is None or earlier.declared == run.work.pipeline.evaluation
+    is_asked = is_evaluated_as_declared(run.log.folder, run.work.pipeline)
     is_same = is_asked and run.log.record.compared_with == compared_with
     if is_same and run.log.was_done("evaluate"):
         return
@@ -169,6 +170,23 @@ def register(run: Run) -> None:
     with run.log.recording() as record:
         record.model = registered.value
         run.log.put(registered)
+
+
+def write_reports(run: Run) -> None:
+    """Writes the run's summary, picture and page.
+
+    An error in one is told and raised no further: the model is registered by then.
+    """
+    folder, record = run.log.folder, run.log.record
+    writers: dict[str, Callable[[], None]] = {
+        SUMMARY_FILE: lambda: write_report(folder, record),
+        PAGE_FILE: lambda: write_page(run.work, record),
+    }
+    for file, write in writers.items():
+        try:
+            write()
+        except Exception as error:  # whatever it is, it changes nothing of how the run ended
+            run.log.reporter.note(f"  {file} could not be written: {error}")
 
 
 def note_end(run: Run, declaration: Path) -> None:

@@ -221,7 +221,7 @@ def score_table(
         stack.callback(file.close)
         batches = read_features(model.pipeline, table, _BATCH_ROWS, allow=allow)
         score = partial(score_batch, model, judge=judge, keep_invalid=keep_invalid)
-        for batch, predictions in _scored(score, batches):
+        for batch, predictions in scored_batches(score, batches):
             file.add(batch.keys, predictions)
             on_rows(file.rows)
         _refuse_empty(source, file.rows)
@@ -255,7 +255,7 @@ def _not_encodable(model: Scorer, batch: RawBatch) -> dict[int, str]:
     }
 
 
-def _scored(
+def scored_batches(
     score: Callable[[RawBatch], Predictions], batches: Iterable[RawBatch]
 ) -> Iterator[tuple[RawBatch, Predictions]]:
     """Yields batches in their order with their predictions, while the next are worked on."""

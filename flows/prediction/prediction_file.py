@@ -46,6 +46,19 @@ class Predictions:
     rows: np.ndarray
     errors: dict[int, str] = field(default_factory=dict)
 
+    def at(self, places: Sequence[int]) -> Predictions:
+        """Returns copies of the predictions of the rows at some places, counted from the first.
+
+        Args:
+            places: Rising.
+        """
+        chosen = np.flatnonzero(np.isin(self.rows, places))
+        return Predictions(
+            {name: values[chosen] for name, values in self.columns.items()},
+            np.searchsorted(places, self.rows[chosen]),
+            {new: self.errors[old] for new, old in enumerate(places) if old in self.errors},
+        )
+
 
 def refuse_output(output: Path, source: Path, table: SourceSpec) -> None:
     """Refuses to write predictions over rows, or to where they would be read as rows.

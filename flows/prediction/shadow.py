@@ -28,7 +28,7 @@ from transforms.contract.process.events import Progress
 from transforms.contract.process.startup import quick_start
 from transforms.contract.workspace.files import replacing
 
-CHAMPION_PREFIX, SHADOW_PREFIX = "champion.", "shadow."
+_CHAMPION_PREFIX, _SHADOW_PREFIX = "champion.", "shadow."
 _MOST_CHANGES = 5  # of a label into another
 _BATCH_ROWS = 10_000
 _YES = 0.5
@@ -60,7 +60,7 @@ class Difference:
     crossed: int | None = None
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def add(self, keys: Sequence[str | None], champion: list[Any], version: list[Any]) -> None:
+    def add(self, keys: Sequence[str], champion: list[Any], version: list[Any]) -> None:
         """Takes the answers of some rows; None is no answer."""
         for key, first, second in zip(keys, champion, version, strict=True):
             if first is None or second is None:
@@ -73,7 +73,7 @@ class Difference:
                 if first != second and not isinstance(first, bytes):
                     self.changes[_label(first), _label(second)] += 1
 
-    def _add_numbers(self, key: str | None, first: np.ndarray, second: np.ndarray) -> None:
+    def _add_numbers(self, key: str, first: np.ndarray, second: np.ndarray) -> None:
         if first.shape != second.shape:  # other classes, or another length
             return
         apart = np.abs(first - second)
@@ -106,6 +106,7 @@ class Shadowed:
         differences: By column of both.
         only: Rows that only one of them answers, "champion" or "version".
         missing: Columns that only one of them has.
+        unlike: Columns that have values of another kind in each, as the target's kind changed.
     """
 
     champion: str
@@ -114,6 +115,30 @@ class Shadowed:
     differences: tuple[Difference, ...]
     only: Counter[str]
     missing: tuple[str, ...]
+    unlike: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A version's answers for the rows of a table.
+
+    Attributes:
+        version: The version.
+        path: Their Parquet file, as `braid predict` writes it.
+        key: Its columns that name the rows.
+        binary: Its columns that are probabilities of a binary target.
+    """
+
+    version: str
+    path: Path
+    key: tuple[str, ...]
+    binary: frozenset[str]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the answers."""
+        others = {*self.key, ERROR_COLUMN}
+        return pa.schema([f for f in pq.read_schema(self.path) if f.name not in others])
 
 
 def shadow(
@@ -143,18 +168,23 @@ def shadow(
         BraidError: An export is not there, or the rows cannot be read.
     """
     with TemporaryDirectory() as scratch, libraries_kept_quiet():
+        from transforms.reading.unlabelled import row_columns
+
         with quick_start():
             from trainer.export.serving import load
-        files = []
+        answers = []
         for name, item in (("champion", champion), ("version", version)):
-            files.append(Path(scratch) / f"{name}.parquet")
+            path = Path(scratch) / f"{name}.parquet"
             with reporter.step(name) as view:
                 model = load(registry.export_folder(item))
                 on_rows = partial(_show, view)
-                score_table(model, source, files[-1], on_rows, allow=pipeline.source.allow)
+                score_table(model, source, path, on_rows, allow=pipeline.source.allow)
+            key = row_columns(model.pipeline, str(source.absolute()))
+            answers.append(Answers(item.version, path, key, _binary(model.pipeline)))
+        compared = compare(*answers)
         if output is not None:
-            _write_both(files, output)
-        return compare(files[0], files[1], champion.version, version.version, pipeline)
+            _write_both(answers, output)
+        return compared
 
 
 def refuse_shadow_output(output: Path, source: Path, pipeline: PipelineSpec) -> None:
@@ -177,55 +207,82 @@ def _show(view: StepView, done: int) -> None:
     view.update(Progress(done=done, total=0, unit="rows"))
 
 
-def compare(
-    champion: Path, version: Path, first: str, second: str, pipeline: PipelineSpec
-) -> Shadowed:
-    """Compares two files of predictions of the same rows in the same order.
+def _binary(pipeline: PipelineSpec) -> frozenset[str]:
+    return frozenset(name for name, spec in pipeline.targets.items() if spec.kind == "binary")
 
-    Args:
-        champion: The champion's, as `braid predict` writes it.
-        version: The other one's.
-        first: The champion's version.
-        second: The other version.
-        pipeline: The declaration; which targets are binary.
+
+def compare(champion: Answers, version: Answers) -> Shadowed:
+    """Compares two versions' answers for the same rows in the same order.
 
     Raises:
-        BraidError: They are of other rows, as the models cut other windows.
+        BraidError: They are for other rows, as the models cut other windows or name rows otherwise.
     """
-    key = pq.read_schema(champion).names[0]
-    names = [set(pq.read_schema(path).names) - {key, ERROR_COLUMN} for path in (champion, version)]
-    binary = {name for name, target in pipeline.targets.items() if target.kind == "binary"}
+    first, second = champion.schema, version.schema
+    both = [name for name in first.names if name in second.names]
+    unlike = tuple(
+        name for name in both if _sort_of(first.field(name)) != _sort_of(second.field(name))
+    )
+    binary = champion.binary & version.binary
     differences = {
         name: Difference(name, crossed=0 if name in binary else None)
-        for name in pq.read_schema(champion).names
-        if name in names[0] & names[1]
+        for name in both
+        if name not in unlike
     }
     only: Counter[str] = Counter()
     rows = 0
     for left, right in zip_longest(_tables(champion), _tables(version)):
-        keys = [] if left is None else left[key].to_pylist()
-        if right is None or keys != right[key].to_pylist():
-            raise BraidError(
-                f"version {second}",
-                expected=f"answers for the rows that version {first} answers for",
-                received="other keys",
-                action="Its declaration cuts other windows out of a table, so that its rows are "
-                "others: score with `braid predict --version`.",
-            )
+        keys = _keys(left, champion.key)
+        if champion.key != version.key or keys != _keys(right, version.key):
+            raise _other_rows(champion, version)
         rows += len(keys)
+        shown = [", ".join(part or "" for part in key) for key in keys]
         for name, difference in differences.items():
-            difference.add(keys, left[name].to_pylist(), right[name].to_pylist())
-        for name in list(differences)[:1]:  # a row has all of its answers, or none
-            for one, other in zip(left[name].to_pylist(), right[name].to_pylist(), strict=True):
-                only["champion"] += one is not None and other is None
-                only["version"] += one is None and other is not None
-    missing = tuple(sorted(names[0] ^ names[1]))
-    return Shadowed(first, second, rows, tuple(differences.values()), only, missing)
+            difference.add(shown, left[name].to_pylist(), right[name].to_pylist())
+        for name in both[:1]:  # a row has all of its answers, or none
+            pairs = zip(left[name].is_valid(), right[name].is_valid(), strict=True)
+            for one, other in ((a.as_py(), b.as_py()) for a, b in pairs):
+                only["champion"] += one and not other
+                only["version"] += other and not one
+    return Shadowed(
+        champion.version,
+        version.version,
+        rows,
+        tuple(differences.values()),
+        only,
+        missing=tuple(sorted(set(first.names) ^ set(second.names))),
+        unlike=unlike,
+    )
 
 
-def _tables(path: Path) -> Iterator[pa.Table]:
-    """Yields a file's rows, as many at a time wherever its row groups end."""
-    file = pq.ParquetFile(path)
+def _sort_of(column: pa.Field) -> str:
+    """Returns of what sort a column's values are: numbers of any size are of one."""
+    lists, values = 0, column.type
+    while pa.types.is_list(values):
+        lists, values = lists + 1, values.value_type
+    is_number = pa.types.is_integer(values) or pa.types.is_floating(values)
+    return "list of " * lists + ("number" if is_number else str(values))
+
+
+def _keys(table: pa.Table | None, names: Sequence[str]) -> list[tuple[str | None, ...]]:
+    """Returns the parts of each row's key."""
+    if table is None:
+        return []
+    return list(zip(*(table[name].to_pylist() for name in names), strict=True))
+
+
+def _other_rows(champion: Answers, version: Answers) -> BraidError:
+    return BraidError(
+        f"version {version.version}",
+        expected=f"answers for the rows that version {champion.version} answers for",
+        received="other keys",
+        action="Its declaration has another key or cuts other windows out of a table, so that its "
+        "rows are others: score with `braid predict --version`.",
+    )
+
+
+def _tables(answers: Answers) -> Iterator[pa.Table]:
+    """Yields the rows of answers, as many at a time wherever the file's row groups end."""
+    file = pq.ParquetFile(answers.path)
     waiting = file.schema_arrow.empty_table()
     for batch in file.iter_batches(_BATCH_ROWS):
         waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
@@ -235,12 +292,14 @@ def _tables(path: Path) -> Iterator[pa.Table]:
     yield waiting
 
 
-def _write_both(files: Sequence[Path], output: Path) -> None:
-    champion, version = (pq.read_table(path) for path in files)
-    key = champion.column_names[0]
-    columns = {key: champion[key]}
-    for prefix, table in ((CHAMPION_PREFIX, champion), (SHADOW_PREFIX, version)):
-        columns |= {prefix + name: table[name] for name in table.column_names[1:]}
+def _write_both(both: Sequence[Answers], output: Path) -> None:
+    """Writes the key, and the champion's answers before the other version's."""
+    columns: dict[str, pa.ChunkedArray] = {}
+    for prefix, own in zip((_CHAMPION_PREFIX, _SHADOW_PREFIX), both, strict=True):
+        table = pq.read_table(own.path)
+        columns |= {
+            name if name in own.key else prefix + name: table[name] for name in table.column_names
+        }
     with replacing(output) as temporary:
         pq.write_table(pa.table(columns), temporary)
 

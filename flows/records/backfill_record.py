@@ -6,7 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal
 
-from flows.records.kept import KeptRecord, WorkRecord, read_all, read_kept, write_kept
+from pydantic import AliasChoices, Field
+
+from flows.records.kept import KeptRecord, WorkRecord, read_all, read_kept
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import PartitionId
@@ -52,7 +54,7 @@ class BackfillRecord(WorkRecord):
             "stopped" by Ctrl-C or SIGTERM.
         transform: The fingerprint of the one transform of all partitions, once it is known.
         runs: The ids of the training runs, in order.
-        trained: How the last of them ended.
+        outcome: How the last of them ended; "trained" in records of older versions.
     """
 
     backfill_id: str
@@ -62,7 +64,9 @@ class BackfillRecord(WorkRecord):
     transform: str | None = None
     partitions: list[PartitionRecord]
     runs: list[str] = []
-    trained: Literal["promoted", "refused"] | None = None
+    outcome: Literal["promoted", "refused"] | None = Field(
+        default=None, validation_alias=AliasChoices("outcome", "trained")
+    )
 
     def end_as(self, status: Literal["stopped", "failed"]) -> None:
         """Sets how it ended."""
@@ -95,11 +99,6 @@ class BackfillRecord(WorkRecord):
     def seconds(self) -> float:
         """Returns how long the backfill took, or 0 if it has not ended."""
         return 0.0 if self.ended is None else (self.ended - self.started).total_seconds()
-
-
-def write_backfill(folder: Path, record: BackfillRecord) -> None:
-    """Writes a backfill's record, whole or not at all."""
-    write_kept(folder / RECORD_FILE, record)
 
 
 def read_backfill(folder: Path) -> BackfillRecord | None:

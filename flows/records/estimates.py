@@ -33,7 +33,7 @@ class PlannedStep:
     written_bytes: int | None = None
 
 
-class History:
+class Estimates:
     """The time and memory that earlier runs of a pipeline took, and the rows of its partitions.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flows.records.estimates import History, PlannedStep
+from flows.records.estimates import Estimates, PlannedStep
 from flows.records.record import RunRecord, read_records
 from flows.records.run_identity import (
     Identity,
@@ -15,7 +15,9 @@ from flows.records.run_identity import (
     identity_of,
     pending_partitions,
     run_to_resume,
+    steps_to_repeat,
 )
+from flows.records.step_names import DECIDING, MEASURE_DRIFT, ON_MODEL, WINDOWS, steps_of
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import TransformManifest
@@ -25,13 +27,10 @@ from transforms.contract.workspace.transform_choice import (
     Undecided,
     choose_transform,
 )
+from transforms.reading.cutting import committed_windows
 from transforms.source.partitions import choose
 
 RowsOf = Callable[[Partition], int | None]
-
-# In the order of a run; what comes before are the steps on the table.
-_MODEL_STEPS = ("train", "export", "evaluate", "check", "register", "gate", "promote")
-_DONE_ONCE = ("train", "export", "evaluate", "check", "register")
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,8 @@ class RunPlan:
         identity: What makes runs the same; None where nothing is decided.
         finished: The run, with its folder, that leaves nothing to do.
         resumed: The run that this one would go on with, and why.
-        steps: What would be done, in order, with its size and what it may take.
+        steps: What would be done, in order, with its size and what it may take. An evaluation that
+            is done is done again also where the champion is another by then, which is not asked.
     """
 
     pipeline: PipelineSpec
@@ -148,40 +148,44 @@ def _with_steps(
 ) -> RunPlan:
     if plan.finished is not None:
         return plan
-    history = History(records, workspace, plan.transform, plan.partitions, rows_of)
-    steps = (*_on_table(plan, workspace, history), *_on_model(plan, history))
+    estimates = Estimates(records, workspace, plan.transform, plan.partitions, rows_of)
+    planned = {**_on_table(plan, workspace, estimates), **_on_model(plan, estimates)}
+    steps = tuple(planned[name] for name in steps_of(plan.pipeline) if name in planned)
     return replace(plan, steps=steps)
 
 
-def _on_table(plan: RunPlan, workspace: Workspace, history: History) -> list[PlannedStep]:
-    pipeline, steps = plan.pipeline, []
+def _on_table(plan: RunPlan, workspace: Workspace, estimates: Estimates) -> dict[str, PlannedStep]:
+    pipeline, partitions = plan.pipeline, plan.partitions
+    work: dict[str, Sequence[Partition]] = {}
     if isinstance(plan.choice, Undecided):
-        steps.append(history.on_rows("measure drift", plan.choice.new))
-    if pipeline.source.windows is not None:
-        cut = workspace.windows(plan.partitions[0].fingerprint).is_dir()
-        steps += [] if cut else [history.on_rows("windows", plan.partitions)]
-    if pipeline.source.key_columns:
-        key = pipeline.source.key_rows
-        unread = [p for p in plan.partitions if not workspace.keys(key, *p.id).exists()]
-        steps.append(history.on_rows("check keys", unread))
-    if plan.frozen is None:
+        work[MEASURE_DRIFT] = plan.choice.new
+    if pipeline.source.windows is not None and committed_windows(workspace, partitions[0]) is None:
+        work[WINDOWS] = partitions
+    key = pipeline.source.key_rows
+    if key is not None:
+        work["check keys"] = [p for p in partitions if not workspace.keys(key, *p.id).exists()]
+    if plan.frozen is None or pipeline.expect:
         declaration = pipeline.data_fingerprint()
-        uncounted = [
-            p for p in plan.partitions if not workspace.statistics(declaration, *p.id).exists()
+        # An analysis judges what it counts; where the transform is kept, a step of its own does.
+        work["analyze" if plan.frozen is None else "expect"] = [
+            p for p in partitions if not workspace.statistics(declaration, *p.id).exists()
         ]
-        steps.append(history.on_rows("analyze", uncounted))
     if plan.pending:
-        steps.append(history.on_rows("transform", plan.pending))
-    return steps
+        work["transform"] = plan.pending
+    return {name: estimates.on_rows(name, chosen) for name, chosen in work.items()}
 
 
-def _on_model(plan: RunPlan, history: History) -> list[PlannedStep]:
-    done = () if plan.resumed is None else plan.resumed.record.steps
-    kept = {step.name for step in done if step.name in _DONE_ONCE}
-    if "train" not in kept:
-        kept = set()
-    return [
-        history.on_shards(name, plan.trained) if name == "train" else history.as_before(name)
-        for name in _MODEL_STEPS
-        if name not in kept
-    ]
+def _on_model(plan: RunPlan, estimates: Estimates) -> dict[str, PlannedStep]:
+    done: set[str] = set()
+    if plan.resumed is not None and plan.identity is not None:
+        repeated = steps_to_repeat(plan.resumed, plan.identity, plan.pipeline)
+        done = {step.name for step in plan.resumed.record.steps} - {*repeated, *DECIDING}
+    if "train" not in done:
+        done = set()
+    return {
+        name: estimates.on_shards(name, plan.trained)
+        if name == "train"
+        else estimates.as_before(name)
+        for name in ON_MODEL
+        if name not in done
+    }

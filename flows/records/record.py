@@ -27,6 +27,7 @@ from transforms.contract.workspace.partition import PartitionId
 
 # Of a run's folder.
 RECORD_FILE = "run.json"
+DECLARED_FILE = "declaration.json"  # all of the declaration, without secrets
 SUMMARY_FILE = "summary.md"
 PICTURE_FILE = "report.png"
 PAGE_FILE = "report.html"
@@ -191,7 +192,7 @@ class RunRecord(WorkRecord):
         """Adds a step's record in the place of an earlier one of the same name."""
         self.steps = [s for s in self.steps if s.name != step.name] + [step]
 
-    def trained(self, result: TrainResult) -> None:
+    def note_training(self, result: TrainResult) -> None:
         """Notes a training; a new model has yet to be exported and judged."""
         self.warnings = list(result.warnings)
         self.training = result.model_copy(update={"warnings": ()})

@@ -12,6 +12,7 @@ from flows.process.attempt import attempts, remove_leftovers_of_the_dead
 from flows.records.backfill_record import BackfillRecord
 from flows.records.kept import WorkRecord, free_name, now, own_host, own_process
 from flows.records.record import (
+    DECLARED_FILE,
     FINISHED,
     RunRecord,
     braid_version,
@@ -23,7 +24,8 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.secrets import expand
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.masking import without_passwords
-from transforms.contract.workspace.files import remove, remove_temporaries
+from transforms.contract.steps.evaluation import read_evaluation
+from transforms.contract.workspace.files import remove, remove_temporaries, write_atomic
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import is_held
 from transforms.contract.workspace.partition import Partition
@@ -152,7 +154,7 @@ def open_run(
         opened = _new_run(workspace, pipeline, identity, transform)
     # Those that do not train may be others than when a resumed run began.
     opened.record.note_partitions({part.name: part.fingerprint for part in partitions})
-    _prepare(opened, identity)
+    _prepare(opened, identity, pipeline)
     return opened
 
 
@@ -173,6 +175,25 @@ def run_to_resume(
     return None
 
 
+def steps_to_repeat(
+    opened: OpenedRun, identity: Identity, pipeline: PipelineSpec
+) -> tuple[str, ...]:
+    """Returns the steps that a run has done, and does again when it is gone on with."""
+    judged = opened.record.judgement == identity.judgement
+    evaluated = is_evaluated_as_declared(opened.folder, pipeline)
+    return (*(() if evaluated else ("evaluate",)), *(() if judged else _JUDGING_STEPS))
+
+
+def is_evaluated_as_declared(folder: Path, pipeline: PipelineSpec) -> bool:
+    """Returns whether a run's evaluation is there, and tells what is declared now.
+
+    Raises:
+        DamagedFile: It is not as it was written.
+    """
+    evaluation = read_evaluation(folder)
+    return evaluation is not None and evaluation.declared == pipeline.evaluation
+
+
 def _how_it_ended(record: RunRecord) -> str:
     if record.status == "stopped":
         return f"was stopped by {record.error.received if record.error else 'a signal'}"
@@ -183,7 +204,7 @@ def _is_same(record: RunRecord, identity: Identity) -> bool:
     return record.identity == identity.run
 
 
-def _prepare(opened: OpenedRun, identity: Identity) -> None:
+def _prepare(opened: OpenedRun, identity: Identity, pipeline: PipelineSpec) -> None:
     record = opened.record
     record.status, record.error, record.ended = "running", None, None
     record.pid, record.host = own_process(), own_host()
@@ -192,6 +213,7 @@ def _prepare(opened: OpenedRun, identity: Identity) -> None:
         record.forget_steps(*_JUDGING_STEPS)
     opened.folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers_of_the_dead(opened.folder)
+    write_atomic(opened.folder / DECLARED_FILE, pipeline.model_dump_json(indent=2) + "\n")
     write_record(opened.folder, record)
 
 

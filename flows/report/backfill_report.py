@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.console import harmless
+from flows.console.wording import counted
 from flows.records.backfill_record import BackfillRecord, PartitionRecord
 from flows.records.run_identity import shown_status
 from flows.report.tables import markdown_table, terminal_table
@@ -23,8 +24,8 @@ def show_backfill(console: Console, record: BackfillRecord) -> None:
     style = "bold red" if record.failed() else "bold green"
     console.print()
     console.print(
-        f"[{style}]{record.pipeline}: {len(record.partitions)} partitions: {record.counts()}"
-        f"[/{style}]",
+        f"[{style}]{record.pipeline}: {counted(len(record.partitions), 'partition')}: "
+        f"{record.counts()}[/{style}]",
         highlight=False,
     )
     rows = [_cells(part) for part in record.partitions]
@@ -49,7 +50,7 @@ def markdown(record: BackfillRecord) -> str:
     parts = [
         f"# {record.pipeline}: {record.counts()}",
         f"Backfill `{record.backfill_id}`, {record.seconds():.0f} s, "
-        f"{record.workers} partitions at once, transform `{record.transform or 'none'}`",
+        f"{counted(record.workers, 'partition')} at once, transform `{record.transform or 'none'}`",
         _training_line(record),
         markdown_table(_HEAD, [_cells(part) for part in record.partitions]),
     ]
@@ -94,8 +95,8 @@ def _training_line(record: BackfillRecord) -> str:
         )
     if record.train == "none":
         return "Nothing was trained, as --train none says."
-    if record.trained is None:
+    if record.outcome is None:
         return "The training did not end. Running the same command again resumes it."
     if len(record.runs) == 1:
-        return f"Run {record.runs[0]} trained on what is committed: {record.trained}."
-    return f"{len(record.runs)} runs trained, the last one is {record.runs[-1]}: {record.trained}."
+        return f"Run {record.runs[0]} trained on what is committed: {record.outcome}."
+    return f"{len(record.runs)} runs trained, the last one is {record.runs[-1]}: {record.outcome}."

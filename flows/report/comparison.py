@@ -10,24 +10,23 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.records.record import RECORD_FILE, RunRecord, pipelines, read_record
+from flows.console import harmless
+from flows.records.record import (
+    DECLARED_FILE,
+    RECORD_FILE,
+    RunRecord,
+    pipelines,
+    read_record,
+)
 from flows.report.summary import show_table
 from transforms.contract.declaration.judgement.metrics import is_better
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.evaluation import EvaluationResult, read_evaluation
-from transforms.contract.steps.jobs import TrainJob, TransformJob
-from transforms.contract.workspace.documents import BRING_BACK, read_json
+from transforms.contract.workspace.documents import BRING_BACK, read_object
 from transforms.contract.workspace.layout import Workspace
 
-_LEVEL = 0.95  # of intervals, where a run's declaration names none
 _ABSENT = "-"
-# The jobs that a run was handed over with: the first ones have the whole declaration.
-_JOBS: tuple[tuple[str, type[TransformJob] | type[TrainJob]], ...] = (
-    ("analyze", TransformJob),
-    ("transform", TransformJob),
-    ("train", TrainJob),
-)
 
 Rows = list[tuple[str, ...]]
 
@@ -39,12 +38,13 @@ class ComparedRun:
     Attributes:
         record: Its record.
         evaluation: Its evaluation, if it came so far.
-        declared: The declaration by path, as its steps were handed it; empty if none began.
+        declared: The values of the declaration by path, in JSON; None of runs of older versions,
+            which have not kept it.
     """
 
     record: RunRecord
     evaluation: EvaluationResult | None
-    declared: Mapping[str, str]
+    declared: Mapping[str, str] | None
 
 
 def find_run(workspace: Workspace, name: str) -> ComparedRun:
@@ -71,9 +71,30 @@ def show_comparison(console: Console, left: ComparedRun, right: ComparedRun) -> 
     names = (left.record.run_id, right.record.run_id)
     show_table(console, "Runs", ("", *names), outcomes(left.record, right.record))
     show_table(console, "Metrics", ("metric", *names, "better"), metrics(left, right))
-    changed = differences(left.declared, right.declared)
-    rows = changed or [("nothing", _ABSENT, _ABSENT)]
+    if left.declared is None or right.declared is None:
+        lacking = [run.record.run_id for run in (left, right) if run.declared is None]
+        text = f"No declaration is kept of {' and '.join(lacking)}, as an older Braid made them."
+        console.print("\n" + harmless.console(text), highlight=False)
+        return
+    rows = differences(left.declared, right.declared) or [("nothing", _ABSENT, _ABSENT)]
     show_table(console, "What they declare otherwise", ("key", *names), rows)
+
+
+def as_result(left: ComparedRun, right: ComparedRun) -> dict[str, Any]:
+    """Returns two runs side by side for programs."""
+    return {
+        "left": left.record,
+        "right": right.record,
+        "metrics": {
+            name: {
+                "left": left.record.metrics.get(name),
+                "right": right.record.metrics.get(name),
+                "better": None if better == _ABSENT else better,
+            }
+            for name, *_, better in metrics(left, right)
+        },
+        "declared_otherwise": _declared_otherwise(left.declared, right.declared),
+    }
 
 
 def outcomes(left: RunRecord, right: RunRecord) -> Rows:
@@ -105,6 +126,23 @@ def differences(left: Mapping[str, str], right: Mapping[str, str]) -> Rows:
     ]
 
 
+def _declared_otherwise(
+    left: Mapping[str, str] | None, right: Mapping[str, str] | None
+) -> list[dict[str, Any]] | None:
+    """Returns the keys that differ with their values; one that only one side has, has one value.
+
+    None where one of them is not kept.
+    """
+    if left is None or right is None:
+        return None
+    sides = {"left": left, "right": right}
+    return [
+        {"key": key}
+        | {side: json.loads(values[key]) for side, values in sides.items() if key in values}
+        for key, *_ in differences(left, right)
+    ]
+
+
 def _outcome(record: RunRecord) -> Iterator[tuple[str, str]]:
     yield "pipeline", record.pipeline
     yield "status", record.status
@@ -130,11 +168,7 @@ def _measured(run: ComparedRun, name: str) -> str:
 
 
 def _interval(run: ComparedRun, name: str) -> tuple[float, float] | None:
-    evaluation = run.evaluation
-    if evaluation is None:
-        return None
-    declared = evaluation.declared.intervals if evaluation.declared else None
-    return evaluation.intervals(declared or _LEVEL).get(name)
+    return None if run.evaluation is None else run.evaluation.intervals().get(name)
 
 
 def _better(left: ComparedRun, right: ComparedRun, name: str) -> str:
@@ -151,13 +185,9 @@ def _better(left: ComparedRun, right: ComparedRun, name: str) -> str:
     return (left if is_better(name, own, other) else right).record.run_id
 
 
-def _declared(folder: Path) -> dict[str, str]:
-    for name, job in _JOBS:
-        path = folder / "jobs" / f"{name}.json"
-        if path.exists():
-            pipeline = read_json(path, job, action=BRING_BACK).pipeline
-            return dict(_leaves(pipeline.model_dump(mode="json"), ""))
-    return {}
+def _declared(folder: Path) -> dict[str, str] | None:
+    path = folder / DECLARED_FILE
+    return dict(_leaves(read_object(path, action=BRING_BACK), "")) if path.exists() else None
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -22,12 +22,12 @@ Row = tuple[datetime, str, str, str, str, str]
 
 def show_history(console: Console, history: History) -> None:
     """Prints what became of a model's versions, the newest last, and which is the champion."""
-    console.print(history_table(history))
-    for line in closing_lines(history):
+    console.print(_history_table(history))
+    for line in _closing_lines(history):
         console.print(harmless.console(line), highlight=False)
 
 
-def history_table(history: History) -> Table:
+def _history_table(history: History) -> Table:
     """Returns registrations and changes of the champion in the order of their times.
 
     What the gate said of a version is told whole where it was registered, and again only if it has
@@ -42,7 +42,7 @@ def history_table(history: History) -> Table:
     return terminal_table(head, shown, figures=("version",))
 
 
-def closing_lines(history: History) -> list[str]:
+def _closing_lines(history: History) -> list[str]:
     """Returns which version is the champion, and what the history does not tell."""
     if history.champion is None:
         lines = ["No version is the champion."]

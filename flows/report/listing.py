@@ -65,9 +65,9 @@ def models_table(pipeline: PipelineSpec, registry: ModelRegistry) -> Table | Non
     The gates' metrics come first, then all others on the test rows.
     """
     versions = registry.versions(pipeline.registered_name())
+    give(versions)
     if not versions:
         return None
-    give(versions)
     wanted = [str(gate.metric) for gate in pipeline.gates()]
     wanted += [name for name in pipeline.metric_names() if name.startswith("test_")]
     head = ("version", "aliases", "registered (UTC)", "run", "metrics")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from flows.console.harmless import plain
 from flows.records.record import RunRecord
-from trainer.run_folder import HISTORY_FILE
+from trainer.run_folder import read_rounds
 from transforms.contract.declaration.judgement.metrics import metric_of
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.steps.evaluation import (
@@ -30,9 +30,8 @@ from transforms.contract.steps.evaluation import (
     ScatterFigure,
     read_evaluation,
 )
-from transforms.contract.steps.results import EpochRecord, TrainingHistory
+from transforms.contract.steps.results import EpochRecord
 from transforms.contract.steps.tuning import Tuning
-from transforms.contract.workspace.documents import BRING_BACK, read_json
 from transforms.contract.workspace.drift import JudgedDrift
 
 _BLUE, _ORANGE, _GREY, _RED, _INK = "#2f6db5", "#e07b39", "#9aa5b1", "#c0504d", "#22303c"
@@ -59,7 +58,7 @@ _MARKS = {
     "champion": (_INK, "|"),
 }
 
-Panel = Callable[[Axes], None]
+_Panel = Callable[[Axes], None]
 
 
 def draw_report(folder: Path, record: RunRecord, path: Path) -> None:
@@ -76,7 +75,7 @@ def draw_report(folder: Path, record: RunRecord, path: Path) -> None:
 
 
 def _draw(folder: Path, record: RunRecord, path: Path) -> None:
-    panels = _panels(_rounds(folder / HISTORY_FILE), read_evaluation(folder), record)
+    panels = _panels(read_rounds(folder), read_evaluation(folder), record)
     lines = max(1, math.ceil(len(panels) / _COLUMNS))
     # No pyplot: its figures are global state, and its backend may want a display.
     figure = Figure(
@@ -96,8 +95,8 @@ def _draw(folder: Path, record: RunRecord, path: Path) -> None:
 
 def _panels(
     rounds: Sequence[EpochRecord], evaluation: EvaluationResult | None, record: RunRecord
-) -> list[Panel]:
-    panels: list[Panel] = []
+) -> list[_Panel]:
+    panels: list[_Panel] = []
     if rounds:
         panels.append(lambda axes: _loss(axes, rounds, record))
     shares = _shares(record.metrics)
@@ -368,7 +367,3 @@ def _value(record: RunRecord, target: str, metric: str, label: str) -> str:
 def _short(name: str) -> str:
     name = plain(name)
     return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
-
-
-def _rounds(path: Path) -> tuple[EpochRecord, ...]:
-    return read_json(path, TrainingHistory, action=BRING_BACK).epochs if path.exists() else ()

@@ -30,7 +30,7 @@ def sentence(plan: RunPlan, states: Sequence[PartitionStatus]) -> str:
     if plan.finished is not None:
         return f"A run does nothing: nothing is new since run {plan.finished[1].run_id}."
     if isinstance(plan.choice, Undecided):
-        new = f"{len(plan.choice.new):,} new partition{'s' if len(plan.choice.new) > 1 else ''}"
+        new = counted(len(plan.choice.new), "new partition")
         return (
             f"A run first measures the drift of {new} (so does `braid status --measure`); "
             f"without a refit it reuses transform {plan.transform[:4]} and "
@@ -51,8 +51,6 @@ def plan_table(plan: RunPlan) -> Table:
 
 def total(plan: RunPlan) -> str:
     """Returns what the whole run may take, as far as earlier runs tell."""
-    if not plan.steps:
-        return ""
     seconds = [step.seconds for step in plan.steps]
     known = [each for each in seconds if each is not None]
     if not known:
@@ -109,14 +107,14 @@ def _analysis(plan: RunPlan, choice: TransformChoice, states: Sequence[Partition
 
 
 def _shards(plan: RunPlan, states: Sequence[PartitionStatus]) -> str:
-    count = f"{len(plan.partitions):,}"
+    count = len(plan.partitions)
     if not plan.pending:
-        return f"transforms nothing, as shards of all {count} are committed"
-    if len(plan.pending) == len(plan.partitions):
-        return f"transforms all of {counted(len(plan.partitions), 'partition')}"
+        return f"transforms nothing, as shards of all {count:,} are committed"
+    if len(plan.pending) == count:
+        return f"transforms all of {counted(count, 'partition')}"
     pending = {part.name for part in plan.pending}
     waiting = [state for state in states if state.name in pending]
-    return f"transforms {_counted(waiting, ('new', 'changed'))} of {count} partitions"
+    return f"transforms {_counted(waiting, ('new', 'changed'))} of {counted(count, 'partition')}"
 
 
 def _counted(states: Sequence[PartitionStatus], wanted: Sequence[State]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,8 @@ from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.workspace.documents import reading
 from transforms.contract.workspace.files import replacing
 from transforms.contract.workspace.layout import Workspace
-from transforms.reading.sensitive import HIDDEN
+from transforms.reading.batches import Reject
+from transforms.reading.sensitive import shown_rejects
 
 PICTURES_SUFFIX = "-pictures"
 _DAMAGED = "`braid check --repair` removes the partition, and a run makes it again."
@@ -80,7 +81,7 @@ class Selection:
         )
 
 
-def newest_data(pipeline: PipelineSpec, workspace: Workspace) -> tuple[str, Mapping[str, str]]:
+def _newest_data(pipeline: PipelineSpec, workspace: Workspace) -> tuple[str, Mapping[str, str]]:
     """Returns the transform and the partitions, with their fingerprints, of the newest run.
 
     Raises:
@@ -120,7 +121,7 @@ def rejected_rows(
         BraidError: There is no such data, or a file of it is damaged.
         DeclarationError: A partition that is asked for is none of them.
     """
-    transform, partitions = newest_data(pipeline, workspace)
+    transform, partitions = _newest_data(pipeline, workspace)
     for name in selection.partitions:
         if name not in partitions:
             raise DeclarationError(
@@ -129,27 +130,32 @@ def rejected_rows(
                 received="no such partition",
                 action="`braid status` lists the partitions.",
             )
-    hidden = pipeline.sensitive_columns()
     for name in selection.partitions or partitions:
-        for path in sorted(workspace.rejects(transform, name, partitions[name]).glob("*.parquet")):
-            with reading(path, action=_DAMAGED, also=(pa.ArrowInvalid, OSError)):
-                rows = pq.read_table(path).to_pylist()
-            for row in rows:
-                rejected = RejectedRow(partition=name, **row)
-                if selection.takes(rejected):
-                    yield _masked(rejected, hidden, pipeline.source.key_columns)
+        for reject in read_rejects(pipeline, workspace.rejects(transform, name, partitions[name])):
+            row = RejectedRow(partition=name, **vars(reject))
+            if selection.takes(row):
+                yield row
 
 
-def _masked(row: RejectedRow, hidden: frozenset[str], key: Sequence[str]) -> RejectedRow:
-    """Returns a row as the declaration lets it be read now; it may have been kept under another.
+def read_rejects(pipeline: PipelineSpec, folder: Path) -> Iterator[Reject]:
+    """Yields a partition's rejected rows as the declaration lets them be read now.
 
-    A value that is missing is empty.
+    They may have been kept under another one. A value that is missing is empty.
+
+    Args:
+        pipeline: The declaration.
+        folder: The folder of the partition's rejected rows.
+
+    Raises:
+        BraidError: A file is damaged.
     """
-    if row.reason == "missing":
-        row = row._replace(value=b"")
-    if hidden.intersection(key):
-        row = row._replace(key=HIDDEN)
-    return row._replace(value=HIDDEN.encode()) if row.column in hidden else row
+    for path in sorted(folder.glob("*.parquet")):
+        with reading(path, action=_DAMAGED, also=(pa.ArrowInvalid, OSError)):
+            rejects = [Reject(**row) for row in pq.read_table(path).to_pylist()]
+        yield from shown_rejects(
+            pipeline,
+            (replace(each, value=b"") if each.reason == "missing" else each for each in rejects),
+        )
 
 
 def text_of(value: bytes) -> str | None:
@@ -166,11 +172,11 @@ def shown_value(value: bytes) -> str:
     text = text_of(value)
     if text is not None:
         return text
-    kind = suffix_of(value).removeprefix(".")
+    kind = _suffix_of(value).removeprefix(".")
     return f"{len(value):,} bytes" + (f" of {kind}" if kind else "")
 
 
-def suffix_of(value: bytes) -> str:
+def _suffix_of(value: bytes) -> str:
     """Returns the suffix of a picture's format by how it begins; "" if it is none of them."""
     return next((suffix for begin, suffix in _BEGINNINGS.items() if value.startswith(begin)), "")
 
@@ -214,4 +220,4 @@ def _write_value(folder: Path, number: int, row: RejectedRow) -> str:
 def _file_name(number: int, row: RejectedRow) -> str:
     """Returns a name that says which row it is, and holds nothing that a shell or path obeys."""
     key = re.sub(r"[^A-Za-z0-9_-]+", "_", row.key)[:_LONGEST_NAME]
-    return f"{number:06d}-{key}{suffix_of(row.value) or '.bin'}"
+    return f"{number:06d}-{key}{_suffix_of(row.value) or '.bin'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -33,9 +34,9 @@ def write_report(folder: Path, record: RunRecord) -> None:
     # Here, as Matplotlib takes longer to load than all else that shows an old run's summary.
     from flows.report.pictures import draw_report
 
+    write_atomic(folder / SUMMARY_FILE, markdown(record))
     with replacing(folder / PICTURE_FILE) as temporary:
         draw_report(folder, record, temporary)
-    write_atomic(folder / SUMMARY_FILE, markdown(record))
 
 
 def outcome(record: RunRecord) -> str:
@@ -80,6 +81,15 @@ def markdown(record: RunRecord) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def with_picture(text: str, folder: Path) -> str:
+    """Returns a run's summary as Markdown with the picture inside, if the run's folder has one."""
+    picture = folder / PICTURE_FILE
+    if not picture.exists():
+        return text
+    inside = base64.b64encode(picture.read_bytes()).decode()
+    return text.replace(f"({PICTURE_FILE})", f"(data:image/png;base64,{inside})")
+
+
 def metric_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
     """Returns head and rows of the metrics per target and split.
 
@@ -101,6 +111,16 @@ def metric_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
     return head, rows
 
 
+def row_table(record: RunRecord) -> tuple[tuple[str, ...], Rows]:
+    """Returns head and row of the rows in the table, of each split, rejected and left out."""
+    counts = {"in the table": record.source_rows + record.left_out}
+    counts |= {split: record.rows.get(split, 0) for split in SPLITS}
+    counts["rejected"] = record.rejected()
+    if record.left_out:
+        counts["left out"] = record.left_out
+    return tuple(counts), [tuple(f"{rows:,}" for rows in counts.values())]
+
+
 def _sections(record: RunRecord) -> Iterable[tuple[str, tuple[str, ...], Rows]]:
     """Yields (title, head, rows) of every table that has rows."""
     if record.steps:
@@ -116,16 +136,10 @@ def _sections(record: RunRecord) -> Iterable[tuple[str, tuple[str, ...], Rows]]:
             ],
         )
     if record.rows:
-        rejected = f"{record.rejected():,}"
-        splits = tuple(f"{record.rows.get(split, 0):,}" for split in SPLITS)
-        head: tuple[str, ...] = ("in the table", *SPLITS, "rejected")
-        cells = (f"{record.source_rows + record.left_out:,}", *splits, rejected)
-        if record.left_out:
-            head, cells = (*head, "left out"), (*cells, f"{record.left_out:,}")
-        yield "Rows", head, [cells]
+        yield "Rows", *row_table(record)
     if record.rejects:
         rejects = [
-            (r.column, r.reason, f"{r.rows:,}", r.example_key, _short_path(r.example_file))
+            (r.column, r.reason, f"{r.rows:,}", r.example_key, short_path(r.example_file))
             for r in record.rejects
         ]
         head = ("column", "reason", "rows", "for example", "in")
@@ -180,6 +194,6 @@ def _gate_lines(record: RunRecord) -> Sequence[str]:
     return lines
 
 
-def _short_path(path: str) -> str:
+def short_path(path: str) -> str:
     """Returns the last two parts of a path, which tell files of one table apart."""
     return "/".join(path.rsplit("/", 2)[-2:])

@@ -36,9 +36,10 @@ class Needed:
 def needed(workspace: Workspace, asking: str | None = None) -> Needed:
     """Returns what the runs, backfills and tunings of a workspace need.
 
-    Of a pipeline that is its newest run, the newest one that ended with a model, and the newest
-    backfill and tuning; of the pipeline that asks, its newest run alone: it holds the pipeline's
-    lock, and what it worked with before is what it is about to replace.
+    Of a pipeline that is its newest run, those that go on or may be resumed, the newest one that
+    ended with a model, and the newest backfill and tuning. Of the pipeline that asks it is its
+    newest run and those that may be resumed: it holds the pipeline's lock, and what else it worked
+    with before is what it is about to replace.
 
     Args:
         workspace: Where everything lies.
@@ -48,26 +49,37 @@ def needed(workspace: Workspace, asking: str | None = None) -> Needed:
     for pipeline in pipelines(workspace):
         records = [record for _, record in read_records(workspace, pipeline)]
         if pipeline == asking:
-            known = _by_runs(known, records[-1:])
+            known = _by_runs(known, _open(records))
             continue
         tunings = [record for _, record in read_tunings(workspace, pipeline)]
-        known = _by_runs(known, (*_newest(records), *tunings[-1:]))
+        finished = [record for record in records if record.status in FINISHED]
+        known = _by_runs(known, (*_open(records), *finished[-1:], *tunings[-1:]))
         backfills = [record for _, record in read_backfills(workspace, pipeline)]
         known = _by_backfills(known, backfills[-1:])
     return known
 
 
 def past_partitions(workspace: Workspace, pipeline: str) -> Iterator[tuple[str, PartitionId]]:
-    """Yields all that runs and tunings of a pipeline found in their source, with the transform."""
+    """Yields all that a pipeline's runs, tunings and backfills found in their source.
+
+    Each partition is yielded with the transform that it was to be transformed by.
+    """
     for _, record in (*read_records(workspace, pipeline), *read_tunings(workspace, pipeline)):
         for partition in record.ever_seen():
             yield record.transform, partition
+    for _, backfill in read_backfills(workspace, pipeline):
+        if backfill.transform is not None:
+            for part in backfill.partitions:
+                yield backfill.transform, part.id
 
 
-def _newest(records: list[RunRecord]) -> Iterable[RunRecord]:
-    """Returns a pipeline's newest run, and the newest one that ended with a model."""
-    finished = [record for record in records if record.status in FINISHED]
-    return (*records[-1:], *finished[-1:])
+def _open(records: list[RunRecord]) -> Iterable[RunRecord]:
+    """Returns a pipeline's newest run, and those that go on or may be resumed.
+
+    An older run is gone on with where the declaration and the rows are again what it began with.
+    """
+    older = [record for record in records[:-1] if record.may_be_resumed()]
+    return (*older, *records[-1:])
 
 
 def _by_runs(needed: Needed, records: Iterable[RunRecord]) -> Needed:

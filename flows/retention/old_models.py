@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.records.kept import KeptRecord, read_kept, write_kept
 from flows.records.record import FINISHED, RunRecord
 from trainer.registry.history import History
+from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
 from transforms.contract.workspace.files import TEMPORARY, remove
 from transforms.contract.workspace.layout import Workspace
 
-_PRUNED = f"{TEMPORARY}pruned-"
+_PRUNED = f"{TEMPORARY}pruned-"  # what begins so in a workspace is a removal under way
 
 Run = tuple[Path, RunRecord]
 
@@ -127,21 +130,72 @@ def size_of(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def remove_at_once(workspace: Workspace, folder: Path) -> None:
-    """Removes a folder as a whole: what a kill leaves of it is out of the way, and goes next time.
+class VersionRemoval(KeptRecord):
+    """A version that is being removed, as it is noted before the registry forgets it.
+
+    Attributes:
+        registry: The address of the registry.
+        name: Of the registered model.
+        version: Its number, as text.
+        folders: Those that hold the version alone, which go once it is forgotten.
+    """
+
+    registry: str
+    name: str
+    version: str
+    folders: tuple[Path, ...]
+
+
+def remove_version(
+    workspace: Workspace, registry: ModelRegistry, version: RegisteredVersion
+) -> None:
+    """Removes a version with its folders; what a kill leaves of them goes next time.
+
+    Raises:
+        BraidError: It has an alias by now, or the registry cannot be reached.
+    """
+    removal = VersionRemoval(
+        registry=registry.address,
+        name=version.name,
+        version=version.version,
+        folders=registry.local_folders(version),
+    )
+    note = _out_of_the_way(workspace)
+    write_kept(note, removal)
+    registry.remove(version)
+    _remove_all(note, removal)
+
+
+def remove_run(workspace: Workspace, folder: Path) -> None:
+    """Removes a run's folder as a whole: what a kill leaves of it is no run, and goes next time."""
+    gone = _out_of_the_way(workspace)
+    folder.rename(gone)
+    remove(gone)
+
+
+def remove_interrupted(workspace: Workspace, registry: ModelRegistry) -> None:
+    """Goes on with what removals that were killed, or failed, have left.
 
     Args:
-        workspace: Where it lies.
-        folder: The folder; nothing happens if it is not there.
+        workspace: Where everything lies.
+        registry: The pipeline's; of another one, what is registered there is not known here.
     """
-    if folder.exists():
-        inside = folder.is_relative_to(workspace.root)  # else on another disk, it may be
-        gone = (workspace.root if inside else folder.parent) / f"{_PRUNED}{folder.name}"
-        folder.rename(gone)
-        remove(gone)
-
-
-def remove_interrupted(workspace: Workspace) -> None:
-    """Removes what a command that was killed has left of such folders."""
     for path in list(workspace.root.glob(f"{_PRUNED}*")):
-        remove(path)
+        removal = read_kept(path, VersionRemoval) if path.is_file() else None
+        if removal is None:
+            remove(path)
+        elif removal.registry == registry.address:
+            if registry.find(removal.name, version=removal.version) is None:
+                _remove_all(path, removal)
+            else:  # it was not forgotten, so that it is one like the others
+                remove(path)
+
+
+def _out_of_the_way(workspace: Workspace) -> Path:
+    return workspace.root / f"{_PRUNED}{uuid.uuid4().hex[:8]}"
+
+
+def _remove_all(note: Path, removal: VersionRemoval) -> None:
+    for folder in removal.folders:
+        remove(folder)
+    remove(note)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.retention.leftovers import remove_transform
 from flows.retention.needed import Needed, needed, past_partitions
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
@@ -22,7 +23,6 @@ from transforms.contract.workspace.locks import exclusive_lock
 from transforms.contract.workspace.partition import PartitionId
 
 _LONGEST_WRITE_SECONDS = 3_600  # a temporary file that is older is a killed process's
-_OF_A_TRANSFORM = ("shards", "rejects", "drift")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Sweep:
                 exclusive_lock(workspace.lock("transform", name), holder=f"transform {name}"),
             ):
                 if name not in self._needed().transforms:
-                    _remove_transform(workspace, name)
+                    remove_transform(workspace, name)
                     removed += 1
         return removed
 
@@ -93,9 +93,9 @@ class Sweep:
         removed = []
         for name, part in sorted(past - self._needed().shards):
             if name == transform and workspace.is_committed(transform, *part):
-                remove(workspace.rejects(transform, *part))
                 folder = workspace.shards(transform, *part)
                 remove(folder / MANIFEST_FILE)  # first, so that half a partition is none
+                remove(workspace.rejects(transform, *part))
                 remove(folder)
                 removed.append(part.name)
         return tuple(removed)
@@ -125,16 +125,6 @@ class Sweep:
             ):
                 if fingerprint not in {part.fingerprint for part in self._needed().partitions()}:
                     remove(folder)
-
-
-def _remove_transform(workspace: Workspace, name: str) -> None:
-    folder = workspace.transform(name)
-    # Away first, so that half a transform is none; the next run removes what is left of it.
-    gone = folder.with_name(f"{TEMPORARY}unused-{name}")
-    folder.rename(gone)
-    for kind in _OF_A_TRANSFORM:
-        remove(workspace.root / kind / name)
-    remove(gone)
 
 
 def _remove_others(kept: Collection[Path]) -> None:

@@ -22,12 +22,12 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.reading.batches import RawBatch, Reject
 from transforms.reading.unlabelled import row_reader
 
-NOT_AN_OBJECT = "not_an_object"
-UNKNOWN = "not_a_column_of_the_model"
-NOT_BASE64 = "not_base64"
-NOT_A_TEXT = "not_a_text"
-NOT_A_NUMBER = "not_a_number"
-NOT_A_LIST = "not_a_list"
+_NOT_AN_OBJECT = "not_an_object"
+_UNKNOWN = "not_a_column_of_the_model"
+_NOT_BASE64 = "not_base64"
+_NOT_A_TEXT = "not_a_text"
+_NOT_A_NUMBER = "not_a_number"
+_NOT_A_LIST = "not_a_list"
 BASE64_KEY = "b64"
 _SERIES_DIMENSIONS = 2
 
@@ -51,6 +51,12 @@ class Rows:
     count: int
     columns: dict[str, list[Any]]
     errors: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    def at(self, places: Sequence[int]) -> Rows:
+        """Returns the rows at some places, counted from the first of these."""
+        columns = {n: [values[place] for place in places] for n, values in self.columns.items()}
+        errors = {new: self.errors[old] for new, old in enumerate(places) if old in self.errors}
+        return Rows(len(places), columns, errors)
 
 
 class RowReader:
@@ -88,14 +94,14 @@ class RowReader:
         rows = Rows(len(instances), {name: [None] * len(instances) for name in self._columns})
         for row, instance in enumerate(instances):
             if not isinstance(instance, dict):
-                rows.errors[row] = ("instances", NOT_AN_OBJECT)
+                rows.errors[row] = ("instances", _NOT_AN_OBJECT)
                 continue
             for name, value in instance.items():
                 column = self._columns.get(name)
                 if column is not None:
                     self._put(rows, name, column, row, value)
                 elif name not in self._ignored:
-                    rows.errors.setdefault(row, (name, UNKNOWN))
+                    rows.errors.setdefault(row, (name, _UNKNOWN))
         return rows
 
     def of_columns(self, columns: Mapping[str, Sequence[Any]]) -> Rows:
@@ -107,7 +113,7 @@ class RowReader:
         """
         for name in columns:
             if name not in self._columns and name not in self._ignored:
-                raise RequestError(400, f"{name}: {UNKNOWN}; it takes {', '.join(self._columns)}")
+                raise RequestError(400, f"{name}: {_UNKNOWN}; it takes {', '.join(self._columns)}")
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) != 1:
             raise RequestError(400, f"columns of one length are expected, received {lengths}")
@@ -122,11 +128,7 @@ class RowReader:
 
     def batch(self, parts: Sequence[Rows]) -> RawBatch:
         """Returns the rows of several requests, one after the other, as the model takes them."""
-        arrays = {
-            name: column.array([value for part in parts for value in part.columns[name]])
-            for name, column in self._columns.items()
-        }
-        batch = self._reader.conform(pa.record_batch(arrays))
+        batch = self._reader.conform(pa.record_batch(self.table(parts)))
         start = 0
         for part in parts:
             for row, (column, reason) in part.errors.items():
@@ -134,10 +136,10 @@ class RowReader:
             start += part.count
         return batch
 
-    def table(self, rows: Rows, places: Sequence[int]) -> dict[str, pa.Array]:
-        """Returns some rows of a request as columns of a table, the key's among them."""
+    def table(self, parts: Sequence[Rows]) -> dict[str, pa.Array]:
+        """Returns the rows of several requests as the columns of a table that the model reads."""
         return {
-            name: column.array([rows.columns[name][place] for place in places])
+            name: column.array([value for part in parts for value in part.columns[name]])
             for name, column in self._columns.items()
         }
 
@@ -206,17 +208,17 @@ def _text(value: Any) -> str:
             return _bytes(value).decode()
         except UnicodeDecodeError:
             raise _UnusableError(NOT_UTF8) from None
-    raise _UnusableError(NOT_A_TEXT)
+    raise _UnusableError(_NOT_A_TEXT)
 
 
 def _bytes(value: Any) -> bytes:
     encoded = value.get(BASE64_KEY) if isinstance(value, dict) and len(value) == 1 else None
     if not isinstance(encoded, str):
-        raise _UnusableError(NOT_BASE64)
+        raise _UnusableError(_NOT_BASE64)
     try:
         return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        raise _UnusableError(NOT_BASE64) from None
+        raise _UnusableError(_NOT_BASE64) from None
 
 
 def _number(value: Any) -> float | str:
@@ -227,13 +229,13 @@ def _number(value: Any) -> float | str:
 def _entry_number(value: Any) -> float:
     if isinstance(value, bool | int | float):
         return float(value)
-    raise _UnusableError(NOT_A_NUMBER)
+    raise _UnusableError(_NOT_A_NUMBER)
 
 
 def _list_of(convert: Convert) -> Convert:
     def converted(values: Any) -> list[Any]:
         if not isinstance(values, list):
-            raise _UnusableError(NOT_A_LIST)
+            raise _UnusableError(_NOT_A_LIST)
         return [None if value is None else convert(value) for value in values]
 
     return converted
@@ -242,6 +244,6 @@ def _list_of(convert: Convert) -> Convert:
 def _steps(values: Any) -> list[Any]:
     """Returns steps as lists of numbers; a step that is a number has one channel."""
     if not isinstance(values, list):
-        raise _UnusableError(NOT_A_LIST)
+        raise _UnusableError(_NOT_A_LIST)
     of_step = _list_of(_entry_number)
     return [None if v is None else of_step(v if isinstance(v, list) else [v]) for v in values]

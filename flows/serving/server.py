@@ -55,7 +55,7 @@ def serve(
     Raises:
         BraidError: There is no such version, it does not answer, or the port is taken.
     """
-    with _listening(host, port) as listener:
+    with listening(host, port) as listener:
         counters = Counters()
         with _quiet_libraries():
             follower = Follower(
@@ -123,7 +123,7 @@ class _Server(uvicorn.Server):
             self.on_ready()
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
     """Returns a socket that is bound but does not listen yet.
 
     Raises:

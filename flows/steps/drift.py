@@ -10,6 +10,7 @@ from flows.console.progress import Reporter
 from flows.console.wording import counted
 from flows.process.child import run_child
 from flows.records.plan import DecidedPlan, plan_run
+from flows.records.step_names import MEASURE_DRIFT
 from flows.records.step_result import StepResult, Stopwatch, on_rows
 from flows.steps.work import search_path
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -22,8 +23,6 @@ from transforms.contract.workspace.manifest import TransformManifest
 from transforms.contract.workspace.partition import Partition
 from transforms.contract.workspace.transform_choice import Undecided
 from transforms.source.scan import check_schema, scan
-
-STEP = "measure drift"
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def measure_drift(work: Measurement) -> StepResult[None]:
     path = work.workspace.drift(work.open.newest, names)
     job_path = path.with_suffix(".job.json")
     write_atomic(job_path, job.model_dump_json(indent=2))
-    with work.reporter.step(STEP) as view:
+    with work.reporter.step(MEASURE_DRIFT) as view:
         done = run_child(
             MEASURE,
             job_path,
@@ -76,9 +75,9 @@ def measure_drift(work: Measurement) -> StepResult[None]:
         )
     of_all = counted(len(names), "new partition")
     note = f"training rows only; reads {done.result.partitions} of {of_all}"
-    result = on_rows(STEP, watch, done, note)
+    result = on_rows(MEASURE_DRIFT, watch, done, note)
     # Told here, as no run is open yet whose record would tell it.
-    work.reporter.done(STEP, result.text)
+    work.reporter.done(MEASURE_DRIFT, result.text)
     return result
 
 
@@ -150,4 +149,4 @@ def measure_ahead(
 
     _, measured = decide(pipeline, scanned.partitions, workspace, measure)
     if measured is None:
-        reporter.skipped(STEP, "nothing is to be measured")
+        reporter.skipped(MEASURE_DRIFT, "nothing is to be measured")

@@ -119,11 +119,9 @@ def _example(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> dict[st
 def _first_rows(pipeline: PipelineSpec, partitions: Sequence[Partition]) -> list[RawBatch]:
     reader = BatchReader(pipeline, features_only=True)
     filesystem, _ = open_filesystem(pipeline.source.path)
-    for partition in partitions[-1:]:
-        format_ = pipeline.source.format
-        units = plan_units(partition, format_=format_, filesystem=filesystem, at_least=1)
-        return [b for unit in units[:1] for b in islice(reader.read(unit, _ROWS_LOOKED_AT), 1)]
-    return []
+    newest = partitions[-1]  # what is served is more like its rows than like older ones
+    units = plan_units(newest, format_=pipeline.source.format, filesystem=filesystem, at_least=1)
+    return [b for unit in units[:1] for b in islice(reader.read(unit, _ROWS_LOOKED_AT), 1)]
 
 
 def _row(

@@ -1,16 +1,21 @@
-"""A day of served rows beside what the champion was made of: which day, and which references."""
+"""The comparison of a day of served rows with what the champion was made of."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 
 from flows.console.progress import Reporter
-from flows.records.record import read_record
+from flows.process.child import StepDied
+from flows.records.record import RunRecord, read_record
 from flows.steps.processes import Processes
-from flows.steps.registration import find_version, open_registry, reach_registry
+from flows.steps.registration import find_version, reach_registry
 from flows.steps.work import search_path
+from trainer.registry.history import CHAMPION
 from trainer.registry.version import RegisteredVersion
 from trainer.run_folder import DECLARATION_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -25,7 +30,9 @@ from transforms.contract.steps.monitoring import (
 from transforms.contract.steps.step import ANSWERS, MONITOR
 from transforms.contract.workspace.documents import reading
 from transforms.contract.workspace.layout import TRANSFORM_FILE, Workspace
-from transforms.contract.workspace.partition import PartitionId
+from transforms.contract.workspace.partition import Partition
+from transforms.source.partitions import choose
+from transforms.source.scan import partition_value
 
 
 def day_of(log: Path, day: str | None) -> Path:
@@ -65,9 +72,8 @@ def monitor(
     Raises:
         BraidError: There is no champion, its transform is gone, or no row can be compared.
     """
-    reach_registry(pipeline, workspace)
-    registry = open_registry(pipeline, workspace)
-    champion = find_version(registry, pipeline.registered_name(), alias="champion", version=None)
+    registry = reach_registry(pipeline, workspace)
+    champion = find_version(registry, pipeline.registered_name(), alias=CHAMPION, version=None)
     export = registry.export_folder(champion)
     transform = workspace.transform(champion.tags.get("braid.transform", "none"))
     if not (transform / TRANSFORM_FILE).exists():
@@ -77,10 +83,9 @@ def monitor(
             received="no such folder",
             action="A run that makes a new champion keeps its statistics until the next one.",
         )
-    with TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        processes = Processes(folder, reporter, search_path(pipeline, declaration))
-        own = _declared(export)
+    own = _declared(export)
+    with _scratch() as folder:
+        processes = Processes(folder, reporter, search_path(own, declaration))
         answers = _test_job(own, workspace, champion, export, folder)
         if answers is not None:
             processes.run(ANSWERS, answers)
@@ -92,6 +97,20 @@ def monitor(
             version=champion.version,
         )
         return champion, processes.run(MONITOR, job).result
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Yields a folder that goes with the block, unless a step dies: its error names its log."""
+    folder = Path(mkdtemp(prefix="braid-monitor-"))
+    try:
+        yield folder
+    except StepDied:
+        raise
+    except BaseException:
+        rmtree(folder)
+        raise
+    rmtree(folder)
 
 
 def _declared(export: Path) -> PipelineSpec:
@@ -109,18 +128,30 @@ def _test_job(
     folder: Path,
 ) -> TrainJob | None:
     """Returns the job of answering for the champion's test rows; None if they are not all there."""
-    name, _, run = champion.run_id.partition("/")
-    record = read_record(workspace.run(name, run)) if run else None
+    record = None if champion.run is None else read_record(workspace.run(*champion.run))
     if record is None:
         return None
-    partitions = record.partitions.items()
-    if not all(workspace.is_committed(record.transform, *item) for item in partitions):
+    tested = choose(_partitions(pipeline, record), pipeline.training)
+    if not all(workspace.is_committed(record.transform, *part.id) for part in tested):
         return None
     return TrainJob(
         pipeline=pipeline,
         workspace=str(workspace.root),
         transform=record.transform,
-        partitions=tuple(PartitionId(*part) for part in partitions),
+        partitions=tuple(part.id for part in tested),
         run_folder=str(folder),
         champion=str(export),
     )
+
+
+def _partitions(pipeline: PipelineSpec, record: RunRecord) -> list[Partition]:
+    """Returns the partitions that a run's source had, as far as its record tells of them."""
+    return [
+        Partition(
+            name=name,
+            value=partition_value(pipeline.source, name),
+            fingerprint=fingerprint,
+            files=(),
+        )
+        for name, fingerprint in record.partitions.items()
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.records.record import RunRecord, read_records
+from flows.records.record import DECLARED_FILE, RunRecord, read_records
 from flows.steps.model_description import describe
 from flows.steps.run_details import (
     details_of,
@@ -33,8 +33,8 @@ def open_registry(pipeline: PipelineSpec, workspace: Workspace) -> ModelRegistry
 
 def reach_registry(
     pipeline: PipelineSpec, workspace: Workspace, *, may_begin: bool = False
-) -> None:
-    """Asks the registry whether it is there, before hours of work end with it.
+) -> ModelRegistry:
+    """Returns the registry, once it has answered: before hours of work end with one that is not.
 
     Args:
         pipeline: The declaration.
@@ -48,10 +48,11 @@ def reach_registry(
     if not registry.is_missing:
         if pipeline.registry.uri is not None:
             registry.models()
-        return
+        return registry
     for _, record in read_records(workspace, pipeline.name):
         if record.model is not None and record.model.registry is None and not may_begin:
             raise _lost(record, f"no {registry.address}")
+    return registry
 
 
 def refuse_lost_version(pipeline: PipelineSpec, workspace: Workspace, record: RunRecord) -> None:
@@ -87,7 +88,7 @@ def register_run(work: Work, record: RunRecord) -> str:
         metrics=_metrics(record),
         parameters=parameters_of(work.pipeline, work.folder),
         tags=_tags(record, work.trained),
-        texts={"declaration.json": work.pipeline.model_dump_json(indent=2)},
+        texts={DECLARED_FILE: work.pipeline.model_dump_json(indent=2)},
         shown=details_of(work, record),
         described=describe(work.pipeline.modelled(), work.trained),
     )

@@ -22,12 +22,11 @@ from flows.steps.model_description import LIBRARIES
 from flows.steps.work import Work
 from trainer.registry.history import this_person
 from trainer.registry.run_entry import DataSet, RunDetails, RunEnd, RunStatus
-from trainer.run_folder import HISTORY_FILE, RECIPE_FILE
+from trainer.run_folder import HISTORY_FILE, RECIPE_FILE, read_rounds
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.masking import masked
-from transforms.contract.steps.results import TrainingHistory
-from transforms.contract.workspace.documents import read_json, read_object
+from transforms.contract.workspace.documents import read_object
 from transforms.contract.workspace.partition import Partition
 
 # A table of a thousand columns has as many kinds; the declaration beside it has all of them.
@@ -76,9 +75,8 @@ def _title(pipeline: PipelineSpec, record: RunRecord) -> str:
 
 def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """Returns every loss by its epoch, as `epoch.train_loss` and `epoch.train_loss.<target>`."""
-    path = folder / HISTORY_FILE
     curves: dict[str, list[tuple[int, float]]] = {}
-    for epoch in read_json(path, TrainingHistory).epochs if path.exists() else ():
+    for epoch in read_rounds(folder):
         losses = {"train_loss": epoch.loss, "validation_loss": epoch.validation_loss}
         losses |= {f"train_loss.{name}": value for name, value in epoch.losses.items()}
         for name, value in losses.items():

@@ -31,6 +31,7 @@ from transforms.contract.workspace.manifest import (
 )
 from transforms.contract.workspace.partition import Partition
 from transforms.reading.keys import check_unique
+from transforms.reading.sensitive import shown_key
 from transforms.source.scan import check_schema, scan
 from transforms.source.windows import windows_partition
 
@@ -88,10 +89,10 @@ def check_source(work: Work) -> StepResult[None]:
     Raises:
         BraidError: Two rows share one.
     """
-    if not work.pipeline.source.key_columns:
-        return idle("check keys", "no source.key: rows are named by file and number", None)
     watch = Stopwatch()
     table = declaration_of_table(work.pipeline, work.partitions)
+    if not table.source.key_columns:
+        return idle("check keys", "no source.key: rows are named by file and number", None)
     checked = check_unique(table, work.partitions, work.workspace)
     files = sum(len(partition.files) for partition in work.partitions)
     note = (
@@ -150,7 +151,9 @@ def transform(work: Work, processes: Processes) -> StepResult[None]:
 def count_rows(work: Work) -> StepResult[RowCounts]:
     """Counts what the shards hold that train."""
     manifests = (work.manifest(part) for part in work.trained)
-    counts = RowCounts(tuple(manifest for manifest in manifests if manifest is not None))
+    counts = RowCounts(
+        tuple(_with_shown_keys(work.pipeline, each) for each in manifests if each is not None)
+    )
     rejected = sum(reject.rows for reject in counts.rejects)
     share = rejected / max(counts.source_rows, 1)
     text = ", ".join(f"{rows:,} {split}" for split, rows in counts.rows.items())
@@ -168,6 +171,15 @@ def rejects_in_words(rejects: Sequence[RejectCount]) -> tuple[str, ...]:
     more = len(lines) - _MOST_REASONS
     rest = [f"and {counted(more, 'more reason')}: `braid rejects` has all"] if more > 0 else []
     return (*lines[:_MOST_REASONS], *rest)
+
+
+def _with_shown_keys(pipeline: PipelineSpec, manifest: ShardManifest) -> ShardManifest:
+    """Returns a manifest whose examples show no key that is declared sensitive since."""
+    rejects = (
+        each.model_copy(update={"example_key": shown_key(pipeline, each.example_key)})
+        for each in manifest.rejects
+    )
+    return manifest.model_copy(update={"rejects": tuple(rejects)})
 
 
 @contextmanager

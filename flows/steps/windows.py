@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from flows.console.progress import Reporter
 from flows.records.record import StepRecord
+from flows.records.step_names import WINDOWS
 from flows.records.step_result import StepResult, Stopwatch, idle, rows_text
 from flows.steps.work import Work
 from transforms.contract.errors import BraidError
@@ -15,8 +16,6 @@ from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock, waiting_lock
 from transforms.contract.workspace.partition import Partition
 from transforms.reading.cutting import WindowCounts, committed_windows, write_windows_of_run
-
-STEP = "windows"
 
 
 def cut_windows(work: Work, reporter: Reporter) -> StepResult[Partition]:
@@ -37,16 +36,16 @@ def cut_windows(work: Work, reporter: Reporter) -> StepResult[Partition]:
         committed = committed_windows(workspace, partition)
         if committed is not None:
             cut, counts = committed
-            return idle(STEP, f"{windows_text(counts)}; they are cut already", cut)
-        with reporter.step(STEP) as view:
+            return idle(WINDOWS, f"{windows_text(counts)}; they are cut already", cut)
+        with reporter.step(WINDOWS) as view:
 
             def show(done: int, total: int) -> None:
-                view.update(Progress(done=done, total=total, unit=STEP))
+                view.update(Progress(done=done, total=total, unit=WINDOWS))
 
             cut, counts = write_windows_of_run(work.pipeline, workspace, partition, show)
     seconds = round(watch.seconds(), 3)
-    record = StepRecord(name=STEP, seconds=seconds, rows=counts.rows, note=windows_text(counts))
-    return StepResult(STEP, rows_text(record), cut, record)
+    record = StepRecord(name=WINDOWS, seconds=seconds, rows=counts.rows, note=windows_text(counts))
+    return StepResult(WINDOWS, rows_text(record), cut, record)
 
 
 def windows_text(counts: WindowCounts) -> str:

@@ -27,7 +27,7 @@ def test_of_a_month_and_a_day_only_the_day_is_read_and_written(tmp_path: Path) -
     demo.run()
     before = _files(demo.workspace)
     demo.blank()
-    with pytest.raises(OSError, match=r"(?i)header|page|thrift|deserializ"):
+    with pytest.raises(OSError, match="Deserializing page header failed"):
         pq.read_table(next((tmp_path / "demo" / "data").glob("*/*.parquet")), partitioning=None)
 
     rows = demo.add(DAYS - 1)

@@ -133,7 +133,7 @@ EXPECTED = {
 PLACES = (
     "w/shards/t/day=1,a@f",
     "w/rejects/t/day=1@f",
-    "w/statistics/d/p@f.v4.arrow",
+    "w/statistics/d/p@f.v5.arrow",
     "w/keys/2d53b3c21fa5cc78/p@f.npy",
     "w/drift/t/fe2475db49c05259.json",
     "w/shards/t/3e35497e78eefb54@f",

@@ -28,5 +28,6 @@ def forget_version(client: Any, name: str, version: str) -> None:
             action="It stays. Run the same command again for what is left.",
         )
     run = client.get_model_version(name, version).run_id
-    client.delete_model_version(name, version)
+    # The version last: while it is listed, a removal that was killed is begun again.
     client.delete_run(run)
+    client.delete_model_version(name, version)

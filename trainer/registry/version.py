@@ -33,6 +33,12 @@ class RegisteredVersion:
     metrics: dict[str, float] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def run(self) -> tuple[str, str] | None:
+        """The pipeline and the id of the run that made it; None if no run of Braid's did."""
+        pipeline, _, run = self.run_id.partition("/")
+        return (pipeline, run) if pipeline and run else None
+
     def model_files(self) -> dict[str, str]:
         """Returns the checksums of what MLflow reads beside the export; older versions have none.
 

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow.compute as pc
 
-from transforms.contract.columns.features import FeatureSpec
+from transforms.contract.columns.features import MOST_CUT, FeatureSpec
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.statistics.accumulators import Accumulated
-
-_MOST_CUT = 0.01  # of the rows: a few long texts are no reason to keep more of all
 
 
 def column_warnings(pipeline: PipelineSpec, total: Accumulated) -> dict[str, str]:
@@ -37,7 +35,7 @@ def _sentences(name: str, feature: FeatureSpec, total: Accumulated) -> Iterator[
     if _is_constant(name, feature, total):
         yield f"Feature '{name}' has the same value in every training row; it teaches nothing."
     share = total.cut[name] / total.rows
-    if share > _MOST_CUT:
+    if share > MOST_CUT:
         _, (kept,) = feature.layout()
         yield (
             f"Feature '{name}' is cut in {share:.0%} of the training rows, which have more than "

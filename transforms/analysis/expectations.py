@@ -8,8 +8,6 @@ from transforms.analysis.partition_statistics import count_partitions, read_part
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import TransformJob
 from transforms.contract.steps.results import ExpectResult
-from transforms.contract.workspace.partition import Partition
-from transforms.reading.keys import check_no_shared, read_hashes
 from transforms.statistics.expectations import Judge
 
 _MOST_SENTENCES = 20
@@ -46,7 +44,7 @@ def check_expectations(job: TransformJob) -> None:
     sentences = [
         sentence
         for partition, counted in read_partitions(job)
-        for sentence in judge.broken(partition.name, _rows(job, partition), counted)
+        for sentence in judge.broken(partition.name, counted)
     ]
     if sentences:
         more = len(sentences) - _MOST_SENTENCES
@@ -57,10 +55,3 @@ def check_expectations(job: TransformJob) -> None:
             received="\n".join(told),
             action="Mend the rows, or what `expect` says of them. Nothing was trained.",
         )
-
-
-def _rows(job: TransformJob, partition: Partition) -> int:
-    """Returns a partition's rows with a key: the run has counted them, a backfill has not."""
-    table = job.table()
-    path = job.folders().keys(table.source.key, partition.name, partition.fingerprint)
-    return len(read_hashes(path)) if path.exists() else check_no_shared(table, [partition])

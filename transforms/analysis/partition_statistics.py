@@ -178,6 +178,7 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
     def _add_rows(self, unit: WorkUnit, total: Accumulated) -> None:
         for batch in self._reader.read(unit, self._batch_rows):
             total.rejects.update(f"{r.column}: {r.reason}" for r in batch.rejects)
+            total.named += batch.rows - sum(not reject.key for reject in batch.rejects)
             self._budget.add(unit.partition, batch.rejects)
             rows = batch.splits == SPLITS.index("train")
             COUNTER.add(batch.rows + batch.left_out)

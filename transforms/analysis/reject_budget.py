@@ -39,6 +39,7 @@ class RejectBudget:
         )
         self._fraction = job.pipeline.transform.max_reject_fraction
         self._counts: Counter[tuple[str, str]] = Counter()  # by column and reason
+        self._keyless = 0
         self._first: dict[tuple[str, str], Reject] = {}
         self._lock = threading.Lock()
 
@@ -65,12 +66,13 @@ class RejectBudget:
             for reject in rejects:
                 self._first.setdefault((reject.column, reject.reason), reject)
                 self._counts[reject.column, reject.reason] += 1
+                self._keyless += not reject.key
             self._refuse(self._with_key)
 
     def _refuse(self, with_key: int) -> None:
-        rejected, key = self._counts.total(), self._pipeline.source.key_columns
+        rejected = self._counts.total()
         # A row without a key is none of those with one: each that comes adds to both sides.
-        rows = with_key + sum(n for (column, _), n in self._counts.items() if column in key)
+        rows = with_key + self._keyless
         if rejected > self._fraction * rows:
             raise too_many_rejects(
                 self._worst(),

@@ -206,7 +206,7 @@ class _Scope:
 
     def _function(self, function: str, terms: Sequence[Term]) -> pa.Array:
         if function in _OF_TWO_NUMBERS:
-            return _number(_OF_TWO_NUMBERS[function], *map(self._doubles, terms))
+            return self._arithmetic(function, terms)
         if function in _NUMBERS:
             return _number(_NUMBERS[function], self._doubles(terms[0]))
         if function in _TIMES:
@@ -224,10 +224,19 @@ class _Scope:
             raise self._error(part, "a text in quotes", repr(part.text))
         return _PARTS[function](texts, pattern=part.value)
 
+    def _arithmetic(self, function: str, terms: Sequence[Term]) -> pa.Array:
+        """Returns what operators give that stand in one another's first place, as in a long sum."""
+        links = [(function, terms)]
+        while isinstance(first := links[-1][1][0], Call) and first.function in _OF_TWO_NUMBERS:
+            links.append((first.function, first.arguments))
+        first_numbers = self._doubles(links[-1][1][0])
+        for function, (_, *others) in reversed(links):
+            numbers = _number(_OF_TWO_NUMBERS[function], first_numbers, *map(self._doubles, others))
+            first_numbers = _in_numpy(numbers)
+        return numbers
+
     def _doubles(self, term: Term) -> np.ndarray:
-        numbers = self._as(term, self.value(term), "number")
-        doubles = numbers.cast(pa.float64(), safe=False)
-        return np.asarray(doubles.to_numpy(zero_copy_only=False))  # where a null is NaN
+        return _in_numpy(self._as(term, self.value(term), "number"))
 
     def _alike(self, terms: Sequence[Term]) -> list[pa.Array]:
         """Returns parts as what can be compared: one type for all of them."""
@@ -239,10 +248,10 @@ class _Scope:
             raise self._error(terms[0], _COMPARABLE, f"{terms[0].text!r}, {_kind_of(values[0])}")
         if kind == "missing":
             kind = "number"
-        found = [self._as(term, value, kind) for term, value in zip(terms, values, strict=True)]
-        if kind == "number" and any(pat.is_floating(array.type) for array in found):
-            return [array.cast(pa.float64(), safe=False) for array in found]
-        return found
+        alike = [self._as(term, value, kind) for term, value in zip(terms, values, strict=True)]
+        if kind == "number" and any(pat.is_floating(array.type) for array in alike):
+            return [array.cast(pa.float64(), safe=False) for array in alike]
+        return alike
 
     def _as(self, term: Term, array: pa.Array, kind: Kind) -> pa.Array:
         """Returns values as a kind; those that are missing or not of it are null."""
@@ -306,6 +315,12 @@ def _number(
     with np.errstate(all="ignore"):
         result = function(first) if not others else reduce(function, others, first)
     return pa.array(np.where(np.isfinite(result), result, np.nan), from_pandas=True)
+
+
+def _in_numpy(numbers: pa.Array) -> np.ndarray:
+    """Returns numbers as float64, [rows]; a null is NaN."""
+    doubles = numbers.cast(pa.float64(), safe=False)
+    return np.asarray(doubles.to_numpy(zero_copy_only=False))
 
 
 def _plain_numbers(array: pa.Array) -> pa.Array:

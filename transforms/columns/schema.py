@@ -12,6 +12,7 @@ from transforms.contract.columns.features import Categorical, Numeric
 from transforms.contract.columns.series import Sequence
 from transforms.contract.columns.targets import NumericTarget, SequenceTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.declaration.split import TimeSplit
 from transforms.contract.errors import BraidError
 from transforms.contract.expressions import columns_of
 
@@ -45,6 +46,23 @@ def column_names(
         expression = pipeline.targets[name].expression
         for column in columns_of(expression) if expression else raw.columns:
             yield f"targets.{name}{'.expression' if expression else ''}", column
+
+
+def number_columns(pipeline: PipelineSpec) -> frozenset[str]:
+    """Returns the columns in which whole numbers and fractions may be mixed, as all are numbers.
+
+    Not so where a value is spelt, as a category, a key, or the name of a split or a group: a whole
+    number is spelt without a fraction, and may have more digits than float64 holds.
+    """
+    raws = [*pipeline.raw_features().values(), *pipeline.raw_targets().values()]
+    spelt = {c for raw in raws if raw.dtype == "string" for c in raw.columns}
+    spelt |= {*pipeline.source.key_columns}
+    if not isinstance(pipeline.split, TimeSplit):
+        spelt.add(str(pipeline.split.column))
+    numbers = {c for raw in raws if raw.dtype == "float32" for c in raw.columns}
+    for text in (pipeline.source.where, *(t.expression for t in pipeline.targets.values())):
+        numbers |= {*columns_of(text)}
+    return frozenset(numbers - spelt)
 
 
 def is_text(type_: pa.DataType) -> Any:

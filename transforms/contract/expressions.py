@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ _OPERATORS: dict[type[ast.AST], str] = {
     ast.NotIn: "not in",
 }
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+_SUMS = (ast.Add, ast.Sub)  # of one precedence, as are all other signs between two numbers
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")  # as Python's parser counts lines
 
 
 @dataclass(frozen=True)
@@ -124,11 +127,13 @@ def columns_of(text: str | None) -> tuple[str, ...]:
 
 
 def _columns(term: Term) -> Iterator[str]:
-    if isinstance(term, Column):
-        yield term.name
-    elif isinstance(term, Call):
-        for argument in term.arguments:
-            yield from _columns(argument)
+    terms = [term]  # no recursion, as a long sum is deep
+    while terms:
+        term = terms.pop()
+        if isinstance(term, Column):
+            yield term.name
+        elif isinstance(term, Call):
+            terms.extend(reversed(term.arguments))
 
 
 def _checked(text: str) -> str:
@@ -161,11 +166,12 @@ class _Reader:
         if isinstance(node, ast.Constant):
             return Literal(*self._span(node), self._value(node))
         if isinstance(node, ast.Name):
-            return Column(*self._span(node), node.id)
+            start, name = self._span(node)
+            return Column(start, name, name)  # not node.id, in which Python changes letters: NFKC
         if isinstance(node, ast.UnaryOp):
             return self._unary(node, inner(node.operand))
         if isinstance(node, ast.BinOp):
-            return self._call(node, self._sign(node, node.op), inner(node.left), inner(node.right))
+            return self._chain(node, depth)
         if isinstance(node, ast.BoolOp):
             return self._call(node, self._sign(node, node.op), *map(inner, node.values))
         if isinstance(node, ast.IfExp):
@@ -177,6 +183,17 @@ class _Reader:
             return self._function(node, [inner(part) for part in node.args])
         raise self._refused(node, "columns, values, operators and functions")
 
+    def _chain(self, node: ast.BinOp, depth: int) -> Term:
+        """Returns a sum or a product, from the left, where no part is deeper than another."""
+        links = [node]
+        while isinstance(left := links[-1].left, ast.BinOp) and _is_sum(left) == _is_sum(node):
+            links.append(left)
+        term = self.term(links[-1].left, depth + 1)
+        for link in reversed(links):
+            sign = self._sign(link, link.op)
+            term = self._call(link, sign, term, self.term(link.right, depth + 1))
+        return term
+
     def refuse_comment(self, term: Term) -> None:
         """Refuses what Python takes for a comment: in YAML's folded text it hides the rest."""
         behind = self._text[term.start + len(term.text) :].lstrip(" \t)")
@@ -185,7 +202,7 @@ class _Reader:
 
     def _span(self, node: ast.expr) -> tuple[int, str]:
         piece = ast.get_source_segment(self._text, node) or ""
-        lines = self._text.splitlines(keepends=True)[: node.lineno]
+        lines = _LINE.findall(self._text)[: node.lineno]
         start = sum(map(len, lines[:-1]))
         start += len(lines[-1].encode()[: node.col_offset].decode())  # Python counts bytes
         return start, piece
@@ -231,8 +248,10 @@ class _Reader:
             if len(node.ops) > 1:
                 raise self._refused(node, "one `in`, with `and` between two conditions")
             values = [term for term in terms[1:] if isinstance(term, Literal)]
-            if len(values) < len(terms) - 1 or not values:
-                raise self._refused(node.comparators[0], 'values, such as ["Bern", "Basel"]')
+            is_list = isinstance(node.comparators[0], ast.List | ast.Tuple)
+            if len(values) < len(terms) - 1 or not values or not is_list:
+                expected = 'a list of values, such as ["Bern", "Basel"]'
+                raise self._refused(node.comparators[0], expected)
             isin = self._call(node, "in", *terms)
             return self._call(node, "not", isin) if isinstance(node.ops[0], ast.NotIn) else isin
         signs = [self._sign(node, operator) for operator in node.ops]
@@ -257,6 +276,10 @@ class _Reader:
             count = f"{least}" if least == most else f"{least} to {most}"
             raise self._refused(node, f"{count} argument(s) of {name}, without names")
         return self._call(node, name, *arguments)
+
+
+def _is_sum(node: ast.BinOp) -> bool:
+    return isinstance(node.op, _SUMS)
 
 
 def _compared(node: ast.Compare) -> list[ast.expr]:

@@ -9,14 +9,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.contract.columns.features import Categorical, FeatureSpec, RawColumn, Text
+from transforms.contract.columns.features import (
+    MOST_CUT,
+    Categorical,
+    FeatureSpec,
+    RawColumn,
+    Text,
+)
 from transforms.contract.columns.kinds import is_user_kind
 from transforms.contract.columns.targets import Target
 from transforms.proposal.choices import Choice, Read, choose_feature
 from transforms.proposal.sampled_column import SampledColumn
 
 _FEWEST = 20  # rows from which on a column says what it is
-_MOST_CUT = 0.01  # of the texts, as the analysis has it
 _KEPT = 0.99  # of the texts, by the length that is advised
 _PUNCTUATION = r"\pP+"
 _ALONE = ("numeric", "datetime", "categorical", "text")  # kinds of one value a row
@@ -97,7 +102,7 @@ def _is_sure(choice: Choice, column: SampledColumn) -> bool:
 def _of_lengths(spec: Text, place: str, texts: pa.Array) -> Iterator[str]:
     terms = _terms(spec, texts.drop_null())
     cut = float(np.mean(terms > spec.length)) if len(terms) else 0.0
-    if cut > _MOST_CUT:
+    if cut > MOST_CUT:
         kept = int(np.quantile(terms, _KEPT))
         yield (
             f"{cut:.0%} of the texts have more than {spec.length:,} terms and are cut; "

@@ -18,24 +18,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.columns.expressions import RowExpression
-from transforms.columns.schema import column_names, is_label, is_text
+from transforms.columns.schema import column_names, is_label, is_text, number_columns
 from transforms.columns.texts import utf8_only
 from transforms.contract.columns.features import Image, RawColumn
 from transforms.contract.columns.targets import ImageTarget
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.spec import Spec
-from transforms.contract.workspace.partition import SourceFile
 from transforms.proposal.advice import Declared, advice_on
 from transforms.proposal.choices import Read, files_of
 from transforms.proposal.picture_columns import refused_pictures
 from transforms.proposal.sample import ROWS, Sample, sample_rows
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.reading.batches import BatchReader, RawBatch
-from transforms.reading.cutting import write_windows
-from transforms.source.formats import pieces, read_piece
-from transforms.source.scan import Scan, open_filesystem
-from transforms.source.windows import windows_of
+from transforms.reading.cutting import NoWindow, write_windows
+from transforms.source.scan import Scan
 
 _PICTURES = 200  # rows whose pictures are decoded
 _PICTURE_BYTES = 16 * 1024 * 1024  # of all of them: some 20 million pixels are in a megabyte
@@ -115,7 +112,8 @@ def examine(pipeline: PipelineSpec, scanned: Scan) -> Examination | None:
         What it makes of them; None where the first rows of a long table make no whole window.
 
     Raises:
-        BraidError: A file cannot be read, there are no rows, or no window can be cut of all rows.
+        BraidError: A file cannot be read, there are no rows, no window can be cut of all rows, or
+            the first ones are such that a run would refuse them.
     """
     if pipeline.source.windows is not None:
         return _examine_windows(pipeline, scanned)
@@ -123,52 +121,32 @@ def examine(pipeline: PipelineSpec, scanned: Scan) -> Examination | None:
     folder = pipeline.source.partition_column
     folders = {file.path: p.value for p in scanned.partitions for file in p.files}
     read = sample_rows(
-        pipeline.source, scanned.files(), columns - {folder}, folders if folder in columns else None
+        pipeline.source,
+        scanned.files(),
+        columns - {folder},
+        folders if folder in columns else None,
+        number_columns(pipeline),
     )
     return _examine(pipeline, read)
 
 
 def _examine_windows(pipeline: PipelineSpec, scanned: Scan) -> Examination | None:
     """Cuts windows out of the first rows, as a sample of rows here and there has no whole one."""
-    head, is_whole = _first_rows(pipeline, scanned)
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.parquet"
-        pq.write_table(head, path)
-        file = SourceFile(
-            path=str(path), size=path.stat().st_size, modified_ns=path.stat().st_mtime_ns
-        )
-        source = pipeline.source.model_copy(update={"path": str(path), "format": "parquet"})
         table = Path(folder) / _WINDOWS_FILE
         try:
-            write_windows(pipeline.model_copy(update={"source": source}), (file,), table)
-        except BraidError:
-            if is_whole:
+            rows = write_windows(pipeline, scanned.files(), table, most_rows=ROWS).rows
+        except NoWindow as error:
+            if error.rows < ROWS:  # there are no others
                 raise
             return None
         windows = pipeline.of_windows(str(table))
-        return _examine(windows, Sample(windows.source, (), pq.read_table(table), is_whole))
-
-
-def _first_rows(pipeline: PipelineSpec, scanned: Scan) -> tuple[pa.Table, bool]:
-    """Returns the first rows of a long table, and whether these are all."""
-    source, columns = pipeline.source, list(windows_of(pipeline).columns())
-    filesystem, _ = open_filesystem(source.path)
-    batches: list[pa.RecordBatch] = []
-    count = 0
-    for file in scanned.files():
-        for piece in pieces(source.format, filesystem, file.path, file.size):
-            for batch in read_piece(source.format, filesystem, piece, columns, ROWS):
-                if count == ROWS:
-                    return pa.Table.from_batches(batches), False
-                batches.append(batch.slice(0, ROWS - count))
-                count += batches[-1].num_rows
-                if batches[-1].num_rows < batch.num_rows:
-                    return pa.Table.from_batches(batches), False
-    return pa.Table.from_batches(batches), True
+        return _examine(windows, Sample(windows.source, (), pq.read_table(table), rows < ROWS))
 
 
 def _examine(pipeline: PipelineSpec, sample: Sample) -> Examination:
-    table, declared = _as_declared(pipeline, sample.table), _declared(pipeline)
+    table, declared = _filtered(pipeline, sample.table), _declared(pipeline)
+    given = _with_expressions(pipeline, table)
     pictures = {
         d.raw.name: (d.raw, d.spec) for d in declared if isinstance(d.spec, Image | ImageTarget)
     }
@@ -198,37 +176,52 @@ def _examine(pipeline: PipelineSpec, sample: Sample) -> Examination:
         margin=_SURE * math.sqrt(allowed * (1 - allowed) * sum(1 / rows for rows in partly)),
         others=dict(Counter(f"{reject.column}: {reject.reason}" for reject in of_rows)),
         columns=tuple(
-            _column(each, table, seen, few.num_rows, refused[each.raw.name], read)
+            _column(each, given, seen, few.num_rows, refused[each.raw.name], read)
             if each.raw.name in pictures
-            else _column(each, table, every, table.num_rows, {}, read)
+            else _column(each, given, every, table.num_rows, {}, read)
             for each in declared
         ),
     )
 
 
-def _as_declared(pipeline: PipelineSpec, table: pa.Table) -> pa.Table:
-    """Returns the rows that the filter keeps, with a column for each target that is an expression.
+def _filtered(pipeline: PipelineSpec, table: pa.Table) -> pa.Table:
+    """Returns the rows that the filter keeps.
 
     Raises:
         BraidError: There is none.
     """
-    if pipeline.source.where is not None:
-        kept = RowExpression("source.where", pipeline.source.where).holds(_readable(table))
-        table = table.filter(pa.array(kept))
-        if not table.num_rows:
-            raise BraidError(
-                "source.where",
-                expected="rows that it keeps",
-                received=f"none among {len(kept):,} rows",
-                action="Correct the expression.",
-            )
-    for name, target in pipeline.targets.items():
-        if target.expression is not None:
-            place = f"targets.{name}.expression"
-            values = RowExpression(place, target.expression).values(_readable(table))
-            rest = [each for each in table.column_names if each != name]
-            table = table.select(rest).append_column(name, values)
+    if pipeline.source.where is None:
+        return table
+    kept = RowExpression("source.where", pipeline.source.where).holds(_readable(table))
+    table = table.filter(pa.array(kept))
+    if not table.num_rows:
+        raise BraidError(
+            "source.where",
+            expected="rows that it keeps",
+            received=f"none among {len(kept):,} rows",
+            action="Correct the expression.",
+        )
     return table
+
+
+def _with_expressions(pipeline: PipelineSpec, table: pa.Table) -> pa.Table:
+    """Returns the rows with what every expression gives as the column of its target's name.
+
+    They are for looking at: the expressions read the table without them.
+    """
+    expressions = {
+        name: RowExpression(f"targets.{name}.expression", target.expression)
+        for name, target in pipeline.targets.items()
+        if target.expression is not None
+    }
+    if not expressions:
+        return table
+    readable = _readable(table)
+    derived = {name: expression.values(readable) for name, expression in expressions.items()}
+    rest = table.select([name for name in table.column_names if name not in derived])
+    for name, values in derived.items():
+        rest = rest.append_column(name, values)
+    return rest
 
 
 def _readable(table: pa.Table) -> dict[str, pa.Array]:

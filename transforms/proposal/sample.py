@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -11,7 +11,9 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from transforms.columns.hashing import as_text
 from transforms.columns.plain_columns import plain_schema
+from transforms.columns.schema import is_scalar
 from transforms.columns.texts import utf8_only
 from transforms.contract.declaration.source import Format, SourceSpec
 from transforms.contract.errors import BraidError, DeclarationError
@@ -45,8 +47,8 @@ class Sample:
     """Rows of a table, in the order of its files.
 
     Attributes:
-        source: Where they are from; its key is not chosen yet.
-        files: All files of the table, in their order.
+        source: Where they are from; of a table without a declaration, it has no key yet.
+        files: All files of the table, in their order; none of windows.
         table: The rows, with plain columns.
         is_whole: Whether these are all rows of the table.
     """
@@ -79,6 +81,7 @@ def sample_rows(
     files: tuple[SourceFile, ...],
     columns: Collection[str] | None = None,
     folders: Mapping[str, str | None] | None = None,
+    numbers: Collection[str] = (),
 ) -> Sample:
     """Reads about `ROWS` rows of files that are listed already, with whatever texts they have.
 
@@ -88,9 +91,10 @@ def sample_rows(
         columns: What to read; None reads every column of the first file.
         folders: The value of the source's partition column for the path of every file; None leaves
             that column out.
+        numbers: As of `read_piece`.
 
     Raises:
-        BraidError: A file cannot be read, or there are no rows.
+        BraidError: A file cannot be read, or lacks a column, or there are no rows.
     """
     filesystem, _ = open_filesystem(source.path)
     chosen = _spread(files, _FILES)
@@ -99,9 +103,10 @@ def sample_rows(
     check_unique_names(schema, chosen[0].path)
     if columns is not None:
         schema = pa.schema([field for field in schema if field.name in columns])
-    reader = _Reader(format_, filesystem, schema, ROWS // min(len(chosen), _PARTS))
+    rows = ROWS // min(len(chosen), _PARTS)
+    reader = _Reader(format_, filesystem, schema.names, numbers, rows)
     read, is_whole = reader.read(chosen)
-    table = pa.Table.from_batches([batch for _, batch in read], schema)
+    table = _table(source.path, [batch for _, batch in read], schema)
     if folders is not None and source.partition_column is not None:
         values = [folders[path] for path, batch in read for _ in range(batch.num_rows)]
         table = table.append_column(source.partition_column, pa.array(values, pa.string()))
@@ -113,6 +118,52 @@ def sample_rows(
             action="Put rows into the table, or give another one.",
         )
     return Sample(source, files, table, is_whole and len(chosen) == len(files))
+
+
+def _table(path: str, batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """Returns the rows of all batches; files may have other types than the first one.
+
+    Args:
+        path: The path of the table.
+        batches: Of all files, with the columns of the first.
+        schema: The first file's.
+
+    Raises:
+        BraidError: A column has types that nothing takes both of.
+    """
+    columns = {}
+    for field in schema:
+        arrays = [batch.column(field.name) for batch in batches]
+        try:
+            columns[field.name] = _of_one_type(arrays, field.type)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+            raise BraidError(
+                f"column '{field.name}' of {path}",
+                expected="one type in all files, or types of which one takes the others",
+                received=" ".join(str(error).split()),
+                action="Write the files with one schema.",
+            ) from None
+    return pa.table(columns)
+
+
+def _of_one_type(arrays: Sequence[pa.Array], default: pa.DataType) -> pa.ChunkedArray:
+    """Returns arrays as one column: of the type that takes all that have values, or as text."""
+    types = {array.type for array in arrays if array.null_count < len(array)} or {default}
+    try:
+        schemas = [pa.schema([("", type_)]) for type_ in types]
+        type_ = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+        cast = [_nulls_or_cast(array, type_) for array in arrays]
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        if not all(is_scalar(each) for each in types):
+            raise
+        type_ = pa.large_string()
+        cast = [as_text(array) for array in arrays]
+    return pa.chunked_array(cast, type_)
+
+
+def _nulls_or_cast(array: pa.Array, type_: pa.DataType) -> pa.Array:
+    is_empty = array.null_count == len(array)
+    return pa.nulls(len(array), type_) if is_empty else array.cast(type_)
 
 
 def _listed(path: str, format_: Format | None) -> tuple[SourceSpec, tuple[SourceFile, ...]]:
@@ -151,11 +202,17 @@ class _Reader:
     """Reads a limited number of rows from each of some parts of files."""
 
     def __init__(
-        self, format_: Format, filesystem: pafs.FileSystem, schema: pa.Schema, rows: int
+        self,
+        format_: Format,
+        filesystem: pafs.FileSystem,
+        columns: list[str],
+        numbers: Collection[str],
+        rows: int,
     ) -> None:
         self._format = format_
         self._filesystem = filesystem
-        self._schema = schema
+        self._columns = columns
+        self._numbers = numbers
         self._rows = rows  # of a file, where there are several
 
     def read(self, files: Sequence[SourceFile]) -> tuple[list[_OfFile], bool]:
@@ -178,22 +235,20 @@ class _Reader:
         return read, is_whole and all(whole for _, whole in parts)
 
     def _piece(self, piece: Piece, rows: int) -> tuple[list[pa.RecordBatch], bool]:
-        read = read_piece(self._format, self._filesystem, piece, self._schema.names, _BATCH_ROWS)
-        return _limited(self._fitted(read), rows)
+        return _limited(self._batches(self._filesystem, piece, _BATCH_ROWS), rows)
 
     def _lines(self, file: SourceFile, rows: int) -> tuple[list[pa.RecordBatch], bool]:
         piece = Piece(file.path, None, None, file.size)
         if file.size <= _WHOLE_BYTES or file.path.endswith(PACKED):
-            read = read_piece(self._format, self._filesystem, piece, self._schema.names, 65_536)
-            return _thinned(self._fitted(read), rows, whole=file.size <= _WHOLE_BYTES)
+            read = self._batches(self._filesystem, piece, 65_536)
+            return _thinned(read, rows, whole=file.size <= _WHOLE_BYTES)
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "lines"
             place.write_bytes(self._ranges(file, rows))
             cut = Piece(str(place), None, None, place.stat().st_size)
-            local = pafs.LocalFileSystem()
             try:
-                read = read_piece(self._format, local, cut, self._schema.names, 65_536)
-                batches, _ = _thinned(self._fitted(read), rows, whole=True)
+                read = self._batches(pafs.LocalFileSystem(), cut, 65_536)
+                batches, _ = _thinned(read, rows, whole=True)
             except BraidError:  # a range began within a text that has line breaks
                 return self._piece(piece, rows)[0], False
         return batches, False
@@ -210,13 +265,12 @@ class _Reader:
                 kept.append(octets[first : octets.rfind(b"\n") + 1])
         return b"".join(kept)
 
-    def _fitted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yields batches in the types of the first file."""
-        for batch in batches:
-            if batch.schema == self._schema:
-                yield batch
-            else:
-                yield pa.Table.from_batches([batch]).cast(self._schema).to_batches()[0]
+    def _batches(
+        self, filesystem: pafs.FileSystem, piece: Piece, batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        return read_piece(
+            self._format, filesystem, piece, self._columns, batch_rows, numbers=self._numbers
+        )
 
 
 def _limited(batches: Iterator[pa.RecordBatch], rows: int) -> tuple[list[pa.RecordBatch], bool]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from transforms.columns.conform import Conformed, conform, iso_texts
 from transforms.columns.expressions import RowExpression
 from transforms.columns.hashing import key_bytes
-from transforms.columns.schema import column_names, is_datetime, is_text
+from transforms.columns.schema import column_names, is_datetime, is_text, number_columns
 from transforms.columns.splits import assign_splits
 from transforms.columns.texts import NOT_UTF8, bytes_of, utf8_only
 from transforms.columns.unusable import mark_unusable
@@ -126,12 +126,7 @@ class BatchReader:
         asked = [self._where, *self._derived.values()]
         expressed = {column for each in asked if each is not None for column in each.columns}
         self._columns = self._columns_to_read(expressed)
-        by_dtype: dict[str, set[str]] = {}
-        for _, _, raw in self._specs:
-            by_dtype.setdefault(raw.dtype, set()).update(raw.columns)
-        # As a category a whole number is spelt without a fraction.
-        numbers = by_dtype.get("float32", set()) | expressed
-        self._numbers = numbers - by_dtype.get("string", set())
+        self._numbers = number_columns(pipeline)
 
     def _columns_to_read(self, expressed: set[str]) -> list[str]:
         specs = (raw for name, _, raw in self._specs if name not in self._derived)
@@ -185,9 +180,11 @@ class BatchReader:
         checked = {name: utf8_only(column) for name, column in given.items()}
         table = {name: column for name, (column, _) in checked.items()}
         not_utf8 = {name: rows.tolist() for name, (_, rows) in checked.items()}
-        for name, expression in self._derived.items():
-            given[name] = table[name] = expression.values(table)
-            not_utf8[name] = []
+        # All of them before any takes the place of a column that another one reads.
+        derived = {name: each.values(table) for name, each in self._derived.items()}
+        given |= derived
+        table |= derived
+        not_utf8 |= {name: [] for name in derived}
         keys = self._names.of_rows(table, file, numbers)
         rejected: dict[int, Reject] = {}
         left_out = batch.num_rows - len(numbers)

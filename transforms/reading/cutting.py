@@ -54,6 +54,28 @@ class WindowCounts(Spec):
     straddling: int
 
 
+class NoWindow(BraidError):  # noqa: N818 - it names what happened
+    """A long table out of which no window can be cut.
+
+    Args:
+        table: Its path.
+        sizes: The rows of every series, int64 [series].
+        needed: The rows that a window needs.
+
+    Attributes:
+        rows: The rows that were read.
+    """
+
+    def __init__(self, table: str, sizes: np.ndarray, needed: int) -> None:
+        self.rows = int(sizes.sum())
+        super().__init__(
+            f"source.windows of {table}",
+            expected=f"a series of at least {needed} rows, with its next steps in one split",
+            received=f"{len(sizes):,} series, the longest of {max(sizes, default=0):,} rows",
+            action="Give more rows, or shorter windows (length, horizon).",
+        )
+
+
 Cut = tuple[Partition, WindowCounts]  # the windows' partition with its file, and what was cut
 
 
@@ -111,6 +133,7 @@ def write_windows(
     path: Path,
     *,
     labelled: bool = True,
+    most_rows: int | None = None,
     on_windows: OnWindows | None = None,
 ) -> WindowCounts:
     """Cuts the windows of a long table into a Parquet file.
@@ -121,25 +144,22 @@ def write_windows(
         path: The file to write.
         labelled: Whether a window needs its next steps and gets a split. Without them there is a
             window at every step that has a whole one behind it, whatever the stride.
+        most_rows: Of a longer table only the first so many rows are read.
         on_windows: Is told the windows that are written and their number.
 
     Raises:
+        NoWindow: No window can be cut.
         BraidError: A row has no time, no entity or no number where one is needed, two rows of an
-            entity have one time, or no window can be cut; or a file changed while it was read.
+            entity have one time, or there is no row; or a file changed while it was read.
     """
     with unchanged(pipeline.source.path, files):
-        steps = read_long_table(pipeline, files, labelled=labelled)
+        steps = read_long_table(pipeline, files, labelled=labelled, most_rows=most_rows)
     ends, straddling = _window_ends(pipeline, steps, labelled=labelled)
     needed = windows_of(pipeline).length + (windows_of(pipeline).horizon if labelled else 0)
     begins = np.unique(steps.first)
     sizes = steps.last[begins] - begins + 1
     if len(ends) == 0:
-        raise BraidError(
-            f"source.windows of {pipeline.source.path}",
-            expected=f"a series of at least {needed} rows, with its next steps in one split",
-            received=f"{len(begins):,} series, the longest of {max(sizes, default=0):,} rows",
-            action="Give more rows, or shorter windows (length, horizon).",
-        )
+        raise NoWindow(pipeline.source.path, sizes, needed)
     schema = window_schema(pipeline, steps.kept.schema, labelled=labelled)
     chunk = _chunk_rows(pipeline, len(steps.values), needed)
     with pq.ParquetWriter(path, schema) as writer:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from transforms.columns.expressions import RowExpression
 from transforms.columns.hashing import key_bytes, key_hashes
+from transforms.columns.schema import number_columns
 from transforms.columns.texts import utf8_only
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.source import SourceSpec
@@ -90,13 +91,14 @@ def read_hashes(path: Path) -> np.ndarray:
     return hashes
 
 
-def check_no_shared(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> int:
-    """Looks for a key that two rows share, and returns the number of rows that have a key.
+def check_no_shared(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> None:
+    """Looks for a key that two rows share; without a declared key nothing is read.
 
-    Without a declared key nothing is read, and no row has one.
+    Raises:
+        BraidError: Two rows share one.
     """
     partitions = tuple(partitions) if pipeline.source.key_columns else ()
-    return _refuse_equal(pipeline, partitions, [_hashes(pipeline, partitions)])
+    _refuse_equal(pipeline, partitions, [_hashes(pipeline, partitions)])
 
 
 def _hashes(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> np.ndarray:
@@ -122,11 +124,12 @@ def _keys(
     filesystem, _ = open_filesystem(source.path)
     where = RowExpression("source.where", source.where) if source.where else None
     columns = {*source.key_columns, *(where.columns if where else ())} - {source.partition_column}
+    numbers = number_columns(pipeline)
     for partition in partitions:
         for file in partition.files:
             for piece in pieces(source.format, filesystem, file.path, file.size):
                 for batch in read_piece(
-                    source.format, filesystem, piece, sorted(columns), _BATCH_ROWS
+                    source.format, filesystem, piece, sorted(columns), _BATCH_ROWS, numbers=numbers
                 ):
                     table = {n: utf8_only(batch.column(n))[0] for n in batch.schema.names}
                     folder = pa.scalar(partition.value, pa.string())

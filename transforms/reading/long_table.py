@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +27,7 @@ from transforms.source.scan import open_filesystem
 from transforms.source.windows import time_type, windows_of
 
 _READ_ROWS = 65_536
+_OfFile = tuple[str, pa.RecordBatch]  # the path of the file that rows are from, and they
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,11 @@ class LongTable:
 
 
 def read_long_table(
-    pipeline: PipelineSpec, files: tuple[SourceFile, ...], *, labelled: bool
+    pipeline: PipelineSpec,
+    files: tuple[SourceFile, ...],
+    *,
+    labelled: bool,
+    most_rows: int | None = None,
 ) -> LongTable:
     """Reads the columns that windows are made of, and puts their rows in order.
 
@@ -61,13 +66,17 @@ def read_long_table(
         pipeline: The declaration, with windows and a split by time.
         files: The long table's files.
         labelled: Whether the split's bounds are looked at.
+        most_rows: Of more rows only the first so many are read.
 
     Raises:
         BraidError: A row has no time, no entity or no number where one is needed, two rows of an
             entity have one time, or there is no row.
     """
     windows = windows_of(pipeline)
-    batches = list(_read_batches(pipeline, files))
+    batches = [
+        _checked(pipeline, batch, path)
+        for path, batch in _first(_read_batches(pipeline, files), most_rows)
+    ]
     if not sum(batch.table.num_rows for batch in batches):
         raise BraidError(
             f"source.path {pipeline.source.path}",
@@ -123,7 +132,17 @@ def _joined(pipeline: PipelineSpec, batches: list[_Batch]) -> tuple[pa.Table, pa
         ) from None
 
 
-def _read_batches(pipeline: PipelineSpec, files: tuple[SourceFile, ...]) -> Iterator[_Batch]:
+def _first(batches: Iterable[_OfFile], most_rows: int | None) -> Iterator[_OfFile]:
+    left = most_rows
+    for path, batch in batches:
+        yield path, batch.slice(0, left)
+        if left is not None:
+            left -= batch.num_rows
+            if left <= 0:
+                return
+
+
+def _read_batches(pipeline: PipelineSpec, files: tuple[SourceFile, ...]) -> Iterator[_OfFile]:
     source, windows = pipeline.source, windows_of(pipeline)
     filesystem, _ = open_filesystem(source.path)
     for file in files:
@@ -136,7 +155,7 @@ def _read_batches(pipeline: PipelineSpec, files: tuple[SourceFile, ...]) -> Iter
                 _READ_ROWS,
                 numbers=windows.values,
             ):
-                yield _checked(pipeline, batch, file.path)
+                yield file.path, batch
 
 
 def _checked(pipeline: PipelineSpec, batch: pa.RecordBatch, path: str) -> _Batch:

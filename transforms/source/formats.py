@@ -33,7 +33,7 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
     "arrow": (".arrow", ".feather", ".ipc"),
 }
 _DELIMITERS = ",;\t|"
-_SEEN_BYTES = 64 * 1024  # of a CSV file, to see its delimiter
+_SEEN_BYTES = 1024 * 1024  # of a CSV file, to see its delimiter; Arrow takes no longer row
 _SEEN_ROWS = 20
 _COLUMN_ROWS = 65_536  # of a column that is read alone, at a time
 _BUFFER_BYTES = 64 * 1024  # of each column
@@ -171,7 +171,7 @@ def read_piece(
         stop: The row after the last one; None reads to the end.
 
     Raises:
-        BraidError: The file is not of the format.
+        BraidError: The file is not of the format, or lacks a column.
     """
     format_ = format_of(piece.path, declared)
     request = _Request(filesystem, piece, columns, batch_rows, numbers, start, stop)
@@ -218,6 +218,8 @@ def _read_parquet(request: _Request) -> Iterator[pa.RecordBatch]:
     buffering = {"pre_buffer": not local, "buffer_size": _BUFFER_BYTES if local else 0}
     with request.filesystem.open_input_file(request.piece.path) as file:
         parquet = pq.ParquetFile(file, **buffering)
+        for name in request.columns:
+            _ = parquet.schema_arrow.field(name)  # else one that is not there would be left out
         if local and request.bytes() < len(request.columns) * _READER_BYTES:
             yield from _read_by_column(parquet, request)
         else:
@@ -267,24 +269,33 @@ def _read_csv(request: _Request) -> Iterator[pa.RecordBatch]:
 
 def _csv(filesystem: pafs.FileSystem, path: str) -> pacsv.ParseOptions:
     with filesystem.open_input_stream(path) as stream:
-        text = stream.read(_SEEN_BYTES + 1).decode("utf-8-sig", errors="replace")
-    return pacsv.ParseOptions(newlines_in_values=True, delimiter=_delimiter(text))
+        octets = stream.read(_SEEN_BYTES + 1)
+    text = octets[:_SEEN_BYTES].decode("utf-8-sig", errors="replace")
+    delimiter = _delimiter(text, is_cut=len(octets) > _SEEN_BYTES)
+    return pacsv.ParseOptions(newlines_in_values=True, delimiter=delimiter)
 
 
-def _delimiter(text: str) -> str:
+def _delimiter(text: str, *, is_cut: bool) -> str:
     """Returns what stands between the fields of a CSV file, by its first lines.
 
     It is a comma, unless the rows have some other delimiter alike and no comma alike.
     """
     for delimiter in _DELIMITERS:
-        lines = io.StringIO(text[:_SEEN_BYTES], newline=None)
-        rows = csv.reader(lines, delimiter=delimiter)
-        widths = [len(row) for row in islice(rows, _SEEN_ROWS + 1) if row]
-        if len(text) > _SEEN_BYTES and len(widths) <= _SEEN_ROWS:
-            widths.pop()  # it may be cut
-        if min(widths, default=0) > 1 and len(set(widths[:_SEEN_ROWS])) == 1:
+        widths = _widths(text, delimiter, is_cut=is_cut)
+        if min(widths, default=0) > 1 and len(set(widths)) == 1:
             return delimiter
     return ","
+
+
+def _widths(text: str, delimiter: str, *, is_cut: bool) -> list[int]:
+    """Returns how many fields each of the first whole rows has."""
+    rows = filter(None, csv.reader(io.StringIO(text, newline=None), delimiter=delimiter))
+    widths: list[int] = []
+    try:
+        widths.extend(len(row) for row in islice(rows, _SEEN_ROWS + 1))
+    except csv.Error:  # a field that is longer than Python takes: the rows before it are whole
+        return widths
+    return widths[:-1] if is_cut or len(widths) > _SEEN_ROWS else widths
 
 
 def _read_jsonl(request: _Request) -> Iterator[pa.RecordBatch]:
@@ -337,10 +348,16 @@ def _reading(format_: str, path: str) -> Iterator[None]:
     """Turns what pyarrow says about a bad file into an error that names the file."""
     try:
         yield
+    except KeyError as error:
+        raise BraidError(
+            path,
+            expected="every column that the other files have",
+            received=" ".join(str(error.args[0]).split()),
+            action="Write all files with the same columns, or remove the file.",
+        ) from None
     except (
         pa.ArrowInvalid,
         pa.ArrowNotImplementedError,
-        pa.ArrowKeyError,
         OSError,
         UnicodeDecodeError,  # of a column's name
     ) as error:

@@ -113,7 +113,7 @@ def scan(source: SourceSpec) -> Scan:
     for info in sorted(infos, key=lambda i: i.path):
         file = SourceFile(path=info.path, size=info.size, modified_ns=info.mtime_ns or 0)
         groups.setdefault(_partition_name(source, folder, info.path), []).append(file)
-    partitions = [_partition(source, name, files) for name, files in groups.items()]
+    partitions = [_partition(source, folder, name, files) for name, files in groups.items()]
     order = PartitionOrder(part.value for part in partitions)
     # Files that differ in their suffix alone have equal values.
     return Scan(tuple(sorted(partitions, key=lambda p: (order.key(p.value), p.name))))
@@ -341,17 +341,25 @@ def _hive_folder(key: str, path: str) -> str | None:
     return next((folder for folder in folders if folder.startswith(f"{key}=")), None)
 
 
-def _partition(source: SourceSpec, name: str, files: list[SourceFile]) -> Partition:
-    # The folder's own path is left out, so that a table that moves as a whole stays the same.
+def _partition(source: SourceSpec, folder: str, name: str, files: list[SourceFile]) -> Partition:
+    # The folder's own path is left out, so that a table that moves as a whole stays the same. The
+    # path below it is part of the rows' names, and so of their splits, where no key names them.
+    is_named_by_path = source.key_rows is None
     content = [
-        [file.path.rpartition("/")[2], file.size, file.modified_ns]
+        [
+            posixpath.relpath(file.path, folder)
+            if is_named_by_path
+            else posixpath.basename(file.path),
+            file.size,
+            file.modified_ns,
+        ]
         for file in sorted(files, key=lambda f: f.path)
     ]
-    value = _partition_value(source, name)
+    value = partition_value(source, name)
     return Partition(name=name, value=value, fingerprint=fingerprint(content), files=tuple(files))
 
 
-def _partition_value(source: SourceSpec, name: str) -> str | None:
+def partition_value(source: SourceSpec, name: str) -> str | None:
     """Returns what a partition compares by; of a file, its name without the format's suffix."""
     rule = source.partition_by
     if rule is None:

@@ -42,6 +42,7 @@ class Accumulated:
         missing: Rows without a value, of every name whose terms are counted.
         cut: Rows with more terms than are kept, of every text.
         rows: Training rows.
+        named: Rows of all splits, unusable ones included, without those that lack their key.
         rejects: Rows of all splits that cannot be used, by "column: reason".
     """
 
@@ -52,6 +53,7 @@ class Accumulated:
     missing: Counter[str] = field(default_factory=Counter)
     cut: Counter[str] = field(default_factory=Counter)
     rows: int = 0
+    named: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
 
     def add_terms(self, name: str, values: np.ndarray) -> None:
@@ -89,6 +91,7 @@ class Accumulated:
         self.missing.update(other.missing)  # a sum would drop what is 0
         self.cut += other.cut
         self.rows += other.rows
+        self.named += other.named
         self.rejects += other.rejects
 
     def counts(self, name: str) -> pa.Table:
@@ -116,6 +119,7 @@ class Accumulated:
             "missing": self.missing,
             "cut": self.cut,
             "rows": self.rows,
+            "named": self.named,
             "rejects": self.rejects,
         }
         schema = TERMS_SCHEMA.with_metadata({_DETAILS: json.dumps(details).encode()})
@@ -159,6 +163,7 @@ class Accumulated:
             missing=Counter(details["missing"]),
             cut=Counter(details["cut"]),
             rows=details["rows"],
+            named=details["named"],
             rejects=Counter(details["rejects"]),
         )
 

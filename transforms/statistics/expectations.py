@@ -18,7 +18,6 @@ _MOST_NAMED = 3  # new values
 _LONGEST_VALUE = 40
 # Moments of numbers on a log scale are float32: a bound itself is not beyond the bound.
 _ROUNDING = 1e-6
-_MINIMUM, _MAXIMUM, _MISSING = 3, 4, 5
 
 
 @dataclass
@@ -32,18 +31,17 @@ class Judge:
     pipeline: PipelineSpec
     _seen: dict[str, TermCounts] = field(default_factory=dict)
 
-    def broken(self, partition: str, rows: int, counted: Accumulated) -> list[str]:
+    def broken(self, partition: str, counted: Accumulated) -> list[str]:
         """Returns a sentence for every expectation that a partition breaks.
 
         Args:
             partition: Its name.
-            rows: Its rows with a key.
             counted: What its training rows add up to.
         """
         sentences = []
         for name, expected in self.pipeline.expect.items():
             if name == ROWS:
-                sentences += _rows(expected, rows)
+                sentences += _rows(expected, counted.named)
                 continue
             sentences += _range(self.pipeline, name, expected, counted)
             sentences += _missing(name, expected, counted)
@@ -93,12 +91,15 @@ def _range(
     pipeline: PipelineSpec, name: str, expected: Expectation, counted: Accumulated
 ) -> list[str]:
     moments = counted.moments.get(name)
-    if expected.between is None or moments is None or not moments[0].any():
+    if expected.between is None or moments is None:
+        return []
+    count, _, _, lowest, highest, _ = moments
+    if not count.any():
         return []
     features: Mapping[str, object] = pipeline.features
     spec = features.get(name)
     is_log = isinstance(spec, Numeric) and spec.scale == "log"
-    low, high = float(moments[_MINIMUM].min()), float(moments[_MAXIMUM].max())
+    low, high = float(lowest.min()), float(highest.max())
     least, most = (_curved(bound, is_log=is_log) for bound in expected.between)
     below = least is not None and low < least - _ROUNDING * (1 + abs(least))
     above = most is not None and high > most + _ROUNDING * (1 + abs(most))
@@ -108,8 +109,8 @@ def _range(
     asked = " to ".join(ends)
     if is_sensitive(pipeline, name):
         return [f"'{name}' has numbers beyond {asked}."]
-    found = (_uncurved(low, is_log=is_log), _uncurved(high, is_log=is_log))
-    return [f"'{name}' goes from {found[0]:.6g} to {found[1]:.6g}, expected {asked}."]
+    first, last = (_uncurved(end, is_log=is_log) for end in (low, high))
+    return [f"'{name}' goes from {first:.6g} to {last:.6g}, expected {asked}."]
 
 
 def _curved(bound: float | None, *, is_log: bool) -> float | None:
@@ -129,7 +130,8 @@ def _missing(name: str, expected: Expectation, counted: Accumulated) -> list[str
     if moments is None:
         share = counted.missing[name] / counted.rows
     else:  # of a list the position that lacks the most
-        share = float((moments[_MISSING] / np.maximum(moments[0] + moments[_MISSING], 1)).max())
+        count, *_, missing = moments
+        share = float((missing / np.maximum(count + missing, 1)).max())
     if share <= expected.missing_at_most:
         return []
     return [f"{share:.2%} of '{name}' is missing, expected at most {expected.missing_at_most:.2%}."]

@@ -8,35 +8,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
+from flows.commands.exit_codes import DRIFTED
+from flows.commands.options import Project, log_folder, on_project
 from flows.console.harmless import say
+from flows.console.output import give
+from flows.console.wording import counted
 
 if TYPE_CHECKING:
     from transforms.contract.steps.monitoring import Compared, MonitorResult
 
-DRIFTED = 4  # exit code
-
 
 @click.command()
-@DECLARATION
-@click.option(
-    "--log",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The folder that was given to `braid serve --log`.",
-)
+@on_project
+@log_folder("The folder that was given to `braid serve --log`.", required=True)
 @click.option("--day", metavar="YYYY-MM-DD", help="Which day, in UTC; by default the newest.")
-@WORKSPACE
-@SET
-@click.pass_context
-def monitor(
-    context: click.Context,
-    declaration: Path,
-    log: Path,
-    day: str | None,
-    workspace: Path | None,
-    overrides: tuple[str, ...],
-) -> None:
+def monitor(project: Project, log: Path, day: str | None) -> None:
     """Compare a day of served rows with what the champion was made of; exit code 4 if they differ.
 
     Features are held against the training rows, answers against those for the test rows. Where
@@ -47,20 +33,25 @@ def monitor(
     from flows.report.tables import terminal_table
     from flows.steps.monitoring import day_of
     from flows.steps.monitoring import monitor as compare
+    from transforms.contract.steps.monitoring import DAY_FOLDER
 
-    pipeline, folders = open_pipeline(declaration, workspace, overrides)
+    pipeline, folders = project.pipeline, project.workspace
     folder = day_of(log, day)
     reporter = Reporter(console())
-    champion, result = compare(pipeline, folders, declaration, folder, reporter)
+    champion, result = compare(pipeline, folders, project.declaration, folder, reporter)
     say(
-        f"{champion.name} version {champion.version}, {folder.name}: {result.rows:,} rows beside "
-        f"the training rows, {result.answers:,} answers beside those for the test rows"
+        f"{champion.name} version {champion.version}, {folder.name}: "
+        f"{counted(result.rows, 'row')} beside the training rows, "
+        f"{counted(result.answers, 'answer')} beside those for the test rows"
     )
     head = ("of", "name", "distance", "chance", "differs")
     rows = [*_rows("feature", result.features), *_rows("answer", result.predictions)]
     console().print(terminal_table(head, rows, figures=("distance", "chance")))
     if result.refused:
-        say(f"{result.refused:,} more rows are such as training rejects.")
+        say(f"{counted(result.refused, 'more row')} would be rejected by training.")
+    day = folder.name.removeprefix(DAY_FOLDER)
+    give({"model": champion.name, "version": champion.version, "day": day, "compared": result})
+    context = click.get_current_context()
     differs = _differences(result)
     if not differs:
         say("Nothing differs by more than chance explains.")

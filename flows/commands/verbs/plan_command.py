@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
+from flows.commands.options import RETRAIN, Project, on_project
 from flows.console.harmless import say
 from flows.console.output import give
 
@@ -18,13 +17,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@DECLARATION
-@WORKSPACE
-@SET
-@click.option("--retrain", is_flag=True, help="As if a new model were to be trained in any case.")
-def plan(
-    declaration: Path, workspace: Path | None, overrides: tuple[str, ...], retrain: bool
-) -> None:
+@on_project
+@RETRAIN
+def plan(project: Project, retrain: bool) -> None:
     """Say what a run would do, step by step: rows, bytes, and what earlier runs took for as many.
 
     Nothing is run, and nothing is written.
@@ -34,7 +29,7 @@ def plan(
     from flows.report.partition_states import states_of
     from flows.report.plan_words import plan_table, sentence, total
 
-    pipeline, folders = open_pipeline(declaration, workspace, overrides)
+    pipeline, folders = project.pipeline, project.workspace
     would_do = planned(pipeline, folders, retrain=retrain)
     records = [record for _, record in read_records(folders, pipeline.name)]
     would = sentence(would_do, states_of(would_do, folders, records))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
+from flows.commands.options import Project, on_project
 
 
 @click.command()
-@DECLARATION
+@on_project
 @click.option(
     "--keep",
     type=click.IntRange(1),
@@ -19,15 +17,7 @@ from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
     help="How many of the newest runs, and of the newest versions, stay in any case.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would go, and its size.")
-@WORKSPACE
-@SET
-def prune(
-    declaration: Path,
-    keep: int,
-    dry_run: bool,
-    workspace: Path | None,
-    overrides: tuple[str, ...],
-) -> None:
+def prune(project: Project, keep: int, dry_run: bool) -> None:
     """Remove old runs with their exports, and old versions of the registered model.
 
     What has an alias, what `braid rollback` goes back to, what a run works with or may be resumed,
@@ -36,5 +26,5 @@ def prune(
     """
     from flows.commands.prune import prune as remove_old
 
-    pipeline, folders = open_pipeline(declaration, workspace, overrides)
+    pipeline, folders = project.pipeline, project.workspace
     remove_old(pipeline, folders, keep=keep, dry_run=dry_run)

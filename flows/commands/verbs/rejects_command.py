@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
+from flows.commands.options import Project, on_project
 from flows.console.harmless import say
+from flows.console.output import give
+from flows.console.wording import counted
 
 if TYPE_CHECKING:
     from flows.report.rejects import RejectedRow
@@ -20,7 +22,7 @@ _LONGEST_VALUE = 200  # characters
 
 
 @click.command()
-@DECLARATION
+@on_project
 @click.option("--reason", "reasons", multiple=True, help="Such as `missing`. May be repeated.")
 @click.option("--column", "columns", multiple=True, help="A source column. May be repeated.")
 @click.option("--partition", "partitions", multiple=True, help="By its name. May be repeated.")
@@ -29,16 +31,12 @@ _LONGEST_VALUE = 200  # characters
     type=click.Path(path_type=Path, dir_okay=False),
     help="A .csv or .parquet file for all of them; pictures are files in a folder beside it.",
 )
-@WORKSPACE
-@SET
 def rejects(
-    declaration: Path,
+    project: Project,
     reasons: tuple[str, ...],
     columns: tuple[str, ...],
     partitions: tuple[str, ...],
     output: Path | None,
-    workspace: Path | None,
-    overrides: tuple[str, ...],
 ) -> None:
     """Show the rows that the newest run could not use: key, column, reason and value.
 
@@ -47,21 +45,33 @@ def rejects(
     from flows.prediction.prediction_file import refuse_as_output
     from flows.report import rejects as report
 
-    pipeline, folders = open_pipeline(declaration, workspace, overrides)
+    pipeline, folders = project.pipeline, project.workspace
     selection = report.Selection(reasons, columns, partitions)
     rows = report.rejected_rows(pipeline, folders, selection)
     if output is not None:
         refuse_as_output(output, pipeline.source)
         count, files = report.write_rejected(rows, output)
-        beside = f", {files:,} values as files in {output.stem}{report.PICTURES_SUFFIX}/"
-        say(f"{count:,} rejected rows in {output}{beside if files else ''}")
+        pictures = f"{output.stem}{report.PICTURES_SUFFIX}/"
+        beside = f", {counted(files, 'value')} as files in {pictures}" if files else ""
+        say(f"{counted(count, 'rejected row')} in {output}{beside}")
+        give({"output": output, "rows": count, "files": files})
         return
     first = list(islice(rows, _MOST_SHOWN))
+    counts = Counter((row.column, row.reason) for row in chain(first, rows))
+    give(
+        {
+            "rows": counts.total(),
+            "counts": [
+                {"column": column, "reason": reason, "rows": count}
+                for (column, reason), count in counts.most_common()
+            ],
+            "first": [{**row._asdict(), "value": report.shown_value(row.value)} for row in first],
+        }
+    )
     if not first:
         say("No rejected row is like that.")
         return
     _show(first)
-    counts = Counter((row.column, row.reason) for row in chain(first, rows))
     if counts.total() > len(first):
         say(f"These are the first {len(first)} of {counts.total():,}; --output writes all:")
         for (column, reason), count in counts.most_common():

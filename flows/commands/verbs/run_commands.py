@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from flows.commands.options import WORKSPACE, open_either, open_workspace
+from flows.commands.options import DECLARATION_OR_ALL, WORKSPACE, open_either, open_workspace
+from flows.console.output import give
 
 
 @click.command()
-@click.argument("declaration", type=click.Path(path_type=Path), required=False)
+@DECLARATION_OR_ALL
 @WORKSPACE
 def runs(declaration: Path | None, workspace: Path | None) -> None:
     """List what ran and how it ended: one pipeline's runs, or all of a workspace."""
@@ -31,7 +32,9 @@ def compare(left: str, right: str, workspace: Path | None) -> None:
     A run is named by its id, which `braid runs` lists, or by its folder.
     """
     from flows.console.progress import console
-    from flows.report.comparison import find_run, show_comparison
+    from flows.report.comparison import as_result, find_run, show_comparison
 
     folders = open_workspace(None, workspace)
-    show_comparison(console(), find_run(folders, left), find_run(folders, right))
+    pair = find_run(folders, left), find_run(folders, right)
+    show_comparison(console(), *pair)
+    give(as_result(*pair))

@@ -6,21 +6,28 @@ from pathlib import Path
 
 import click
 
-from flows.commands.options import ALIAS, DECLARATION, SET, VERSION, WORKSPACE, open_pipeline
+from flows.commands.options import (
+    ALIAS,
+    HOST,
+    VERSION,
+    Project,
+    listening_port,
+    log_folder,
+    on_project,
+)
 from flows.console.harmless import say
+from flows.console.output import give
 
 _MEGABYTE = 1 << 20
 _HELD_BODIES = 8
 
 
 @click.command()
-@DECLARATION
-@WORKSPACE
-@SET
+@on_project
 @ALIAS
 @VERSION
-@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 for all networks.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@HOST
+@listening_port(8080, least=0)
 @click.option(
     "--poll",
     type=click.FloatRange(0.1),
@@ -49,11 +56,7 @@ _HELD_BODIES = 8
     show_default=True,
     help="From a request to its answer.",
 )
-@click.option(
-    "--log",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="A folder for served rows and their answers, by day, which `braid monitor` looks at.",
-)
+@log_folder("A folder for served rows and their answers, by day, which `braid monitor` looks at.")
 @click.option(
     "--log-share",
     type=click.FloatRange(0, 1),
@@ -62,9 +65,7 @@ _HELD_BODIES = 8
     help="Of the rows that are kept there.",
 )
 def serve(
-    declaration: Path,
-    workspace: Path | None,
-    overrides: tuple[str, ...],
+    project: Project,
     alias: str,
     version: str | None,
     host: str,
@@ -85,7 +86,7 @@ def serve(
     from flows.serving.request_log import KeptRows
     from flows.serving.server import serve as run
 
-    pipeline, folders = open_pipeline(declaration, workspace, overrides)
+    pipeline, folders = project.pipeline, project.workspace
     body_bytes = int(max_megabytes * _MEGABYTE)
     limits = Limits(
         body_bytes=body_bytes,
@@ -104,5 +105,10 @@ def serve(
         poll_seconds=poll,
         limits=limits,
         log=None if log is None else KeptRows(log, log_share),
-        on_ready=lambda model, address: say(f"{model} answers at {address}"),
+        on_ready=_tell,
     )
+
+
+def _tell(model: str, address: str) -> None:
+    say(f"{model} answers at {address}")
+    give({"model": model, "address": address})

@@ -4,42 +4,32 @@ from __future__ import annotations
 
 import sys
 import webbrowser
-from pathlib import Path
 
 import click
 
-from flows.commands.options import DECLARATION, SET, WORKSPACE, open_pipeline
+from flows.commands.options import HOST, Project, listening_port, on_project
 from flows.console.harmless import say
+from flows.console.output import give
 
 
 @click.command()
-@DECLARATION
-@WORKSPACE
-@SET
-@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 for all networks.")
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-@click.pass_context
-def ui(
-    context: click.Context,
-    declaration: Path,
-    workspace: Path | None,
-    overrides: tuple[str, ...],
-    host: str,
-    port: int,
-) -> None:
+@on_project
+@HOST
+@listening_port(5000, least=1)
+def ui(project: Project, host: str, port: int) -> None:
     """Show the registry in a browser: runs with curves and parameters, versions, reports.
 
     It is MLflow's own page, of the extra `server`; it has no password. Ctrl-C ends it. Where the
     declaration names an MLflow server, the page is that server's.
     """
-    from flows.steps.registration import open_registry, reach_registry
+    from flows.steps.registration import reach_registry
     from trainer.registry.page import PagePlace, serving_page
 
-    pipeline, folders = open_pipeline(declaration, workspace, overrides)
-    reach_registry(pipeline, folders)
-    registry = open_registry(pipeline, folders)
+    pipeline, folders = project.pipeline, project.workspace
+    registry = reach_registry(pipeline, folders)
     if registry.is_missing:
         say(f"No version of {pipeline.registered_name()} is registered yet.")
+        give({"address": None})
         return
     if registry.on_server:
         _open(registry.address)
@@ -47,10 +37,11 @@ def ui(
     place = PagePlace(host, port)
     with serving_page(registry, place) as page:
         _open(place.address)
-        context.exit(page.wait())
+        click.get_current_context().exit(page.wait())
 
 
 def _open(address: str) -> None:
     say(f"The registry's page is at {address}")
+    give({"address": address})
     if sys.stdout.isatty():
         webbrowser.open(address)

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flows.report.page.markup import text
 
 Points = Sequence[tuple[float, float]]
 
-WIDTH, HEIGHT = 340, 210
+_WIDTH, _HEIGHT = 340, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 18, 34
 _TICKS = 5
 _ROW = 20  # the height of a row of bars
 _NAME = 150  # the room for its name
 _LONGEST_NAME = 22
+_APART = 1e-9  # of their size: numbers that are closer have the same place
+_LEAST_RANGE = 1e-300
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,14 @@ class Axes:
 
 
 def chart(series: Iterable[Series], axes: Axes) -> str:
-    """Returns a chart of points and lines with its legend; nothing without a point."""
-    shown = [each for each in series if each.points]
+    """Returns a chart of points and lines with its legend; nothing without a finite point."""
+    finite = (replace(each, points=_finite(each.points)) for each in series)
+    shown = [each for each in finite if each.points]
     if not shown:
         return ""
     frame = _Frame(axes.bounds or _bounds(shown))
     parts = [_grid(frame, axes), *(_drawn(frame, each) for each in shown)]
-    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{"".join(parts)}</svg>'
+    svg = f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(parts)}</svg>'
     return svg + legend([(each.name, each.color) for each in shown if each.name])
 
 
@@ -90,7 +93,7 @@ def bars(
         return ""
     limits = [mark for mark in marks if mark is not None]
     most = max([abs(value) for _, value in rows] + limits) or 1.0
-    room = WIDTH - _NAME - 60
+    room = _WIDTH - _NAME - 60
     parts = []
     for place, (name, value) in enumerate(rows):
         y, width = place * _ROW, max(0.0, value) / most * room
@@ -115,7 +118,7 @@ def whiskers(rows: Sequence[tuple[str, float, tuple[float, float] | None, int]])
         return ""
     ends = [end for _, value, interval, _ in rows for end in (interval or (value, value))]
     low, high = _padded(min(ends), max(ends))
-    room = WIDTH - _NAME - 60
+    room = _WIDTH - _NAME - 60
 
     def place(value: float) -> float:
         return _NAME + (value - low) / (high - low) * room
@@ -128,7 +131,7 @@ def whiskers(rows: Sequence[tuple[str, float, tuple[float, float] | None, int]])
             start, stop = (place(end) for end in interval)
             parts.append(f'<path class="whisker s{color}" d="M{start:.1f} {y + 10}H{stop:.1f}"/>')
         parts.append(f'<circle class="mark s{color}" cx="{place(value):.1f}" cy="{y + 10}" r="4"/>')
-        parts.append(f'<text class="ink" x="{WIDTH - 50}" y="{y + 14}">{value:.4g}</text>')
+        parts.append(f'<text class="ink" x="{_WIDTH - 50}" y="{y + 14}">{value:.4g}</text>')
     return _stack(parts, len(rows))
 
 
@@ -147,11 +150,11 @@ class _Frame:
 
     def x(self, value: float) -> float:
         share = (value - self.low_x) / (self.high_x - self.low_x)
-        return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
+        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
         share = (value - self.low_y) / (self.high_y - self.low_y)
-        return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
+        return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
 
     def path(self, points: Points) -> str:
         places = (f"{self.x(x):.1f} {self.y(y):.1f}" for x, y in points)
@@ -175,7 +178,7 @@ def _drawn(frame: _Frame, series: Series) -> str:
 
 
 def _grid(frame: _Frame, axes: Axes) -> str:
-    right, bottom = WIDTH - _RIGHT, HEIGHT - _BOTTOM
+    right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     parts = []
     for value in _ticks(frame.low_y, frame.high_y):
         y = frame.y(value)
@@ -188,7 +191,7 @@ def _grid(frame: _Frame, axes: Axes) -> str:
         words = f'y="{bottom + 14}" text-anchor="middle">{text(name)}'
         parts.append(f'<text x="{frame.x(x):.1f}" {words}</text>')
     if axes.x:
-        words = f'y="{HEIGHT - 4}" text-anchor="middle">{text(axes.x)}'
+        words = f'y="{_HEIGHT - 4}" text-anchor="middle">{text(axes.x)}'
         parts.append(f'<text x="{(_LEFT + right) / 2}" {words}</text>')
     if axes.y:
         parts.append(f'<text x="{_LEFT}" y="10">{text(axes.y)}</text>')
@@ -201,14 +204,22 @@ def _grid(frame: _Frame, axes: Axes) -> str:
     return "".join(parts)
 
 
+def _finite(points: Points) -> Points:
+    return [point for point in points if all(map(math.isfinite, point))]
+
+
 def _bounds(series: Sequence[Series]) -> tuple[float, float, float, float]:
-    points = [point for each in series for point in each.points if all(map(math.isfinite, point))]
-    xs, ys = zip(*points or [(0.0, 0.0)], strict=True)
+    xs, ys = zip(*(point for each in series for point in each.points), strict=True)
     return min(xs), max(xs), min(ys), max(ys)
 
 
 def _spread(low: float, high: float) -> tuple[float, float]:
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    """Returns two numbers if they are apart, or else two around them that are."""
+    size = max(abs(low), abs(high))
+    if high - low > max(_APART * size, _LEAST_RANGE):
+        return low, high
+    room = max(0.5, _APART * size)
+    return low - room, high + room
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
@@ -220,7 +231,7 @@ def _ticks(low: float, high: float) -> list[float]:
     """Returns round numbers between two others."""
     rough = (high - low) / _TICKS
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * each for each in (1, 2, 5, 10) if power * each >= rough)
+    step = next((power * each for each in (1, 2, 5) if power * each >= rough), power * 10)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [number * step for number in range(first, last + 1)]
@@ -236,4 +247,4 @@ def _box(x: float, y: float, width: float, height: float) -> str:
 
 
 def _stack(parts: Iterable[str], rows: int) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {rows * _ROW}" role="img">{"".join(parts)}</svg>'
+    return f'<svg viewBox="0 0 {_WIDTH} {rows * _ROW}" role="img">{"".join(parts)}</svg>'

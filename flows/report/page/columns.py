@@ -24,6 +24,7 @@ _MOST_PIECES = 16
 _BINS = 24
 _MOST_VALUES = 8
 _EDGES = (0.005, 0.995)  # of the numbers; one far away would leave one bar
+_LARGEST_WHOLE = 2.0**50  # up to where a float holds every half between whole numbers
 _DAYS_OF_A_YEAR = 365.2425
 _Item = TypeVar("_Item")
 
@@ -71,11 +72,13 @@ def distributions(
     sample = _Sample(declaration_of_table(pipeline, partitions), set(kinds))
     for partition, piece in _spread(list(_pieces(pipeline, partitions)), _MOST_PIECES):
         sample.read(partition, piece, partition.name in frozen)
+    if not sample.rows:
+        return [], 0
     groups = sample.groups(any(partition.name not in frozen for partition in partitions))
     shown = [
         _distribution(kind, raw, sample.values(name), groups) for name, (kind, raw) in kinds.items()
     ]
-    return shown if sample.rows else [], sample.rows
+    return shown, sample.rows
 
 
 def _columns(pipeline: PipelineSpec) -> Iterator[tuple[str, RawColumn]]:
@@ -127,8 +130,6 @@ class _Sample:
 
     def groups(self, with_frozen: bool) -> dict[str, np.ndarray]:
         """Returns the rows of every group, bool [rows]."""
-        if not self._parts:
-            return {}
         splits = np.concatenate([own for _, own, _ in self._parts])
         groups: dict[str, np.ndarray] = {name: splits == n for n, name in enumerate(SPLITS)}
         if with_frozen:
@@ -189,11 +190,14 @@ def _bins(
     if not len(everything):
         return (), {}
     low, high = np.quantile(everything, _EDGES)
-    if (everything == np.round(everything)).all() and high - low < 2 * _BINS:
+    size = max(abs(low), abs(high))
+    is_whole = size < _LARGEST_WHOLE and (everything == np.round(everything)).all()
+    if is_whole and high - low < 2 * _BINS:
         step = np.ceil((high - low + 1) / _BINS)
         edges = np.arange(np.floor(low), np.ceil(high) + 1 + step, step) - 0.5
     else:
-        edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+        # The edges are to be apart also where all is one number, however large.
+        edges = np.linspace(low, high if high > low else low + max(1.0, size * 1e-6), _BINS + 1)
     shares = {}
     for name, own in numbers.items():
         counts, _ = np.histogram(np.clip(own, edges[0], edges[-1]), edges)

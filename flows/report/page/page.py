@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
-
-import pyarrow.parquet as pq
 
 from flows.records.record import PAGE_FILE, RunRecord
 from flows.report.page import sections
 from flows.report.page.columns import Distribution, distributions
 from flows.report.page.markup import anchor, document, text
+from flows.report.rejects import read_rejects, shown_value
 from flows.report.summary import outcome
 from flows.steps.work import Work
-from trainer.run_folder import HISTORY_FILE
+from trainer.run_folder import read_rounds
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.evaluation import read_evaluation
-from transforms.contract.steps.results import EpochRecord, TrainingHistory
-from transforms.contract.workspace.documents import BRING_BACK, read_json
 from transforms.contract.workspace.files import write_atomic
-from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
 from transforms.reading.cutting import committed_windows
 
@@ -45,7 +43,7 @@ def write_page(work: Work, record: RunRecord) -> None:
         committed = committed_windows(work.workspace, trained[0])
         trained = () if committed is None else (committed[0],)
     columns = _distributions(record, work, trained)
-    examples = _examples(record, work.workspace, trained)
+    examples = _examples(record, work, trained)
     written = page(work.folder, record, work.pipeline, columns, examples)
     write_atomic(work.folder / PAGE_FILE, written)
 
@@ -66,7 +64,7 @@ def page(
         columns: The columns' distributions, and of how many rows they are.
         examples: The value of a rejected row by column and reason.
     """
-    evaluation, rounds = read_evaluation(folder), _rounds(folder)
+    evaluation, rounds = read_evaluation(folder), read_rounds(folder)
     while True:
         body = [
             sections.metrics(record, evaluation),
@@ -97,11 +95,6 @@ def _contents(body: Sequence[str]) -> str:
     return f"<nav>{''.join(links)}</nav>"
 
 
-def _rounds(folder: Path) -> tuple[EpochRecord, ...]:
-    path = folder / HISTORY_FILE
-    return read_json(path, TrainingHistory, action=BRING_BACK).epochs if path.exists() else ()
-
-
 def _distributions(
     record: RunRecord, work: Work, partitions: Sequence[Partition]
 ) -> tuple[list[Distribution], int]:
@@ -114,29 +107,26 @@ def _distributions(
 
 
 def _examples(
-    record: RunRecord, workspace: Workspace, partitions: Sequence[Partition]
+    record: RunRecord, work: Work, partitions: Sequence[Partition]
 ) -> dict[tuple[str, str], str]:
-    """Returns the value of the record's example of each reject, as far as it is text."""
-    wanted = {each.example_key: (each.column, each.reason) for each in record.rejects}
+    """Returns the value of the record's example of each reject, as far as it can be read."""
+    wanted = {
+        (each.column, each.reason): each.example_key
+        for each in record.rejects
+        if each.reason != _WITHOUT_VALUE
+    }
     examples: dict[tuple[str, str], str] = {}
-    for part in partitions:
-        if len(examples) == len(wanted):
-            break
-        folder = workspace.rejects(record.transform, part.name, part.fingerprint)
-        for path in sorted(folder.glob("*.parquet")):
-            table = pq.read_table(path, columns=["key", "column", "reason", "value"])
-            for row in table.to_pylist():
-                place = (row["column"], row["reason"])
-                if wanted.get(row["key"]) == place and row["reason"] != _WITHOUT_VALUE:
-                    examples[place] = _shown(row["value"])
+    folders = (work.workspace.rejects(record.transform, *part.id) for part in partitions)
+    with suppress(BraidError):  # as above: the rest is shown
+        for reject in chain.from_iterable(read_rejects(work.pipeline, path) for path in folders):
+            if not wanted:
+                break
+            place = (reject.column, reject.reason)
+            if wanted.get(place) == reject.key:
+                del wanted[place]
+                examples[place] = _short(shown_value(reject.value))
     return examples
 
 
-def _shown(value: bytes | None) -> str:
-    if value is None:
-        return ""
-    try:
-        words = value.decode()
-    except UnicodeDecodeError:
-        return f"{len(value):,} bytes"
+def _short(words: str) -> str:
     return words if len(words) <= _LONGEST_VALUE else f"{words[:_LONGEST_VALUE]}…"

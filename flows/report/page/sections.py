@@ -20,8 +20,9 @@ from flows.report.page.markup import (
     text,
 )
 from flows.report.page.targets import figure_cards
-from flows.report.summary import STEP_HEAD, step_rows
+from flows.report.summary import STEP_HEAD, row_table, short_path, step_rows
 from flows.report.tables import figure_text
+from transforms.contract.declaration.judgement.evaluation import DEFAULT_LEVEL
 from transforms.contract.declaration.judgement.metrics import metric_of
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.split import SPLITS
@@ -31,7 +32,6 @@ from transforms.contract.steps.results import EpochRecord
 _GOOD, _BAD = ("promoted",), ("failed", "refused", "killed")
 _COLORS: dict[str, int] = {name: n for n, name in enumerate(SPLITS)} | {FROZEN: 5}
 _MOST_IMPORTANT = 20
-LEVEL = 0.95  # of intervals, where the declaration names none
 
 
 def heading(record: RunRecord, outcome: str) -> str:
@@ -66,9 +66,6 @@ def rows(record: RunRecord, examples: Mapping[tuple[str, str], str]) -> str:
     """
     if not record.rows:
         return ""
-    counted = [(split, f"{record.rows.get(split, 0):,}") for split in SPLITS]
-    head = ("in the table", *(name for name, _ in counted), "rejected")
-    cells = [f"{record.source_rows:,}", *(n for _, n in counted), f"{record.rejected():,}"]
     rejects = [
         (
             reject.column,
@@ -76,7 +73,7 @@ def rows(record: RunRecord, examples: Mapping[tuple[str, str], str]) -> str:
             f"{reject.rows:,}",
             reject.example_key,
             examples.get((reject.column, reject.reason), ""),
-            "/".join(reject.example_file.rsplit("/", 2)[-2:]),
+            short_path(reject.example_file),
         )
         for reject in record.rejects
     ]
@@ -84,7 +81,7 @@ def rows(record: RunRecord, examples: Mapping[tuple[str, str], str]) -> str:
     lost = ("column", "reason", "rows", "for example", "its value", "in")
     return section(
         "Rows",
-        table(head, [cells]),
+        table(*row_table(record)),
         _titled("Rejected", table(lost, rejects)),
         _titled("Replaced by their default", table(("column", "reason", "rows"), replaced)),
     )
@@ -166,7 +163,7 @@ def metrics(record: RunRecord, evaluation: EvaluationResult | None) -> str:
     others = record.baselines.scored()
     if record.champion_metrics:
         others["champion"] = record.champion_metrics
-    level = _level(evaluation)
+    level = DEFAULT_LEVEL if evaluation is None else evaluation.level
     test = None if evaluation is None else evaluation.test
     head = ["metric", "validation", "test", f"{level:.0%} interval", *others]
     if test is not None and test.differences:
@@ -199,7 +196,7 @@ def slices(evaluation: EvaluationResult | None, pipeline: PipelineSpec) -> str:
     """Returns the first metric of every target on every slice."""
     if evaluation is None or not evaluation.slices or evaluation.test is None:
         return ""
-    level, cards = _level(evaluation), []
+    level, cards = evaluation.level, []
     for target, spec in pipeline.modelled().targets.items():
         name = f"test_{target}_{spec.metrics[0]}"
         parts: list[tuple[str, MeasuredRows]] = [("all rows", evaluation.test)]
@@ -273,11 +270,11 @@ def declaration(record: RunRecord, pipeline: PipelineSpec) -> str:
         ("transform", record.transform),
         ("training", record.training_fingerprint),
     ]
-    shown = f"<pre>{text_lines(lines)}</pre>"
+    shown = f"<pre>{_text_lines(lines)}</pre>"
     return section("Declaration", definitions(prints), details("All that is declared", shown))
 
 
-def text_lines(value: str) -> str:
+def _text_lines(value: str) -> str:
     """Returns text of several lines as markup."""
     return "\n".join(text(line) for line in value.split("\n"))
 
@@ -288,11 +285,6 @@ def _titled(title: str, content: str) -> str:
 
 def _metric_names(record: RunRecord) -> list[str]:
     return list(dict.fromkeys(name.partition("_")[2] for name in record.metrics))
-
-
-def _level(evaluation: EvaluationResult | None) -> float:
-    declared = None if evaluation is None else evaluation.declared
-    return (declared.intervals if declared else None) or LEVEL
 
 
 def _interval(resampled: Resampled | None, level: float) -> str:

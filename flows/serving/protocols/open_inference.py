@@ -20,7 +20,7 @@ from flows.serving.rows import BASE64_KEY, RowReader, Rows
 from flows.serving.served import Served
 from transforms.contract.declaration.rules.checks import ERROR_COLUMN
 
-PLATFORM = "tensorflow_savedmodel"
+_PLATFORM = "tensorflow_savedmodel"
 _DATATYPES = {"BOOL", "BYTES", "FP16", "FP32", "FP64"}
 _DATATYPES |= {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
 _MOST_DIMENSIONS = 3
@@ -95,7 +95,7 @@ def metadata_of(served: Served) -> dict[str, Any]:
     return {
         "name": served.name,
         "versions": [served.version],
-        "platform": PLATFORM,
+        "platform": _PLATFORM,
         "inputs": [tensor(i.name, i.datatype, i.shape) for i in served.inputs],
         "outputs": [tensor(o.name, o.datatype, o.shape) for o in served.outputs],
     }

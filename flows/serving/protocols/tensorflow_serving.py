@@ -16,7 +16,7 @@ from flows.serving.rows import BASE64_KEY, RowReader, Rows
 from flows.serving.served import Served
 from transforms.contract.declaration.rules.checks import ERROR_COLUMN
 
-SIGNATURE = "serving_default"
+_SIGNATURE = "serving_default"
 _DATATYPES = {
     "BYTES": "DT_STRING",
     "FP32": "DT_FLOAT",
@@ -35,9 +35,9 @@ def rows_of(document: Any, reader: RowReader) -> tuple[Rows, bool]:
     """
     if not isinstance(document, dict) or ("instances" in document) == ("inputs" in document):
         raise RequestError(400, 'a body {"instances": [...]} or {"inputs": {...}} is expected')
-    signature = document.get("signature_name", SIGNATURE)
-    if signature != SIGNATURE:
-        raise RequestError(400, f'signature_name: "{SIGNATURE}" is expected')
+    signature = document.get("signature_name", _SIGNATURE)
+    if signature != _SIGNATURE:
+        raise RequestError(400, f'signature_name: "{_SIGNATURE}" is expected')
     if "instances" in document:
         instances = document["instances"]
         if not isinstance(instances, list) or not instances:
@@ -106,7 +106,7 @@ def metadata_of(served: Served) -> dict[str, Any]:
     return {
         "model_spec": spec,
         "metadata": {
-            "signature_def": {"signature_def": {SIGNATURE: signature}},
+            "signature_def": {"signature_def": {_SIGNATURE: signature}},
             "labels": served.labels,
         },
     }

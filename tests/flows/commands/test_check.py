@@ -12,7 +12,8 @@ import pytest
 
 from flows.checks.check_data import check_data
 from flows.commands.check import check
-from flows.records.backfill_record import write_backfill
+from flows.records.backfill_record import RECORD_FILE
+from flows.records.kept import write_kept
 from flows.records.record import write_record
 from tests.support.records import backfill_record
 from tests.support.runs import run_of
@@ -47,7 +48,7 @@ def workspace(tmp_path: Path) -> Workspace:
     write_record(tuning, run.log.record)
     trial = Trial(number=0, status="complete", loss=1.0, changes={}, parameters={}, seconds=1)
     write_trial(tuning / "trials", trial)
-    write_backfill(workspace.backfills("flats") / "b", backfill_record())
+    write_kept(workspace.backfills("flats") / "b" / RECORD_FILE, backfill_record())
     counts = WindowCounts(rows=3, entities=1, short=0, windows=2, straddling=0)
     write_atomic(workspace.windows("w") / "windows.json", counts.model_dump_json())
     pq.write_table(pa.table({"x": [1, 2]}), workspace.windows("w") / "windows.parquet")

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -121,6 +121,10 @@ def test_a_picture_is_drawn_whatever_stands_in_it(tmp_path, label):
 
 
 @given(st.text(alphabet=st.characters()))
+@example("\\[")
+@example("\\\\[b]")
+@example("a\\")
+@example("\\\\\\")
 def test_any_text_is_harmless_and_what_is_harmless_stays(text):
     for lines in (False, True):
         shown = harmless.plain(text, lines=lines)

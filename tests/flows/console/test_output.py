@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import click
 import pytest
@@ -28,8 +29,9 @@ def count() -> None:
 @cli.command()
 @click.pass_context
 def tell(context: click.Context) -> None:
-    """Only says something."""
+    """Ends with another exit code."""
     say("not whole")
+    give({"share": math.nan})
     context.exit(1)
 
 
@@ -52,9 +54,9 @@ def test_json_is_one_object_and_sentences_go_beside_it():
     assert beside == "two rows\n"
 
 
-def test_a_command_without_a_result_of_its_own_gives_its_sentences():
+def test_the_object_has_the_exit_code_and_null_for_a_number_that_is_none():
     told, _ = _object("tell", "--json")
-    assert told == {"command": "tell", "exit_code": 1, "result": {"sentences": ["not whole"]}}
+    assert told == {"command": "tell", "exit_code": 1, "result": {"share": None}}
 
 
 def test_without_json_nothing_but_the_sentence_is_written():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -9,6 +11,7 @@ import pytest
 import braid
 from flows.records.record import write_record
 from tests.support.records import run_record
+from trainer.registry.registry import ModelRegistry
 
 ROWS = 200
 TABLE = pa.table(
@@ -44,6 +47,30 @@ def test_a_frame_becomes_a_declaration_and_the_same_again_changes_nothing(tmp_pa
     p.declaration.write_text(p.declaration.read_text() + "\n# mine\n")
     assert braid.init(TABLE, target="price", folder=tmp_path / "flats").spec == p.spec
     assert p.declaration.read_text().endswith("# mine\n")
+
+
+def test_equal_rows_are_the_same_whoever_wrote_their_file(tmp_path):
+    table = TABLE.append_column("rent", pa.array([math.nan] + [1.0] * (ROWS - 1)))
+    p = braid.init(table, target="price", folder=tmp_path)
+    pq.write_table(pq.read_table(p.spec.source.path), p.spec.source.path, compression="none")
+    city = table["city"].cast(pa.large_string())
+    again = table.set_column(table.schema.get_field_index("city"), "city", city)
+    assert braid.init(again, target="price", folder=tmp_path).spec == p.spec
+    other = table.set_column(table.schema.get_field_index("area"), "area", [[0] * ROWS])
+    with pytest.raises(braid.DeclarationError, match="received other rows"):
+        braid.init(other, target="price", folder=tmp_path)
+
+
+def test_a_version_that_no_run_made_has_its_export_and_no_network(declared):
+    p = braid.load(declared)
+    export = declared.parent / "elsewhere"
+    export.mkdir()
+    registry = ModelRegistry(p.workspace.root)
+    registry.register("flats", export, run_id="by hand", metrics={})
+    model = p.model(version="1")
+    assert model.export.is_dir()
+    with pytest.raises(braid.BraidError, match="expected the files of its run, received no model"):
+        _ = model.keras_file
 
 
 def test_another_frame_and_another_target_need_another_folder(tmp_path):

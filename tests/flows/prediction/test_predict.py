@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from flows.prediction.predict import Scored, _scored, score_batch, score_rows
+from flows.prediction.predict import Scored, score_batch, score_rows, scored_batches
 from flows.prediction.prediction_file import (
     Predictions,
     PredictionWriter,
@@ -194,7 +194,7 @@ def test_predictions_keep_the_order_of_their_batches_whichever_is_done_first(mon
         return batch.keys[0]
 
     batches = [_batch([f"k{i}".encode()], x=np.array([i])) for i in range(4)]
-    pairs = [(batch.keys[0], score) for batch, score in _scored(score, batches)]
+    pairs = [(batch.keys[0], score) for batch, score in scored_batches(score, batches)]
     assert pairs == [(key, key) for key in (b"k0", b"k1", b"k2", b"k3")]
 
 

@@ -6,27 +6,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.prediction.shadow import compare
+from flows.prediction.shadow import Answers, compare
 from tests.support.command import BRAID
 from tests.trainer.world import raw_rows
-from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
 
-PIPELINE = parse(
-    {
-        "name": "flats",
-        "source": {"path": "data", "key": "id"},
-        "features": {"area": {"kind": "numeric"}},
-        "targets": {"sold": {"kind": "binary"}, "kind": {"kind": "multiclass"}},
-    }
-)
 
-
-def _compare(tmp_path, champion, version):
-    paths = [tmp_path / "champion.parquet", tmp_path / "version.parquet"]
-    for path, rows in zip(paths, (champion, version), strict=True):
+def _compare(tmp_path, champion, version, key=("id",), binary=("sold",)):
+    answers = []
+    for name, rows in (("1", champion), ("2", version)):
+        path = tmp_path / f"{name}.parquet"
         pq.write_table(pa.Table.from_pylist(rows), path)
-    return compare(*paths, "1", "2", PIPELINE)
+        answers.append(Answers(name, path, key, frozenset(binary)))
+    return compare(*answers)
 
 
 def _row(key, sold, kind, probabilities):
@@ -57,6 +49,29 @@ def test_answers_for_other_rows_are_refused(tmp_path, keys):
     champion = [{"id": key, "sold": 0.5} for key in ("a", "b")]
     with pytest.raises(BraidError, match="other keys"):
         _compare(tmp_path, champion, [{"id": key, "sold": 0.5} for key in keys])
+
+
+def test_a_key_of_two_columns_names_a_row_and_is_no_answer(tmp_path):
+    champion, version = (
+        [{"shop": shop, "day": "1", "sold": sold} for shop, sold in zip("ab", pair, strict=True)]
+        for pair in ((0.5, 0.5), (0.5, 0.75))
+    )
+    compared = _compare(tmp_path, champion, version, key=("shop", "day"))
+    assert [(item.name, item.rows, item.at) for item in compared.differences] == [
+        ("sold", 2, "b, 1")
+    ]
+    with pytest.raises(BraidError, match="other keys"):
+        _compare(tmp_path, champion, [row | {"day": "2"} for row in version], key=("shop", "day"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(0.5, "yes"), ("yes", 0.5), ([0.5, 0.5], ["yes"]), (b"png", 0.5)]
+)
+def test_answers_of_a_target_whose_kind_changed_are_not_compared(tmp_path, before, after):
+    champion, version = ({"id": "a", "area": 1.0, "sold": answer} for answer in (before, after))
+    compared = _compare(tmp_path, [champion], [version])
+    assert compared.unlike == ("sold",)
+    assert [item.name for item in compared.differences] == ["area"]
 
 
 def test_the_command_scores_with_both_and_tells_how_they_differ(project, tmp_path):

@@ -11,10 +11,18 @@ from rich.console import Console
 from flows.console.progress import Reporter
 from flows.records.kept import now
 from flows.records.log import RunLog
-from flows.records.record import ModelVersion, RunRecord, StepRecord, read_record, write_record
+from flows.records.record import (
+    ModelVersion,
+    RunRecord,
+    StepRecord,
+    pipelines,
+    read_record,
+    write_record,
+)
 from flows.records.step_result import StepResult, idle
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.results import TrainResult
+from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import PartitionId
 
 OLDER = {
@@ -88,7 +96,7 @@ def test_what_is_written_has_the_shape_that_older_versions_read(tmp_path):
 def test_a_step_is_recorded_with_what_it_changes_at_once(log):
     step = StepRecord(name="export", seconds=1.0)
     with log.recording() as record:
-        record.trained(TrainResult(epochs=9, warnings=("Slow.",)))
+        record.note_training(TrainResult(epochs=9, warnings=("Slow.",)))
         assert log.put(StepResult("export", "4 MB", 4, step)) == 4
         assert read_record(log.folder) is None, "nothing is written before the block ends"
     written = read_record(log.folder)
@@ -129,3 +137,10 @@ def test_a_disk_that_is_full_hides_no_error(log, monkeypatch):
     with pytest.raises(ZeroDivisionError), log.ending():
         raise ZeroDivisionError
     assert "run.json could not be written: No space left on device" in _told(log)
+
+
+def test_a_pipeline_that_was_only_backfilled_is_listed(tmp_path):
+    workspace = Workspace(tmp_path)
+    workspace.backfills("flats").mkdir(parents=True)
+    workspace.runs("other").mkdir(parents=True)
+    assert pipelines(workspace) == ["flats", "other"]

@@ -9,7 +9,15 @@ import pytest
 
 from flows.process.attempt import new_attempt
 from flows.records.plan import plan_run
-from flows.records.record import RunRecord, StepRecord, read_record, read_records, write_record
+from flows.records.record import (
+    DECLARED_FILE,
+    RECORD_FILE,
+    RunRecord,
+    StepRecord,
+    read_record,
+    read_records,
+    write_record,
+)
 from flows.records.run_identity import (
     Identity,
     finished_run,
@@ -182,7 +190,7 @@ def test_an_unfinished_run_of_other_rows_is_abandoned_and_gives_its_checkpoints_
     assert second.folder != first.folder
     assert read_record(first.folder).status == "killed"
     assert read_record(first.folder).abandoned
-    assert [path.name for path in first.folder.iterdir()] == ["run.json"]
+    assert {path.name for path in first.folder.iterdir()} == {RECORD_FILE, DECLARED_FILE}
     assert _open(workspace).folder not in (first.folder, second.folder), "it stays abandoned"
 
 
@@ -268,3 +276,20 @@ def test_a_run_goes_on_while_its_process_holds_the_lock(workspace):
     for host in ("another-machine", ""):  # where this process's number is another's
         assert not is_going_on(workspace, record.model_copy(update={"host": host}))
     assert not is_going_on(workspace, record)
+
+
+def test_a_run_keeps_its_whole_declaration_and_no_secret(workspace, monkeypatch):
+    monkeypatch.setenv("STORE_TOKEN", "hunter22")
+    declared = _pipeline(
+        expect={"area": {"missing_at_most": 0.5}},
+        gate={"at_least": 0.9},
+        registry={"uri": "postgresql://braid:${STORE_TOKEN}@db/x"},
+    )
+    run = open_run(workspace, declared, IDENTITY, transform="t", partitions=[_partition()])
+    text = (run.folder / DECLARED_FILE).read_text()
+    assert json.loads(text) == declared.model_dump(mode="json")
+    assert "hunter22" not in text
+    judged = _pipeline(gate={"at_least": 0.8})
+    other = Identity(IDENTITY.run, "j2")
+    open_run(workspace, judged, other, transform="t", partitions=[_partition()])
+    assert json.loads((run.folder / DECLARED_FILE).read_text())["gate"]["at_least"] == 0.8

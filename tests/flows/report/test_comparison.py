@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from flows.commands.cli import cli
-from flows.records.record import write_record
-from flows.report.comparison import differences, find_run, metrics
+from flows.records.record import DECLARED_FILE, write_record
+from flows.report.comparison import as_result, differences, find_run, metrics
 from tests.support.records import run_record
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
@@ -19,7 +19,6 @@ from transforms.contract.steps.evaluation import (
     MeasuredRows,
     Resampled,
 )
-from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.layout import Workspace
 
 AUC = "test_sold_auc"
@@ -28,7 +27,7 @@ AUC = "test_sold_auc"
 def add_run(root: Path, run_id: str, auc: float, **training) -> Path:
     """Adds a run whose intervals reach 0.05 to either side."""
     folder = Workspace(root).run("flats", run_id)
-    (folder / "jobs").mkdir(parents=True)
+    folder.mkdir(parents=True)
     metrics = {AUC: auc, "validation_sold_auc": 0.9}
     record = run_record(run_id=run_id, status="promoted", metrics=metrics)
     write_record(folder, record)
@@ -45,10 +44,7 @@ def add_run(root: Path, run_id: str, auc: float, **training) -> Path:
             "training": training,
         }
     )
-    job = TrainJob(
-        pipeline=pipeline, workspace=str(root), transform="t", partitions=(), run_folder=str(folder)
-    )
-    (folder / "jobs" / "train.json").write_text(job.model_dump_json())
+    (folder / DECLARED_FILE).write_text(pipeline.model_dump_json())
     return folder
 
 
@@ -70,6 +66,22 @@ def test_a_metric_is_better_only_beyond_its_interval(workspace):
 def test_keys_that_differ_are_told_by_path(workspace):
     left, right = (find_run(workspace, name).declared for name in ("first", "second"))
     assert differences(left, right) == [("training.epochs", "3", "9")]
+
+
+def test_programs_get_both_with_what_differs(workspace):
+    result = as_result(find_run(workspace, "first"), find_run(workspace, "third"))
+    assert result["left"].run_id == "first"
+    assert result["metrics"][AUC] == {"left": 0.80, "right": 0.81, "better": "alike"}
+    (epochs,) = result["declared_otherwise"]
+    assert epochs == {"key": "training.epochs", "left": 3, "right": "auto"}
+
+
+def test_of_a_run_that_kept_no_declaration_nothing_is_said_to_differ(workspace):
+    (workspace.run("flats", "first") / DECLARED_FILE).unlink()
+    command = ["compare", "first", "second", "--workspace", str(workspace.root)]
+    shown = CliRunner().invoke(cli, command, catch_exceptions=False).output
+    assert "No declaration is kept of first" in shown
+    assert "training.epochs" not in shown
 
 
 def test_a_run_is_found_by_its_folder_and_an_unknown_one_is_refused(workspace):

@@ -2,13 +2,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from flows.records.record import RunRecord
-from flows.retention.old_models import prunable, remove_at_once, remove_interrupted
+from flows.retention import old_models
+from flows.retention.old_models import (
+    prunable,
+    remove_interrupted,
+    remove_run,
+    remove_version,
+)
 from tests.support.records import run_record
 from trainer.registry.history import ChampionChange, History
+from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
 from transforms.contract.workspace.layout import Workspace
 
@@ -73,12 +81,57 @@ def test_another_pipelines_versions_and_what_its_runs_work_with_stay():
     assert old(FIVE_RUNS, versions, others=others) == (["1", "4"], ["r1", "r2", "r4"])
 
 
-def test_what_a_killed_removal_left_goes_with_the_next(tmp_path):
+def killed(*_arguments) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def test_what_a_killed_removal_left_of_a_run_goes_with_the_next(tmp_path, monkeypatch):
     workspace = Workspace(tmp_path)
     for name in ("a", "b"):
-        (tmp_path / "runs" / name).mkdir(parents=True)
-    remove_at_once(workspace, tmp_path / "runs" / "a")
-    (tmp_path / "runs" / "b").rename(tmp_path / ".tmp-pruned-b")
-    remove_interrupted(workspace)
+        (tmp_path / "runs" / name / "export").mkdir(parents=True)
+    remove_run(workspace, tmp_path / "runs" / "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(old_models, "remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove_run(workspace, tmp_path / "runs" / "b")
+    remove_interrupted(workspace, ModelRegistry(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     assert not list((tmp_path / "runs").iterdir())
+
+
+class Registry:
+    """The registry of one version with a folder, which may be another address's."""
+
+    address = "here"
+
+    def __init__(self, folder: Path) -> None:
+        self.folders, self.is_there = (folder,), True
+
+    def local_folders(self, _version: RegisteredVersion) -> tuple[Path, ...]:
+        return self.folders
+
+    def remove(self, _version: RegisteredVersion) -> None:
+        self.is_there = False
+
+    def find(self, _name: str, *, version: str) -> RegisteredVersion | None:
+        return RegisteredVersion("flats", version, "", "", 0) if self.is_there else None
+
+
+@pytest.mark.parametrize("forgotten", [True, False])
+def test_the_files_of_a_version_go_if_the_registry_has_forgotten_it(
+    tmp_path, monkeypatch, forgotten
+):
+    workspace, folder = Workspace(tmp_path / "workspace"), tmp_path / "elsewhere" / "artifacts"
+    folder.mkdir(parents=True)
+    registry = Registry(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(old_models if forgotten else registry, "remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove_version(workspace, registry, version(1))
+    other = Registry(folder)
+    other.address, other.is_there = "elsewhere", False
+    remove_interrupted(workspace, other)
+    assert folder.exists(), "another registry's"
+    remove_interrupted(workspace, registry)
+    assert folder.exists() != forgotten
+    assert not list(workspace.root.iterdir())

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import weakref
+from dataclasses import replace
 from typing import cast
 
 import pyarrow.parquet as pq
 import pytest
 
+from flows.serving import request_log
 from flows.serving.app import Service
 from flows.serving.batcher import Batcher
 from flows.serving.counters import Counters
@@ -64,12 +68,69 @@ def test_served_rows_are_kept_by_day_with_their_answers_and_without_sensitive_va
     assert {row["braid.version"] for row in kept} == {"1"}
 
 
-def test_a_share_of_the_rows_is_kept(served, tmp_path):
-    counters = Counters()
-    log = RequestLog(KeptRows(tmp_path, share=0.0), counters)
-    log.add(served, *_answered(served))
+def _kept(folder):
+    return [r for file in folder.glob("*/*") for r in pq.ParquetFile(file).read().to_pylist()]
+
+
+def test_a_number_that_another_request_has_as_a_text_is_kept_as_one(served, tmp_path):
+    log = RequestLog(KeptRows(tmp_path), Counters())
+    for value in (1, "1"):
+        rows = served.reader.of_instances([{"band": value}])
+        log.add(served, rows, *served.score([rows]))
     log.close()
-    assert list(tmp_path.iterdir()) == []
+    assert [row["band"] for row in _kept(tmp_path)] == ["1.0", "1"]
+
+
+def test_a_share_of_the_rows_is_kept_each_with_its_own_answer(served, tmp_path):
+    rows, predictions = _answered(served)
+    log = RequestLog(KeptRows(tmp_path, share=0.5), Counters(), random.Random(3))
+    log.add(served, rows, predictions)
+    log.close()
+    draws = random.Random(3)
+    places = [place for place in range(3) if draws.random() < 0.5]
+    assert places == [0, 2], "some and not all"
+    kept = _kept(tmp_path)
+    assert [row["band"] for row in kept] == places
+    assert kept[0]["prediction.sold"] == pytest.approx(float(predictions.columns["sold"][0]))
+    assert [row["error"] for row in kept] == [None, "photo: undecodable_image"]
+
+
+def test_of_a_request_only_what_is_kept_is_held(served, tmp_path):
+    rows, predictions = _answered(served)
+    log = RequestLog(KeptRows(tmp_path, share=0.5), Counters(), random.Random(3))
+    log.add(served, rows, predictions)
+    whole = weakref.ref(rows), weakref.ref(predictions)
+    del rows, predictions
+    assert [each() for each in whole] == [None, None]
+    log.close()
+
+
+def test_rows_beyond_what_may_be_held_are_let_go_of_with_their_lists_counted(
+    served, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(request_log, "_HELD_BYTES", 20_000)
+    counters = Counters()
+    log = RequestLog(KeptRows(tmp_path), counters)
+    rows, predictions = _answered(served)
+    short = rows.at([0])
+    rows.columns["sizes"][0] = [float(number) for number in range(1_000)]
+    log.add(served, rows.at([0]), predictions.at([0]))
+    log.add(served, short, predictions.at([0]))
+    log.close()
+    assert [row["sizes"] for row in _kept(tmp_path)] == short.columns["sizes"]
+    assert b'braid_logged_rows_total{outcome="dropped"} 1.0' in counters.text()
+
+
+def test_rows_of_which_no_table_can_be_made_do_not_cost_others(served, tmp_path, capsys):
+    log = RequestLog(KeptRows(tmp_path), Counters())
+    rows, predictions = _answered(served)
+    broken = rows.at([0])
+    broken.columns["band"] = [{}]
+    log.add(replace(served, version="0"), broken, predictions.at([0]))
+    log.add(served, rows, predictions)
+    log.close()
+    assert len(_kept(tmp_path)) == 3
+    assert "1 served rows could not be logged" in capsys.readouterr().err
 
 
 def test_a_log_that_cannot_be_written_costs_no_answer(served, tmp_path, capsys):

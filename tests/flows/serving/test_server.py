@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from flows.serving.server import _listening
+from flows.serving.server import listening
 from transforms.contract.errors import BraidError
 
 
@@ -18,7 +18,7 @@ def test_an_answer_in_two_pieces_is_sent_at_once():
             sent_at_once.set_result(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
 
-        with _listening("127.0.0.1", 0) as listener:
+        with listening("127.0.0.1", 0) as listener:
             async with await asyncio.start_server(accept, sock=listener):
                 _, writer = await asyncio.open_connection(*listener.getsockname())
                 result = await sent_at_once
@@ -32,4 +32,4 @@ def test_a_port_that_is_taken_is_said_in_words():
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(BraidError, match=f"--port {port}: expected .* a port that is free"):
-            _listening("127.0.0.1", port)
+            listening("127.0.0.1", port)

@@ -84,7 +84,7 @@ def _registered(tmp_path):
 def test_a_registry_that_is_gone_is_told_before_any_work(tmp_path):
     run = _registered(tmp_path)
     here = (run.work.pipeline, run.work.workspace)
-    reach_registry(*here)
+    assert reach_registry(*here).find("flats", version="1") is not None
     (tmp_path / "registry.db").rename(tmp_path / "elsewhere.db")
     with pytest.raises(BraidError, match=r"received no .*registry\.db\. Bring that back") as told:
         reach_registry(*here)

@@ -10,8 +10,10 @@ import pytest
 
 from flows.orchestration.run_steps import Run, analyze, count_rows, transform_lock
 from flows.process.child import Done
-from flows.records.backfill_record import write_backfill
+from flows.records.backfill_record import RECORD_FILE
+from flows.records.kept import write_kept
 from flows.records.record import write_record
+from flows.retention import leftovers
 from flows.steps.processes import Processes
 from flows.steps.shard_steps import rejects_in_words
 from tests.support.records import backfill_record
@@ -261,6 +263,22 @@ def test_the_steps_log_has_the_rejects_by_reason_the_most_frequent_first():
     assert lines[-1] == "and 1 more reason: `braid rejects` has all"
 
 
+def test_no_key_is_recorded_that_is_declared_sensitive_since(workspace):
+    source = {"path": "/data", "key": "id", "sensitive_key": True}
+    run = _run(workspace, DAY_1, source=source, transform={"max_reject_fraction": 1.0})
+    reject = RejectCount(
+        column="area", reason="missing", rows=1, example_key="Ada", example_file="a.csv"
+    )
+    manifest = ShardManifest(
+        transform=OURS, partition=DAY_1.name, partition_fingerprint="f1", shards=(), rows=3,
+        rejects=(reject,),
+    )  # fmt: skip
+    _write(workspace.shards(OURS, *DAY_1.id) / "manifest.json", manifest.model_dump_json())
+    with pytest.raises(BraidError, match="train rows"):
+        count_rows(run)
+    assert [each.example_key for each in run.log.record.rejects] == ["(sensitive)"]
+
+
 def test_the_names_of_tasks_tell_the_partitions_in_the_order_of_the_source(workspace):
     assert _run(workspace, DAY_1).title == "flats, day=1"
     many = [Partition(name=f"day={n}", value=str(n), fingerprint="f", files=()) for n in (9, 10)]
@@ -296,6 +314,39 @@ def test_older_transforms_of_the_same_declaration_go_once_the_new_shards_are_the
     assert list(workspace.root.rglob(".tmp-*")) == []
 
 
+def test_what_a_killed_removal_left_of_a_transform_goes_with_the_next_run(workspace, monkeypatch):
+    mine = _declaration(workspace)
+    _transform(workspace, "old", DAY_1, declaration=mine, age=2)
+    _transform(workspace, OURS, DAY_1, declaration=mine)
+    old, _ = _commit(workspace, "old", DAY_1), _commit(workspace, OURS, DAY_1)
+    drift = _write(workspace.drift("old", {"day=2": "f2"}))
+
+    def killed(path: Path) -> None:
+        if path == old.parent:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(leftovers, "remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            leftovers.remove_transform(workspace, "old")
+    assert workspace.read_transform("old") is None
+    with transform_lock(_run(workspace, DAY_1)):
+        pass
+    assert not any(path.exists() for path in (old, drift, workspace.root / "rejects/old"))
+    assert list(workspace.root.rglob(".tmp-*")) == []
+    assert workspace.is_committed(OURS, "day=1", "f1")
+
+
+def test_a_transform_that_was_made_again_keeps_its_shards_beside_a_killed_removal(workspace):
+    _transform(workspace, OTHERS)
+    committed = _commit(workspace, OTHERS, DAY_1)
+    half = _write(workspace.root / "transforms" / f".tmp-unused-{OTHERS}" / "graph").parent
+    with transform_lock(_run(workspace, DAY_1)):
+        pass
+    assert committed.exists()
+    assert not half.exists()
+
+
 def test_an_older_transform_that_is_worked_with_again_stays(workspace):
     mine = _declaration(workspace)
     _transform(workspace, OURS, DAY_1, declaration=mine, age=9)
@@ -318,7 +369,7 @@ def test_a_transform_that_another_pipeline_works_with_stays(workspace):
     with run.log.recording() as record:
         record.transform = "run's"
     backfill = backfill_record(pipeline="third", transform="backfill's")
-    write_backfill(workspace.backfills("third") / "b", backfill)
+    write_kept(workspace.backfills("third") / "b" / RECORD_FILE, backfill)
     _tuning(workspace, "tuning's", DAY_1, name="fourth")
     with (
         exclusive_lock(workspace.lock("transform", "locked"), holder="locked"),

@@ -23,7 +23,7 @@ def workspace(tmp_path) -> Workspace:
     return Workspace(tmp_path / "workspace")
 
 
-def _run(folder: Path, workspace: Workspace, **windows) -> Run:
+def _run(folder: Path, workspace: Workspace, key: str | None = "window", **windows: int) -> Run:
     days = folder / "days.csv"
     if not days.exists():
         days.write_text("day,sales\n" + "".join(f"{day},{day * 2}\n" for day in range(20)))
@@ -33,7 +33,7 @@ def _run(folder: Path, workspace: Workspace, **windows) -> Run:
             "source": {
                 "path": str(days),
                 "format": "csv",
-                "key": "window",
+                "key": key,
                 "windows": {"time": "day", "length": 3, "values": ["sales"]} | windows,
             },
             "split": {"by": "time", "column": "day", "validation_from": 10, "test_from": 15},
@@ -51,8 +51,9 @@ def _files(workspace: Workspace) -> list[Path]:
     return sorted(path for path in (workspace.root / "windows").rglob("*") if path.is_file())
 
 
-def test_windows_are_cut_once_and_told(tmp_path, workspace):
-    first = cut_windows(_run(tmp_path, workspace))
+@pytest.mark.parametrize("key", ["window", None], ids=["key", "no key"])
+def test_windows_are_cut_once_and_told(tmp_path, workspace, key):
+    first = cut_windows(_run(tmp_path, workspace, key))
     (step,) = first.log.record.steps
     assert (step.name, step.rows) == ("windows", 20)
     assert step.note.startswith("17 windows of 1 series; 0 left out")
@@ -60,8 +61,10 @@ def test_windows_are_cut_once_and_told(tmp_path, workspace):
     assert [path.name for path in _files(workspace)] == ["windows.json", "windows.parquet"]
     check_source(first)
     assert first.log.record.step("check keys").rows == 17
+    source, (partition,) = first.work.pipeline.source, first.work.partitions
+    assert workspace.keys(source.key_rows, *partition.id).exists(), "as plan and sweep look for it"
 
-    again = _run(tmp_path, workspace)
+    again = _run(tmp_path, workspace, key)
     assert again.log.record.identity == first.log.record.identity
     assert cut_windows(again).work.partitions[0].files == (file,)
     assert "they are cut already" in told_by(again)

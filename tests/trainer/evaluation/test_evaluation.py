@@ -258,7 +258,7 @@ def test_the_worst_rows_are_shown_with_what_the_model_saw_and_said(trainer_run):
 def test_the_loss_is_resampled_and_has_the_evaluations_own_value_within_its_interval(trainer_run):
     result = trainer_run.results["evaluate"]
     assert result.test.metrics["test_loss"] == pytest.approx(result.metrics["test_loss"], rel=1e-5)
-    low, high = result.intervals(0.95)["test_loss"]
+    low, high = result.intervals()["test_loss"]
     assert low < result.metrics["test_loss"] < high
 
 

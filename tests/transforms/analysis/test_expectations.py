@@ -27,10 +27,11 @@ def job_with(tmp_path: Path) -> Job:
         }
         write_rows(rows, tmp_path / "data" / f"day={day}" / "rows.parquet")
 
-    def job(**expected: object) -> TransformJob:
+    def job(source: dict[str, object] | None = None, **expected: object) -> TransformJob:
         document = {
             "name": "flats",
-            "source": {"path": str(tmp_path / "data"), "key": "id", "partition_by": "day"},
+            "source": {"path": str(tmp_path / "data"), "partition_by": "day"}
+            | (source or {"key": "id"}),
             "split": {"by": "column", "column": "fold"},
             "features": {"area": {"kind": "numeric"}},
             "targets": {"sold": {"kind": "binary"}},
@@ -53,3 +54,17 @@ def test_rows_that_are_not_as_expected_freeze_nothing(job_with: Job) -> None:
     assert job.folders().read_transform(job.transform) is None
     again = expect(job_with(area={"between": [0, 119]}).model_dump_json())
     assert (again.partitions, again.rows) == (0, 0), "what was counted is not read again"
+
+
+@pytest.mark.parametrize("key", ["id", ["fold", "id"], None], ids=["key", "two columns", "no key"])
+def test_rows_are_counted_whatever_names_them_and_as_the_filter_leaves_them(
+    job_with: Job, key: object
+) -> None:
+    source = {"key": key, "where": "area < 110 and area >= 5"}
+    job = job_with(source, rows={"at_least": 11, "at_most": 14})
+    with pytest.raises(ExpectationsBroken) as broken:
+        expect(job.model_dump_json())
+    assert broken.value.received.splitlines() == [
+        "day=1: 15 rows, expected at most 14.",
+        "day=2: 10 rows, expected at least 11.",
+    ]

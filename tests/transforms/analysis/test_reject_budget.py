@@ -37,8 +37,8 @@ def job_of(folder: Path, *, checked: bool = True, bad: int = 0, **keys: object) 
     return job
 
 
-def rejects(count: int, column: str = "price") -> list[Reject]:
-    return [Reject(f"k{i}", "a.parquet", column, "not_finite", b"inf") for i in range(count)]
+def rejects(count: int, column: str = "price", key: str = "k{}") -> list[Reject]:
+    return [Reject(key.format(i), "a.parquet", column, "not_finite", b"inf") for i in range(count)]
 
 
 def test_as_many_rejects_as_are_allowed_stop_nothing_and_one_more_does(tmp_path):
@@ -53,8 +53,15 @@ def test_as_many_rejects_as_are_allowed_stop_nothing_and_one_more_does(tmp_path)
 
 def test_rows_without_a_key_are_rows_too(tmp_path):
     budget = RejectBudget(job_of(tmp_path))
-    budget.add("day=1", rejects(11, "id"))  # of 111
+    budget.add("day=1", rejects(11, "id", key=""))  # of 111
     with pytest.raises(BraidError, match="12 of 112 rows"):
+        budget.add("day=1", rejects(1, "id", key=""))
+
+
+def test_a_feature_of_the_key_s_column_that_is_rejected_leaves_the_row_its_key(tmp_path):
+    budget = RejectBudget(job_of(tmp_path))
+    budget.add("day=1", rejects(10, "id"))
+    with pytest.raises(BraidError, match="11 of 100 rows"):
         budget.add("day=1", rejects(1, "id"))
 
 

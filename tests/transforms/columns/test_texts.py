@@ -139,7 +139,7 @@ def test_keys_that_are_no_utf8_are_rejected_and_not_taken_for_equal(tmp_path, fo
     write(tmp_path, format_, id=texts([b"a", BROKEN, BROKEN]), area=texts([b"1", b"2", b"3"]))
     declared = pipeline(tmp_path, source={"format": format_}, **BASE)
     assert outcome(read(declared)) == ([b"a"], [("id", "not_utf8", BROKEN)] * 2)
-    assert check_no_shared(declared, scan(declared.source).partitions) == 1
+    check_no_shared(declared, scan(declared.source).partitions)
 
 
 def test_the_invalid_policy_is_asked(tmp_path: Path) -> None:

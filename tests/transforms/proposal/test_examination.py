@@ -10,6 +10,7 @@ import pytest
 
 from tests.transforms.proposal.tables import png
 from transforms.contract.declaration.parsing import parse
+from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.proposal import examination as module
 from transforms.proposal.examination import ColumnExamination, Examination, examine
@@ -158,28 +159,70 @@ def test_a_column_that_is_a_folders_name_is_looked_at_too(tmp_path):
     assert column(examination, "day").distinct == 2
 
 
+def long_table(path: Path) -> PipelineSpec:
+    """Returns a declaration of windows of five hours of a series."""
+    return parse(
+        {
+            "name": "windows",
+            "source": {
+                "path": str(path), "key": "window",
+                "windows": {"time": "at", "length": 5, "values": ["x"]},
+            },
+            "split": {
+                "by": "time", "column": "at",
+                "validation_from": "2026-01-05", "test_from": "2026-01-07",
+            },
+            "features": {"x": {"kind": "sequence", "length": 5}},
+            "targets": {"next": {"kind": "numeric", "column": "x_next_1"}},
+        }
+    )  # fmt: skip
+
+
+def hours(count: int) -> list[str]:
+    return [f"2026-01-{1 + i // 24:02d}T{i % 24:02d}:00" for i in range(count)]
+
+
 def test_of_a_long_table_the_windows_are_looked_at(tmp_path, monkeypatch):
-    times = [f"2026-01-{1 + i // 24:02d}T{i % 24:02d}:00" for i in range(ROWS)]
-    pq.write_table(pa.table({"at": times, "x": np.arange(ROWS) * 1.0}), tmp_path / "x.parquet")
-    declaration = {
-        "name": "windows",
-        "source": {
-            "path": str(tmp_path / "x.parquet"), "key": "window",
-            "windows": {"time": "at", "length": 5, "values": ["x"]},
-        },
-        "split": {
-            "by": "time", "column": "at",
-            "validation_from": "2026-01-05", "test_from": "2026-01-07",
-        },
-        "features": {"x": {"kind": "sequence", "length": 5}},
-        "targets": {"next": {"kind": "numeric", "column": "x_next_1"}},
-    }  # fmt: skip
-    pipeline = parse(declaration)
+    table = pa.table({"at": hours(ROWS), "x": np.arange(ROWS) * 1.0})
+    pq.write_table(table, tmp_path / "x.parquet")
+    pipeline = long_table(tmp_path / "x.parquet")
     examination = examine(pipeline, scan(pipeline.source))
     assert examination is not None
     assert (examination.rows, examination.rejected, examination.is_whole) == (ROWS - 5, 0.0, True)
+    monkeypatch.setattr(module, "ROWS", 20)
+    examination = examine(pipeline, scan(pipeline.source))
+    assert examination is not None
+    assert (examination.rows, examination.is_whole) == (20 - 5, False)
     monkeypatch.setattr(module, "ROWS", 4)
     assert examine(pipeline, scan(pipeline.source)) is None, "these have no whole window"
+
+
+def test_of_a_long_table_in_files_whole_numbers_and_fractions_are_numbers(tmp_path):
+    first = pa.table({"at": hours(30)[:20], "x": list(range(20))})
+    second = pa.table({"at": hours(30)[20:], "x": [0.5] * 10})
+    pq.write_table(first, tmp_path / "a.parquet")
+    pq.write_table(second, tmp_path / "b.parquet")
+    pipeline = long_table(tmp_path)
+    examination = examine(pipeline, scan(pipeline.source))
+    assert examination is not None
+    assert (examination.rows, examination.rejected) == (30 - 5, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"at": hours(20)[:4], "x": [1.0] * 4}, "expected a series of at least 6 rows"),
+        ({"at": pa.array([], "string"), "x": pa.array([], "double")}, "expected a table with rows"),
+        ({"at": ["soon", *hours(20)], "x": [1.0] * 21}, "column 'at' at at soon, in .*x.parquet"),
+        ({"at": [*hours(5), *hours(20)], "x": [1.0] * 25}, "expected one row a time"),
+    ],
+)
+def test_a_long_table_that_a_run_would_refuse_is_refused(tmp_path, monkeypatch, rows, message):
+    pq.write_table(pa.table(rows), tmp_path / "x.parquet")
+    monkeypatch.setattr(module, "ROWS", 16)
+    pipeline = long_table(tmp_path / "x.parquet")
+    with pytest.raises(BraidError, match=message):
+        examine(pipeline, scan(pipeline.source))
 
 
 def test_rows_that_the_filter_leaves_out_are_not_looked_at_and_expressions_are(tmp_path):
@@ -199,6 +242,37 @@ def test_rows_that_the_filter_leaves_out_are_not_looked_at_and_expressions_are(t
     assert examination is not None
     assert (examination.rows, examination.rejected) == (ROWS - 20, 0.0)
     assert column(examination, "high").distinct == 2
+
+
+def test_an_expression_that_is_named_like_what_it_reads_is_examined_as_it_runs(tmp_path):
+    examination = examined(
+        tmp_path,
+        {"fare": [float(i) for i in range(ROWS)], "tips": [2.0] * ROWS, "city": ["Ghent"] * ROWS},
+        {"city": {"kind": "categorical"}},
+        targets={
+            "fare": {"kind": "binary", "expression": "fare > 9.5"},
+            "tips": {"kind": "binary", "expression": "tips > 0.2 * fare"},
+        },
+    )
+    assert examination.rejected == 0.0
+    assert [column(examination, name).distinct for name in ("fare", "tips")] == [2, 2]
+
+
+def test_whole_numbers_and_fractions_of_json_lines_are_numbers_as_in_a_run(tmp_path):
+    areas = [*range(100_000), 0.5]  # in another of the blocks that are read at a time
+    lines = (f'{{"area": {area}, "y": {i % 2}}}' for i, area in enumerate(areas))
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    pipeline = parse(
+        {
+            "name": "rows",
+            "source": {"path": str(tmp_path / "rows.jsonl")},
+            "features": {"area": {"kind": "numeric"}},
+            "targets": {"y": {"kind": "binary"}},
+        }
+    )
+    examination = examine(pipeline, scan(pipeline.source))
+    assert examination is not None
+    assert examination.rejected == 0.0
 
 
 def test_a_table_without_rows_is_refused(tmp_path):

@@ -10,6 +10,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
+from tests.transforms.reading.tables import write
 from transforms.contract.errors import BraidError
 from transforms.proposal.sample import ROWS, take_sample
 
@@ -75,3 +76,37 @@ def test_columns_of_one_name_are_refused(tmp_path):
     (tmp_path / "twice.csv").write_text("a,a\n1,2\n")
     with pytest.raises(BraidError, match="'a' more than once"):
         take_sample(str(tmp_path / "twice.csv"))
+
+
+@pytest.mark.parametrize(
+    ("types", "sampled"),
+    [
+        (("int64", "double"), [1, 2, 2.5]),
+        (("double", "int64"), [2.5, 1, 2]),
+        (("int64", "string"), ["1", "2", "x"]),
+        (("string", "int64"), ["x", "1", "2"]),
+        (("int32", "null"), [1, 2, None]),
+        (("null", "string"), [None, "x"]),
+    ],
+)
+def test_files_may_have_a_column_in_types_of_their_own(tmp_path, types, sampled):
+    values = {"int64": [1, 2], "int32": [1, 2], "double": [2.5], "string": ["x"], "null": [None]}
+    for name, type_ in zip(("a", "b"), types, strict=True):
+        table = pa.table({"n": pa.array(values[type_], type_)})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    assert take_sample(str(tmp_path)).table["n"].to_pylist() == sampled
+
+
+def test_a_column_of_lists_and_of_texts_is_refused(tmp_path):
+    pq.write_table(pa.table({"n": [[1]]}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"n": ["x"]}), tmp_path / "b.parquet")
+    with pytest.raises(BraidError, match=r"column 'n' of .*: expected one type in all files"):
+        take_sample(str(tmp_path))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow", "jsonl"])
+def test_a_file_that_lacks_a_column_of_the_first_is_named(tmp_path, suffix):
+    write({"n": [1], "m": [2]}, tmp_path, suffix)
+    write({"n": [3]}, tmp_path / "b", suffix)
+    with pytest.raises(BraidError, match=rf"b/a.{suffix}: expected every column .*, received .*m"):
+        take_sample(str(tmp_path))

@@ -73,6 +73,56 @@ def test_a_filter_changes_no_row_s_name(tmp_path: Path) -> None:
     assert batch.keys.tolist() == [b"a.parquet:1", b"a.parquet:4"]
 
 
+def test_an_expression_reads_the_table_and_no_other_expression(tmp_path: Path) -> None:
+    write(RIDES, tmp_path, "parquet")
+    targets = {
+        "fare": {"kind": "binary", "expression": "fare > 9", "missing": "mask"},
+        "tips": {"kind": "binary", "expression": "tips > 0.2 * fare", "missing": "mask"},
+    }
+    for names in (("fare", "tips"), ("tips", "fare")):
+        (batch,) = read(rides(tmp_path, targets={name: targets[name] for name in names}))
+        assert batch.columns["fare"].tolist() == [b"true", b"false", b"", b"true", b"false"]
+        assert batch.columns["tips"].tolist() == [b"false", b"true", b"", b"true", b""]
+
+
+_BIG = 2**53 + 1  # the least whole number that is no float64
+
+
+@pytest.mark.parametrize(
+    "split", [{"by": "hash"}, {"by": "hash", "column": "shop"}, {"by": "column", "column": "shop"}]
+)
+def test_names_that_an_expression_reads_keep_their_digits(
+    tmp_path: Path, split: dict[str, Any]
+) -> None:
+    rows = {"id": [_BIG, _BIG - 1], "fare": [1, 2.5], "shop": [_BIG, 1], "city": ["Bern"] * 2}
+    write(rows, tmp_path, "jsonl")
+    if split["by"] == "column":
+        split |= {"train": [str(_BIG)], "validation": ["1"], "test": ["2"]}
+    features = {"city": {"kind": "categorical"}}
+    targets = {"high": {"kind": "binary", "expression": "fare > shop / 2 - id"}}
+    declared = rides(tmp_path, "id > 0", split=split, features=features, targets=targets)
+    (batch,) = read(declared)
+    assert batch.keys.tolist() == [str(_BIG).encode(), str(_BIG - 1).encode()]
+    if split["by"] == "column":
+        assert (batch.splits.tolist(), batch.rejects) == ([0, 1], [])
+    counted = check_unique(declared, scan(declared.source).partitions, Workspace(tmp_path / "w"))
+    assert counted.rows == 2
+
+
+def test_a_filter_on_json_lines_takes_a_fraction_after_whole_numbers_also_for_keys(
+    tmp_path: Path,
+) -> None:
+    fares = [*range(100_000), 0.5]  # in another of the blocks that are read at a time
+    lines = (f'{{"id": "{i}", "fare": {fare}, "city": "Bern"}}' for i, fare in enumerate(fares))
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    declared = rides(
+        tmp_path, "fare < 1", targets={"high": {"kind": "binary", "expression": "fare > 0.2"}}
+    )
+    assert read(declared, 200_000)[-1].keys.tolist() == [b"100000"]
+    counted = check_unique(declared, scan(declared.source).partitions, Workspace(tmp_path / "w"))
+    assert counted.rows == 2
+
+
 def test_a_batch_of_which_nothing_is_kept_is_empty(tmp_path: Path) -> None:
     lists = {"tags": [["x"]] * 5, "pulse": [[1.0, 2.0]] * 5, "photo": [b""] * 5}
     write({**RIDES, **lists, "day": ["2026-01-01"] * 5}, tmp_path, "parquet")

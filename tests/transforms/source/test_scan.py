@@ -118,16 +118,34 @@ def test_a_date_in_the_path_is_no_column(tmp_path: Path) -> None:
     assert declared.source.partition_column is None
 
 
-def test_fingerprint_follows_the_files_and_not_their_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["id", None])
+def test_fingerprint_follows_the_files_and_not_their_place(tmp_path: Path, key: str | None) -> None:
     def fingerprint(folder: str) -> str:
-        return scan(SourceSpec(path=str(tmp_path / folder), key="id")).partitions[0].fingerprint
+        return scan(SourceSpec(path=str(tmp_path / folder), key=key)).partitions[0].fingerprint
 
     write_rows(ROWS, tmp_path / "here" / "a.parquet")
     first = fingerprint("here")
     (tmp_path / "here").rename(tmp_path / "there")
     assert fingerprint("there") == first
     os.utime(tmp_path / "there" / "a.parquet", (1, 1))
-    assert fingerprint("there") != first
+    touched = fingerprint("there")
+    assert touched != first
+    (tmp_path / "there" / "a.parquet").rename(tmp_path / "there" / "b.parquet")
+    assert fingerprint("there") not in (first, touched)
+
+
+@pytest.mark.parametrize(("key", "is_same"), [("id", True), (None, False)])
+def test_a_file_in_another_folder_has_other_rows_if_no_key_names_them(
+    tmp_path: Path, key: str | None, is_same: bool
+) -> None:
+    def fingerprint() -> str:
+        source = SourceSpec(path=str(tmp_path), key=key)
+        return scan(source).partitions[0].fingerprint
+
+    write_rows(ROWS, tmp_path / "shop" / "a.parquet")
+    first = fingerprint()
+    (tmp_path / "shop").rename(tmp_path / "till")
+    assert (fingerprint() == first) is is_same
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ Layout = tuple[StoredDtype, tuple[int, ...]]  # what a row has in the shards: dt
 
 ID_PATTERN = "^[0-9]{1,18}$"  # a whole number as text that 64 bits hold; the same in every library
 FIRST_TERM = 2  # the id of a text's most frequent term; 0 pads, 1 is an unknown term
+MOST_CUT = 0.01  # of the texts of a column: a few long ones are no reason to keep more of all
 
 
 class RawColumn(Spec):

@@ -209,8 +209,10 @@ class SourceSpec(Spec):
 
     @property
     def key_rows(self) -> Any:
-        """All that decides which keys a file of it has, as JSON."""
-        return {"key": self.key, "where": self.where} if self.where else self.key
+        """All that decides which keys its rows have, windows included, as JSON; None of no key."""
+        if self.windows is not None:
+            return self.key or ROW_COLUMN
+        return {"key": self.key, "where": self.where} if self.key and self.where else self.key
 
     @property
     def name_columns(self) -> tuple[str, ...]:

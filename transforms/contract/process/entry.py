@@ -24,6 +24,8 @@ from transforms.contract.masking import masked
 from transforms.contract.process.events import Failed, Returned, emit
 from transforms.contract.process.lifeline import die_with_parent
 
+_STATUS = Path("/proc/self/status")  # of this process, on Linux
+
 
 def run_step(steps: Mapping[str, Callable[[str], BaseModel]], arguments: list[str]) -> int:
     """Runs one step and returns the process's exit code.
@@ -57,19 +59,24 @@ def run_step(steps: Mapping[str, Callable[[str], BaseModel]], arguments: list[st
 
 def _peak_bytes() -> int:
     """Returns the resident memory that the largest process of the step has had, in bytes."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return max(_own_peak(), children * (1 if sys.platform == "darwin" else 1024))
+    return max(_own_peak(), _counted_peak(resource.RUSAGE_CHILDREN))
 
 
 def _own_peak() -> int:
     """Returns the most that this process has had, in bytes, without what its parent had."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    try:  # getrusage tells the parent's peak where that was the larger one when it forked
+        lines = _STATUS.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:  # another system than Linux
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # getrusage tells the parent's peak where that was the larger one when it forked.
-    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
-    return int(peak) * 1024
+        lines = []
+    # A sandbox may have the file and not this line.
+    peak = next((line.split()[1] for line in lines if line.startswith("VmHWM:")), None)
+    return _counted_peak(resource.RUSAGE_SELF) if peak is None else int(peak) * 1024
+
+
+def _counted_peak(who: int) -> int:
+    """Returns what the system counted, which is in bytes on macOS alone, in bytes."""
+    peak = resource.getrusage(who).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 class _LossyFile(io.FileIO):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from transforms.contract.declaration.judgement.evaluation import EvaluationSpec
+from transforms.contract.declaration.judgement.evaluation import DEFAULT_LEVEL, EvaluationSpec
 from transforms.contract.steps.baselines import Baselines
 from transforms.contract.steps.results import Result
 from transforms.contract.workspace.documents import BRING_BACK, read_json
@@ -209,10 +209,16 @@ class EvaluationResult(Result):
     importance: tuple[Importance, ...] = ()
     worst: tuple[RowShown, ...] = ()
 
-    def intervals(self, level: float) -> Mapping[str, tuple[float, float]]:
+    @property
+    def level(self) -> float:
+        """The share of the bootstrap's metrics within an interval that is shown."""
+        declared = None if self.declared is None else self.declared.intervals
+        return declared or DEFAULT_LEVEL
+
+    def intervals(self) -> Mapping[str, tuple[float, float]]:
         """Returns the interval of every metric of the test rows that has one."""
         resampled = {} if self.test is None else self.test.resampled
-        return {name: metric.interval(level) for name, metric in resampled.items()}
+        return {name: metric.interval(self.level) for name, metric in resampled.items()}
 
 
 def read_evaluation(run_folder: Path) -> EvaluationResult | None:

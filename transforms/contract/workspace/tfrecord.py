@@ -13,7 +13,6 @@ import google_crc32c
 LENGTH = struct.Struct("<Q")
 CRC = struct.Struct("<I")
 HEADER_BYTES = LENGTH.size + CRC.size
-FRAME_BYTES = HEADER_BYTES + CRC.size
 _LENGTHS = 65_536  # headers to keep: one a length that a record may have
 
 

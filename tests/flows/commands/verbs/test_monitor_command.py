@@ -5,7 +5,7 @@ import yaml
 
 from flows.commands import launch
 from flows.commands.cli import cli
-from flows.commands.verbs import monitor_command
+from flows.commands.exit_codes import DRIFTED
 from flows.steps import monitoring
 from tests.flows.commands.test_prune import DECLARATION
 from trainer.registry.version import RegisteredVersion
@@ -27,7 +27,7 @@ def monitor(tmp_path):
     return call
 
 
-@pytest.mark.parametrize(("differs", "code"), [(True, monitor_command.DRIFTED), (False, 0)])
+@pytest.mark.parametrize(("differs", "code"), [(True, DRIFTED), (False, 0)])
 def test_the_newest_day_is_told_and_its_exit_code_says_whether_it_differs(
     monitor, monkeypatch, capsys, differs, code
 ):
@@ -52,7 +52,7 @@ def test_the_newest_day_is_told_and_its_exit_code_says_whether_it_differs(
     assert days == ["logged=2026-11-29"]
     assert "flats version 7, logged=2026-11-29: 500 rows" in told
     assert ("This day differs in the features area." in told) == differs
-    assert "2 more rows are such as training rejects." in told
+    assert "2 more rows would be rejected by training." in told
 
 
 def test_a_server_that_is_not_there_is_told_of_and_none_at_all_is_not(monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,8 +13,9 @@ from flows.records.record import GateRecord, RunRecord, StepRecord
 from flows.report.page import sections
 from flows.report.page.charts import Axes, Series, chart
 from flows.report.page.columns import FROZEN, distributions
-from flows.report.page.page import MOST_BYTES, page
+from flows.report.page.page import MOST_BYTES, page, write_page
 from tests.support.records import run_record
+from tests.support.runs import run_of
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.evaluation import (
@@ -31,7 +33,12 @@ from transforms.contract.steps.evaluation import (
     ScatterFigure,
 )
 from transforms.contract.steps.results import EpochRecord, TrainingHistory, TrainResult
+from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import RejectCount
+from transforms.contract.workspace.partition import Partition
+from transforms.reading.batches import Reject
+from transforms.reading.sensitive import shown_rejects
+from transforms.shards.writer import write_rejects
 from transforms.source.scan import scan
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror=y>"\x1b[2J'
@@ -226,6 +233,87 @@ def test_columns_are_counted_by_split_and_beside_the_frozen_partitions(tmp_path)
     assert sum(shares[FROZEN]) == pytest.approx(1)
 
 
+def _rows_of_page(tmp_path, pipeline):
+    """Writes the page of a run with three rejects, two of them of one key, and returns its rows."""
+    partition = Partition(name="all", value=None, fingerprint="p", files=())
+    work = run_of(pipeline, Workspace(tmp_path / "workspace"), [partition]).work
+    rejects = [
+        Reject(f"L{column}", "a.csv", column, reason, value)
+        for column, reason, value in (
+            ("area", "missing", b"None"),
+            ("area", "not_a_number", b"12 m2"),
+            ("city", "too_long", b"Llan"),
+        )
+    ]
+    write_rejects(work.workspace.rejects("t", *partition.id) / "00000.parquet", rejects)
+    counts = [
+        RejectCount(
+            column=each.column, reason=each.reason, rows=1, example_key=each.key, example_file="a"
+        )
+        for each in shown_rejects(pipeline, rejects)
+    ]
+    record = record_of().model_copy(update={"rejects": counts, "left_out": 9})
+    write_page(work, record)
+    text = (work.folder / "report.html").read_text()
+    return text[text.index('id="rows"') : text.index('id="steps"')]
+
+
+def test_every_reject_stands_with_the_value_of_its_example(tmp_path):
+    shown = _rows_of_page(tmp_path, declared(tmp_path / "data"))
+    assert shown.count("Larea") == 2
+    assert "12 m2" in shown
+    assert "Llan" in shown
+    assert "None" not in shown
+
+
+def test_rows_that_are_left_out_are_in_the_table(tmp_path):
+    shown = _rows_of_page(tmp_path, declared(tmp_path / "data"))
+    assert re.findall(r"<th[^>]*>(.*?)</th>", shown)[:6] == [
+        "in the table", "train", "validation", "test", "rejected", "left out",
+    ]  # fmt: skip
+    assert re.findall(r"<td[^>]*>(.*?)</td>", shown)[:6] == ["70", "40", "10", "10", "3", "9"]
+
+
+def test_no_key_and_no_value_is_shown_that_is_declared_sensitive_since(tmp_path):
+    pipeline = declared(
+        tmp_path / "data",
+        source={
+            "path": str(tmp_path / "data"),
+            "format": "csv",
+            "key": "id",
+            "sensitive_key": True,
+        },
+        features={"area": {"kind": "numeric", "sensitive": True}, "city": {"kind": "categorical"}},
+    )
+    shown = _rows_of_page(tmp_path, pipeline)
+    assert "Llan" in shown, "its column is not sensitive"
+    assert "Larea" not in shown
+    assert "12 m2" not in shown
+
+
+def test_rejects_that_cannot_be_read_cost_the_page_no_more_than_their_values(tmp_path):
+    partition = Partition(name="all", value=None, fingerprint="p", files=())
+    run = run_of(declared(tmp_path / "data"), Workspace(tmp_path / "workspace"), [partition])
+    folder = run.work.workspace.rejects("t", *partition.id)
+    folder.mkdir(parents=True)
+    (folder / "00000.parquet").write_bytes(b"no table")
+    write_page(run.work, record_of())
+    assert "L7" in (run.work.folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize("value", ["1e20", "-3e38"])
+def test_a_column_of_one_number_is_drawn_however_large_it_is(tmp_path, value):
+    pipeline = declared(tmp_path / "data", features={"area": {"kind": "numeric"}}, evaluation={})
+    for file in (tmp_path / "data").glob("*.csv"):
+        lines = [line.split(",") for line in file.read_text().splitlines()]
+        rows = [",".join([*line[:2], value, *line[3:]]) for line in lines[1:]]
+        file.write_text("\n".join([",".join(lines[0]), *rows]))
+    shown = distributions(pipeline, scan(pipeline.source).partitions, ("0.csv", "1.csv"))
+    (area,) = (each for each in shown[0] if each.column == "area")
+    assert all(sum(shares) == pytest.approx(1) for shares in area.shares.values())
+    assert "<svg" in sections.columns(pipeline, *shown, record_of())
+
+
 def test_a_run_that_came_to_no_model_still_has_a_page(tmp_path):
     record = record_of().model_copy(update={"metrics": {}, "gate": None, "status": "failed"})
     shown = page(tmp_path, record, declared(tmp_path / "data"), ([], 0), {})
@@ -236,6 +324,14 @@ def test_a_run_that_came_to_no_model_still_has_a_page(tmp_path):
 def test_a_chart_of_one_point_and_one_of_none_are_drawn():
     assert "<circle" in chart([Series("", [(1.0, 1.0)], style="points")], Axes())
     assert chart([Series("", [])], Axes()) == ""
+
+
+@pytest.mark.parametrize("last", [1e20, 1e20 * (1 + 2**-52), 5e-324, math.inf, math.nan])
+def test_points_that_are_huge_or_next_to_each_other_or_no_numbers_are_drawn(last):
+    shown = chart([Series("", [(1.0, 1e20 if last > 1 else 0.0), (2.0, last)])], Axes())
+    assert "<path" in shown
+    assert "nan" not in shown
+    assert "inf" not in shown
 
 
 def test_the_worst_slice_comes_first():

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from transforms.contract.process import entry
 from transforms.contract.process.events import Progress
 
 PROGRAM = """
@@ -93,6 +94,25 @@ def test_what_a_user_can_mend_is_told_without_a_traceback(
     assert code == 1
     assert (events[-1]["error"]["place"], events[-1]["error"]["received"]) == (place, received)
     assert errors == ""
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "Name:\tbrüd\nVmHWM:\t   65536 kB\n".encode("latin-1"),
+        b"Name:\tbraid\nVmRSS:\t   65536 kB\n",
+        None,
+    ],
+    ids=["a name that is no UTF-8", "no peak in it", "no such file"],
+)
+def test_what_a_system_tells_of_memory_or_not_fails_no_step(
+    status: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "status"
+    if status is not None:
+        path.write_bytes(status)
+    monkeypatch.setattr(entry, "_STATUS", path)
+    assert 5e6 < entry._peak_bytes() < 1e11, "bytes, where the system counts kilobytes"
 
 
 def test_bug_keeps_its_traceback(program: list[str], tmp_path: Path) -> None:

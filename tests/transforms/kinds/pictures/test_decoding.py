@@ -78,7 +78,7 @@ READ = [name for name in REAL if name not in ("webp", "tiff", "cmyk jpeg")]
 def test_real_picture_is_a_picture_and_its_first_bytes_are_a_reject(name: str) -> None:
     beginnings = [REAL[name][:length] for length in (1, 2, 3, 4, 5, 8, 10, 13, 17, 20, 24, 29, 40)]
     assert answers(REAL[name]) == ["picture"]
-    assert set(answers(*beginnings)) <= {"undecodable_image", "image_too_large"}
+    assert set(answers(*beginnings)) == {"undecodable_image"}
 
 
 @pytest.mark.parametrize("name", ["webp", "tiff"])
@@ -89,10 +89,14 @@ def test_a_format_that_is_not_documented_is_a_reject_of_whatever_size(name: str)
 @pytest.mark.parametrize(
     "magic", [b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"\xff\xd8\xff", b"RIFF"]
 )
-@pytest.mark.parametrize("filler", [b"", b"\xfe", b"\0" * 7, b"\xff" * 30, b"\x80" * 500])
-def test_magic_bytes_and_nothing_of_a_picture_are_a_reject(magic: bytes, filler: bytes) -> None:
-    (answer,) = answers(magic + filler)
-    assert answer in ("undecodable_image", "image_too_large")
+def test_magic_bytes_and_nothing_of_a_picture_are_a_reject(magic: bytes) -> None:
+    fillers = [b"", b"\xfe", b"\0" * 7, b"\xff" * 30, b"\x80" * 500]
+    large = {  # where a width and a height are read out of the filler
+        b"GIF89a": {3, 4},
+        b"BM": {4},
+    }.get(magic, set())
+    expected = ["image_too_large" if i in large else "undecodable_image" for i in range(5)]
+    assert answers(*(magic + filler for filler in fillers)) == expected
 
 
 SIDES = (2 * MAX_PIXELS, 1)

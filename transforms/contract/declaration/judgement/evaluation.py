@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from transforms.contract.spec import Count, Spec
 
+DEFAULT_LEVEL = 0.95  # of intervals, as most publications have them
 SLICE_PARTS = 4  # of a text's length, where nothing else is said
 
 Level = Annotated[float, Field(ge=0.5, le=0.99)]
@@ -47,7 +48,7 @@ class EvaluationSpec(Spec):
     """
 
     slices: Annotated[tuple[Slice, ...], Field(max_length=20)] = ()
-    intervals: Level | None = 0.95
+    intervals: Level | None = DEFAULT_LEVEL
     replicates: Annotated[Count, Field(ge=100, le=100_000)] = 1_000
     importance: bool = True
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from rich.table import Table
 
-from flows.console import harmless
+from flows.commands.exit_codes import WOULD_FAIL
 from flows.console.harmless import say
 from flows.console.output import OUTPUT, give
 from flows.console.progress import console
 from flows.console.wording import counted
+from flows.report.tables import terminal_table
 from transforms.contract.declaration.parsing import load
 from transforms.proposal.examination import ColumnExamination, Examination, examine
 from transforms.source.partitions import choose
@@ -54,7 +55,7 @@ def validate(declaration: Path, overrides: tuple[str, ...]) -> int:
         say("The first rows make no whole window, so that no value was looked at.")
         return 0
     _show(examination)
-    return 1 if examination.exceeds_budget else 0
+    return WOULD_FAIL if examination.exceeds_budget else 0
 
 
 def _show(examination: Examination) -> None:
@@ -85,20 +86,20 @@ def _verdict(examination: Examination) -> str:
 
 
 def _table(columns: tuple[ColumnExamination, ...]) -> Table:
-    table = Table(box=None, header_style="dim")
-    for name in ("column", "kind", "missing", "distinct", "rejected"):
-        numeric = name not in ("column", "kind")
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    head = ("column", "kind", "missing", "distinct", "rejected")
+    rows = []
     for column in columns:
         role, _, name = column.place.partition(".")
-        table.add_row(
-            harmless.console(name),
-            harmless.console(f"{column.kind}, target" if role == "targets" else column.kind),
-            f"{column.missing_share():.1%}",
-            "-" if column.distinct is None else f"{column.distinct:,}",
-            f"{column.rejected_share():.1%}",
+        rows.append(
+            (
+                name,
+                f"{column.kind}, target" if role == "targets" else column.kind,
+                f"{column.missing_share():.1%}",
+                "-" if column.distinct is None else f"{column.distinct:,}",
+                f"{column.rejected_share():.1%}",
+            )
         )
-    return table
+    return terminal_table(head, rows, figures=head[2:], head_style="dim")
 
 
 def _share(rows: int, column: ColumnExamination) -> str:
