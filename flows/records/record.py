@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     Field,
@@ -74,6 +75,15 @@ class ModelVersion(KeptRecord):
     name: str
     version: str
     registry: str | None = None
+
+    def page(self) -> str | None:
+        """Returns the address of its page in MLflow's UI, or None where no server shows one."""
+        if self.registry is None or not self.registry.startswith(("http://", "https://")):
+            return None
+        server = urlsplit(self.registry)
+        address = server._replace(netloc=server.netloc.rpartition("@")[2]).geturl().rstrip("/")
+        name, version = quote(self.name, safe=""), quote(self.version, safe="")
+        return f"{address}/#/models/{name}/versions/{version}"
 
 
 class GateRecord(KeptRecord):

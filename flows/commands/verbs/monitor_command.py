@@ -28,6 +28,7 @@ def monitor(project: Project, log: Path, day: str | None) -> None:
     Features are held against the training rows, answers against those for the test rows. Where
     nothing has changed, one day in a hundred is called different by chance, at most.
     """
+    from flows.commands.launch import tell_drift
     from flows.console.progress import Reporter, console
     from flows.report.tables import terminal_table
     from flows.steps.monitoring import day_of
@@ -50,7 +51,14 @@ def monitor(project: Project, log: Path, day: str | None) -> None:
         say(f"{counted(result.refused, 'more row')} would be rejected by training.")
     day = folder.name.removeprefix(DAY_FOLDER)
     give({"model": champion.name, "version": champion.version, "day": day, "compared": result})
-    click.get_current_context().exit(_verdict(result))
+    context = click.get_current_context()
+    differs = _differences(result)
+    if not differs:
+        say("Nothing differs by more than chance explains.")
+        context.exit(0)
+    say(f"This day differs in {differs}.")
+    tell_drift(pipeline.name, folder.name, f"version {champion.version}", differs)
+    context.exit(DRIFTED)
 
 
 def _rows(what: str, compared: Mapping[str, Compared]) -> list[tuple[str, ...]]:
@@ -61,14 +69,10 @@ def _rows(what: str, compared: Mapping[str, Compared]) -> list[tuple[str, ...]]:
     ]
 
 
-def _verdict(result: MonitorResult) -> int:
-    """Says in a sentence whether the day differs, and returns the exit code."""
+def _differences(result: MonitorResult) -> str:
+    """Returns what differs in words; "" is nothing."""
     features = [name for name, compared in result.features.items() if compared.is_alarm]
     answers = [name for name, compared in result.predictions.items() if compared.is_alarm]
-    if not features and not answers:
-        say("Nothing differs by more than chance explains.")
-        return 0
     parts = [f"the features {', '.join(features)}"] if features else []
     parts += [f"the answers {', '.join(answers)}"] if answers else []
-    say(f"This day differs in {' and in '.join(parts)}.")
-    return DRIFTED
+    return " and in ".join(parts)
