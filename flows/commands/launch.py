@@ -153,7 +153,7 @@ def tell_drift(pipeline: str, day: str, model: str, differs: str) -> None:
         say(f"Not told to {error.place}: {error.received}.", err=True)
         return
     configure()
-    from flows.orchestration.events import emit
+    from flows.orchestration.telling.events import emit
 
     problem = ErrorReport(
         type="drift",

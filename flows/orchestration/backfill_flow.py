@@ -16,7 +16,6 @@ from pydantic import Field
 from flows.console.progress import Reporter, console
 from flows.orchestration import backfill_steps as steps
 from flows.orchestration.backfill_steps import Backfill, PartitionOfBackfill
-from flows.orchestration.events import emit_failure
 from flows.orchestration.handover import open_for_flow
 from flows.orchestration.restarts import refuse_endless_restarts, told_of_waiting
 from flows.orchestration.run_flow import (
@@ -29,7 +28,8 @@ from flows.orchestration.run_flow import (
     publish,
     steps_on_committed,
 )
-from flows.orchestration.task_log import TaskLog
+from flows.orchestration.telling.events import emit_failure
+from flows.orchestration.telling.task_log import TaskLog
 from flows.process.pipeline_lock import pipeline_lock
 from flows.records.backfill_record import BackfillRecord, Training
 from flows.records.kept import now

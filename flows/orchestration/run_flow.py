@@ -22,12 +22,12 @@ from flows.console.harmless import plain
 from flows.console.progress import Reporter, console
 from flows.orchestration import run_steps as steps
 from flows.orchestration.dispatch import GpuPool
-from flows.orchestration.events import emit_failure, emit_refusal
 from flows.orchestration.handover import name_at_first, open_for_flow
 from flows.orchestration.overlap import ending_others, step_beside
 from flows.orchestration.restarts import refuse_endless_restarts, told_of_waiting
 from flows.orchestration.run_steps import Run
-from flows.orchestration.task_log import TaskLog
+from flows.orchestration.telling.events import emit_failure, emit_refusal
+from flows.orchestration.telling.task_log import TaskLog
 from flows.process.child import StepDied
 from flows.process.pipeline_lock import pipeline_lock
 from flows.records.kept import now

@@ -12,7 +12,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.console.progress import Reporter, console
-from flows.orchestration.task_log import TaskLog
+from flows.orchestration.telling.task_log import TaskLog
 from flows.process.attempt import LOCK_FILE, Attempt, Outcome
 from flows.process.child import StepDied, run_child
 from transforms.contract.error_report import ErrorReport

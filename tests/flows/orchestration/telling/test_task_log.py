@@ -8,7 +8,7 @@ from prefect.context import FlowRunContext
 from prefect.logging.handlers import set_api_log_sink
 from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-from flows.orchestration.task_log import TaskLog
+from flows.orchestration.telling.task_log import TaskLog
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Failed
 
 from flows.console.failures import Terminated
-from flows.orchestration.events import emit, emit_failure, emit_refusal
 from flows.orchestration.handover import Opened, handing_over
+from flows.orchestration.telling.events import emit, emit_failure, emit_refusal
 from flows.process.child import StepStopped
 from flows.records.record import GateRecord, RunRecord
 from tests.flows.records.test_record import OLDER
