@@ -16,7 +16,7 @@ from flows.records.record import RunRecord, read_record
 from flows.steps.processes import Processes
 from flows.steps.registration import find_version, reach_registry
 from flows.steps.work import search_path
-from trainer.registry.history import CHAMPION
+from trainer.registry.champions import CHAMPION
 from trainer.registry.version import RegisteredVersion
 from trainer.run_folder import DECLARATION_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec

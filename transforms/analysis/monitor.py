@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms.analysis.counting import RequestCounter
+from transforms.analysis.request_counter import RequestCounter
 from transforms.columns.conform import blank_column
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError

@@ -13,7 +13,7 @@ from transforms.contract.columns.features import Numeric
 from transforms.contract.declaration.judgement.expect import ROWS, Expectation
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.statistics.accumulators import Accumulated
-from transforms.statistics.terms import TermCounts
+from transforms.statistics.term_counts import TermCounts
 from transforms.statistics.text_histogram import frozen_spread, spread_of, text_histogram
 
 _MOST_NAMED = 3  # new values

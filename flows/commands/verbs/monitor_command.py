@@ -39,6 +39,7 @@ def monitor(project: Project, log: Path, day: str | None, labels: str | None) ->
     nothing has changed, one day in a hundred is called different by chance, at most. With labels,
     the champion's metrics on the rows that they are of are held against those on the test rows.
     """
+    from flows.commands.launch import tell_drift
     from flows.console.progress import Reporter, console
     from flows.report.tables import terminal_table
     from flows.steps import live_metrics
@@ -61,26 +62,33 @@ def monitor(project: Project, log: Path, day: str | None, labels: str | None) ->
     console().print(terminal_table(head, rows, figures=("distance", "chance")))
     if result.refused:
         say(f"{counted(result.refused, 'more row')} would be rejected by training.")
-    code = _verdict(result)
     given: dict[str, Any] = {
         "model": champion.name,
         "version": champion.version,
         "day": folder.name.removeprefix(DAY_FOLDER),
         "compared": result,
     }
+    differs = _differences(result)
+    say(
+        f"This day differs in {differs}."
+        if differs
+        else "Nothing differs by more than chance explains."
+    )
     if labels is not None:
         place = labels if "://" in labels else str(Path(labels).absolute())
         live = live_metrics.live_metrics(
             pipeline, folders, project.declaration, days, place, reporter
         )
         given["live"] = live
-        code = _tell_live(live) or code
+        differs = " and in ".join(filter(None, (differs, _tell_live(live))))
     give(given)
-    click.get_current_context().exit(code)
+    if differs:
+        tell_drift(pipeline.name, folder.name, f"version {champion.version}", differs)
+    click.get_current_context().exit(DRIFTED if differs else 0)
 
 
-def _tell_live(live: LiveMetrics) -> int:
-    """Shows the metrics of rows whose labels came later, and returns the exit code."""
+def _tell_live(live: LiveMetrics) -> str:
+    """Shows the metrics of rows whose labels came later; returns in words which are worse."""
     from flows.console.progress import console
     from flows.report.tables import figure_text, terminal_table
 
@@ -99,7 +107,8 @@ def _tell_live(live: LiveMetrics) -> int:
         console().print(terminal_table(head, rows, figures=head[1:4]))
     for sentence in live.notes:
         say(sentence)
-    return DRIFTED if any(metric.is_worse for metric in live.metrics.values()) else 0
+    worse = [name for name, metric in live.metrics.items() if metric.is_worse]
+    return f"the live metrics {', '.join(worse)}" if worse else ""
 
 
 def _rows(what: str, compared: Mapping[str, Compared]) -> list[tuple[str, ...]]:
@@ -110,14 +119,10 @@ def _rows(what: str, compared: Mapping[str, Compared]) -> list[tuple[str, ...]]:
     ]
 
 
-def _verdict(result: MonitorResult) -> int:
-    """Says in a sentence whether the day differs, and returns the exit code."""
+def _differences(result: MonitorResult) -> str:
+    """Returns what differs in words; "" is nothing."""
     features = [name for name, compared in result.features.items() if compared.is_alarm]
     answers = [name for name, compared in result.predictions.items() if compared.is_alarm]
-    if not features and not answers:
-        say("Nothing differs by more than chance explains.")
-        return 0
     parts = [f"the features {', '.join(features)}"] if features else []
     parts += [f"the answers {', '.join(answers)}"] if answers else []
-    say(f"This day differs in {' and in '.join(parts)}.")
-    return DRIFTED
+    return " and in ".join(parts)

@@ -21,7 +21,11 @@ class Distance(Spec):
 
 
 class JudgedDistance(Distance):
-    """A distance with its threshold."""
+    """A distance with its threshold.
+
+    Attributes:
+        threshold: The distance beyond which the transform is frozen anew.
+    """
 
     threshold: float
 
@@ -48,7 +52,14 @@ class MeasuredDrift(Spec):
 
 
 class JudgedDrift(Spec):
-    """The same with thresholds."""
+    """The distance of new partitions from a transform's, with thresholds.
+
+    Attributes:
+        transform: The transform's fingerprint.
+        partitions: The new partitions, with their fingerprints.
+        rows: Their training rows.
+        features: The distance of every feature and target that has statistics.
+    """
 
     transform: str
     partitions: dict[str, str]

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from flows.commands import launch
 from flows.commands.cli import cli
 from flows.commands.exit_codes import DRIFTED
 from flows.process.child import Done
@@ -45,6 +46,8 @@ def test_the_newest_day_is_told_and_its_exit_code_says_whether_it_differs(
     monitor, monkeypatch, capsys, differs, code
 ):
     area = Compared(p_value=1e-9, distance=0.2, is_alarm=differs)
+    told = []
+    monkeypatch.setattr(launch, "tell_drift", lambda *what: told.append(what))
     result = MonitorResult(
         rows=500, refused=2, answers=400, features={"area": area}, predictions={}
     )
@@ -57,11 +60,23 @@ def test_the_newest_day_is_told_and_its_exit_code_says_whether_it_differs(
 
     monkeypatch.setattr(monitoring, "monitor", compare)
     assert monitor() == code
+    drift = ("flats", "logged=2026-11-29", "version 7", "the features area")
+    assert told == ([drift] if differs else [])
     told = capsys.readouterr().out
     assert days == ["logged=2026-11-29"]
     assert "flats version 7, logged=2026-11-29: 500 rows" in told
     assert ("This day differs in the features area." in told) == differs
     assert "2 more rows would be rejected by training." in told
+
+
+def test_a_server_that_is_not_there_is_told_of_and_none_at_all_is_not(monkeypatch, capsys):
+    drift = ("flats", "logged=2026-11-29", "version 7", "the features area")
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    launch.tell_drift(*drift)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    launch.tell_drift(*drift)
+    assert "Not told to PREFECT_API_URL, http://127.0.0.1:9/api: " in capsys.readouterr().err
 
 
 def test_a_day_that_was_not_logged_is_refused(monitor):
