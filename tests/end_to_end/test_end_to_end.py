@@ -60,7 +60,7 @@ def first_run(project) -> subprocess.CompletedProcess[str]:
 
 def test_a_table_becomes_a_registered_champion(project, first_run):
     assert first_run.returncode == 0, first_run.stdout + first_run.stderr
-    assert "the new model is the champion" in first_run.stdout
+    assert "the new model became the champion" in first_run.stdout
     (record,) = _records(project)
     assert record["status"] == "promoted"
     assert record["model"] == {"name": "listings", "version": "1", "registry": None}

@@ -40,7 +40,7 @@ _MOST_ENTRIES = 64  # of an answer's list
 def monitor(text: str) -> MonitorResult:
     """Runs a `MonitorJob` given as JSON: compares features and answers with their references.
 
-    Values of sensitive columns are in no log, and are not compared.
+    Values of sensitive columns are in no log, and are not compared; nor are times, which move on.
 
     Raises:
         BraidError: A file of the log is damaged, or no row of it can be compared.
@@ -67,7 +67,9 @@ def monitor(text: str) -> MonitorResult:
     features = {
         name: _compared(pairs, ordered=ordered)
         for name, ordered, pairs in sample_pairs(Path(job.statistics), total)
-        if name in raws and hidden.isdisjoint(raws[name].columns)
+        if name in raws
+        and hidden.isdisjoint(raws[name].columns)
+        and not job.pipeline.features[name].moves_on
     }
     predictions, answers = _predictions(job)
     named = alarms(
