@@ -93,35 +93,44 @@ def live_metrics(
             received="windows" if own.source.windows is not None else "none",
             action="Leave --labels away, or declare a key and train with it.",
         )
-    fingerprint = champion.transform.name
     with scratch() as folder:
         processes = Processes(folder, reporter, search_path(own, declaration))
-        joined = processes.run(
-            LABELS,
-            LabelsJob(
-                pipeline=own,
-                workspace=str(workspace.root),
-                transform=fingerprint,
-                days=tuple(map(str, days)),
-                labels=labels,
-                version=champion.version.version,
-                folder=str(folder),
-            ),
-        ).result
-        live = MeasuredRows(rows=0)
-        if any(target.labelled for target in joined.targets.values()):
-            job = TrainJob(
-                pipeline=own,
-                workspace=str(workspace.root),
-                transform=fingerprint,
-                partitions=(),
-                run_folder=str(folder),
-            )
-            live = processes.run(LIVE, job).result
+        joined, live = _measure(champion, workspace, days, labels, processes)
     test = _test_rows(champion, workspace)
     metrics = compare(own, joined, live, test)
     notes = (*_joined(joined), *_judged(joined, metrics, test))
     return LiveMetrics(tuple(day.name.partition("=")[2] for day in days), joined, metrics, notes)
+
+
+def _measure(
+    champion: Champion,
+    workspace: Workspace,
+    days: Sequence[Path],
+    labels: str,
+    processes: Processes,
+) -> tuple[LabelsResult, MeasuredRows]:
+    """Returns what is joined, and the metrics of it; no row without a label that can be used."""
+    own, root, transform = champion.pipeline, str(workspace.root), champion.transform.name
+    job = LabelsJob(
+        pipeline=own,
+        workspace=root,
+        transform=transform,
+        days=tuple(map(str, days)),
+        labels=labels,
+        version=champion.version.version,
+        folder=str(processes.folder),
+    )
+    joined = processes.run(LABELS, job).result
+    if not any(target.labelled for target in joined.targets.values()):
+        return joined, MeasuredRows(rows=0)
+    measured = TrainJob(
+        pipeline=own,
+        workspace=root,
+        transform=transform,
+        partitions=(),
+        run_folder=str(processes.folder),
+    )
+    return joined, processes.run(LIVE, measured).result
 
 
 def _test_rows(champion: Champion, workspace: Workspace) -> MeasuredRows | None:

@@ -41,7 +41,6 @@ def monitor(project: Project, log: Path, day: str | None, labels: str | None) ->
     """
     from flows.commands.launch import tell_drift
     from flows.console.progress import Reporter, console
-    from flows.report.tables import terminal_table
     from flows.steps import live_metrics
     from flows.steps.monitoring import days_of
     from flows.steps.monitoring import monitor as compare
@@ -57,11 +56,7 @@ def monitor(project: Project, log: Path, day: str | None, labels: str | None) ->
         f"{counted(result.rows, 'row')} beside the training rows, "
         f"{counted(result.answers, 'answer')} beside those for the test rows"
     )
-    head = ("of", "name", "distance", "chance", "differs")
-    rows = [*_rows("feature", result.features), *_rows("answer", result.predictions)]
-    console().print(terminal_table(head, rows, figures=("distance", "chance")))
-    if result.refused:
-        say(f"{counted(result.refused, 'more row')} would be rejected by training.")
+    _tell_day(result)
     given: dict[str, Any] = {
         "model": champion.name,
         "version": champion.version,
@@ -69,11 +64,6 @@ def monitor(project: Project, log: Path, day: str | None, labels: str | None) ->
         "compared": result,
     }
     differs = _differences(result)
-    say(
-        f"This day differs in {differs}."
-        if differs
-        else "Nothing differs by more than chance explains."
-    )
     if labels is not None:
         place = labels if "://" in labels else str(Path(labels).absolute())
         live = live_metrics.live_metrics(
@@ -85,6 +75,21 @@ def monitor(project: Project, log: Path, day: str | None, labels: str | None) ->
     if differs:
         tell_drift(pipeline.name, folder.name, f"version {champion.version}", differs)
     click.get_current_context().exit(DRIFTED if differs else 0)
+
+
+def _tell_day(result: MonitorResult) -> None:
+    """Shows how a day of served rows differs."""
+    from flows.console.progress import console
+    from flows.report.tables import terminal_table
+
+    head = ("of", "name", "distance", "chance", "differs")
+    rows = [*_rows("feature", result.features), *_rows("answer", result.predictions)]
+    console().print(terminal_table(head, rows, figures=("distance", "chance")))
+    if result.refused:
+        say(f"{counted(result.refused, 'more row')} would be rejected by training.")
+    differs = _differences(result)
+    nothing = "Nothing differs by more than chance explains."
+    say(f"This day differs in {differs}." if differs else nothing)
 
 
 def _tell_live(live: LiveMetrics) -> str:
