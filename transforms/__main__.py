@@ -19,6 +19,7 @@ from transforms.contract.process.startup import quick_start
 _MODULES = {
     "analyze": "transforms.analysis.freeze",
     "expect": "transforms.analysis.expectations",
+    "labels": "transforms.analysis.labels",
     "measure": "transforms.analysis.measure_drift",
     "monitor": "transforms.analysis.monitor",
     "transform": "transforms.shards.transform",

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.analysis.request_counter import RequestCounter
+from transforms.columns.conform import blank_column
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.monitoring import (
@@ -105,9 +106,7 @@ def _with_blanks(
     rows = int(taken.sum())
     for name, raw in raw_columns(pipeline, with_targets=True).items():
         if name in counter.columns and name not in columns:
-            is_number = raw.dtype == "float32"
-            blank, dtype = (np.nan, np.float32) if is_number else (b"", object)
-            columns[name] = np.full((rows, *raw.shape), blank, dtype)
+            columns[name] = blank_column(raw, rows)
     return columns
 
 
