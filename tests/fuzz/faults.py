@@ -119,15 +119,20 @@ def check(fault: Fault, folder: Path) -> None:
             break
         time.sleep(1)  # a step outlives its killed flow by a moment, and keeps others out
         code = _ended(_start(folder), folder)
+    repaired = False
     if fault.kind in _DAMAGED and (code not in _DONE or _differing(folder)):
         # A shard that was cut after the training is looked at by the next one, and by this.
         _ended(_start(folder, "check", "--repair"), folder)
         code = _ended(_start(folder, "run", "--retrain"), folder)
         if code not in _DONE and _names_what_only_a_user_can_bring_back(folder):
             return
+        repaired = True
     if code not in _DONE:
         raise ValueError(f"the run was not made good: code {code}\n{_log(folder)}")
-    _compare(folder)
+    # A day that is transformed anew by itself is cut into more files than beside the others.
+    if not repaired and (names := _differing(folder)):
+        raise ValueError(f"shards differ: {names}")
+    _count_rows(folder)
 
 
 def write_project(folder: Path) -> None:
@@ -374,10 +379,8 @@ def _differing(folder: Path) -> list[str]:
     return sorted(n for n in {*shards, *expected} if shards.get(n) != expected.get(n))
 
 
-def _compare(folder: Path) -> None:
-    """Holds a finished run's shards against an undisturbed run's, and counts its rows."""
-    if names := _differing(folder):
-        raise ValueError(f"shards differ: {names}")
+def _count_rows(folder: Path) -> None:
+    """Holds the rows that a finished run's shards and rejects have against those of the table."""
     shards = _shards(folder / "workspace")
     rows = rejected = records = 0
     for name, text in shards.items():
