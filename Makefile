@@ -9,7 +9,7 @@ DEMO := demo
 MINUTES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-runners fuzz test-server test-flink test-pythons lint bench bench-quality format lock clean
+.PHONY: help install demo test test-all test-runners fuzz test-server test-flink test-pythons lint docs bench bench-quality format lock clean
 
 help: ## say what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ lint: $(STAMP) ## run every static check
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+docs: $(STAMP) ## build the pages of docs and those made from the code, as a site that needs no network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 bench: $(STAMP) ## run every benchmark and write tests/benchmarks/RESULTS.md; half an hour
 	$(BIN)/python -m tests.benchmarks
 
@@ -84,6 +87,6 @@ lock: $(STAMP) ## resolve the dependencies again
 		--group gpu --constraint requirements.lock -o infra/gpu.lock
 
 clean: ## remove the demo, the caches and .venv
-	rm -rf $(DEMO) $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(DEMO) $(VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 		.import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from transforms.contract.process.entry import run_step
 from transforms.contract.process.events import report_doing
 from transforms.contract.process.startup import quick_start
-from transforms.contract.steps.evaluation import EvaluationResult
+from transforms.contract.steps.evaluation import EvaluationResult, MeasuredRows
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.steps.monitoring import AnswersResult
 from transforms.contract.steps.results import (
@@ -82,6 +82,14 @@ def _answers(job: str) -> AnswersResult:
     return answers(TrainJob.model_validate_json(job))
 
 
+def _live(job: str) -> MeasuredRows:
+    _hide_gpus()  # as for `answers`
+    with _loading():
+        from trainer.evaluation.live import live
+
+    return live(TrainJob.model_validate_json(job))
+
+
 if __name__ == "__main__":
     steps = {
         "train": _train,
@@ -90,5 +98,6 @@ if __name__ == "__main__":
         "export": _export,
         "check": _check,
         "answers": _answers,
+        "live": _live,
     }
     sys.exit(run_step(steps, sys.argv[1:]))

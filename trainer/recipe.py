@@ -150,7 +150,9 @@ def recipe_of(
         if pipeline.spread_targets():
             members = max(members, _FEWEST_TO_SPREAD)
     if training.refit == "auto":
-        refit = ensemble and work <= _REFIT_WORK and rows <= _REFIT_ROWS
+        # A champion that learnt the validation rows too leaves nothing that its heir is chosen by.
+        affordable = work <= _REFIT_WORK and rows <= _REFIT_ROWS
+        refit = ensemble and affordable and training.warm_start is None
     refit = refit and bool(validation_rows)
     blend = can_choose and (training.blend == "linear" or (training.blend == "auto" and ensemble))
     return recipe.model_copy(

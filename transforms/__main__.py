@@ -20,6 +20,7 @@ _MODULES = {
     "analyze": "transforms.analysis.freeze",
     "doctor": "transforms.doctor",
     "expect": "transforms.analysis.expectations",
+    "labels": "transforms.analysis.labels",
     "measure": "transforms.analysis.measure_drift",
     "monitor": "transforms.analysis.monitor",
     "transform": "transforms.shards.transform",

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from flows.console.harmless import say
 from flows.orchestration.handover import Opened, handing_over
 from flows.orchestration.prefect_settings import ask_server, configure, temporary_server
 from flows.records.backfill_record import BackfillRecord, Training, read_backfill
@@ -21,6 +22,7 @@ from flows.steps.registration import reach_registry, refuse_lost_version
 from flows.steps.shard_steps import scan_source
 from transforms.contract.declaration.parsing import hide_secrets
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.process.own_packages import full_name
 from transforms.contract.process.startup import without_garbage_collection
@@ -132,6 +134,35 @@ def launch_deployment(
 
     with _server_in_words("The same command brings up to date what is there by then."):
         return deploy(declaration, pipeline, workspace, overrides)
+
+
+def tell_drift(pipeline: str, day: str, model: str, differs: str) -> None:
+    """Tells the user's server that a day of served rows has drifted; without a server nobody.
+
+    Args:
+        pipeline: The pipeline's name.
+        day: The name of the day's folder.
+        model: What it was held against.
+        differs: What differs, in words.
+    """
+    if not os.environ.get("PREFECT_API_URL"):
+        return
+    try:
+        ask_server()
+    except BraidError as error:
+        say(f"Not told to {error.place}: {error.received}.", err=True)
+        return
+    configure()
+    from flows.orchestration.telling.events import emit
+
+    problem = ErrorReport(
+        type="drift",
+        place=day,
+        expected=f"rows and answers as those that {model} was made of",
+        received=f"a difference in {differs}",
+        action="Look for what changed where the rows come from; a run on newer rows learns it.",
+    )
+    emit("braid.day.drifted", pipeline, problem)
 
 
 def require_server(place: str) -> None:

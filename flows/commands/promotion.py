@@ -10,7 +10,7 @@ from flows.console.harmless import say
 from flows.console.output import give
 from flows.prediction.predict import libraries_kept_quiet
 from flows.steps.registration import find_version, reach_registry
-from trainer.registry.history import CHAMPION, Cause
+from trainer.registry.champions import CHAMPION, Cause
 from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec

@@ -9,8 +9,9 @@ from pathlib import Path
 from flows.console.harmless import say
 from flows.console.output import give
 from flows.console.wording import counted
+from flows.process.pipeline_lock import pipeline_lock
 from flows.records.record import RunRecord, pipelines, read_records
-from flows.retention.old_models import (
+from flows.retention.pruning import (
     Prunable,
     Reason,
     prunable,
@@ -24,7 +25,6 @@ from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.layout import Workspace
-from transforms.contract.workspace.locks import exclusive_lock
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,7 @@ def prune(pipeline: PipelineSpec, workspace: Workspace, *, keep: int, dry_run: b
     registry = reach_registry(pipeline, workspace)
     with ExitStack() as stack:
         if not dry_run:
-            lock = workspace.lock("run", pipeline.name)
-            stack.enter_context(exclusive_lock(lock, holder=f"pipeline {pipeline.name}"))
+            stack.enter_context(pipeline_lock(workspace, pipeline.name))
             remove_interrupted(workspace, registry)
         old = _old(pipeline, workspace, registry, keep)
         pruned = Pruned(

@@ -18,6 +18,7 @@ from flows.commands.launch import launch
 from flows.console.progress import Reporter, StepView
 from flows.console.wording import counted
 from flows.orchestration.run_steps import Run, shards
+from flows.process.pipeline_lock import pipeline_lock
 from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
 from flows.records.record import RunRecord, write_record
@@ -49,7 +50,6 @@ from transforms.contract.steps.tuning import (
 )
 from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
-from transforms.contract.workspace.locks import exclusive_lock
 from transforms.contract.workspace.partition import Partition
 from transforms.contract.workspace.transform_choice import Undecided
 
@@ -199,8 +199,7 @@ def _under_way(
     """Gives a tuning as what it is up to its shards, a run, and holds the pipeline's lock."""
     pipeline, workspace = order.pipeline, order.workspace
     modules = search_path(pipeline, order.declaration)
-    path = workspace.lock("run", pipeline.name)
-    with exclusive_lock(path, holder=f"pipeline '{pipeline.name}'") as lock:
+    with pipeline_lock(workspace, pipeline.name) as lock:
 
         def measure(undecided: Undecided) -> StepResult[None]:
             work = drift.Measurement(

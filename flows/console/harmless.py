@@ -63,6 +63,15 @@ def markdown(text: str) -> str:
     return _LINK.sub(lambda match: f"{match[1][:-1]}&#{ord(match[1][-1])};", escaped)
 
 
+def chat(text: str) -> str:
+    """Returns text for a chat program: Slack takes what is in angle brackets for links and calls.
+
+    Its lines are kept.
+    """
+    escaped = plain(text, lines=True).replace("&", "&amp;")
+    return escaped.replace("<", "&lt;").replace(">", "&gt;")
+
+
 def say(text: str, *, err: bool = False) -> None:
     """Writes a line to the terminal that is neither wrapped nor marked up.
 

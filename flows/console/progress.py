@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol
 
@@ -14,11 +15,13 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElap
 from rich.progress import Progress as Bars
 
 from flows.console import harmless
+from flows.console.journal import Journal
 from flows.console.output import OUTPUT
 from transforms.contract.process.events import Progress
 
 _NARROW = 80  # columns: below them the bar leaves its place to the figures
 LINE_SECONDS = 5.0  # between two plain lines of one step: a log of an hour stays readable
+JOURNAL_SECONDS = 30.0  # between two lines of one step in a journal, epochs included
 _TOO_EARLY = 0.02  # of a step: its first batches take far longer than the others
 _NAME_WIDTH = 10
 _BAR_WIDTH = 24
@@ -57,10 +60,14 @@ class Reporter:
         console: Where to; a terminal gets bars, anything else throttled lines.
         steps: The names of all steps that there may be, in their order; a step that is among them
             is shown with its place.
+        journal: Keeps the same, whatever the console is and however quiet.
     """
 
-    def __init__(self, console: Console, steps: Sequence[str] = ()) -> None:
+    def __init__(
+        self, console: Console, steps: Sequence[str] = (), journal: Journal | None = None
+    ) -> None:
         self.console = console
+        self._journal = journal
         self._places = {name: f"step {n} of {len(steps)}" for n, name in enumerate(steps, 1)}
         self._showing = threading.Lock()
         self._shown: tuple[Steps, ExitStack] | None = None
@@ -68,9 +75,15 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Prints one line between the steps."""
+        self.detail(text.strip())
         if OUTPUT.quiet:
             return
         self.console.print(harmless.console(text, lines=True), highlight=False)
+
+    def detail(self, text: str) -> None:
+        """Tells the journal alone, of what would be too much between the steps."""
+        if self._journal is not None:
+            self._journal.write(text)
 
     def skipped(self, step: str, why: str) -> None:
         """Prints that a step has nothing to do."""
@@ -82,10 +95,12 @@ class Reporter:
 
     def failed(self, step: str, why: str) -> None:
         """Prints that a step failed and others go on."""
-        self._end("[red]✗[/red]", step, why, quietly=False)
+        self._end("[red]✗[/red]", step, why, failed=True)
 
-    def _end(self, mark: str, step: str, text: str, *, quietly: bool = True) -> None:
-        if OUTPUT.quiet and quietly:
+    def _end(self, mark: str, step: str, text: str, *, failed: bool = False) -> None:
+        if self._journal is not None:
+            self._journal.write(f"{step}: {text}", failed=failed)
+        if OUTPUT.quiet and not failed:
             return
         lines = [text]
         if self.console.is_terminal:  # a log's reader searches it by line
@@ -127,6 +142,12 @@ class Reporter:
 
     @contextmanager
     def _open(self) -> Iterator[Steps]:
+        with self._open_console() as shown:
+            journal = self._journal
+            yield shown if journal is None else _Journaled(shown, journal, self._places)
+
+    @contextmanager
+    def _open_console(self) -> Iterator[Steps]:
         if OUTPUT.quiet:
             yield _Nothing()
             return
@@ -180,7 +201,36 @@ class _ManyLines:
 
     @contextmanager
     def step(self, name: str) -> Iterator[StepView]:
-        yield _Lines(self._console, name, self._places.get(name))
+        def tell(text: str) -> None:
+            line = f"    {_name(name)} {harmless.console(text)}"
+            self._console.print(line, highlight=False, soft_wrap=True)
+
+        yield _Lines(tell, self._places.get(name), LINE_SECONDS)
+
+
+class _Journaled:
+    """Steps that are shown, and told to a journal now and then."""
+
+    def __init__(self, shown: Steps, journal: Journal, places: Mapping[str, str]) -> None:
+        self._shown, self._journal, self._places = shown, journal, places
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[StepView]:
+        def tell(text: str) -> None:
+            self._journal.write(f"{name}: {text}")
+
+        lines = _Lines(tell, self._places.get(name), JOURNAL_SECONDS, epochs=JOURNAL_SECONDS)
+        with self._shown.step(name) as view:
+            yield _Both(view, lines)
+
+
+class _Both:
+    def __init__(self, *views: StepView) -> None:
+        self._views = views
+
+    def update(self, progress: Progress) -> None:
+        for view in self._views:
+            view.update(progress)
 
 
 class _Bar:
@@ -208,11 +258,23 @@ class _Bar:
 
 
 class _Lines:
-    def __init__(self, console: Console, name: str, place: str | None) -> None:
-        self._console = console
-        self._name = name
+    """A step's progress in lines.
+
+    Args:
+        tell: Is given every line.
+        place: The step's place among all.
+        between: Seconds between two lines.
+        epochs: Seconds between two lines on milestones, which the others make way for.
+    """
+
+    def __init__(
+        self, tell: Callable[[str], None], place: str | None, between: float, epochs: float = 0.0
+    ) -> None:
+        self._tell = tell
+        self._between, self._epochs = between, epochs
         self._rate = _Rate()
         self._printed = time.monotonic()
+        self._milestone_printed = -math.inf
         self._done = 0
         self._has_milestones = False
         self._place: str | None = place
@@ -222,24 +284,22 @@ class _Lines:
         rate = self._rate.of(progress)
         if not self._has_begun:
             self._has_begun = True
-            self._print(_begun(self._place, progress.doing or "starting"))
+            self._tell(_begun(self._place, progress.doing or "starting"))
         elif progress.doing and OUTPUT.verbose:
-            self._print(progress.doing)
+            self._tell(progress.doing)
+        now = time.monotonic()
         if progress.milestone:
             self._has_milestones = True
-            self._print(figures(progress, rate))
+            if now - self._milestone_printed >= self._epochs:
+                self._milestone_printed = now
+                self._tell(figures(progress, rate))
             return
-        now = time.monotonic()
         last = progress.total > 0 and progress.done >= progress.total
-        if progress.done == self._done or (now - self._printed < LINE_SECONDS and not last):
+        if progress.done == self._done or (now - self._printed < self._between and not last):
             return
         self._printed, self._done = now, progress.done
         if not self._has_milestones or OUTPUT.verbose:
-            self._print(figures(progress, rate))
-
-    def _print(self, text: str) -> None:
-        line = f"    {_name(self._name)} {harmless.console(text)}"
-        self._console.print(line, highlight=False, soft_wrap=True)
+            self._tell(figures(progress, rate))
 
 
 def _begun(place: str | None, what: str) -> str:

@@ -16,7 +16,7 @@ from flows.commands.verbs.plan_command import planned
 from flows.records.record import RunRecord, read_records
 from flows.report.status import PipelineStatus, status_of
 from flows.steps.registration import find_version, reach_registry
-from trainer.registry.history import CHAMPION
+from trainer.registry.champions import CHAMPION
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.workspace.files import write_atomic

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
 from flows.console.progress import Reporter, console
 from flows.orchestration import backfill_steps as steps
 from flows.orchestration.backfill_steps import Backfill, PartitionOfBackfill
 from flows.orchestration.handover import open_for_flow
-from flows.orchestration.restarts import pipeline_lock, refuse_endless_restarts
+from flows.orchestration.restarts import refuse_endless_restarts, told_of_waiting
 from flows.orchestration.run_flow import (
     RETRIED,
     RunOrder,
@@ -27,6 +28,9 @@ from flows.orchestration.run_flow import (
     publish,
     steps_on_committed,
 )
+from flows.orchestration.telling.events import emit_failure
+from flows.orchestration.telling.task_log import TaskLog
+from flows.process.pipeline_lock import pipeline_lock
 from flows.records.backfill_record import BackfillRecord, Training
 from flows.records.kept import now
 from flows.records.log import BackfillLog
@@ -78,14 +82,19 @@ transform_partition: Any = made_task(
 )
 
 
-@flow(name="braid-backfill", flow_run_name=first_name, persist_result=False)
+@flow(
+    name="braid-backfill",
+    flow_run_name=first_name,
+    persist_result=False,
+    on_failure=[emit_failure],
+)
 def backfill_partitions(
     declaration: str,
     workspace: str,
     overrides: tuple[str, ...] = (),
     first: str | None = None,
     last: str | None = None,
-    workers: int | None = None,
+    workers: Annotated[int, Field(ge=1)] | None = None,
     train: Training = "once",
 ) -> str:
     """Transforms a range of partitions, each on its own, and trains; returns the record's folder.
@@ -93,7 +102,7 @@ def backfill_partitions(
     Args:
         declaration: The path of the pipeline.yaml.
         workspace: The folder of everything that pipelines make.
-        overrides: "training.epochs=3" and the like.
+        overrides: Keys of the declaration with other values, such as training.epochs=3.
         first: The value of the first partition; None begins with the source's first.
         last: The value of the last partition, which belongs to the range.
         workers: How many partitions at once; None takes half of the cores.
@@ -109,8 +118,8 @@ def backfill_partitions(
     folders = Workspace(Path(workspace).absolute())
     if train != "none":
         reach_registry(pipeline, folders)
-    reporter = Reporter(console())
-    with pipeline_lock(folders, pipeline.name, reporter) as lock:
+    reporter = Reporter(console(), journal=TaskLog())
+    with pipeline_lock(folders, pipeline.name, on_wait=told_of_waiting(reporter)) as lock:
         order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
         everything = opened.partitions or partitions_of_source(pipeline)
         chosen = partitions_between(everything, first, last)

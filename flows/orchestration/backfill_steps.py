@@ -22,9 +22,8 @@ from flows.steps.backfill import culprits, share_of, unusable_partitions
 from flows.steps.processes import Processes
 from flows.steps.work import Work
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.error_report import ErrorReport
+from transforms.contract.error_report import report_of
 from transforms.contract.errors import BraidError
-from transforms.contract.masking import masked
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import ShardManifest
 from transforms.contract.workspace.partition import Partition
@@ -89,7 +88,7 @@ class Backfill:
 
     def fail(self, partition: Partition, error: Exception) -> None:
         """Records and tells that a partition failed."""
-        report = ErrorReport.of(error) if isinstance(error, BraidError) else _bug(error)
+        report = report_of(error, "this partition")
         record = self.log.record.partition(partition.name)
         self.put(record.model_copy(update={"status": "failed", "error": report}))
         self.log.reporter.failed(partition.name, report.headline())
@@ -223,17 +222,9 @@ def transform_partition(part: PartitionOfBackfill) -> None:
     note = f"{manifest.rejected():,} rejected"
     step = done.record.model_copy(update={"note": note})
     log.reporter.done(partition.name, rows_text(step))
+    for line in done.details:
+        log.reporter.detail(line)
 
 
 def _counts(manifest: ShardManifest) -> dict[str, int]:
     return {"rows": manifest.rows, "rejected": manifest.rejected()}
-
-
-def _bug(error: Exception) -> ErrorReport:
-    return ErrorReport(
-        type=type(error).__name__,
-        place="this partition",
-        expected="a step without a bug",
-        received=masked(str(error)) or type(error).__name__,
-        action="Run again with BRAID_DEBUG=1 and report what it shows.",
-    )

@@ -10,22 +10,29 @@ from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import yaml
+from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.events.schemas.automations import AutomationCore
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.types import SecretDict
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.templating import apply_values
 from prefect.workers.process import ProcessWorker
+from pydantic import SecretStr
 
+from flows.orchestration.dispatch import GPU_POOL, TRAINING_FLOW
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.schedule import ScheduleSpec
-from transforms.contract.errors import BraidError
+from transforms.contract.declaration.secrets import expand
+from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.masking import remember
 from transforms.contract.workspace.layout import Workspace
 
 DEPLOYMENTS_FILE = "prefect.yaml"
@@ -36,7 +43,8 @@ def deploy(
 ) -> list[str]:
     """Makes pools, deployments and automations, or brings those that are there up to date.
 
-    The same again changes nothing. A schedule that the declaration no longer has is removed.
+    The same again changes nothing. A schedule, a deployment for training and a webhook that the
+    declaration no longer has are removed.
 
     Args:
         declaration: The path of the pipeline.yaml, the same on every machine of the pools.
@@ -50,18 +58,33 @@ def deploy(
     Raises:
         BraidError: The server refuses something.
     """
-    document = filled_in(declaration, pipeline, workspace, overrides)
+    address = None if pipeline.notify is None else expand(pipeline.notify.webhook)
     with get_client(sync_client=True) as client:
+        webhook = None if address is None else _webhook(pipeline.name, address)
+        document = filled_in(declaration, pipeline, workspace, overrides, webhook)
         lines = [_pool(client, pool) for pool in document["pools"]]
         lines += [_deployment(client, deployment) for deployment in document["deployments"]]
         lines += [_automation(client, automation) for automation in document["automations"]]
+        if pipeline.training.dispatch != "deployment":
+            _remove_deployment(client, f"{TRAINING_FLOW}/{pipeline.name}")
+        if webhook is not None:
+            lines += [_automation(client, each) for each in document["notifications"]]
+        else:
+            _remove_notifications(client, pipeline.name, document["notifications"])
     return lines
 
 
 def filled_in(
-    declaration: Path, pipeline: PipelineSpec, workspace: Workspace, overrides: Sequence[str]
+    declaration: Path,
+    pipeline: PipelineSpec,
+    workspace: Workspace,
+    overrides: Sequence[str],
+    webhook: UUID | None = None,
 ) -> dict[str, Any]:
-    """Returns what `prefect.yaml` says of a pipeline."""
+    """Returns what `prefect.yaml` says of a pipeline; without a webhook that one's place is "".
+
+    The pool and the deployment for training are left out where it trains on its own machine.
+    """
     text = (files(__package__) / DEPLOYMENTS_FILE).read_text(encoding="utf-8")
     schedule = pipeline.schedule
     values = {
@@ -70,8 +93,14 @@ def filled_in(
         "workspace": str(workspace.root),
         "overrides": list(overrides),
         "schedules": [] if schedule is None else [_cron(schedule)],
+        "webhook": "" if webhook is None else str(webhook),
+        "payload": "{{ event.payload | tojson }}",  # a template of the server's
     }
     document: dict[str, Any] = apply_values(yaml.safe_load(text), values)
+    if pipeline.training.dispatch != "deployment":
+        document["pools"] = [p for p in document["pools"] if p["name"] != GPU_POOL]
+        elsewhere = [d for d in document["deployments"] if d["work_pool"]["name"] != GPU_POOL]
+        document["deployments"] = elsewhere
     return document
 
 
@@ -122,6 +151,42 @@ def _deployment(client: SyncPrefectClient, wanted: dict[str, Any]) -> str:
     when = ", ".join(f"{s['cron']} {s['timezone']}" for s in wanted.get("schedules", []))
     line = f"deployment {flow.name}/{wanted['name']} on the pool {pool['name']}"
     return f"{line}, at {when}" if when else line
+
+
+def _remove_deployment(client: SyncPrefectClient, name: str) -> None:
+    with suppress(ObjectNotFound):
+        client.delete_deployment(client.read_deployment_by_name(name).id)
+
+
+def _webhook(pipeline: str, address: str) -> UUID:
+    """Keeps the address that a pipeline's bad news go to, and returns where the server has it."""
+    remember(address)
+    if not address.startswith(("http://", "https://")):
+        raise DeclarationError(
+            "notify.webhook",
+            expected="a variable with a URL that begins with http:// or https://",
+            received="another value",
+            action="Set that variable where `braid deploy` runs.",
+        )
+    headers = SecretDict({"Content-Type": "application/json"})
+    block = Webhook(method="POST", url=SecretStr(address), headers=headers)
+    return UUID(str(block.save(_block_name(pipeline), overwrite=True)))
+
+
+def _block_name(pipeline: str) -> str:
+    # A block's name has no underscore. Written so, two pipelines have never one name.
+    return "braid-" + pipeline.replace("-", "--").replace("_", "-u")
+
+
+def _remove_notifications(
+    client: SyncPrefectClient, pipeline: str, unwanted: Sequence[dict[str, Any]]
+) -> None:
+    for raw in unwanted:
+        for existing in client.read_automations_by_name(raw["name"]):
+            client.delete_automation(existing.id)
+    with suppress(ObjectNotFound):
+        block = client.read_block_document_by_name(_block_name(pipeline), "webhook")
+        client.delete_block_document(block.id)
 
 
 def _automation(client: SyncPrefectClient, raw: dict[str, Any]) -> str:

@@ -5,15 +5,12 @@ Import this after `flows.orchestration.prefect_settings.configure`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from prefect.runtime import deployment, flow_run
 
 from flows.console.progress import Reporter
 from transforms.contract.errors import BraidError
-from transforms.contract.workspace.layout import Workspace
-from transforms.contract.workspace.locks import exclusive_lock, waiting_lock
 
 # A flow run whose process is lost is started again by the server, but not for ever.
 MOST_STARTS = 5
@@ -34,24 +31,10 @@ def refuse_endless_restarts() -> None:
         )
 
 
-@contextmanager
-def pipeline_lock(workspace: Workspace, pipeline: str, reporter: Reporter) -> Iterator[int]:
-    """Keeps other runs and backfills of a pipeline out; gives the lock's descriptor.
+def told_of_waiting(reporter: Reporter) -> Callable[[str], None] | None:
+    """Returns what tells that a deployment's flow run waits for another run; None does not wait.
 
-    The flow run of a deployment waits for them. The other may be the process of the very same flow
-    run, which was taken for lost and is not; then this one finds everything done.
-
-    Raises:
-        BraidError: Another one is going on, and this is a command that a person has given.
+    The other may be the process of the very same flow run, which was taken for lost and is not:
+    then this one finds everything done. A command that a person has given is refused instead.
     """
-
-    def waiting(held: BraidError) -> None:
-        reporter.note(f"  waits for the end of another run of {holder}: {held.received}")
-
-    path, holder = workspace.lock("run", pipeline), f"pipeline '{pipeline}'"
-    if deployment.id is None:
-        lock = exclusive_lock(path, holder=holder)
-    else:
-        lock = waiting_lock(path, holder=holder, on_wait=waiting)
-    with lock as descriptor:
-        yield descriptor
+    return None if deployment.id is None else reporter.note

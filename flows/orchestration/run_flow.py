@@ -24,9 +24,12 @@ from flows.orchestration import run_steps as steps
 from flows.orchestration.dispatch import GpuPool
 from flows.orchestration.handover import name_at_first, open_for_flow
 from flows.orchestration.overlap import ending_others, step_beside
-from flows.orchestration.restarts import pipeline_lock, refuse_endless_restarts
+from flows.orchestration.restarts import refuse_endless_restarts, told_of_waiting
 from flows.orchestration.run_steps import Run
+from flows.orchestration.telling.events import emit_failure, emit_refusal
+from flows.orchestration.telling.task_log import TaskLog
 from flows.process.child import StepDied
+from flows.process.pipeline_lock import pipeline_lock
 from flows.records.kept import now
 from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
@@ -114,7 +117,7 @@ def name_flow_run(name: str) -> None:
         client.update_flow_run(UUID(flow_run.id), name=plain(name))
 
 
-@flow(name="braid", flow_run_name=first_name, persist_result=False)
+@flow(name="braid", flow_run_name=first_name, persist_result=False, on_failure=[emit_failure])
 def refresh_model(
     declaration: str, workspace: str, overrides: tuple[str, ...] = (), retrain: bool = False
 ) -> str:
@@ -123,7 +126,7 @@ def refresh_model(
     Args:
         declaration: The path of the pipeline.yaml.
         workspace: The folder of everything that pipelines make.
-        overrides: "training.epochs=3" and the like.
+        overrides: Keys of the declaration with other values, such as training.epochs=3.
         retrain: Train a new model even if nothing is new.
     """
     refuse_endless_restarts()
@@ -131,8 +134,8 @@ def refresh_model(
     pipeline = opened.pipeline
     folders = Workspace(Path(workspace).absolute())
     reach_registry(pipeline, folders, may_begin=retrain)
-    reporter = Reporter(console(), steps_of(pipeline))
-    with pipeline_lock(folders, pipeline.name, reporter) as lock:
+    reporter = Reporter(console(), steps_of(pipeline), TaskLog())
+    with pipeline_lock(folders, pipeline.name, on_wait=told_of_waiting(reporter)) as lock:
         partitions = opened.partitions or scan_source(pipeline)
         name_flow_run(f"{pipeline.name}, {span(partitions)}, {now():%Y-%m-%d %H:%M:%S}")
         order = RunOrder(pipeline, folders, Path(declaration), reporter, lock)
@@ -227,6 +230,7 @@ def carry_out(
         finally:
             steps.note_end(run, order.declaration)
         _publish(run.log)
+        emit_refusal(run.log.record)
     return run.log.folder
 
 
@@ -287,7 +291,7 @@ def _steps_on_model(run: Run) -> None:
 
 
 def _publish(log: RunLog) -> None:
-    """Shows the summary in Prefect's UI, the picture inside it."""
+    """Shows the summary in Prefect's UI, the picture inside it, and links to page and model."""
     publish(
         f"braid-{log.record.pipeline}",
         with_picture(markdown(log.record), log.folder),
@@ -299,6 +303,14 @@ def _publish(log: RunLog) -> None:
             key=f"braid-{log.record.pipeline}-page".replace("_", "-"),
             link=page.absolute().as_uri(),
             link_text=f"{PAGE_FILE} of run {log.record.run_id}",
+        )
+    model = log.record.model
+    address = None if model is None else model.page()
+    if model is not None and address is not None:
+        create_link_artifact(
+            key=f"braid-{log.record.pipeline}-model".replace("_", "-"),
+            link=address,
+            link_text=f"{model.name} version {model.version}",
         )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.console.progress import Reporter, console
+from flows.orchestration.telling.task_log import TaskLog
 from flows.process.attempt import LOCK_FILE, Attempt, Outcome
 from flows.process.child import StepDied, run_child
 from transforms.contract.error_report import ErrorReport
@@ -38,7 +39,7 @@ def run_trainer_step(step: str, attempt: str, search_path: str | None = None) ->
         BraidError: The step failed, or the folder is not there.
     """
     order = Attempt(Path(attempt))
-    reporter = Reporter(console())
+    reporter = Reporter(console(), journal=TaskLog())
 
     def waiting(held: BraidError) -> None:
         reporter.note(f"  another attempt works on this run ({held.received}); waiting for it")

@@ -27,8 +27,11 @@ class WorkRecord(KeptRecord):
     """The fields that the records of runs, tunings and backfills share.
 
     Attributes:
+        pipeline: The pipeline's name.
         pid: The number of the process that works or worked on it.
         host: The machine of that process; "" in records of older versions.
+        started: When it began, in UTC.
+        ended: When it ended, in UTC; None if it has not.
         error: What ended it before its end.
     """
 

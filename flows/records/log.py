@@ -91,6 +91,8 @@ class RunLog(WorkLog[RunRecord]):
                 record.put_step(result.record)
         tell = self.reporter.skipped if result.was_idle else self.reporter.done
         tell(result.name, result.text)
+        for line in result.details:
+            self.reporter.detail(line)
         return result.value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     Field,
@@ -75,9 +76,23 @@ class ModelVersion(KeptRecord):
     version: str
     registry: str | None = None
 
+    def page(self) -> str | None:
+        """Returns the address of its page in MLflow's UI, or None where no server shows one."""
+        if self.registry is None or not self.registry.startswith(("http://", "https://")):
+            return None
+        server = urlsplit(self.registry)
+        address = server._replace(netloc=server.netloc.rpartition("@")[2]).geturl().rstrip("/")
+        name, version = quote(self.name, safe=""), quote(self.version, safe="")
+        return f"{address}/#/models/{name}/versions/{version}"
+
 
 class GateRecord(KeptRecord):
-    """The gate's decision and its reason."""
+    """The gate's decision and its reason.
+
+    Attributes:
+        passed: Whether the model may become the champion.
+        reasons: What was compared, as sentences.
+    """
 
     passed: bool
     reasons: tuple[str, ...] = ()
@@ -87,12 +102,17 @@ class RunRecord(WorkRecord):
     """One run: what it worked on, what came out, and how it ended.
 
     Attributes:
+        run_id: Its name, and that of its folder: when it began, and what it is of.
         status: "running" stays of a process that was killed, until a later run finds it so.
         abandoned: Whether no run will go on with it, as rows or declaration are others since; how
             it ended stays.
+        braid_version: The version of this software.
         identity: The fingerprint of all that shapes the model: declaration, transform, rows.
         judgement: The fingerprint of gate, registry and budget of rejected rows: they change no
             model, but its fate.
+        transform: The fingerprint of the transform that made its shards.
+        data_fingerprint: Of what the declaration says of the data.
+        training_fingerprint: Of what it says of the model and of its training.
         partitions: The fingerprint of every partition's source files, by the partition's name.
         past_partitions: Those, with their fingerprints, that the source had when the run was begun
             or resumed before, and no longer has.
@@ -102,13 +122,21 @@ class RunRecord(WorkRecord):
         source_rows: Rows that these have in the source, unusable ones included and those left out
             not.
         left_out: Rows that they have there and `source.where` leaves out.
+        rejects: The rows that were rejected, by column and reason.
+        replaced: The values that were replaced by their default, by column and reason.
+        steps: The steps that have ended, in the order of their ends.
+        metrics: Of the model, by name.
         baselines: The metrics of answers that cost next to nothing, on the model's rows.
+        champion_metrics: Of the champion on the same rows.
         champion_problem: Why the champion could not be scored, if there is one.
         compared_with: The version of the champion that was scored beside the new model.
         warm_start: The version that the training was to begin with, whatever the champion is since.
         training: What the training step told: epochs, seconds, parameters and the like.
+        tuning: The trials that its keys were chosen by, of a run after a tuning.
         warnings: What analysis, training and evaluation found odd, as sentences.
         parity: How far predictions from shards and from the exported model are apart.
+        gate: The gate's decision, once there is one.
+        model: The registered model, once it is registered.
     """
 
     run_id: str

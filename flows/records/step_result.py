@@ -24,6 +24,7 @@ class StepResult(Generic[_T]):
         value: What the steps after it need.
         record: What the record keeps of it; None of a step that is not listed there.
         was_idle: Whether there was nothing to do.
+        details: Lines for whoever reads the step's own log, such as its rejects by reason.
     """
 
     name: str
@@ -31,6 +32,7 @@ class StepResult(Generic[_T]):
     value: _T
     record: StepRecord | None = None
     was_idle: bool = False
+    details: tuple[str, ...] = ()
 
 
 class Stopwatch:

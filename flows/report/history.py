@@ -9,7 +9,7 @@ from rich.table import Table
 
 from flows.console import harmless
 from flows.report.tables import terminal_table
-from trainer.registry.history import ChampionChange, History, Registration, What
+from trainer.registry.champions import ChampionChange, History, Registration, What
 
 _WORDS: dict[What, str] = {
     "gate": "promoted by a run's gate",

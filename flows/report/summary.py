@@ -20,7 +20,7 @@ STEP_HEAD = ("step", "seconds", "rows", "rows/s", "note")
 _MOST_TRIALS = 10  # run.json has them all
 
 _OUTCOMES = {
-    "promoted": "the new model is the champion",
+    "promoted": "the new model became the champion",
     "refused": "the gate refused the new model; the champion stays",
     "failed": "the run failed",
     "running": "the run is going on, or was killed",

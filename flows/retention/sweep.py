@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.retention.leftovers import remove_transform
-from flows.retention.needed import Needed, needed, past_partitions
+from flows.retention.needed_shards import Needed, needed, past_partitions
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.files import TEMPORARY, remove

@@ -164,13 +164,14 @@ def _held(value: Any) -> int:
 
 
 def _table(group: Sequence[_Logged]) -> pa.Table:
-    """Returns rows of one version as its reader takes them, and beside them what was answered."""
+    """Returns rows of one version as its reader takes them, their keys, and what was answered."""
     served = group[0].served
     hidden = served.scorer.pipeline.sensitive_columns()
     # One table of all: numbers of one request may be texts, which spell them, in another.
+    rows = [logged.rows for logged in group]
     columns = {
         name: pa.nulls(len(array), array.type) if name in hidden else array
-        for name, array in served.reader.table([logged.rows for logged in group]).items()
+        for name, array in (served.reader.table(rows) | served.reader.key(rows)).items()
     }
     parts = [
         prediction_table((), np.full(logged.rows.count, b"", object), logged.predictions)

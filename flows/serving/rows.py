@@ -44,7 +44,8 @@ class Rows:
 
     Attributes:
         count: How many.
-        columns: A value for each row, by source column; None is a missing one.
+        columns: A value for each row, by source column; None is a missing one. Those of the key are
+            among them, if the model does not take them, for a log alone.
         errors: Of rows that make no sense the column and the reason, by their place.
     """
 
@@ -83,6 +84,7 @@ class RowReader:
         self._columns = {name: _Column(raws) for name, raws in of_column.items()}
         # What a table has beside the model's columns may be sent along.
         self._ignored = {name for _, name in column_names(pipeline)} - set(self._columns)
+        self._key = tuple(n for n in pipeline.source.key_columns if n not in self._columns)
 
     def of_instances(self, instances: Sequence[Any]) -> Rows:
         """Returns rows that came one by one, each an object of its values by column.
@@ -91,7 +93,7 @@ class RowReader:
             RequestError: They are too many.
         """
         self._refuse_more(len(instances))
-        rows = Rows(len(instances), {name: [None] * len(instances) for name in self._columns})
+        rows = self._blank(len(instances))
         for row, instance in enumerate(instances):
             if not isinstance(instance, dict):
                 rows.errors[row] = ("instances", _NOT_AN_OBJECT)
@@ -100,6 +102,8 @@ class RowReader:
                 column = self._columns.get(name)
                 if column is not None:
                     self._put(rows, name, column, row, value)
+                elif name in self._key:
+                    rows.columns[name][row] = _part_of_key(value)
                 elif name not in self._ignored:
                     rows.errors.setdefault(row, (name, _UNKNOWN))
         return rows
@@ -119,11 +123,13 @@ class RowReader:
             raise RequestError(400, f"columns of one length are expected, received {lengths}")
         count = next(iter(lengths.values()))
         self._refuse_more(count)
-        rows = Rows(count, {name: [None] * count for name in self._columns})
+        rows = self._blank(count)
         for name, values in columns.items():
             if name in self._columns:
                 for row, value in enumerate(values):
                     self._put(rows, name, self._columns[name], row, value)
+            elif name in self._key:
+                rows.columns[name] = [_part_of_key(value) for value in values]
         return rows
 
     def batch(self, parts: Sequence[Rows]) -> RawBatch:
@@ -142,6 +148,16 @@ class RowReader:
             name: column.array([value for part in parts for value in part.columns[name]])
             for name, column in self._columns.items()
         }
+
+    def key(self, parts: Sequence[Rows]) -> dict[str, pa.Array]:
+        """Returns the columns of the key that the model does not take, as far as they were sent."""
+        return {
+            name: pa.array([v for part in parts for v in part.columns[name]], pa.large_string())
+            for name in self._key
+        }
+
+    def _blank(self, count: int) -> Rows:
+        return Rows(count, {name: [None] * count for name in (*self._columns, *self._key)})
 
     def _refuse_more(self, count: int) -> None:
         if count > self._most_rows:
@@ -209,6 +225,14 @@ def _text(value: Any) -> str:
         except UnicodeDecodeError:
             raise _UnusableError(NOT_UTF8) from None
     raise _UnusableError(_NOT_A_TEXT)
+
+
+def _part_of_key(value: Any) -> str | None:
+    """Returns a part of a key as a table's column has it; what is none costs no row its answer."""
+    try:
+        return None if value is None else _text(value)
+    except _UnusableError:
+        return None
 
 
 def _bytes(value: Any) -> bytes:

@@ -8,8 +8,8 @@ from flows.records.step_result import StepResult, Stopwatch, timed
 from flows.steps.processes import Processes
 from flows.steps.registration import open_registry, register_run
 from flows.steps.work import Work
+from trainer.registry.champions import Cause
 from trainer.registry.gate import decide
-from trainer.registry.history import Cause
 from trainer.registry.version import RegisteredVersion
 from transforms.contract.steps.evaluation import EvaluationResult, read_evaluation
 from transforms.contract.steps.jobs import WarmStart

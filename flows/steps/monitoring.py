@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -15,7 +16,7 @@ from flows.records.record import RunRecord, read_record
 from flows.steps.processes import Processes
 from flows.steps.registration import find_version, reach_registry
 from flows.steps.work import search_path
-from trainer.registry.history import CHAMPION
+from trainer.registry.champions import CHAMPION
 from trainer.registry.version import RegisteredVersion
 from trainer.run_folder import DECLARATION_FILE
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -35,8 +36,25 @@ from transforms.source.partitions import choose
 from transforms.source.scan import partition_value
 
 
-def day_of(log: Path, day: str | None) -> Path:
-    """Returns the folder of a day of a log, by default of the newest.
+@dataclass(frozen=True)
+class Champion:
+    """The champion with what a day of served rows is held against.
+
+    Attributes:
+        version: The version in the registry.
+        export: The folder of its export.
+        pipeline: The declaration that it was trained with.
+        transform: The folder of its frozen transform.
+    """
+
+    version: RegisteredVersion
+    export: Path
+    pipeline: PipelineSpec
+    transform: Path
+
+
+def days_of(log: Path, day: str | None) -> list[Path]:
+    """Returns the folders of the days of a log, the oldest first, or of the one that is asked for.
 
     Raises:
         DeclarationError: There is no such day.
@@ -51,7 +69,7 @@ def day_of(log: Path, day: str | None) -> Path:
             received="none",
             action="Give the folder that was given there, and a day of it.",
         )
-    return days[-1]
+    return days
 
 
 def monitor(
@@ -72,35 +90,45 @@ def monitor(
     Raises:
         BraidError: There is no champion, its transform is gone, or no row can be compared.
     """
-    registry = reach_registry(pipeline, workspace)
-    champion = find_version(registry, pipeline.registered_name(), alias=CHAMPION, version=None)
-    export = registry.export_folder(champion)
-    transform = workspace.transform(champion.tags.get("braid.transform", "none"))
-    if not (transform / TRANSFORM_FILE).exists():
-        raise BraidError(
-            f"version {champion.version} of {champion.name}",
-            expected=f"the statistics that it was frozen on, in {transform}",
-            received="no such folder",
-            action="A run that makes a new champion keeps its statistics until the next one.",
-        )
-    own = _declared(export)
-    with _scratch() as folder:
+    champion = find_champion(pipeline, workspace)
+    own = champion.pipeline
+    with scratch() as folder:
         processes = Processes(folder, reporter, search_path(own, declaration))
-        answers = _test_job(own, workspace, champion, export, folder)
+        answers = _test_job(workspace, champion, folder)
         if answers is not None:
             processes.run(ANSWERS, answers)
         job = MonitorJob(
             pipeline=own,
-            statistics=str(transform / "statistics"),
+            statistics=str(champion.transform / "statistics"),
             log=str(day),
             answers=None if answers is None else str(folder / ANSWERS_FILE),
-            version=champion.version,
+            version=champion.version.version,
         )
-        return champion, processes.run(MONITOR, job).result
+        return champion.version, processes.run(MONITOR, job).result
+
+
+def find_champion(pipeline: PipelineSpec, workspace: Workspace) -> Champion:
+    """Returns the champion of a pipeline's model.
+
+    Raises:
+        BraidError: There is none, or its transform is gone.
+    """
+    registry = reach_registry(pipeline, workspace)
+    version = find_version(registry, pipeline.registered_name(), alias=CHAMPION, version=None)
+    export = registry.export_folder(version)
+    transform = workspace.transform(version.tags.get("braid.transform", "none"))
+    if not (transform / TRANSFORM_FILE).exists():
+        raise BraidError(
+            f"version {version.version} of {version.name}",
+            expected=f"the statistics that it was frozen on, in {transform}",
+            received="no such folder",
+            action="A run that makes a new champion keeps its statistics until the next one.",
+        )
+    return Champion(version, export, _declared(export), transform)
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
+def scratch() -> Iterator[Path]:
     """Yields a folder that goes with the block, unless a step dies: its error names its log."""
     folder = Path(mkdtemp(prefix="braid-monitor-"))
     try:
@@ -120,15 +148,10 @@ def _declared(export: Path) -> PipelineSpec:
         return PipelineSpec.model_validate_json(json.dumps(document["pipeline"]))
 
 
-def _test_job(
-    pipeline: PipelineSpec,
-    workspace: Workspace,
-    champion: RegisteredVersion,
-    export: Path,
-    folder: Path,
-) -> TrainJob | None:
+def _test_job(workspace: Workspace, champion: Champion, folder: Path) -> TrainJob | None:
     """Returns the job of answering for the champion's test rows; None if they are not all there."""
-    record = None if champion.run is None else read_record(workspace.run(*champion.run))
+    version, pipeline = champion.version, champion.pipeline
+    record = None if version.run is None else read_record(workspace.run(*version.run))
     if record is None:
         return None
     tested = choose(_partitions(pipeline, record), pipeline.training)
@@ -140,7 +163,7 @@ def _test_job(
         transform=record.transform,
         partitions=tuple(part.id for part in tested),
         run_folder=str(folder),
-        champion=str(export),
+        champion=str(champion.export),
     )
 
 

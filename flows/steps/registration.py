@@ -15,7 +15,7 @@ from flows.steps.run_details import (
     partitions_fingerprint,
 )
 from flows.steps.work import Work
-from trainer.registry.history import BY_TAG, this_person
+from trainer.registry.champions import BY_TAG, this_person
 from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec

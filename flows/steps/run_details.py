@@ -20,7 +20,7 @@ from flows.records.record import (
 )
 from flows.steps.model_description import LIBRARIES
 from flows.steps.work import Work
-from trainer.registry.history import this_person
+from trainer.registry.champions import this_person
 from trainer.registry.run_entry import DataSet, RunDetails, RunEnd, RunStatus
 from trainer.run_folder import HISTORY_FILE, RECIPE_FILE, read_rounds
 from transforms.contract.declaration.pipeline import PipelineSpec

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.console.progress import Reporter
 from flows.console.wording import counted
@@ -34,6 +34,8 @@ from transforms.reading.keys import check_unique
 from transforms.reading.sensitive import shown_key
 from transforms.source.scan import check_schema, scan
 from transforms.source.windows import windows_partition
+
+_MOST_REASONS = 50  # of rejected rows, in a step's log
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,10 @@ def transform(work: Work, processes: Processes) -> StepResult[None]:
         return idle("transform", note, None)
     watch = Stopwatch()
     done = processes.run(TRANSFORM, work.transform_job(pending))
-    written = [shard.bytes for m in map(work.manifest, pending) if m for shard in m.shards]
-    return on_rows("transform", watch, done, note, written_bytes=sum(written))
+    manifests = [manifest for manifest in map(work.manifest, pending) if manifest is not None]
+    written = sum(shard.bytes for manifest in manifests for shard in manifest.shards)
+    transformed = on_rows("transform", watch, done, note, written_bytes=written)
+    return replace(transformed, details=rejects_in_words(total_rejects(manifests)))
 
 
 def count_rows(work: Work) -> StepResult[RowCounts]:
@@ -158,7 +162,15 @@ def count_rows(work: Work) -> StepResult[RowCounts]:
     text += f" · {rejected:,} rejected ({share:.1%}), kept with their reason"
     if counts.left_out:
         text += f" · {counts.left_out:,} left out by source.where"
-    return StepResult("rows", text, counts)
+    return StepResult("rows", text, counts, details=rejects_in_words(counts.rejects))
+
+
+def rejects_in_words(rejects: Sequence[RejectCount]) -> tuple[str, ...]:
+    """Returns a line for each reason that costs rows, the most frequent first."""
+    lines = [f"{counted(r.rows, 'row')} rejected by {r.column}: {r.reason}" for r in rejects]
+    more = len(lines) - _MOST_REASONS
+    rest = [f"and {counted(more, 'more reason')}: `braid rejects` has all"] if more > 0 else []
+    return (*lines[:_MOST_REASONS], *rest)
 
 
 def _with_shown_keys(pipeline: PipelineSpec, manifest: ShardManifest) -> ShardManifest:

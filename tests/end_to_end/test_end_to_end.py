@@ -22,6 +22,7 @@ from tests.support.data_set import data_set
 from trainer.registry.registry import ModelRegistry
 from trainer.training.checkpoint import Checkpoints, Position
 
+ROOT = Path(__file__).parents[2]
 # Batches that are small enough for an epoch to be killed in.
 _QUICK = (
     *("--set", "training.epochs=2", "--set", "training.batch_size=8"),
@@ -59,7 +60,7 @@ def first_run(project) -> subprocess.CompletedProcess[str]:
 
 def test_a_table_becomes_a_registered_champion(project, first_run):
     assert first_run.returncode == 0, first_run.stdout + first_run.stderr
-    assert "the new model is the champion" in first_run.stdout
+    assert "the new model became the champion" in first_run.stdout
     (record,) = _records(project)
     assert record["status"] == "promoted"
     assert record["model"] == {"name": "listings", "version": "1", "registry": None}
@@ -126,6 +127,16 @@ def test_predict_gives_every_row_a_prediction_or_a_reason(project, first_run, tm
     rows = pq.read_table(output).to_pylist()
     assert [row["listing_id"] for row in rows] == pq.read_table(source)["listing_id"].to_pylist()
     assert all((row["error"] is None) == (row["price"] is not None) for row in rows)
+
+
+def test_every_file_of_the_workspace_is_in_the_reference(project, first_run, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs/hooks")
+    from reference.workspace import is_on_page
+
+    workspace = project / "workspace"
+    files = [path.relative_to(workspace) for path in workspace.rglob("*") if path.is_file()]
+    assert len(files) > 50
+    assert {str(file) for file in files if not is_on_page(file.as_posix())} == set()
 
 
 def test_predict_rejects_what_training_rejects_in_the_same_words(project, first_run, tmp_path):

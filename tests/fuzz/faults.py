@@ -113,22 +113,26 @@ def check(fault: Fault, folder: Path) -> None:
             _ended(process, folder, also=_SIGNALLED.get(fault.kind, ()))
         finally:
             kill_tree(process.pid)
-    damaged = fault.kind in _DAMAGED
     code = _ended(_start(folder), folder)
     for _ in range(_LINGERING):
         if "no other run at the same time" not in _log(folder):
             break
         time.sleep(1)  # a step outlives its killed flow by a moment, and keeps others out
         code = _ended(_start(folder), folder)
-    if code not in _DONE and damaged:
+    repaired = False
+    if fault.kind in _DAMAGED and (code not in _DONE or _differing(folder)):
+        # A shard that was cut after the training is looked at by the next one, and by this.
         _ended(_start(folder, "check", "--repair"), folder)
-        code = _ended(_start(folder), folder)
-        if code not in _DONE and not _names_what_only_a_user_can_bring_back(folder):
-            raise ValueError(f"the run was not made good\n{_log(folder)}")
-    elif code not in _DONE:
+        code = _ended(_start(folder, "run", "--retrain"), folder)
+        if code not in _DONE and _names_what_only_a_user_can_bring_back(folder):
+            return
+        repaired = True
+    if code not in _DONE:
         raise ValueError(f"the run was not made good: code {code}\n{_log(folder)}")
-    if code in _DONE:
-        _compare(folder, rewritten=_is_rewritten(folder))
+    # A day that is transformed anew by itself is cut into more files than beside the others.
+    if not repaired and (names := _differing(folder)):
+        raise ValueError(f"shards differ: {names}")
+    _count_rows(folder)
 
 
 def write_project(folder: Path) -> None:
@@ -369,12 +373,15 @@ def _shards(workspace: Path) -> dict[str, bytes]:
     }
 
 
-def _compare(folder: Path, *, rewritten: tuple[int, ...]) -> None:
-    """Holds a finished run's shards against an undisturbed run's, and counts its rows."""
-    shards, expected = _shards(folder / "workspace"), _undisturbed(rewritten)
-    if shards != expected:
-        names = sorted(n for n in {*shards, *expected} if shards.get(n) != expected.get(n))
-        raise ValueError(f"shards differ: {names}")
+def _differing(folder: Path) -> list[str]:
+    """Returns the files of shards that an undisturbed run would have otherwise."""
+    shards, expected = _shards(folder / "workspace"), _undisturbed(_is_rewritten(folder))
+    return sorted(n for n in {*shards, *expected} if shards.get(n) != expected.get(n))
+
+
+def _count_rows(folder: Path) -> None:
+    """Holds the rows that a finished run's shards and rejects have against those of the table."""
+    shards = _shards(folder / "workspace")
     rows = rejected = records = 0
     for name, text in shards.items():
         if name.endswith("manifest.json"):

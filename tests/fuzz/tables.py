@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 
 from tests.fuzz.table_files import File, files, good_rows, write
 from tests.support.jobs import transform_job
-from transforms.analysis.counting import RequestCounter
 from transforms.analysis.freeze import analyze
+from transforms.analysis.request_counter import RequestCounter
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.split import SPLITS

@@ -149,7 +149,7 @@ def test_whatever_names_a_module_as_text_asks_for_its_whole_name(package):
 def run_notebook(python: Path, project: Path) -> None:
     program = ROOT / "tests/support/notebook.py"
     told = run(python, project, str(program), str(ROOT / "docs/notebook.ipynb"))
-    assert "price: the new model is the champion" in told
+    assert "price: the new model became the champion" in told
     assert "(data:image/png;base64," in told
     assert "area: not_finite" in told
     assert "A run does nothing: nothing is new since run" in told

@@ -36,6 +36,15 @@ class Prefect:
         body = {"flow_runs": {"id": {"any_": [flow_run]}}}
         return _ask(f"{self._url}/task_runs/filter", body)
 
+    def logs(self, flow_run: str) -> dict[str | None, list[str]]:
+        """Returns the lines that are told of a flow run, by the name of their task."""
+        names = {task["id"]: task["name"] for task in self.task_runs(flow_run)}
+        body = {"logs": {"flow_run_id": {"any_": [flow_run]}}, "sort": "TIMESTAMP_ASC"}
+        lines: dict[str | None, list[str]] = {}
+        for log in _ask(f"{self._url}/logs/filter", body):
+            lines.setdefault(names.get(log["task_run_id"]), []).append(log["message"])
+        return lines
+
     def artifact(self, key: str) -> dict[str, Any]:
         """Returns the latest artifact of a key."""
         return _ask(f"{self._url}/artifacts/{key}/latest")

@@ -76,6 +76,7 @@ def test_too_few_validation_rows_choose_nothing():
     assert (few.steps, few.planned_steps(), few.patience, few.refit) == (1_000, 1_000, None, True)
     assert recipe(100, validation=30).patience == 6
     assert not recipe(100, validation=0).refit
+    assert not recipe(100, warm_start="champion").refit
 
 
 @pytest.mark.parametrize(("rows", "blend"), [(0, False), (29, False), (30, True), (None, True)])

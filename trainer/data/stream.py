@@ -205,7 +205,7 @@ def parse_records(records: tf.Tensor, stored: Sequence[StoredFeature], prefix: s
     parsed = tf.io.parse_example(records, spec)
     decoded = {s.name: _decode(s, parsed[prefix + s.name]) for s in stored}
     targets = {s.name: s for s in stored if s.role == "target"}
-    return decoded | {name: _as_learnt(s, decoded[name]) for name, s in targets.items()}
+    return decoded | {name: as_learnt(s, decoded[name]) for name, s in targets.items()}
 
 
 def model_batch(records: tf.Tensor, layout: BatchLayout) -> Batch:
@@ -289,7 +289,7 @@ def _record_feature(stored: StoredFeature) -> Any:
     return tf.io.FixedLenFeature(stored.shape, tf.as_dtype(stored.dtype))
 
 
-def _as_learnt(stored: StoredFeature, values: tf.Tensor) -> tf.Tensor:
+def as_learnt(stored: StoredFeature, values: tf.Tensor) -> tf.Tensor:
     """Returns a target as its loss takes it."""
     if stored.kind == "multilabel":
         # Id 0 pads, and has no column.

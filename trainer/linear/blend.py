@@ -134,8 +134,9 @@ class LinearBlend(keras.layers.Layer):  # type: ignore[misc]
         """Returns a network's answers with the share of a linear model's, [B, K] each, in them."""
         mixed = dict(answers)
         for name, linear_BK in linear.items():
-            share, network = self._shares[name], answers[name]
-            mixed[name] = (1 - share) * network + share * tf.reshape(linear_BK, tf.shape(network))
+            network, link = answers[name], self.spec.targets[name].link
+            linear_like = tf.reshape(linear_BK, tf.shape(network))
+            mixed[name] = pooled(link, network, linear_like, self._shares[name])
         return mixed
 
     def compute_output_spec(self, answers: Tensors, inputs: Tensors) -> dict[str, Any]:
@@ -148,6 +149,7 @@ class LinearBlend(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "spec": self.spec.model_dump(mode="json")}
 
 
+_SUREST = 1e-7  # no probability is nearer to 0 or 1: Keras's own bound in its losses
 _INVERSE_LINKS = {"sigmoid": tf.math.sigmoid, "softmax": tf.nn.softmax, "identity": tf.identity}
 
 
@@ -163,18 +165,45 @@ def blended(network: keras.Model, blend: LinearBlend) -> keras.Model:
     return keras.Model(network.input, blend(network.output, inputs), name=network.name)
 
 
+def pooled(
+    link: Link, network: tf.Tensor, linear: tf.Tensor, share: tf.Tensor | float
+) -> tf.Tensor:
+    """Returns the answers of both, of which the linear model's have a share.
+
+    Numbers by their mean, and probabilities by that of their logits, the logarithmic pool of Genest
+    and Zidek, "Combining Probability Distributions", 1986: in a mean of probabilities the linear
+    model, which is never as sure, would decide on the order of all rows that the network is sure
+    of. Without a share the network's answers are what they were.
+
+    Args:
+        link: From scores to answers.
+        network: The network's answers, float32 [B, ...]; classes are the last axis.
+        linear: The linear model's, of the same shape.
+        share: Of the linear model, from 0 to 1.
+    """
+    if link == "identity":
+        return (1 - share) * network + share * linear
+    known = [tf.clip_by_value(p, _SUREST, 1 - _SUREST) for p in (network, linear)]
+    logs = [tf.math.log(p) for p in known]
+    if link == "sigmoid":
+        logs = [log - tf.math.log1p(-p) for log, p in zip(logs, known, strict=True)]
+    both = _INVERSE_LINKS[link]((1 - share) * logs[0] + share * logs[1])
+    return tf.where(tf.convert_to_tensor(share) > 0, both, network)
+
+
 def losses_of_shares(
-    loss: keras.losses.Loss, truths: tf.Tensor, answers: tf.Tensor, linear: tf.Tensor
+    link: Link, loss: keras.losses.Loss, truths: tf.Tensor, answers: tf.Tensor, linear: tf.Tensor
 ) -> tf.Tensor:
     """Returns the loss of the rows, added up, with each of `SHARES`, float64 [shares].
 
     Args:
+        link: From the linear model's scores to its answers.
         loss: The target's.
         truths: What was to be answered, [B, ...] as the loss takes it.
         answers: The network's answers.
         linear: The linear model's, of the same shape.
     """
-    losses = [loss.call(truths, (1 - share) * answers + share * linear) for share in SHARES]
+    losses = [loss.call(truths, pooled(link, answers, linear, share)) for share in SHARES]
     return tf.stack([tf.reduce_sum(tf.cast(values, tf.float64)) for values in losses])
 
 

@@ -176,7 +176,8 @@ class Blending:
                 kept = weights[name] > 0
                 shaped = tf.reshape(linear[name], tf.shape(answers[name]))
                 rows = (tf.boolean_mask(x, kept) for x in (targets[name], answers[name], shaped))
-                sums[name] = losses_of_shares(loss, *rows), tf.math.count_nonzero(kept)
+                link = blend.spec.targets[name].link
+                sums[name] = losses_of_shares(link, loss, *rows), tf.math.count_nonzero(kept)
             return sums
 
         traced = tf.function(added_up, reduce_retracing=True)

@@ -10,8 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from trainer.registry.forgetting import forget_version
-from trainer.registry.history import (
+from trainer.registry.champions import (
     BY_HAND,
     CHAMPION,
     GATE_TAG,
@@ -22,6 +21,7 @@ from trainer.registry.history import (
     move_champion,
     read_history,
 )
+from trainer.registry.forgetting import forget_version
 from trainer.registry.model_files import Description
 from trainer.registry.own_database import DATABASE_FILE, OwnDatabase, local_path
 from trainer.registry.run_entry import (

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from trainer.training.training_state import TrainingState
+from trainer.training.early_stopping import TrainingState
 from transforms.contract.errors import BraidError
 from transforms.contract.spec import Spec
 from transforms.contract.workspace.documents import read_json, reading

@@ -29,11 +29,11 @@ from trainer.run_folder import (
 )
 from trainer.training.checkpoint import Checkpoints, Position, initial_values
 from trainer.training.devices import strategy_for
+from trainer.training.early_stopping import TrainingState
 from trainer.training.epoch import EpochRunner, evaluate_loss, refuse_non_finite, traced
 from trainer.training.objectives import learnt_loss_weights, trainable
 from trainer.training.optimizers import averaged_weights, take_averages
 from trainer.training.training_data import TrainingData
-from trainer.training.training_state import TrainingState
 from trainer.training.warm_start import begin
 from trainer.training.watching import WatchedMetric, tell_round
 from transforms.contract.declaration.pipeline import PipelineSpec

@@ -17,9 +17,9 @@ from trainer.data.seam import check_seam
 from trainer.data.shards import count_rows
 from trainer.recipe import recipe_of
 from trainer.training.checkpoint import Checkpoints
+from trainer.training.early_stopping import TrainingState
 from trainer.training.training import Training
 from trainer.training.training_data import TrainingData
-from trainer.training.training_state import TrainingState
 from trainer.tuning.search import PARTS, Asked, Search, is_declaration
 from transforms.contract.errors import BraidError, Diverged
 from transforms.contract.process.events import report

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from transforms.analysis.partition_statistics import count_partitions, read_partitions
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import TransformJob
 from transforms.contract.steps.results import ExpectResult
+from transforms.contract.workspace.layout import TRANSFORM_FILE
 from transforms.statistics.expectations import Judge
+from transforms.statistics.frozen import statistics_folder
 
 _MOST_SENTENCES = 20
 
@@ -40,7 +43,7 @@ def check_expectations(job: TransformJob) -> None:
     """
     if not job.pipeline.expect:
         return
-    judge = Judge(job.pipeline)
+    judge = Judge(job.pipeline, _frozen(job))
     sentences = [
         sentence
         for partition, counted in read_partitions(job)
@@ -55,3 +58,10 @@ def check_expectations(job: TransformJob) -> None:
             received="\n".join(told),
             action="Mend the rows, or what `expect` says of them. Nothing was trained.",
         )
+
+
+def _frozen(job: TransformJob) -> Path | None:
+    """Returns the statistics of the transform that is kept, or else of the one that it refits."""
+    folders = (job.folders().transform(name) for name in (job.transform, job.base) if name)
+    kept = (folder for folder in folders if (folder / TRANSFORM_FILE).exists())
+    return next((statistics_folder(folder) for folder in kept), None)

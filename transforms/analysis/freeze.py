@@ -13,9 +13,9 @@ from typing import Any
 import tensorflow as tf
 
 from transforms.analysis.column_warnings import column_warnings
-from transforms.analysis.counting import RequestCounter
 from transforms.analysis.expectations import check_expectations
 from transforms.analysis.partition_statistics import count_partitions, statistics_of
+from transforms.analysis.request_counter import RequestCounter
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import TransformJob

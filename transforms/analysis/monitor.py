@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms.analysis.counting import RequestCounter
+from transforms.analysis.request_counter import RequestCounter
+from transforms.columns.conform import blank_column
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.monitoring import (
@@ -39,7 +40,7 @@ _MOST_ENTRIES = 64  # of an answer's list
 def monitor(text: str) -> MonitorResult:
     """Runs a `MonitorJob` given as JSON: compares features and answers with their references.
 
-    Values of sensitive columns are in no log, and are not compared.
+    Values of sensitive columns are in no log, and are not compared; nor are times, which move on.
 
     Raises:
         BraidError: A file of the log is damaged, or no row of it can be compared.
@@ -66,7 +67,9 @@ def monitor(text: str) -> MonitorResult:
     features = {
         name: _compared(pairs, ordered=ordered)
         for name, ordered, pairs in sample_pairs(Path(job.statistics), total)
-        if name in raws and hidden.isdisjoint(raws[name].columns)
+        if name in raws
+        and hidden.isdisjoint(raws[name].columns)
+        and not job.pipeline.features[name].moves_on
     }
     predictions, answers = _predictions(job)
     named = alarms(
@@ -103,9 +106,7 @@ def _with_blanks(
     rows = int(taken.sum())
     for name, raw in raw_columns(pipeline, with_targets=True).items():
         if name in counter.columns and name not in columns:
-            is_number = raw.dtype == "float32"
-            blank, dtype = (np.nan, np.float32) if is_number else (b"", object)
-            columns[name] = np.full((rows, *raw.shape), blank, dtype)
+            columns[name] = blank_column(raw, rows)
     return columns
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import apache_beam as beam
 
-from transforms.analysis.counting import RequestCounter
 from transforms.analysis.reject_budget import RejectBudget
+from transforms.analysis.request_counter import RequestCounter
 from transforms.beam import COUNTER, known_rows, marked_errors, run_pipeline, workers
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.steps.jobs import TransformJob

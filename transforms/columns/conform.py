@@ -36,6 +36,12 @@ class Conformed:
     invalid: dict[int, str] = field(default_factory=dict)
 
 
+def blank_column(raw: RawColumn, rows: int) -> np.ndarray:
+    """Returns missing values as the graph takes them, [rows, *raw.shape]."""
+    blank, dtype = (np.nan, np.float32) if raw.dtype == "float32" else (b"", object)
+    return np.full((rows, *raw.shape), blank, dtype)
+
+
 def conform(raw: RawColumn, *columns: pa.Array) -> Conformed:
     """Converts a column for the graph.
 

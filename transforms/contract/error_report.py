@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from transforms.contract.errors import BraidError, copied
+from transforms.contract.masking import masked
 
 # Of an error that is not for the user, only type and message are known.
 _Part = Annotated[str, Field(exclude_if=not_)]
@@ -55,6 +56,24 @@ class ErrorReport(BaseModel):
     def headline(self) -> str:
         """Returns where it is wrong and what is there, in one line."""
         return f"{self.place or self.type}: {self.received}".splitlines()[0]
+
+
+def report_of(error: Exception, place: str) -> ErrorReport:
+    """Returns what is told of any error; one that is not for the user is a bug.
+
+    Args:
+        error: What was raised.
+        place: Where the bug showed, if it is one.
+    """
+    if isinstance(error, BraidError):
+        return ErrorReport.of(error)
+    return ErrorReport(
+        type=type(error).__name__,
+        place=place,
+        expected="a step without a bug",
+        received=masked(str(error)) or type(error).__name__,
+        action="Run again with BRAID_DEBUG=1 and report what it shows.",
+    )
 
 
 def _kinds(kind: type[BraidError] = BraidError) -> Iterator[type[BraidError]]:

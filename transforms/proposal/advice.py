@@ -18,7 +18,7 @@ from transforms.contract.columns.features import (
 )
 from transforms.contract.columns.kinds import is_user_kind
 from transforms.contract.columns.targets import Target
-from transforms.proposal.choices import Choice, Read, choose_feature
+from transforms.proposal.kind_choice import Choice, Read, choose_feature
 from transforms.proposal.sampled_column import SampledColumn
 
 _FEWEST = 20  # rows from which on a column says what it is

@@ -26,7 +26,7 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.spec import Spec
 from transforms.proposal.advice import Declared, advice_on
-from transforms.proposal.choices import Read, files_of
+from transforms.proposal.kind_choice import Read, files_of
 from transforms.proposal.picture_columns import refused_pictures
 from transforms.proposal.sample import ROWS, Sample, sample_rows
 from transforms.proposal.sampled_column import SampledColumn

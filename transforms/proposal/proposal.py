@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from transforms.contract.declaration.source import Format, SourceSpec
 from transforms.contract.declaration.split import ColumnSplit, HashSplit, Split
 from transforms.contract.errors import DeclarationError
-from transforms.proposal.choices import Choice, Read, choose_feature, files_of
+from transforms.proposal.kind_choice import Choice, Read, choose_feature, files_of
 from transforms.proposal.leaks import leak, leaking_sum
 from transforms.proposal.roles import choose_key, choose_partitions, choose_split, is_entity
 from transforms.proposal.sample import take_sample

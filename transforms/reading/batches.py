@@ -21,6 +21,7 @@ from transforms.contract.columns.features import FeatureSpec, RawColumn
 from transforms.contract.columns.targets import TargetSpec
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.reading.path_columns import PathReader
+from transforms.reading.reject_policies import settle
 from transforms.reading.row_names import RowNames
 from transforms.source.formats import read_piece
 from transforms.source.scan import open_filesystem
@@ -269,32 +270,9 @@ class BatchReader:
             conformed.invalid[row] = NOT_UTF8
         result.unusable[name, "missing"] += int(conformed.missing.sum())
         result.unusable.update((name, reason) for reason in conformed.invalid.values())
-        rejects = self._settle(spec, raw, conformed, result)
+        rejects, replaced = settle(spec, raw, conformed)
+        result.replaced.update({(raw.name, reason): n for reason, n in replaced.items()})
         result.columns[raw.name] = conformed.values
-        return rejects
-
-    def _settle(
-        self,
-        spec: FeatureSpec | TargetSpec,
-        raw: RawColumn,
-        conformed: Conformed,
-        result: RawBatch,
-    ) -> dict[int, str]:
-        """Applies the missing and the invalid policy; returns the rows to reject."""
-        rejects: dict[int, str] = {}
-        missing = np.flatnonzero(conformed.missing).tolist()
-        if spec.missing == "reject":
-            rejects = dict.fromkeys(missing, "missing")
-        elif missing:
-            result.replaced[raw.name, "missing"] += len(missing)
-        if spec.invalid == "reject":
-            rejects |= conformed.invalid
-        else:
-            result.replaced.update((raw.name, reason) for reason in conformed.invalid.values())
-        # Here as in serving; another feature that reads the column may have a use for the text.
-        if raw.dtype != "string" or not spec.graph_judges_texts:
-            blank: bytes | float = np.nan if raw.dtype == "float32" else b""
-            conformed.values[list(conformed.invalid)] = blank
         return rejects
 
 

@@ -251,7 +251,22 @@ def _parquet_rows(
 
 def _read_arrow(request: _Request) -> Iterator[pa.RecordBatch]:
     with request.filesystem.open_input_file(request.piece.path) as file:
-        yield paipc.open_file(file).get_batch(request.piece.index).select(request.columns)
+        batch = paipc.open_file(file).get_batch(request.piece.index).select(request.columns)
+        _refuse_torn(batch)
+        yield batch
+
+
+def _refuse_torn(batch: pa.RecordBatch) -> None:
+    """Raises ArrowInvalid if values lie beyond their buffers: Arrow takes a file's word for it.
+
+    Texts that are no UTF-8 are not refused here: their rows are rejected one by one.
+    """
+    for column in batch.columns:
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            if "UTF8" not in str(error):
+                raise
 
 
 def _read_csv(request: _Request) -> Iterator[pa.RecordBatch]:

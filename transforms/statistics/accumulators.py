@@ -22,7 +22,7 @@ from tfx_bsl.sketches import QuantilesSketch
 from transforms.contract.workspace.documents import reading
 from transforms.contract.workspace.files import replacing
 from transforms.statistics.sampling import RowSample
-from transforms.statistics.terms import TERMS_SCHEMA, TermCounts
+from transforms.statistics.term_counts import TERMS_SCHEMA, TermCounts
 
 _QUANTILE_ERROR = 0.001  # of the rank, so that a boundary is off by a thousandth of the rows
 _SKETCH_VALUES = 1 << 32  # as many as any table has rows

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
@@ -12,7 +13,8 @@ from transforms.contract.columns.features import Numeric
 from transforms.contract.declaration.judgement.expect import ROWS, Expectation
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.statistics.accumulators import Accumulated
-from transforms.statistics.terms import TermCounts
+from transforms.statistics.term_counts import TermCounts
+from transforms.statistics.text_histogram import frozen_spread, spread_of, text_histogram
 
 _MOST_NAMED = 3  # new values
 _LONGEST_VALUE = 40
@@ -26,13 +28,17 @@ class Judge:
 
     Args:
         pipeline: The declaration.
+        frozen: The folder of the statistics of the newest frozen transform, if there is one.
     """
 
     pipeline: PipelineSpec
+    frozen: Path | None = None
     _seen: dict[str, TermCounts] = field(default_factory=dict)
 
     def broken(self, partition: str, counted: Accumulated) -> list[str]:
         """Returns a sentence for every expectation that a partition breaks.
+
+        What is said of numbers ends with lines that show them beside those of the frozen rows.
 
         Args:
             partition: Its name.
@@ -43,8 +49,11 @@ class Judge:
             if name == ROWS:
                 sentences += _rows(expected, counted.named)
                 continue
-            sentences += _range(self.pipeline, name, expected, counted)
-            sentences += _missing(name, expected, counted)
+            told = _range(self.pipeline, name, expected, counted)
+            told += _missing(name, expected, counted)
+            if told:
+                told[-1] = "\n".join([told[-1], *self._histogram(name, counted)])
+            sentences += told
             if expected.new_at_most is not None:
                 sentences += self._new(name, expected.new_at_most, counted)
         return [f"{partition}: {sentence}" for sentence in sentences]
@@ -68,6 +77,17 @@ class Judge:
                 )
         seen.merge(counted.terms.get(name, TermCounts()))
         return sentences
+
+    def _histogram(self, name: str, counted: Accumulated) -> Sequence[str]:
+        """Returns the lines of a partition's numbers; none of what has none, or is sensitive."""
+        moments, values = counted.moments.get(name), counted.sample.columns.get(name)
+        if moments is None or values is None or not moments[0].any() or self._is_sensitive(name):
+            return ()
+        is_log = _is_log(self.pipeline, name)
+        _, _, _, lowest, highest, _ = moments
+        rows = spread_of(values, (float(lowest.min()), float(highest.max())))
+        frozen = None if self.frozen is None else frozen_spread(self.frozen, name)
+        return text_histogram(rows, frozen, lambda end: f"{_uncurved(end, is_log=is_log):.6g}")
 
     def _is_sensitive(self, name: str) -> bool:
         return is_sensitive(self.pipeline, name)
@@ -96,9 +116,7 @@ def _range(
     count, _, _, lowest, highest, _ = moments
     if not count.any():
         return []
-    features: Mapping[str, object] = pipeline.features
-    spec = features.get(name)
-    is_log = isinstance(spec, Numeric) and spec.scale == "log"
+    is_log = _is_log(pipeline, name)
     low, high = float(lowest.min()), float(highest.max())
     least, most = (_curved(bound, is_log=is_log) for bound in expected.between)
     below = least is not None and low < least - _ROUNDING * (1 + abs(least))
@@ -111,6 +129,12 @@ def _range(
         return [f"'{name}' has numbers beyond {asked}."]
     first, last = (_uncurved(end, is_log=is_log) for end in (low, high))
     return [f"'{name}' goes from {first:.6g} to {last:.6g}, expected {asked}."]
+
+
+def _is_log(pipeline: PipelineSpec, name: str) -> bool:
+    features: Mapping[str, object] = pipeline.features
+    spec = features.get(name)
+    return isinstance(spec, Numeric) and spec.scale == "log"
 
 
 def _curved(bound: float | None, *, is_log: bool) -> float | None:

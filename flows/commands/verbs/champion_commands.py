@@ -10,7 +10,7 @@ from flows.console.output import give
 
 
 def _bounded(_context: click.Context, _option: click.Parameter, reason: str) -> str:
-    from trainer.registry.history import LONGEST_REASON
+    from trainer.registry.champions import LONGEST_REASON
 
     if len(reason) > LONGEST_REASON:
         raise click.BadParameter(

@@ -120,9 +120,10 @@ def backfill(
 def deploy(project: Project) -> None:
     """Put the pipeline on the Prefect server of PREFECT_API_URL, with its schedule.
 
-    Deploys the pipeline and its backfill to the work pool `cpu` and its training to `gpu`. The same
-    again changes nothing; a schedule that is no longer declared is removed. Declaration and
-    workspace have to have the same paths on every machine with a worker.
+    Deploys the pipeline and its backfill to the work pool `cpu`, and with `training.dispatch:
+    deployment` its training to `gpu`. The same again changes nothing; a schedule, a training or a
+    webhook that is no longer declared is removed. Declaration and workspace have to have the same
+    paths on every machine with a worker.
     """
     from flows.commands.launch import launch_deployment
 

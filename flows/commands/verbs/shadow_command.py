@@ -34,7 +34,7 @@ def shadow(project: Project, version: int, source: Path, output: Path | None) ->
     from flows.prediction.shadow import refuse_shadow_output
     from flows.prediction.shadow import shadow as score_both
     from flows.steps.registration import find_version, reach_registry
-    from trainer.registry.history import CHAMPION
+    from trainer.registry.champions import CHAMPION
 
     pipeline, folders = project.pipeline, project.workspace
     if output is not None:

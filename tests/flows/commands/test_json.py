@@ -21,7 +21,7 @@ from flows.report import rejects
 from flows.serving import server
 from flows.steps import monitoring, registration
 from tests.support.records import backfill_record, run_record
-from trainer.registry.history import ChampionChange, History
+from trainer.registry.champions import ChampionChange, History
 from trainer.registry.version import RegisteredVersion
 from transforms.contract.steps.doctor import DoctorResult
 from transforms.contract.steps.monitoring import Compared, MonitorResult

@@ -19,7 +19,7 @@ from flows.commands.cli import cli
 from flows.console.failures import readable_failures
 from tests.support.command import start
 from tests.trainer.world import DECLARATION, make_world, pipeline_of, training_with
-from trainer.registry.history import this_person
+from trainer.registry.champions import this_person
 from trainer.registry.registry import ModelRegistry
 from trainer.run_folder import EXPORT_FOLDER
 

@@ -7,7 +7,7 @@ import yaml
 
 from flows.commands.cli import cli
 from flows.records.record import ModelVersion, read_records, write_record
-from tests.flows.retention.test_old_models import run
+from tests.flows.retention.test_pruning import run
 from trainer.registry.registry import ModelRegistry
 from transforms.contract.workspace.layout import Workspace
 

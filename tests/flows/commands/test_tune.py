@@ -42,11 +42,11 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_the_keys_the_end_of_the_run_and_its_files_are_told(shown):
     told = shown()
     assert KEYS in told
-    assert "flats: the new model is the champion" in told
+    assert "flats: the new model became the champion" in told
     assert [Path(line).name for line in told.splitlines()[-2:]] == [RECORD_FILE, PAGE_FILE]
 
 
 def test_quiet_leaves_the_keys_and_how_the_run_ended(shown):
     told = [line for line in shown("-q").splitlines() if line]
-    assert told == [KEYS, "flats: the new model is the champion"]
+    assert told == [KEYS, "flats: the new model became the champion"]
     assert [line for line in shown("-q", "--no-run").splitlines() if line] == [KEYS]

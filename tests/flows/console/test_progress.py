@@ -138,3 +138,48 @@ def test_steps_of_two_threads_are_shown_side_by_side(terminal):
         export.update(_progress(2000))
     for name in ("transform", "train", "export", "3 epochs"):
         assert name in output.getvalue()
+
+
+class _Lines:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, bool]] = []
+
+    def write(self, line: str, *, failed: bool = False) -> None:
+        self.lines.append((line, failed))
+
+
+def test_a_journal_keeps_what_a_quiet_reporter_does_not_show(monkeypatch):
+    monkeypatch.setattr(module.OUTPUT, "quiet", True)
+    output, journal = io.StringIO(), _Lines()
+    reporter = Reporter(Console(file=output, width=100), ("transform",), journal)
+    with reporter.step("transform") as view:
+        view.update(Progress(done=0, total=0, unit="", doing="loading TensorFlow"))
+    reporter.done("transform", "2,000 rows")
+    reporter.detail("3 rows rejected by area: missing")
+    reporter.note("  on to the next")
+    reporter.failed("day=2", "a file is cut")
+    assert journal.lines == [
+        ("transform: step 1 of 1: loading TensorFlow", False),
+        ("transform: 2,000 rows", False),
+        ("3 rows rejected by area: missing", False),
+        ("on to the next", False),
+        ("day=2: a file is cut", True),
+    ]
+    assert output.getvalue() == "  ✗ day=2      a file is cut\n"
+
+
+def test_a_journal_has_a_line_in_half_a_minute_however_short_the_epochs(monkeypatch):
+    seconds = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: seconds[0])
+    output, journal = io.StringIO(), _Lines()
+    with Reporter(Console(file=output, width=100), journal=journal).step("train") as view:
+        for epoch in range(1, 19):
+            seconds[0] += 5.0
+            view.update(_epoch(epoch).model_copy(update={"milestone": True}))
+            view.update(_epoch(epoch + 1))
+    told = [line.split(" · ")[0] for line, _ in journal.lines]
+    epochs = [f"train: epoch {epoch}/18" for epoch in (1, 7, 13)]
+    assert told == ["train: starting", *epochs]
+    assert output.getvalue().count("epoch") == 18

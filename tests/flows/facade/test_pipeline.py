@@ -130,7 +130,7 @@ def test_a_report_is_text_and_has_its_picture_in_a_notebook(declared):
     record = run_record(run_id=folder.name, status="promoted")
     write_record(folder, record)
     report = p.report()
-    assert str(report).startswith("# flats: the new model is the champion")
+    assert str(report).startswith("# flats: the new model became the champion")
     assert "(report.png)" in report._repr_markdown_()
     (folder / "report.png").write_bytes(b"picture")
     assert "(data:image/png;base64,cGljdHVyZQ==)" in report._repr_markdown_()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
+from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
 from flows.commands.launch import launch_deployment
-from flows.orchestration.deployments import deploy, filled_in
+from flows.orchestration.deployments import _block_name, deploy, filled_in
 from transforms.contract.declaration.parsing import load
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.workspace.layout import Workspace
@@ -25,7 +29,9 @@ source: {path: data, key: id}
 features: {area: {kind: numeric}}
 targets: {sold: {kind: binary}}
 schedule: {cron: "0 3 * * *", timezone: Europe/Berlin}
+training: {dispatch: deployment}
 """
+WEBHOOK = "notify={webhook: '${BRAID_TEST_HOOK}'}"
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +110,75 @@ def test_a_schedule_that_is_no_longer_declared_is_removed(server, declaration):
     deployment = _deployed()["braid/flats"]
     assert deployment["crons"] == []
     assert deployment["parameters"]["overrides"] == ["schedule=null"]
+
+
+def test_the_pool_for_training_is_there_only_where_it_is_declared(server, declaration):
+    with get_client(sync_client=True) as client:
+        for pool in client.read_work_pools():
+            client.delete_work_pool(pool.name)
+        _deploy(declaration)
+        assert "braid-train/flats" in _deployed()
+        client.delete_work_pool("gpu")
+        lines = _deploy(declaration, "training.dispatch=local")
+        assert sorted(_deployed()) == ["braid-backfill/flats", "braid/flats"]
+        assert [pool.name for pool in client.read_work_pools()] == ["cpu"]
+        assert not any("gpu" in line for line in lines)
+
+
+def test_a_declared_webhook_is_an_automation_and_goes_with_its_declaration(
+    server, declaration, monkeypatch
+):
+    monkeypatch.setenv("BRAID_TEST_HOOK", "https://hooks.example/T0/first")
+    first = _deploy(declaration, WEBHOOK)
+    assert first[-1] == "automation braid: bad news of flats"
+    with get_client(sync_client=True) as client:
+        (watching,) = client.read_automations_by_name("braid: bad news of flats")
+        assert watching.trigger.match.model_dump() == {
+            "prefect.resource.id": "braid.pipeline.flats"
+        }
+        (action,) = watching.actions
+        assert action.payload == "{{ event.payload | tojson }}"
+        block = Webhook.load("braid-flats")
+        assert block.url.get_secret_value() == "https://hooks.example/T0/first"
+        assert action.block_document_id == block._block_document_id
+
+        monkeypatch.setenv("BRAID_TEST_HOOK", "https://hooks.example/T0/second")
+        assert _deploy(declaration, WEBHOOK) == first
+        assert client.read_automations_by_name("braid: bad news of flats") == [watching]
+        assert Webhook.load("braid-flats").url.get_secret_value().endswith("/second")
+
+        _deploy(declaration)
+        assert client.read_automations_by_name("braid: bad news of flats") == []
+        with pytest.raises(ValueError, match="Unable to find block document"):
+            Webhook.load("braid-flats")
+
+
+@pytest.mark.parametrize("address", [None, "hooks.example/T0"])
+def test_a_webhook_without_an_address_is_refused_before_anything_is_deployed(
+    declaration, monkeypatch, address
+):
+    monkeypatch.delenv("BRAID_TEST_HOOK", raising=False)
+    if address is not None:
+        monkeypatch.setenv("BRAID_TEST_HOOK", address)
+    with pytest.raises(DeclarationError, match=r"BRAID_TEST_HOOK|notify\.webhook") as told:
+        _deploy(declaration, WEBHOOK)
+    assert "T0" not in str(told.value)
+
+
+def test_blocks_of_two_pipelines_have_two_names():
+    names = [_block_name(name) for name in ("a_b", "a-b", "a-ub", "a--b", "a_-b", "a-_b")]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch("[a-z0-9-]+", name) for name in names)
+
+
+def test_the_ui_shows_what_every_parameter_is(declaration):
+    for entrypoint in ("refresh_model", "backfill_partitions"):
+        flow = load_flow_from_entrypoint(f"braid.deployed_flows.{entrypoint}")
+        shown = parameter_schema(flow).model_dump_for_openapi()["properties"]
+        assert all(parameter["description"] for parameter in shown.values())
+        assert shown["overrides"]["items"] == {"type": "string"}
+    assert shown["train"]["enum"] == ["once", "each", "none"]
+    assert shown["workers"]["anyOf"][0] == {"type": "integer", "minimum": 1}
 
 
 def test_a_pool_of_another_type_is_refused(server, declaration):

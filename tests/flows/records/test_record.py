@@ -11,7 +11,14 @@ from rich.console import Console
 from flows.console.progress import Reporter
 from flows.records.kept import now
 from flows.records.log import RunLog
-from flows.records.record import RunRecord, StepRecord, pipelines, read_record, write_record
+from flows.records.record import (
+    ModelVersion,
+    RunRecord,
+    StepRecord,
+    pipelines,
+    read_record,
+    write_record,
+)
 from flows.records.step_result import StepResult, idle
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.results import TrainResult
@@ -46,6 +53,19 @@ def log(tmp_path) -> RunLog:
 
 def _told(log: RunLog) -> str:
     return log.reporter.console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("registry", "page"),
+    [
+        ("http://me:***@host:5000/", "http://host:5000/#/models/my%20flats/versions/7"),
+        ("https://host/mlflow", "https://host/mlflow/#/models/my%20flats/versions/7"),
+        ("postgresql://host/db", None),
+        (None, None),
+    ],
+)
+def test_a_version_has_a_page_where_a_server_shows_one(registry, page):
+    assert ModelVersion(name="my flats", version="7", registry=registry).page() == page
 
 
 def test_a_record_of_an_older_version_is_read(tmp_path):

@@ -76,7 +76,7 @@ def _shown(record: RunRecord) -> str:
 def test_the_terminal_shows_outcome_rows_rejects_metrics_gate_and_version(record):
     text = _shown(record)
     for part in (
-        "the new model is the champion",
+        "the new model became the champion",
         "truncated [jpeg]",
         "day=1/a.parquet",
         "L7",

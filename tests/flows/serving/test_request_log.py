@@ -60,6 +60,7 @@ def test_served_rows_are_kept_by_day_with_their_answers_and_without_sensitive_va
     kept = pq.read_table(file, partitioning=None).to_pylist()
     assert len(kept) == 6
     assert {row["color"] for row in kept} == {None}
+    assert [row["id"] for row in kept[:3]] == ["r0", "r1", "r2"], "late labels are joined by it"
     assert [row["band"] for row in kept[:3]] == [0.0, 1.0, 2.0]
     assert kept[1]["photo"].startswith(b"\x89PNG")
     assert kept[0]["prediction.sold"] == pytest.approx(float(predictions.columns["sold"][0]))

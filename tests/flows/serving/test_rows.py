@@ -128,3 +128,13 @@ def test_too_many_rows_are_refused_before_they_are_looked_at():
         READER.of_instances([7] * 4)
     with pytest.raises(RequestError, match="at most 3 rows"):
         READER.of_columns({"area": [{}] * 4})
+
+
+def test_the_key_is_kept_as_a_table_has_it_and_costs_no_row_its_answer():
+    parts = [
+        READER.of_instances([{"id": "a"}, {"id": 7.0}, {"id": ["b"]}]),
+        READER.of_columns({"id": [12, None], "area": [1, 2]}),
+    ]
+    assert READER.key(parts)["id"].to_pylist() == ["a", "7", None, "12", None]
+    assert "id" not in READER.table(parts)
+    assert not READER.batch(parts).refused

@@ -45,7 +45,6 @@ def workspace(tmp_path, monkeypatch) -> Workspace:
     version = RegisteredVersion("flats", "7", "flats/r", "", 0, tags={"braid.transform": "t"})
     registry = SimpleNamespace(find=lambda *_, **__: version, export_folder=lambda _: export)
     monkeypatch.setattr(monitoring, "reach_registry", lambda *_: registry)
-    monkeypatch.setattr(monitoring, "open_registry", lambda *_: registry)
     return workspace
 
 

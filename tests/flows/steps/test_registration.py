@@ -17,7 +17,7 @@ from flows.steps.registration import (
     register_run,
 )
 from tests.support.runs import run_of
-from trainer.registry.history import this_person
+from trainer.registry.champions import this_person
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import fingerprint

@@ -15,6 +15,7 @@ from flows.records.kept import write_kept
 from flows.records.record import write_record
 from flows.retention import leftovers
 from flows.steps.processes import Processes
+from flows.steps.shard_steps import rejects_in_words
 from tests.support.records import backfill_record
 from tests.support.runs import run_of, told_by
 from transforms.contract.declaration.parsing import parse
@@ -243,6 +244,23 @@ def test_only_the_chosen_partitions_train_and_are_counted(workspace):
     assert run.log.record.rows == {"train": 1, "validation": 0, "test": 0}
     assert run.log.record.source_rows == 1
     assert "1 train, 0 validation, 0 test · of day=2, which" in told_by(run)
+
+
+def test_the_steps_log_has_the_rejects_by_reason_the_most_frequent_first():
+    rejects = [
+        RejectCount(column="area", reason=reason, rows=rows, example_key="k", example_file="f")
+        for rows, reason in [
+            (12, "missing"),
+            (1, "not a number"),
+            *[(1, f"r{n}") for n in range(49)],
+        ]
+    ]
+    lines = rejects_in_words(rejects)
+    assert lines[:2] == (
+        "12 rows rejected by area: missing",
+        "1 row rejected by area: not a number",
+    )
+    assert lines[-1] == "and 1 more reason: `braid rejects` has all"
 
 
 def test_no_key_is_recorded_that_is_declared_sensitive_since(workspace):

@@ -12,6 +12,7 @@ from trainer.linear.blend import (
     LinearTarget,
     blended,
     losses_of_shares,
+    pooled,
 )
 from trainer.linear.design import columns_of
 from trainer.linear.regression import LinearModel
@@ -75,7 +76,7 @@ def a_network_of_members(link: str) -> keras.Model:
 @pytest.mark.parametrize(
     ("link", "share", "outputs", "members"),
     [
-        ("sigmoid", 0.5, 0.45, (0.35, 0.55)),
+        ("sigmoid", 0.5, 0.449490, (1 / 3, 0.550510)),  # in the middle of the logits
         ("sigmoid", 1.0, 0.5, (0.5, 0.5)),  # of which nobody is of another opinion
         # The factor of a number's spread makes up for any share but none.
         ("identity", 0.5, 20.0, (0.0, 40.0)),
@@ -108,6 +109,25 @@ def test_a_blended_network_is_one_keras_model_that_loads_by_itself(doubling, tmp
     np.testing.assert_array_equal(again(rows)["price"], network(rows)["price"])
 
 
+def test_probabilities_are_pooled_by_their_logits():
+    yes, no = tf.constant([[0.8]]), tf.constant([[0.2]])
+    assert pooled("sigmoid", yes, no, 0.5).numpy() == pytest.approx(0.5)
+    assert pooled("sigmoid", yes, no, 0.25).numpy() == pytest.approx(2 / 3)
+    classes, other = tf.constant([[0.6, 0.3, 0.1]]), tf.constant([[0.1, 0.3, 0.6]])
+    expected = np.sqrt([0.06, 0.09, 0.06]) / np.sqrt([0.06, 0.09, 0.06]).sum()
+    assert pooled("softmax", classes, other, 0.5).numpy()[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("link", ["sigmoid", "softmax"])
+def test_answers_that_are_sure_stay_in_their_order_and_what_has_no_share_as_it_is(link):
+    sure = tf.constant([[1e-6, 1 - 1e-6], [1e-5, 1 - 1e-5], [0.0, 1.0]])
+    other = tf.constant([[0.03, 0.97], [0.01, 0.99], [0.5, 0.5]])
+    np.testing.assert_array_equal(pooled(link, sure, other, 0.0), sure)
+    blended = pooled(link, sure, other, 0.05).numpy()
+    assert blended[0, 0] < blended[1, 0]
+    assert np.isfinite(blended).all()
+
+
 @pytest.mark.parametrize(
     ("answers", "linear", "share"),
     [
@@ -119,5 +139,5 @@ def test_a_blended_network_is_one_keras_model_that_loads_by_itself(doubling, tmp
 )
 def test_the_best_share_is_the_one_whose_blend_errs_least(answers, linear, share):
     rows = (tf.constant(values) for values in ([[1.0], [2.0]], answers, linear))
-    losses = losses_of_shares(keras.losses.MeanSquaredError(), *rows).numpy()
+    losses = losses_of_shares("identity", keras.losses.MeanSquaredError(), *rows).numpy()
     assert SHARES[int(np.argmin(losses))] == share

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.trainer.world import recipe_with
 from trainer.training.checkpoint import Checkpoints
-from trainer.training.training_state import TrainingState
+from trainer.training.early_stopping import TrainingState
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.results import EpochRecord
 

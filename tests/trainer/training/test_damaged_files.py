@@ -10,7 +10,7 @@ import pytest
 
 from trainer.export.serving import load
 from trainer.training.checkpoint import Checkpoints, Position
-from trainer.training.training_state import TrainingState
+from trainer.training.early_stopping import TrainingState
 from transforms.contract.workspace.documents import DamagedFile
 
 

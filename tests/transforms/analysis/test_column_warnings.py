@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from transforms.analysis.column_warnings import column_warnings
-from transforms.analysis.counting import RequestCounter
+from transforms.analysis.request_counter import RequestCounter
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.statistics.accumulators import Accumulated

@@ -10,8 +10,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from tests.transforms.conftest import MIXED, Table, mixed_rows, write_rows
-from transforms.analysis.counting import RequestCounter
 from transforms.analysis.freeze import analyze
+from transforms.analysis.request_counter import RequestCounter
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.manifest import StoredFeature, TargetStatistics

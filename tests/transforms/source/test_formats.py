@@ -5,6 +5,7 @@ import gzip
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests.transforms.conftest import write_rows
 from tests.transforms.reading.tables import ROWS, pipeline, read, write
 from transforms.contract.errors import BraidError
-from transforms.source.formats import read_schema
+from transforms.source.formats import pieces, read_piece, read_schema
 from transforms.source.scan import check_schema, scan
 
 CSV = "id,zip,area,sold\na,01234,1.5,1\nb,NA,,0\n"
@@ -119,3 +120,28 @@ def test_a_column_alone_needs_no_delimiter(tmp_path: Path) -> None:
     )
     (batch,) = read(declared)
     assert batch.columns["zip"].tolist() == [b"1", b"2;3"]
+
+
+@pytest.mark.parametrize(
+    ("values", "offsets"),
+    [
+        (pa.array(["aa", "bb", "cc"]), [0, 2, 4, 6]),
+        (pa.array([b"aa", b"bb", b"cc"]), [0, 2, 4, 6]),
+        (pa.array([[7.0], [8.0, 9.0]]), [0, 1, 3]),
+        (pa.array(["aa", "bb", "aa"]).dictionary_encode(), [0, 2, 4]),
+    ],
+    ids=["texts", "bytes", "lists", "dictionary"],
+)
+def test_an_arrow_file_whose_values_lie_outside_of_it_is_named(tmp_path, values, offsets):
+    path = tmp_path / "rows.arrow"
+    table = pa.table({"x": values})
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table)
+    whole = np.array(offsets, np.int32).tobytes()
+    torn = np.array([*offsets[:-2], 1 << 30, offsets[-1]], np.int32).tobytes()
+    assert path.read_bytes().count(whole) == 1
+    path.write_bytes(path.read_bytes().replace(whole, torn))
+    filesystem = pafs.LocalFileSystem()
+    (piece,) = pieces("arrow", filesystem, str(path), path.stat().st_size)
+    with pytest.raises(BraidError, match=r"rows.arrow: expected a whole Arrow IPC file"):
+        list(read_piece("arrow", filesystem, piece, ["x"], 10))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -106,3 +108,47 @@ def test_a_partition_has_as_many_rows_as_are_expected():
     assert judge.broken("a", Accumulated(named=1000)) == []
     assert judge.broken("b", Accumulated(named=12)) == ["b: 12 rows, expected at least 1,000."]
     assert judge.broken("c", Accumulated(named=2001)) == ["c: 2,001 rows, expected at most 2,000."]
+
+
+def _sampled(name, values):
+    counted = _numbers(name, values)
+    counted.sample.add({name: np.array(values, np.float32).reshape(len(values), -1)})
+    return counted
+
+
+@pytest.fixture
+def frozen(tmp_path):
+    """The statistics of a transform that was frozen on the areas 0 to 99, all as frequent."""
+    deciles = [9.0, 19.0, 29.0, 39.0, 49.0, 59.0, 69.0, 79.0, 89.0]
+    area = {"edges": deciles, "rows": 100, "missing": 0, "counts": [10] * 10}
+    (tmp_path / "reference.json").write_text(json.dumps({"terms": {}, "numbers": {"area": [area]}}))
+    moments = {"area": {"minimum": [0.0], "maximum": [99.0]}}
+    (tmp_path / "moments.json").write_text(json.dumps(moments))
+    return tmp_path
+
+
+def test_numbers_beyond_their_range_are_shown_beside_those_of_the_frozen_rows(frozen):
+    judge = _judge(area={"between": [0, 100]})
+    judge = Judge(judge.pipeline, frozen)
+    assert judge.broken("d", _sampled("area", [50, 60])) == []
+    (told,) = judge.broken("d", _sampled("area", [*[190] * 10, *[191] * 10, 198]))
+    sentence, rows, reference, axis = told.splitlines()
+    assert sentence == "d: 'area' goes from 190 to 198, expected 0 to 100."
+    assert rows == "  rows    " + " " * 46 + "█▁"
+    assert reference == "  frozen  " + "▁" * 24, "half of the axis, evenly"
+    assert axis == "  " + " " * 8 + "0" + "198".rjust(47)
+    assert max(map(len, told.splitlines())) <= 60
+
+
+def test_the_ends_of_an_axis_are_in_the_column_s_unit_and_without_frozen_rows_there_is_one_line():
+    judge = _judge(price={"between": [5, 1000]})
+    (told,) = judge.broken("d", _sampled("price", _log([0, 10, 20, 3000])))
+    _, rows, axis = told.splitlines()
+    assert (rows[10], rows[-1]) == ("█", "█")
+    assert axis.split() == ["0", "3000"]
+
+
+def test_numbers_of_a_sensitive_column_are_not_shown():
+    judge = _judge(salary={"between": [5, 1000]})
+    told = ["d: 'salary' has numbers beyond 5 to 1000."]
+    assert judge.broken("d", _sampled("salary", [1, 2, 3])) == told

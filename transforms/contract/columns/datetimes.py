@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -36,6 +36,10 @@ WIDTHS: dict[DatetimePart, int] = {
 }
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Datetime(FeatureSpec):
     """A date, or a date and a time: a timestamp or date column, ISO 8601 text, or `format`'s.
 
@@ -55,8 +59,13 @@ class Datetime(FeatureSpec):
             last time: a network would go on along whatever line the last of them suggest.
     """
 
+    moves_on: ClassVar[bool] = True
+
     kind: Literal["datetime"]
-    format: Annotated[str, AfterValidator(check_format)] | None = None
+    # Not written where it says nothing: what was transformed before there was the key stays.
+    format: Annotated[
+        Annotated[str, AfterValidator(check_format)] | None, Field(exclude_if=_is_none)
+    ] = None
     parts: Annotated[tuple[DatetimePart, ...], Field(min_length=1)] = tuple(WIDTHS)
 
     @model_validator(mode="after")

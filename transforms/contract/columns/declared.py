@@ -15,9 +15,11 @@ class Declared(Spec):
 
     Attributes:
         graph_judges_texts: Whether the graph takes a text that is no value of it for a missing one.
+        moves_on: Whether the values of later rows are bound to be others, which says nothing.
     """
 
     graph_judges_texts: ClassVar[bool] = False
+    moves_on: ClassVar[bool] = False
 
     @property
     def picture_size(self) -> tuple[int, int] | None:

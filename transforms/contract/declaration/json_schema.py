@@ -31,9 +31,14 @@ _SECTION = re.compile(r"^[A-Z]\w+:$")
 
 def declaration_schema() -> dict[str, Any]:
     """Returns the JSON Schema (draft 2020-12) of a declaration."""
-    schema = PipelineSpec.model_json_schema(schema_generator=_Generator)
-    _finish(schema, schema["$defs"])
-    return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
+    return {"$schema": GenerateJsonSchema.schema_dialect, **schema_of(PipelineSpec)}
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Returns the JSON Schema of a class, in which docstrings describe the keys."""
+    schema = model.model_json_schema(schema_generator=_Generator)
+    _finish(schema, schema.get("$defs", {}))
+    return schema
 
 
 def write_schema(folder: Path) -> None:

@@ -16,6 +16,7 @@ from transforms.contract.columns.targets import Target
 from transforms.contract.declaration.judgement.evaluation import EvaluationSpec
 from transforms.contract.declaration.judgement.expect import Expectation
 from transforms.contract.declaration.judgement.gate import Gate, GateSpec, RegistrySpec
+from transforms.contract.declaration.notify import NotifySpec
 from transforms.contract.declaration.schedule import ScheduleSpec
 from transforms.contract.declaration.source import WINDOW_SPLIT_COLUMN, SourceSpec
 from transforms.contract.declaration.split import SPLITS, ColumnSplit, HashSplit, Split
@@ -69,6 +70,7 @@ class PipelineSpec(Spec):
         transform: How rows become shards, and how many of them may be lost.
         beam: What runs the transform.
         schedule: When a Prefect server runs the pipeline, once it is deployed.
+        notify: Whom that server tells of runs that fail or are refused, and of drift.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
@@ -86,6 +88,8 @@ class PipelineSpec(Spec):
     transform: TransformSpec = TransformSpec()
     beam: BeamSpec = BeamSpec()
     schedule: ScheduleSpec | None = None
+    # Left out where nobody is told, so that jobs and exports are as they were without it.
+    notify: Annotated[NotifySpec | None, Field(exclude_if=operator.not_)] = None
 
     @property
     def makes_pictures(self) -> bool:

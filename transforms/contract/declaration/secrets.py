@@ -26,6 +26,8 @@ from transforms.contract.masking import (
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{")
 
 _Path = tuple[str, ...]
+# The one place whose variable a single command needs, and no machine that runs the pipeline has.
+_OF_DEPLOYING: _Path = ("notify", "webhook")
 
 
 def expand(text: str) -> str:
@@ -105,6 +107,8 @@ def resolve(document: Any, place: str, path: _Path = ()) -> Any:
     if isinstance(document, list):
         return [resolve(item, place, (*path, str(n))) for n, item in enumerate(document)]
     if not isinstance(document, str):
+        return document
+    if path == _OF_DEPLOYING:
         return document
     where = f"{place}: {'.'.join(path)}"
     try:

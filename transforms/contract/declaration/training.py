@@ -140,7 +140,9 @@ class TrainingSpec(Spec):
         early_stopping_patience: Stop after so many epochs without a better validation loss, and
             keep the best epoch's weights; None trains all epochs and keeps the last.
         refit: "all" trains once more, on training and validation rows together, for as many steps
-            as were found the best, and keeps that model; None keeps the one that was chosen.
+            as were found the best, and keeps that model; None keeps the one that was chosen, and
+            so does "auto" with `warm_start`: its next training would begin with weights that have
+            learnt the rows that it is chosen by.
             Metrics of the validation rows are those of the chosen one either way.
         members: So many networks are trained side by side, and the mean of their answers is the
             model's: Lakshminarayanan, Pritzel and Blundell, "Simple and Scalable Predictive
@@ -187,6 +189,16 @@ class TrainingSpec(Spec):
     warm_start: Literal["champion"] | None = None
     dispatch: Literal["local", "deployment"] = "local"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 17
+
+    @model_validator(mode="after")
+    def _heirs_are_chosen_by_rows_that_no_champion_learnt(self) -> Self:
+        if self.refit == "all" and self.warm_start is not None:
+            raise RuleBroken(
+                expected="either warm_start or refit: all, as weights that have learnt the "
+                "validation rows leave nothing to choose by",
+                received=f"warm_start: {self.warm_start} and refit: all",
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

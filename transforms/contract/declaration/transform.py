@@ -17,6 +17,7 @@ class DriftSpec(Spec):
     Attributes:
         threshold: The largest distance of any feature or target, from 0 to 1, that is none. A
             number whose mean moves by a quarter of its standard deviation is 0.1 from where it was.
+            Times move on by themselves, and are a reason only with a threshold of their own.
         features: Another threshold for some features or targets.
     """
 

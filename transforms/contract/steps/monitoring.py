@@ -1,13 +1,20 @@
-"""What monitoring hands to its steps, and gets back: served rows beside those of the training."""
+"""What monitoring hands to its steps, and gets back: served rows, and labels that come later."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.spec import Spec
 from transforms.contract.steps.results import Result
+from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.manifest import TransformManifest
 
 ANSWERS_FILE = "answers.npz"  # of test rows, by output
+LABELLED_FILE = "labelled.npz"  # of served rows whose labels came later: answers and truths
 ANSWER_PREFIX = "answer."  # of an output's name there
+TRUTH_PREFIX = "truth."  # of a target's name there: its labels as shards have them
+KNOWN_PREFIX = "known."  # and which rows have one
 DAY_FOLDER = "logged="  # and the day in UTC, in a log of served rows
 LOGGED_PREFIX = "prediction."  # of an answer's column in a log of served rows
 VERSION_COLUMN = "braid.version"  # of such a log: which version answered
@@ -71,3 +78,75 @@ class AnswersResult(Result):
     """
 
     rows: int
+
+
+class LabelsJob(Spec):
+    """Served rows, to be joined with the labels that came later.
+
+    Attributes:
+        pipeline: The declaration that the model was trained with.
+        transform: The fingerprint of its transform, which knows how labels are encoded.
+        days: The folders of the days of the log, the oldest first.
+        labels: The table with the key and the columns of targets, as a source's path.
+        version: Whose answers are meant.
+        folder: Where `LABELLED_FILE` goes.
+    """
+
+    pipeline: PipelineSpec
+    workspace: str
+    transform: str
+    days: tuple[str, ...]
+    labels: str
+    version: str
+    folder: str
+
+    def folders(self) -> Workspace:
+        """Returns the workspace."""
+        return Workspace(Path(self.workspace))
+
+    def manifest(self) -> TransformManifest:
+        """Returns the manifest of the transform, with all that it was frozen for."""
+        manifest = self.folders().read_transform(self.transform)
+        if manifest is None:
+            raise FileNotFoundError(self.folders().transform(self.transform))
+        return manifest
+
+
+class TargetLabels(Result):
+    """The labels of one target, for rows that were served.
+
+    Attributes:
+        labelled: Rows with a label that can be used.
+        missing: Rows without one.
+        invalid: Rows with a value that is none, such as a text where a number is expected.
+        unknown: Rows of a class that the training rows do not have.
+    """
+
+    labelled: int
+    missing: int
+    invalid: int
+    unknown: int
+
+
+class LabelsResult(Result):
+    """The result of joining served rows and labels.
+
+    Attributes:
+        answered: Rows that the version answered for.
+        other_versions: Rows that another version answered for, which are left out.
+        keyless: Rows without a key, which nothing can be joined to.
+        repeated: Rows whose key was served again later; the last answer counts.
+        unlabelled: Rows with a key that the labels do not have (yet).
+        joined: Rows with a key that they have.
+        targets: What there is of every target, by name.
+        absent: Targets that the table has no column of.
+    """
+
+    answered: int
+    other_versions: int
+    keyless: int
+    repeated: int
+    unlabelled: int
+    joined: int
+    targets: dict[str, TargetLabels]
+    absent: tuple[str, ...] = ()

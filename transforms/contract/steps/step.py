@@ -9,9 +9,15 @@ from pydantic import BaseModel
 
 from transforms.contract.spec import Spec
 from transforms.contract.steps.doctor import DoctorJob, DoctorResult
-from transforms.contract.steps.evaluation import EvaluationResult
+from transforms.contract.steps.evaluation import EvaluationResult, MeasuredRows
 from transforms.contract.steps.jobs import TrainJob, TransformJob
-from transforms.contract.steps.monitoring import AnswersResult, MonitorJob, MonitorResult
+from transforms.contract.steps.monitoring import (
+    AnswersResult,
+    LabelsJob,
+    LabelsResult,
+    MonitorJob,
+    MonitorResult,
+)
 from transforms.contract.steps.results import (
     AnalyzeResult,
     CheckResult,
@@ -50,12 +56,14 @@ DOCTOR = Step("transforms", "doctor", DoctorJob, DoctorResult)
 EXPECT = Step("transforms", "expect", TransformJob, ExpectResult)
 MEASURE = Step("transforms", "measure", TransformJob, MeasureResult)
 MONITOR = Step("transforms", "monitor", MonitorJob, MonitorResult)
+LABELS = Step("transforms", "labels", LabelsJob, LabelsResult)
 TRANSFORM = Step("transforms", "transform", TransformJob, TransformResult)
 TRAIN = Step("trainer", "train", TrainJob, TrainResult)
 EXPORT = Step("trainer", "export", TrainJob, ExportResult)
 EVALUATE = Step("trainer", "evaluate", TrainJob, EvaluationResult)
 CHECK = Step("trainer", "check", TrainJob, CheckResult)
 ANSWERS = Step("trainer", "answers", TrainJob, AnswersResult)
+LIVE = Step("trainer", "live", TrainJob, MeasuredRows)
 TUNE = Step("trainer", "tune", TuneJob, TuneResult)
 
 # What may be handed over to another machine, by name.

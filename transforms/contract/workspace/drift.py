@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from transforms.contract.declaration.transform import DriftSpec
 from transforms.contract.spec import Spec
+
+_NEVER_EXCEEDED = 1.0  # the largest distance
 
 
 class Distance(Spec):
@@ -21,7 +25,11 @@ class Distance(Spec):
 
 
 class JudgedDistance(Distance):
-    """A distance with its threshold."""
+    """A distance with its threshold.
+
+    Attributes:
+        threshold: The distance beyond which the transform is frozen anew.
+    """
 
     threshold: float
 
@@ -48,7 +56,14 @@ class MeasuredDrift(Spec):
 
 
 class JudgedDrift(Spec):
-    """The same with thresholds."""
+    """The distance of new partitions from a transform's, with thresholds.
+
+    Attributes:
+        transform: The transform's fingerprint.
+        partitions: The new partitions, with their fingerprints.
+        rows: Their training rows.
+        features: The distance of every feature and target that has statistics.
+    """
 
     transform: str
     partitions: dict[str, str]
@@ -66,8 +81,17 @@ class JudgedDrift(Spec):
         return [name for name, measured in self.ranked() if measured.exceeded]
 
 
-def judge(measured: MeasuredDrift, declared: DriftSpec) -> JudgedDrift:
-    """Returns the measured distances with their declared thresholds."""
+def judge(
+    measured: MeasuredDrift, declared: DriftSpec, moving: Collection[str] = ()
+) -> JudgedDrift:
+    """Returns the measured distances with their thresholds.
+
+    Args:
+        measured: The distances.
+        declared: The declared thresholds.
+        moving: Features whose later values are bound to be others, as those of a date: they are
+            no reason to refit unless they have a threshold of their own.
+    """
     return JudgedDrift(
         transform=measured.transform,
         partitions=measured.partitions,
@@ -75,7 +99,9 @@ def judge(measured: MeasuredDrift, declared: DriftSpec) -> JudgedDrift:
         features={
             name: JudgedDistance(
                 **distance.model_dump(),
-                threshold=declared.features.get(name, declared.threshold),
+                threshold=declared.features.get(
+                    name, _NEVER_EXCEEDED if name in moving else declared.threshold
+                ),
             )
             for name, distance in measured.features.items()
         },

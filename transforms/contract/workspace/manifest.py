@@ -217,7 +217,15 @@ class Shard(Spec):
 
 
 class RejectCount(Spec):
-    """The number of rows that one reason cost, with an example."""
+    """The number of rows that one reason cost, with an example.
+
+    Attributes:
+        column: The column whose value is to blame.
+        reason: Its short name, such as "not_finite".
+        rows: How many there are.
+        example_key: The key of one of them.
+        example_file: The file that it is in.
+    """
 
     column: str
     reason: str
@@ -227,7 +235,13 @@ class RejectCount(Spec):
 
 
 class ReplacedCount(Spec):
-    """The number of values of a column that were unusable and replaced by the feature's default."""
+    """The number of values of a column that were unusable and replaced by the feature's default.
+
+    Attributes:
+        column: The column.
+        reason: Why they were unusable, such as "missing".
+        rows: How many there are.
+    """
 
     column: str
     reason: str

@@ -75,7 +75,8 @@ def choose_transform(
     measured = workspace.read_drift(newest.fingerprint, _fingerprints(new))
     if measured is None:
         return Undecided(newest.fingerprint, new)
-    drift = judge(measured, pipeline.transform.drift)
+    moving = {name for name, spec in pipeline.features.items() if spec.moves_on}
+    drift = judge(measured, pipeline.transform.drift, moving)
     if not drift.exceeded():
         return TransformChoice(newest.fingerprint, drift=drift)
     refitted = _refitted(pipeline, partitions, workspace, newest.fingerprint)

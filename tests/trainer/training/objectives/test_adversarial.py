@@ -16,10 +16,10 @@ from tests.trainer.world import example, recipe_with, write_shard
 from trainer.network.losses import RowLoss
 from trainer.network.model import build_model
 from trainer.training.checkpoint import Checkpoints
+from trainer.training.early_stopping import TrainingState
 from trainer.training.objectives import trainable
 from trainer.training.objectives.adversarial import Adversarial
 from trainer.training.training import train
-from trainer.training.training_state import TrainingState
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.layout import Workspace

@@ -119,6 +119,8 @@ def test_when_a_training_begins_shapes_the_model_and_not_the_shards() -> None:
         ("features.country.column=''", "features.country.column"),
         ("training.epochs=1000000001", "training.epochs"),
         ("training.seed=4294967296", "training.seed"),
+        ("training={epochs: 1, steps: 1}", "either epochs or steps"),
+        ("training={warm_start: champion, refit: all}", "either warm_start or refit: all"),
         ("model.fusion.hidden=[1000000]", "model.fusion.hidden"),
         ("features.photo.width=1000000", "features.photo.width"),
         ("targets.sold.loss_weight=.inf", "not finite"),

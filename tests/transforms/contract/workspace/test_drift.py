@@ -59,3 +59,10 @@ def test_what_is_above_its_own_threshold_is_a_reason_and_the_worst_comes_first()
     assert judged.exceeded() == ["color", "area"], "at its threshold, floor is no reason"
     assert [name for name, _ in judged.ranked()] == ["color", "area", "floor", "price"]
     assert judge(_measured(), spec).exceeded() == []
+
+
+def test_what_moves_on_by_itself_is_a_reason_only_with_a_threshold_of_its_own():
+    measured = _measured(day=0.9, hour=0.9, area=0.05)
+    spec = DriftSpec(features={"hour": 0.5})
+    assert judge(measured, spec, moving={"day", "hour"}).exceeded() == ["hour"]
+    assert judge(measured, spec).exceeded() == ["day", "hour"]

@@ -9,7 +9,7 @@ import pytest
 
 from transforms.contract.columns.features import Categorical, Numeric, Text
 from transforms.contract.errors import DeclarationError
-from transforms.proposal.choices import choose_feature
+from transforms.proposal.kind_choice import choose_feature
 from transforms.proposal.sampled_column import SampledColumn
 from transforms.proposal.target_choice import choose_target
 

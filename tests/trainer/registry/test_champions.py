@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer.registry import history as module
-from trainer.registry.history import BY_HAND, Cause, this_person
+from trainer.registry import champions as module
+from trainer.registry.champions import BY_HAND, Cause, this_person
 from trainer.registry.registry import ModelRegistry
 from transforms.contract.errors import BraidError
 

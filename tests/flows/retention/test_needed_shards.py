@@ -7,7 +7,7 @@ import pytest
 from flows.records.backfill_record import RECORD_FILE, PartitionRecord
 from flows.records.kept import write_kept
 from flows.records.record import RunRecord, write_record
-from flows.retention.needed import Needed, needed, past_partitions
+from flows.retention.needed_shards import Needed, needed, past_partitions
 from tests.support.records import backfill_record, run_record
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import PartitionId

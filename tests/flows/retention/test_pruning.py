@@ -7,15 +7,15 @@ from typing import NoReturn
 import pytest
 
 from flows.records.record import RunRecord
-from flows.retention import old_models
-from flows.retention.old_models import (
+from flows.retention import pruning
+from flows.retention.pruning import (
     prunable,
     remove_interrupted,
     remove_run,
     remove_version,
 )
 from tests.support.records import run_record
-from trainer.registry.history import ChampionChange, History
+from trainer.registry.champions import ChampionChange, History
 from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
 from transforms.contract.workspace.layout import Workspace
@@ -91,7 +91,7 @@ def test_what_a_killed_removal_left_of_a_run_goes_with_the_next(tmp_path, monkey
         (tmp_path / "runs" / name / "export").mkdir(parents=True)
     remove_run(workspace, tmp_path / "runs" / "a")
     with monkeypatch.context() as patch:
-        patch.setattr(old_models, "remove", killed)
+        patch.setattr(pruning, "remove", killed)
         with pytest.raises(KeyboardInterrupt):
             remove_run(workspace, tmp_path / "runs" / "b")
     remove_interrupted(workspace, ModelRegistry(tmp_path))
@@ -125,7 +125,7 @@ def test_the_files_of_a_version_go_if_the_registry_has_forgotten_it(
     folder.mkdir(parents=True)
     registry = Registry(folder)
     with monkeypatch.context() as patch:
-        patch.setattr(old_models if forgotten else registry, "remove", killed)
+        patch.setattr(pruning if forgotten else registry, "remove", killed)
         with pytest.raises(KeyboardInterrupt):
             remove_version(workspace, registry, version(1))
     other = Registry(folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flows.records.kept import KeptRecord, read_kept, write_kept
 from flows.records.record import FINISHED, RunRecord
-from trainer.registry.history import History
+from trainer.registry.champions import History
 from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
 from transforms.contract.workspace.files import TEMPORARY, remove
