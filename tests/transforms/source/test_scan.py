@@ -368,6 +368,7 @@ def test_every_folder_of_a_workspace_is_named() -> None:
         workspace.run("a", "b"),
         workspace.backfills("a"),
         workspace.tunings("a"),
+        workspace.beam_jobs(),
         workspace.lock("run", "a"),
     ]
     methods = [name for name in vars(Workspace) if not name.startswith(("_", "read_", "is_"))]
