@@ -159,7 +159,8 @@ def choose_split(
         split = _time_split(column)
         if split is not None:
             return split, (
-                f"by time, as the rows are in the order of {column.name}: the last tenth tests"
+                f"by time, as the rows are in the order of {column.name}: the last tenth tests; "
+                "later rows do so too until the dates are moved on"
             )
     train, rest = (70, 15) if rows < _SMALL else (80, 10)
     for column in columns:
