@@ -100,7 +100,15 @@ with readable_failures("braid"):
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_a_signal_that_comes_while_an_object_is_freed_is_not_lost(name, code):
     script = [sys.executable, "-c", _DEAF.format(name=name)]
-    ended = subprocess.run(script, capture_output=True, text=True, timeout=25, check=False)
+    ended = subprocess.run(
+        script,
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+        # A shell's background command has Ctrl-C ignored, and gives that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert (ended.returncode, ended.stderr) == (
         code,
         "Stopped. Running the same command again resumes.\n",
