@@ -87,7 +87,7 @@ def test_a_corrupt_partition_is_reported_then_repaired_and_one_model_is_trained(
     assert second.returncode == 0, second.stdout + second.stderr
     assert "4 partitions: 1 done, 3 skipped" in second.stdout
     record = _last_record(project)
-    assert (record["status"], record["trained"]) == ("done", "promoted")
+    assert (record["status"], record["outcome"]) == ("done", "promoted")
     assert [(p["rows"], p["rejected"]) for p in record["partitions"]] == [(_ROWS, 2)] * 4
     (run,) = (project / "workspace" / "runs" / "flats").glob("*/run.json")
     trained = json.loads(run.read_text())

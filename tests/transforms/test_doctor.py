@@ -127,6 +127,11 @@ def test_a_worker_without_braid_is_named(server: JobServer, tmp_path):
     hidden = tmp_path / "site" / "transforms"
     hidden.mkdir(parents=True)
     (hidden / "__init__.py").touch()
+    # An installation of this checkout would be found before the folder.
+    (hidden.parent / "sitecustomize.py").write_text(
+        "import sys\n"
+        "sys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in repr(f).lower()]\n"
+    )
     command = f"cd / && PYTHONPATH={hidden.parent} {WORKER}"
     beam = portable(server.options(command))
     link = broken(job_of(tmp_path, beam))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flows.process.attempt import ATTEMPTS_FOLDER, LOCK_FILE
 from flows.records import backfill_record
-from flows.records.record import PAGE_FILE, PICTURE_FILE, RECORD_FILE, SUMMARY_FILE
+from flows.records.record import DECLARED_FILE, PAGE_FILE, PICTURE_FILE, RECORD_FILE, SUMMARY_FILE
 from reference.documents import table
 from trainer.run_folder import (
     CHECKPOINT_FOLDER,
@@ -98,6 +98,7 @@ FILES: tuple[tuple[Path, str], ...] = (
     (_WINDOWS / "<table>.parquet", "windows that were cut from a long table"),
     (_WINDOWS / "windows.json", "how many, and how many were left out"),
     (_RUN / RECORD_FILE, "[the record of the run](run.md), after every step"),
+    (_RUN / DECLARED_FILE, "the whole declaration, without secrets, for `braid compare`"),
     (_RUN / SUMMARY_FILE, "the summary, as the terminal shows it"),
     (_RUN / PICTURE_FILE, "the report as a picture"),
     (_RUN / PAGE_FILE, "the report as a page that loads nothing"),

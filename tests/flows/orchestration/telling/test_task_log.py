@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from flows.orchestration.telling.task_log import TaskLog
 def sent():
     """The lines that the server is sent."""
     lines = []
+    logging.disable(logging.NOTSET)  # which another test's process-wide choice may have been
     set_api_log_sink(lines.append)
     with temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: True}):
         yield lines
