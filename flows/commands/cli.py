@@ -9,14 +9,19 @@ import sys
 import click
 
 from flows.commands.options import Commands
-from flows.commands.verbs.check_command import check
+from flows.commands.verbs.champion_commands import history, models, promote, rollback
 from flows.commands.verbs.declaration_commands import init, schema, templates, validate
 from flows.commands.verbs.doctor_command import doctor
 from flows.commands.verbs.launch_commands import backfill, deploy, run, tune
-from flows.commands.verbs.model_commands import MODEL_COMMANDS
+from flows.commands.verbs.monitor_command import monitor
 from flows.commands.verbs.plan_command import plan
+from flows.commands.verbs.predict_command import predict
+from flows.commands.verbs.rejects_command import rejects
 from flows.commands.verbs.run_commands import compare, runs
-from flows.commands.verbs.status_command import status
+from flows.commands.verbs.serve_command import serve
+from flows.commands.verbs.shadow_command import shadow
+from flows.commands.verbs.ui_command import ui
+from flows.commands.verbs.workspace_commands import check, prune, status
 
 
 @click.group(
@@ -35,7 +40,8 @@ def cli() -> None:
 for command in (
     *(init, templates, validate, schema),
     *(status, plan, run, tune, backfill, deploy, runs, compare, check, doctor),
-    *MODEL_COMMANDS,
+    *(predict, serve, monitor, ui),
+    *(models, promote, rollback, history, prune, shadow, rejects),
 ):
     cli.add_command(command)
 

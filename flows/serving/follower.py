@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from flows.console.harmless import say
 from flows.serving.counters import Counters
@@ -17,15 +18,28 @@ from transforms.contract.errors import BraidError
 from transforms.contract.workspace.layout import Workspace
 
 
+@dataclass(frozen=True)
+class ChosenVersion:
+    """The version that is to be served.
+
+    Attributes:
+        alias: That which has this alias, and whichever has it later.
+        version: That of this number instead, for ever.
+        poll_seconds: How often the alias is looked at.
+    """
+
+    alias: str
+    version: str | None
+    poll_seconds: float
+
+
 class Follower:
     """The version that is served, and the thread that looks for another.
 
     Args:
         pipeline: The declaration, which says which registry and model are meant.
         workspace: The folder of the registry.
-        alias: Which version.
-        version: Its number instead; it is served for ever.
-        poll_seconds: How often the alias is looked at.
+        chosen: Which version.
         most_rows: Of a request.
         counters: Are told of every change.
 
@@ -37,24 +51,22 @@ class Follower:
         self,
         pipeline: PipelineSpec,
         workspace: Workspace,
+        chosen: ChosenVersion,
         *,
-        alias: str,
-        version: str | None,
-        poll_seconds: float,
         most_rows: int,
         counters: Counters,
     ) -> None:
         self._registry = open_registry(pipeline, workspace)
         self._name = pipeline.registered_name()
-        self._alias = alias
-        self._poll_seconds = poll_seconds
+        self._alias = chosen.alias
+        self._poll_seconds = chosen.poll_seconds
         self._most_rows = most_rows
         self._counters = counters
         self._failed: str | None = None  # is not tried again
         self._told: str | None = None
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._follow) if version is None else None
-        self.served = self._load(version)
+        self._thread = threading.Thread(target=self._follow) if chosen.version is None else None
+        self.served = self._load(chosen.version)
 
     def start(self) -> None:
         """Begins to follow the alias."""

@@ -15,7 +15,7 @@ from flows.prediction.predict import libraries_kept_quiet
 from flows.serving.app import Service, make_app
 from flows.serving.batcher import Batcher
 from flows.serving.counters import Counters
-from flows.serving.follower import Follower
+from flows.serving.follower import ChosenVersion, Follower
 from flows.serving.limits import Limits
 from flows.serving.protocols.bodies import BodyReader
 from flows.serving.request_log import KeptRows, RequestLog
@@ -31,9 +31,7 @@ def serve(
     *,
     host: str,
     port: int,
-    alias: str,
-    version: str | None,
-    poll_seconds: float,
+    chosen: ChosenVersion,
     limits: Limits,
     log: KeptRows | None,
     on_ready: Callable[[str, str], None],
@@ -45,9 +43,7 @@ def serve(
         workspace: The folder of the registry.
         host: The address to listen at.
         port: Its port; 0 takes one that is free.
-        alias: Which version.
-        version: Its number instead.
-        poll_seconds: How often the alias is looked at.
+        chosen: Which version.
         limits: What is taken of requests.
         log: Where rows and answers are kept; None keeps none.
         on_ready: Is told the model and the address when requests are answered.
@@ -59,13 +55,7 @@ def serve(
         counters = Counters()
         with _quiet_libraries():
             follower = Follower(
-                pipeline,
-                workspace,
-                alias=alias,
-                version=version,
-                poll_seconds=poll_seconds,
-                most_rows=limits.rows,
-                counters=counters,
+                pipeline, workspace, chosen, most_rows=limits.rows, counters=counters
             )
         served = follower.served
         address = f"http://{_in_url(host)}:{listener.getsockname()[1]}"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.records.record import DECLARED_FILE, RunRecord, read_records
+from flows.records.record import RunRecord, read_records
 from flows.steps.model_description import describe
 from flows.steps.run_details import (
     details_of,
     end_of,
     library_tags,
-    parameters_of,
     partitions_fingerprint,
 )
 from flows.steps.work import Work
@@ -86,9 +85,7 @@ def register_run(work: Work, record: RunRecord) -> str:
         work.export_folder,
         run_id=f"{record.pipeline}/{record.run_id}",
         metrics=_metrics(record),
-        parameters=parameters_of(work.pipeline, work.folder),
         tags=_tags(record, work.trained),
-        texts={DECLARED_FILE: work.pipeline.model_dump_json(indent=2)},
         shown=details_of(work, record),
         described=describe(work.pipeline.modelled(), work.trained),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from flows.records.kept import now
 from flows.records.record import (
+    DECLARED_FILE,
     PAGE_FILE,
     PICTURE_FILE,
     RECORD_FILE,
@@ -43,6 +44,8 @@ def details_of(work: Work, record: RunRecord) -> RunDetails:
     return RunDetails(
         title=_title(work.pipeline, record),
         started=record.started,
+        parameters=parameters_of(work.pipeline, work.folder),
+        texts={DECLARED_FILE: work.pipeline.model_dump_json(indent=2)},
         curves=_curves(work.folder),
         data_set=DataSet(
             name=Path(source.path).name or record.pipeline,

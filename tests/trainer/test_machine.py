@@ -31,7 +31,7 @@ from trainer.registry.registry import ModelRegistry
 
 registry = ModelRegistry(Path(sys.argv[1]))
 metrics = {"test_loss": 0.5}
-registry.register("tiny", Path(sys.argv[2]), run_id="r", metrics=metrics, parameters={}, tags={})
+registry.register("tiny", Path(sys.argv[2]), run_id="r", metrics=metrics)
 (version,) = registry.versions("tiny")
 sys.exit(version.version != "1")
 """

@@ -29,8 +29,8 @@ from trainer.registry.run_entry import (
     RunEnd,
     end_run,
     experiment_of,
+    log_details,
     log_export,
-    log_numbers,
     run_of,
 )
 from trainer.registry.searches import equals, every
@@ -114,9 +114,7 @@ class ModelRegistry:
         *,
         run_id: str,
         metrics: Mapping[str, float],
-        parameters: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
-        texts: Mapping[str, str] | None = None,
         shown: RunDetails = _NO_DETAILS,
         described: Description | None = None,
     ) -> str:
@@ -129,9 +127,7 @@ class ModelRegistry:
             export: The export's folder.
             run_id: The run that made it.
             metrics: Its evaluation.
-            parameters: What to show of the declaration; long values are cut.
             tags: Fingerprints and partitions.
-            texts: Files to keep beside the export, by name.
             shown: What else the run's page shows.
             described: What MLflow is to know of the export, to open it.
 
@@ -150,11 +146,7 @@ class ModelRegistry:
                 location = None if self.on_server else self.artifacts.as_uri()
                 experiment = experiment_of(client, name, location)
                 run = run_of(client, experiment, (RUN_TAG, run_id), tags or {}, shown)
-                log_numbers(
-                    client, run, metrics=metrics, parameters=parameters or {}, curves=shown.curves
-                )
-                for file, text in (texts or {}).items():
-                    client.log_text(run, text, file)
+                log_details(client, run, metrics, shown)
                 source, checksums = log_export(client, run, export, described)
                 client.set_terminated(run)
                 own = {**(tags or {}), **checksums, RUN_TAG: run_id}

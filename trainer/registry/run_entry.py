@@ -44,17 +44,21 @@ class DataSet:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """The details that a run shows beside its parameters, metrics and tags.
+    """The details that a run shows beside its metrics and tags.
 
     Attributes:
         title: What the page calls it; "" is the run's own name.
         started: When it began.
+        parameters: What to show of the declaration; long values are cut.
+        texts: Files to keep beside the export, by name.
         curves: A metric's values by the number of their epoch, from 1.
         data_set: Its rows.
     """
 
     title: str = ""
     started: datetime | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
     curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     data_set: DataSet | None = None
 
@@ -133,15 +137,8 @@ def run_of(
     return run
 
 
-def log_numbers(
-    client: Any,
-    run: str,
-    *,
-    metrics: Mapping[str, float],
-    parameters: Mapping[str, Any],
-    curves: Mapping[str, Sequence[tuple[int, float]]],
-) -> None:
-    """Logs the numbers of a run; metrics that a killed attempt has logged come again.
+def log_details(client: Any, run: str, metrics: Mapping[str, float], details: RunDetails) -> None:
+    """Logs what a run shows; metrics and texts that a killed attempt has logged come again.
 
     Numbers that are not finite, which some databases do not take, are left out.
     """
@@ -152,7 +149,7 @@ def log_numbers(
     points = [Metric(name, value, now, 0) for name, value in metrics.items()]
     points += [
         Metric(name, value, now, epoch)
-        for name, curve in curves.items()
+        for name, curve in details.curves.items()
         for known in [_epochs_of(client, run, name) if name in logged.metrics else set()]
         for epoch, value in curve
         if epoch not in known
@@ -160,10 +157,12 @@ def log_numbers(
     for batch in _batches([p for p in points if math.isfinite(p.value)], _MOST_METRICS):
         client.log_batch(run, metrics=batch)
     # MLflow refuses another value for a parameter that a crashed attempt has logged.
-    new = {name: value for name, value in parameters.items() if name not in logged.params}
+    new = {name: value for name, value in details.parameters.items() if name not in logged.params}
     params = [Param(name, str(value)[:_PARAMETER_LENGTH]) for name, value in new.items()]
     for batch in _batches(params, _MOST_PARAMETERS):
         client.log_batch(run, params=batch)
+    for file, text in details.texts.items():
+        client.log_text(run, text, file)
 
 
 def _epochs_of(client: Any, run: str, curve: str) -> set[int]:

@@ -89,6 +89,26 @@ class RawBatch:
         return {name: values[rows] for name, values in self.columns.items()}
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of some rows, [rows] each, by name.
+
+    Attributes:
+        given: As the table has them.
+        table: With a missing value for every text that is no UTF-8.
+        not_utf8: The rows with such a text, by column.
+    """
+
+    given: dict[str, pa.Array]
+    table: dict[str, pa.Array]
+    not_utf8: dict[str, list[int]]
+
+    def cell(self, column: str, row: int) -> bytes:
+        """Returns what a row's reject keeps of a column."""
+        cell = self.given[column].slice(row, 1)
+        return bytes_of(cell) if row in self.not_utf8[column] else _value(cell)
+
+
 class BatchReader:
     """Reads units of work of one pipeline.
 
@@ -177,15 +197,8 @@ class BatchReader:
             file: The file that they are from.
             first: The number that the first of them has there, from 0.
         """
-        given, numbers = self._kept(batch, value, first)
-        checked = {name: utf8_only(column) for name, column in given.items()}
-        table = {name: column for name, (column, _) in checked.items()}
-        not_utf8 = {name: rows.tolist() for name, (_, rows) in checked.items()}
-        # All of them before any takes the place of a column that another one reads.
-        derived = {name: each.values(table) for name, each in self._derived.items()}
-        given |= derived
-        table |= derived
-        not_utf8 |= {name: [] for name in derived}
+        columns, numbers = self._columns_of(batch, value, first)
+        table, not_utf8 = columns.table, columns.not_utf8
         keys = self._names.of_rows(table, file, numbers)
         rejected: dict[int, Reject] = {}
         left_out = batch.num_rows - len(numbers)
@@ -193,8 +206,7 @@ class BatchReader:
 
         def reject(row: int, column: str, reason: str) -> None:
             if row not in rejected:
-                cell = given[column].slice(row, 1)
-                value = bytes_of(cell) if row in not_utf8[column] else _value(cell)
+                value = columns.cell(column, row)
                 rejected[row] = Reject(keys[row].decode(), file, column, reason, value)
 
         key_columns = self._pipeline.source.key_columns
@@ -220,6 +232,20 @@ class BatchReader:
         else:
             _drop(result, rejected)
         return result
+
+    def _columns_of(
+        self, batch: pa.RecordBatch, value: str | None, first: int
+    ) -> tuple[_Columns, np.ndarray]:
+        """Returns the columns of the rows that are kept, derived ones too, and their numbers."""
+        given, numbers = self._kept(batch, value, first)
+        checked = {name: utf8_only(column) for name, column in given.items()}
+        table = {name: column for name, (column, _) in checked.items()}
+        not_utf8 = {name: rows.tolist() for name, (_, rows) in checked.items()}
+        # All of them before any takes the place of a column that another one reads.
+        derived = {name: each.values(table) for name, each in self._derived.items()}
+        return _Columns(
+            given | derived, table | derived, not_utf8 | {name: [] for name in derived}
+        ), numbers
 
     def _kept(
         self, batch: pa.RecordBatch, value: str | None, first: int

@@ -77,13 +77,7 @@ def read_long_table(
         _checked(pipeline, batch, path)
         for path, batch in _first(_read_batches(pipeline, files), most_rows)
     ]
-    if not sum(batch.table.num_rows for batch in batches):
-        raise BraidError(
-            f"source.path {pipeline.source.path}",
-            expected="a table with rows",
-            received="none",
-            action="Put rows into the table, or correct source.path.",
-        )
+    _refuse_no_rows(pipeline, batches)
     table, moment = _joined(pipeline, batches)
     ticks, codes, entity = _ticks(moment), np.zeros(len(moment), np.int64), None
     if windows.entity is not None:
@@ -116,6 +110,16 @@ class _Batch:
     table: pa.Table
     moment: pa.Array
     values: dict[str, np.ndarray]
+
+
+def _refuse_no_rows(pipeline: PipelineSpec, batches: list[_Batch]) -> None:
+    if not sum(batch.table.num_rows for batch in batches):
+        raise BraidError(
+            f"source.path {pipeline.source.path}",
+            expected="a table with rows",
+            received="none",
+            action="Put rows into the table, or correct source.path.",
+        )
 
 
 def _joined(pipeline: PipelineSpec, batches: list[_Batch]) -> tuple[pa.Table, pa.ChunkedArray]:

@@ -82,6 +82,7 @@ def serve(
     TensorFlow Serving's REST API under /v1, the Open Inference Protocol under /v2, a form for
     people at /, and /healthz, /readyz, /metrics. Ctrl-C and SIGTERM let what has begun end.
     """
+    from flows.serving.follower import ChosenVersion
     from flows.serving.limits import Limits
     from flows.serving.request_log import KeptRows
     from flows.serving.server import serve as run
@@ -100,9 +101,7 @@ def serve(
         folders,
         host=host,
         port=port,
-        alias=alias,
-        version=version,
-        poll_seconds=poll,
+        chosen=ChosenVersion(alias, version, poll_seconds=poll),
         limits=limits,
         log=None if log is None else KeptRows(log, log_share),
         on_ready=_tell,

@@ -48,7 +48,7 @@ def test_a_version_has_the_export_its_metrics_and_its_tags(registry, export):
         export,
         run_id="r1",
         metrics={"test_loss": 0.5, "test_auc": float("nan")},
-        parameters={"epochs": 3},
+        shown=RunDetails(parameters={"epochs": 3}),
         tags={"transform": "f00d"},
     )
     (registered,) = registry.versions("first")
@@ -63,7 +63,8 @@ def test_a_version_has_the_export_its_metrics_and_its_tags(registry, export):
 
 
 def test_a_run_is_registered_once(registry, export):
-    arguments = {"run_id": "same", "metrics": {"test_loss": 0.5}, "parameters": {"epochs": 3}}
+    shown = RunDetails(parameters={"epochs": 3})
+    arguments = {"run_id": "same", "metrics": {"test_loss": 0.5}, "shown": shown}
     first = registry.register("once", export, **arguments)
     assert registry.register("once", export, **arguments) == first
     assert len(registry.versions("once")) == 1
@@ -131,19 +132,18 @@ def test_a_declaration_that_changed_after_a_crash_is_registered(registry, export
     registry.models()
     with monkeypatch.context() as patch:
         patch.setattr(registry._client(), "log_artifacts", crash)
+        shown = RunDetails(parameters={"gate": 1})
         with pytest.raises(KeyboardInterrupt):
-            registry.register("changed", export, run_id="r", metrics={}, parameters={"gate": 1})
-    registry.register(
-        "changed", export, run_id="r", metrics={}, parameters={"gate": 2, "registry": "new"}
-    )
+            registry.register("changed", export, run_id="r", metrics={}, shown=shown)
+    shown = RunDetails(parameters={"gate": 2, "registry": "new"})
+    registry.register("changed", export, run_id="r", metrics={}, shown=shown)
     assert [v.version for v in registry.versions("changed")] == ["1"]
 
 
 def test_texts_lie_whole_beside_the_export(registry, export):
     text = "x" * 10_000
-    registry.register(
-        "texts", export, run_id="r", metrics={}, parameters={"d": text}, texts={"d.json": text}
-    )
+    shown = RunDetails(parameters={"d": text}, texts={"d.json": text})
+    registry.register("texts", export, run_id="r", metrics={}, shown=shown)
     (version,) = registry.versions("texts")
     folder = registry.export_folder(version)
     assert (folder.parent / "d.json").read_text() == text
@@ -243,16 +243,16 @@ def test_a_run_shows_its_curves_its_rows_and_how_it_ended(registry, export, tmp_
     report = tmp_path / "report.html"
     report.write_text("<p>fine</p>")
     started = datetime(2026, 11, 29, 3, 0, tzinfo=UTC)
+    # More than a server takes at once.
+    many = {f"features.f{n}.kind": "numeric" for n in range(250)}
     shown = RunDetails(
         title="flats, auc 0.9",
         started=started,
+        parameters=many,
         curves={"epoch.train_loss": [(1, 2.0), (2, float("nan")), (3, 1.0)]},
         data_set=DataSet("flats.csv", "f" * 64, "data/flats.csv", {"train_rows": 70}),
     )
-    many = {
-        f"features.f{n}.kind": "numeric" for n in range(250)
-    }  # more than a server takes at once
-    registry.register("shown", export, run_id="r", metrics={}, parameters=many, shown=shown)
+    registry.register("shown", export, run_id="r", metrics={}, shown=shown)
     registry.end_run(
         "shown",
         "1",
