@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 
@@ -13,6 +14,7 @@ from flows.records.log import RunLog
 from flows.records.run_identity import Identity, open_run
 from flows.steps.processes import Processes
 from flows.steps.work import Work
+from transforms.contract.declaration.parsing import parse
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
@@ -20,6 +22,17 @@ from transforms.contract.workspace.transform_choice import TransformChoice
 
 CHOICE = TransformChoice("t")
 IDENTITY = Identity("i", "j")
+
+
+def flats(**changes: Any) -> PipelineSpec:
+    """Returns the least that a declaration says, with some of its keys replaced."""
+    declared = {
+        "name": "flats",
+        "source": {"path": "/data", "key": "id"},
+        "features": {"area": {"kind": "numeric"}},
+        "targets": {"sold": {"kind": "binary"}},
+    }
+    return parse(declared | changes)
 
 
 def run_of(

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from flows.orchestration.run_steps import Run
 from flows.records.record import write_record
-from tests.support.runs import run_of
-from transforms.contract.declaration.parsing import parse
+from tests.support.runs import flats, run_of
 from transforms.contract.workspace.files import remove
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import (
@@ -26,16 +25,8 @@ DAY_2 = Partition(name="day=2", value="2", fingerprint="f2", files=())
 
 def flats_run(workspace: Workspace, *partitions: Partition, **changes) -> Run:
     """Returns a run of a pipeline on partitions, as it begins."""
-    pipeline = parse(
-        {
-            "name": "flats",
-            "source": {"path": "/data", "key": "id", "partition_by": "day"},
-            "features": {"area": {"kind": "numeric"}},
-            "targets": {"sold": {"kind": "binary"}},
-        }
-        | changes
-    )
-    return run_of(pipeline, workspace, partitions, TransformChoice(OURS))
+    by_day = {"source": {"path": "/data", "key": "id", "partition_by": "day"}}
+    return run_of(flats(**by_day | changes), workspace, partitions, TransformChoice(OURS))
 
 
 def leave_tuning(workspace: Workspace, transform: str, *partitions: Partition, name: str) -> None:

@@ -16,8 +16,7 @@ from flows.records.backfill_record import RECORD_FILE
 from flows.records.kept import write_kept
 from flows.records.record import write_record
 from tests.support.records import backfill_record
-from tests.support.runs import run_of
-from transforms.contract.declaration.parsing import parse
+from tests.support.runs import flats, run_of
 from transforms.contract.steps.tuning import Trial, write_trial
 from transforms.contract.workspace.drift import MeasuredDrift
 from transforms.contract.workspace.files import write_atomic
@@ -25,14 +24,7 @@ from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import ShardManifest
 from transforms.reading.cutting import WindowCounts
 
-PIPELINE = parse(
-    {
-        "name": "flats",
-        "source": {"path": "/data", "key": "id"},
-        "features": {"area": {"kind": "numeric"}},
-        "targets": {"sold": {"kind": "binary"}},
-    }
-)
+PIPELINE = flats()
 
 
 @pytest.fixture

@@ -5,19 +5,12 @@ from __future__ import annotations
 import pytest
 
 from flows.orchestration.handover import Opened, handing_over, name_at_first, open_for_flow
-from transforms.contract.declaration.parsing import parse
+from tests.support.runs import flats
 from transforms.contract.errors import DeclarationError
 from transforms.contract.workspace.partition import Partition
 
 NOWHERE = "/nowhere/pipeline.yaml"
-PIPELINE = parse(
-    {
-        "name": "flats",
-        "source": {"path": "/data", "key": "id"},
-        "features": {"area": {"kind": "numeric"}},
-        "targets": {"sold": {"kind": "binary"}},
-    }
-)
+PIPELINE = flats()
 
 
 def test_a_flow_reads_nothing_again_that_its_command_has_read():

@@ -9,8 +9,7 @@ from flows.orchestration.run_steps import Run
 from flows.process.child import StepStopped
 from flows.records.record import StepRecord, read_record
 from flows.records.step_result import StepResult
-from tests.support.runs import run_of
-from transforms.contract.declaration.parsing import parse
+from tests.support.runs import flats, run_of
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.layout import Workspace
 
@@ -25,14 +24,7 @@ def server():
 
 @pytest.fixture
 def run(tmp_path) -> Run:
-    pipeline = parse(
-        {
-            "name": "flats",
-            "source": {"path": "/data", "key": "id"},
-            "features": {"area": {"kind": "numeric"}},
-            "targets": {"sold": {"kind": "binary"}},
-        }
-    )
+    pipeline = flats()
     return run_of(pipeline, Workspace(tmp_path))
 
 

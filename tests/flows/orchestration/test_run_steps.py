@@ -9,9 +9,8 @@ from flows.orchestration.run_steps import Run
 from flows.process.child import Done
 from flows.steps import model_steps
 from flows.steps.processes import Processes
-from tests.support.runs import run_of, told_by
+from tests.support.runs import flats, run_of, told_by
 from transforms.contract.declaration.judgement.evaluation import EvaluationSpec
-from transforms.contract.declaration.parsing import parse
 from transforms.contract.steps.evaluation import EVALUATION_FILE, EvaluationResult
 from transforms.contract.workspace.layout import Workspace
 
@@ -21,14 +20,7 @@ def evaluated(tmp_path, monkeypatch):
     """A run that was evaluated, and how often it has been."""
     registry = SimpleNamespace(champion=lambda _: None)
     monkeypatch.setattr(model_steps, "open_registry", lambda *_: registry)
-    pipeline = parse(
-        {
-            "name": "flats",
-            "source": {"path": "/data", "key": "id"},
-            "features": {"area": {"kind": "numeric"}},
-            "targets": {"sold": {"kind": "binary"}},
-        }
-    )
+    pipeline = flats()
     run = run_of(pipeline, Workspace(tmp_path))
     result = EvaluationResult(metrics={}, rows=10, declared=pipeline.evaluation)
     times: list[str] = []

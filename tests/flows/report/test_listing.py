@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
 
-from flows.records.record import GateRecord, ModelVersion, RunRecord
+from flows.records.record import GateRecord, ModelVersion
 from flows.report.listing import models_table, runs_table
+from tests.support.records import run_record
+from tests.support.runs import flats
 from trainer.registry.version import RegisteredVersion
-from transforms.contract.declaration.parsing import parse
 from transforms.contract.workspace.layout import Workspace
 
 MARKUP = "[/x] [bold]b"
@@ -21,24 +21,6 @@ def _shown(table) -> str:
     return output.getvalue()
 
 
-def _record(**changes) -> RunRecord:
-    values = {
-        "run_id": "r1",
-        "pipeline": "flats",
-        "status": "failed",
-        "pid": 1,
-        "started": datetime(2026, 1, 1, tzinfo=UTC),
-        "braid_version": "0.1.0",
-        "identity": "i",
-        "judgement": "j",
-        "transform": "t",
-        "data_fingerprint": "d",
-        "training_fingerprint": "f",
-        "partitions": {},
-    }
-    return RunRecord.model_validate(values | changes)
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -48,12 +30,14 @@ def _record(**changes) -> RunRecord:
     ],
 )
 def test_what_a_user_wrote_is_not_taken_for_markup(tmp_path, changes):
-    assert MARKUP in _shown(runs_table(Workspace(tmp_path), [_record(**changes)]))
+    assert MARKUP in _shown(
+        runs_table(Workspace(tmp_path), [run_record(status="failed", **changes)])
+    )
 
 
 def test_a_run_that_was_stopped_did_not_fail(tmp_path):
     error = {"type": "KeyboardInterrupt", "received": "Ctrl-C"}
-    shown = _shown(runs_table(Workspace(tmp_path), [_record(status="stopped", error=error)]))
+    shown = _shown(runs_table(Workspace(tmp_path), [run_record(status="stopped", error=error)]))
     assert "stopped" in shown
     assert "by Ctrl-C" in shown
     assert "failed" not in shown
@@ -64,12 +48,5 @@ def test_a_registered_alias_is_not_taken_for_markup():
         def versions(self, name):
             return [RegisteredVersion(name, "1", MARKUP, "", 0, aliases=(MARKUP,))]
 
-    pipeline = parse(
-        {
-            "name": "flats",
-            "source": {"path": "/data", "key": "id"},
-            "features": {"area": {"kind": "numeric"}},
-            "targets": {"sold": {"kind": "binary"}},
-        }
-    )
+    pipeline = flats()
     assert _shown(models_table(pipeline, Registry())).count(MARKUP) == 2

@@ -12,20 +12,13 @@ from flows.console.progress import Reporter
 from flows.process.child import Done
 from flows.steps import processes as module
 from flows.steps.processes import Processes
-from transforms.contract.declaration.parsing import parse
+from tests.support.runs import flats
 from transforms.contract.process.events import Progress
 from transforms.contract.steps.jobs import TrainJob, TransformJob
 from transforms.contract.steps.results import TrainResult, TransformResult
 from transforms.contract.steps.step import TRAIN, TRANSFORM
 
-PIPELINE = parse(
-    {
-        "name": "flats",
-        "source": {"path": "/data", "key": "id"},
-        "features": {"area": {"kind": "numeric"}},
-        "targets": {"sold": {"kind": "binary"}},
-    }
-)
+PIPELINE = flats()
 TO_TRANSFORM = TransformJob(pipeline=PIPELINE, workspace="/w", transform="t", partitions=())
 TO_TRAIN = TrainJob(
     pipeline=PIPELINE, workspace="/w", transform="t", partitions=(), run_folder="/w/r"

@@ -16,7 +16,7 @@ from flows.steps.registration import (
     refuse_lost_version,
     register_run,
 )
-from tests.support.runs import run_of
+from tests.support.runs import flats, run_of
 from trainer.registry.champions import this_person
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
@@ -60,19 +60,12 @@ def test_a_version_tells_what_it_saw_in_source_order_and_its_whole_declaration(
     seen = [["day=9", "f"], ["day=10", "f"], ["day=11", "f"]]
     assert given["tags"]["braid.partitions_fingerprint"] == fingerprint(seen)
     assert given["metrics"] == {"test_loss": 0.5, "baseline.constant.test_loss": 0.75}
-    whole = json.loads(given["texts"]["declaration.json"])
+    whole = json.loads(given["shown"].texts["declaration.json"])
     assert len(whole["targets"]["group"]["class_weights"]) == 1000
 
 
 def _registered(tmp_path):
-    pipeline = parse(
-        {
-            "name": "flats",
-            "source": {"path": "/data", "key": "id"},
-            "features": {"area": {"kind": "numeric"}},
-            "targets": {"sold": {"kind": "binary"}},
-        }
-    )
+    pipeline = flats()
     run = run_of(pipeline, Workspace(tmp_path))
     (run.work.export_folder / "variables").mkdir(parents=True)
     version = register_run(run.work, run.log.record)

@@ -12,24 +12,41 @@ from transforms.contract.workspace.manifest import ShardManifest, TransformManif
 from transforms.contract.workspace.partition import Partition, PartitionId
 
 
-class TransformJob(Spec):
-    """Analysis or transform of some partitions, or how far they are from a transform's.
+class TransformedJob(Spec):
+    """Work on what a transform makes, or has made.
 
     Attributes:
+        pipeline: The declaration.
+        workspace: Where everything lies.
         transform: The transform's fingerprint.
-        partitions: What to analyze, to transform, or to measure.
-        base: The transform whose ids an analysis keeps.
     """
 
     pipeline: PipelineSpec
     workspace: str
     transform: str
-    partitions: tuple[Partition, ...]
-    base: str | None = None
 
     def folders(self) -> Workspace:
         """Returns the workspace."""
         return Workspace(Path(self.workspace))
+
+    def manifest(self) -> TransformManifest:
+        """Returns the manifest of the transform, with all that it was frozen for."""
+        manifest = self.folders().read_transform(self.transform)
+        if manifest is None:
+            raise FileNotFoundError(self.folders().transform(self.transform))
+        return manifest
+
+
+class TransformJob(TransformedJob):
+    """Analysis or transform of some partitions, or how far they are from a transform's.
+
+    Attributes:
+        partitions: What to analyze, to transform, or to measure.
+        base: The transform whose ids an analysis keeps.
+    """
+
+    partitions: tuple[Partition, ...]
+    base: str | None = None
 
     def table(self) -> PipelineSpec:
         """Returns the declaration as it reads the partitions' files."""
@@ -55,12 +72,11 @@ class WarmStart(Spec):
     folder: str
 
 
-class TrainJob(Spec):
+class TrainJob(TransformedJob):
     """Training, evaluation and export of one run, on committed shards.
 
     Attributes:
         pipeline: The declaration with what its model uses: `PipelineSpec.modelled`.
-        transform: The transform's fingerprint.
         partitions: The partitions that the data set consists of, in the order of the source. Where
             `training.start` is "streaming", a training may begin before they are committed.
         run_folder: Where checkpoints, the model, its evaluation and its export go.
@@ -68,24 +84,14 @@ class TrainJob(Spec):
         warm_start: What the training begins with; None begins at random.
     """
 
-    pipeline: PipelineSpec
-    workspace: str
-    transform: str
     partitions: tuple[PartitionId, ...]
     run_folder: str
     champion: str | None = None
     warm_start: WarmStart | None = None
 
-    def folders(self) -> Workspace:
-        """Returns the workspace."""
-        return Workspace(Path(self.workspace))
-
     def manifest(self) -> TransformManifest:
         """Returns the manifest of the job's transform, as the job's model sees it."""
-        manifest = self.folders().read_transform(self.transform)
-        if manifest is None:
-            raise FileNotFoundError(self.folders().transform(self.transform))
-        return manifest.of_model(self.pipeline.features, self.pipeline.targets)
+        return super().manifest().of_model(self.pipeline.features, self.pipeline.targets)
 
     def shard_folder(self, part: PartitionId) -> tuple[Path, ShardManifest]:
         """Returns a partition's folder with its manifest."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.spec import Spec
+from transforms.contract.steps.jobs import TransformedJob
 from transforms.contract.steps.results import Result
-from transforms.contract.workspace.layout import Workspace
-from transforms.contract.workspace.manifest import TransformManifest
 
 ANSWERS_FILE = "answers.npz"  # of test rows, by output
 LABELLED_FILE = "labelled.npz"  # of served rows whose labels came later: answers and truths
@@ -80,36 +77,20 @@ class AnswersResult(Result):
     rows: int
 
 
-class LabelsJob(Spec):
+class LabelsJob(TransformedJob):
     """Served rows, to be joined with the labels that came later.
 
     Attributes:
-        pipeline: The declaration that the model was trained with.
-        transform: The fingerprint of its transform, which knows how labels are encoded.
         days: The folders of the days of the log, the oldest first.
         labels: The table with the key and the columns of targets, as a source's path.
         version: Whose answers are meant.
         folder: Where `LABELLED_FILE` goes.
     """
 
-    pipeline: PipelineSpec
-    workspace: str
-    transform: str
     days: tuple[str, ...]
     labels: str
     version: str
     folder: str
-
-    def folders(self) -> Workspace:
-        """Returns the workspace."""
-        return Workspace(Path(self.workspace))
-
-    def manifest(self) -> TransformManifest:
-        """Returns the manifest of the transform, with all that it was frozen for."""
-        manifest = self.folders().read_transform(self.transform)
-        if manifest is None:
-            raise FileNotFoundError(self.folders().transform(self.transform))
-        return manifest
 
 
 class TargetLabels(Result):

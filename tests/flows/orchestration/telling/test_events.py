@@ -16,7 +16,7 @@ from flows.orchestration.telling.events import emit, emit_failure, emit_refusal
 from flows.process.child import StepStopped
 from flows.records.record import GateRecord, RunRecord
 from tests.flows.records.test_record import OLDER
-from transforms.contract.declaration.parsing import parse
+from tests.support.runs import flats
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError
 
@@ -52,14 +52,7 @@ def _fail(error: BaseException) -> None:
 
 
 def _flats():
-    return parse(
-        {
-            "name": "flats",
-            "source": {"path": "/data", "key": "id"},
-            "features": {"area": {"kind": "numeric"}},
-            "targets": {"sold": {"kind": "binary"}},
-        }
-    )
+    return flats()
 
 
 def test_an_event_has_place_expected_received_and_what_is_to_do(emitted):
