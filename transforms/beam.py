@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from transforms.contract.declaration.secrets import expand_options
 from transforms.contract.declaration.transform import BeamSpec
 from transforms.contract.error_report import ErrorReport
-from transforms.contract.errors import BraidError, storage_error
+from transforms.contract.errors import BraidError, DeclarationError, storage_error
 from transforms.contract.process import events
 from transforms.contract.workspace.files import remove
 from transforms.contract.workspace.layout import Workspace
@@ -43,14 +43,30 @@ def workers(spec: BeamSpec) -> int:
     The cores of this machine count where the work is done here: by the in-process runner, and by
     Prism, which Beam starts as a process of this machine. What submits to a cluster says nothing
     about the cluster, whose parallelism is declared by an option that its runner knows.
+
+    Raises:
+        DeclarationError: Such an option is no number.
     """
     options = expand_options(spec.options)
     if is_in_process(spec):
-        return int(options.get("direct_num_workers", 0)) or os.cpu_count() or 1
-    declared = (int(options.get(name) or 0) for name in _PARALLELISM)
+        return _number(options, "direct_num_workers") or os.cpu_count() or 1
+    declared = (_number(options, name) for name in _PARALLELISM)
     here = spec.runner == "PrismRunner" and "job_endpoint" not in options
     undeclared = (os.cpu_count() or 1) if here else _UNDECLARED_WORKERS
     return next((number for number in declared if number > 0), undeclared)
+
+
+def _number(options: Mapping[str, Any], name: str) -> int:
+    value = options.get(name) or 0
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise DeclarationError(
+            f"beam.options.{name}",
+            expected="a number",
+            received=str(value),
+            action="Say how many units of work the runner does at once, or leave it out.",
+        ) from None
 
 
 def is_in_process(spec: BeamSpec) -> bool:

@@ -5,10 +5,8 @@ It loads no TensorFlow, neither here nor on the worker, whose installation is re
 
 from __future__ import annotations
 
-import os
 import platform
 import re
-import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,17 +17,20 @@ from pathlib import Path
 import apache_beam as beam
 
 from transforms.beam import is_in_process, marked_errors, run_pipeline
+from transforms.contract.declaration.secrets import expand_options
 from transforms.contract.declaration.source import Format
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError
+from transforms.contract.masking import masked
 from transforms.contract.process.events import report_doing
 from transforms.contract.spec import Spec
 from transforms.contract.steps.doctor import DoctorJob, DoctorResult, Link, LinkName
 from transforms.contract.workspace.documents import read_json
 from transforms.contract.workspace.files import remove, write_atomic
 from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.locks import this_process
 from transforms.runners.arrival import Arrival
-from transforms.runners.job_server import ENDPOINT, Bounds
+from transforms.runners.job_server import ENDPOINT, Bounds, reach
 from transforms.source.formats import read_piece, read_schema
 from transforms.source.scan import open_filesystem
 from transforms.source.units import WorkUnit, plan_units
@@ -119,18 +120,25 @@ class BrokenLink(BraidError):  # noqa: N818 - it names what happened, as BraidEr
 
 
 def doctor(text: str) -> DoctorResult:
-    """Runs a `DoctorJob` given as JSON: sends a unit of its partition through the runner."""
+    """Runs a `DoctorJob` given as JSON: sends a unit of its partition through the runner.
+
+    Raises:
+        BraidError: No unit can be cut from the partition here, so that no link is tried.
+    """
     job = DoctorJob.model_validate_json(text)
+    unit = _unit(job)
     folder = Workspace(Path(job.workspace)).beam_jobs() / f"doctor-{uuid.uuid4().hex}"
     endpoint = None if is_in_process(job.pipeline.beam) else _endpoint(job)
-    first: list[LinkName] = [] if endpoint is None else ["job server"]
-    notes: dict[LinkName, str] = {"job server": f"{endpoint} answers"}
+    names = _ON_WORKER if endpoint is None else ("job server", *_ON_WORKER)
+    notes: dict[LinkName, str] = {}
     try:
-        with _broken(BraidError, "source"):
-            unit = _unit(job)
+        if endpoint is not None:
+            with _broken(BraidError, "job server"):
+                reach(endpoint, _BOUNDS.reach)
+            notes["job server"] = masked(f"{endpoint} answers")
         answer, seconds = _sent(job, unit, folder)
     except BrokenLink as error:
-        return DoctorResult(links=_up_to(error, [*first, *_ON_WORKER], notes))
+        return DoctorResult(links=_up_to(error, names, notes))
     finally:
         remove(folder)
     notes |= {
@@ -139,14 +147,14 @@ def doctor(text: str) -> DoctorResult:
         "workspace": f"{job.workspace} is read and written there",
         "source": f"{answer.rows:,} rows read there of {unit.pieces[0].path}",
     }
-    return DoctorResult(links=tuple(_link(name, notes) for name in [*first, *_ON_WORKER]))
+    return DoctorResult(links=tuple(_link(name, notes) for name in names))
 
 
 _ON_WORKER: tuple[LinkName, ...] = ("worker", "installation", "workspace", "source")
 
 
 def _endpoint(job: DoctorJob) -> str | None:
-    endpoint = job.pipeline.beam.options.get("job_endpoint")
+    endpoint = expand_options(job.pipeline.beam.options).get("job_endpoint")
     return None if endpoint is None else str(endpoint)
 
 
@@ -202,7 +210,7 @@ def _named(error: BraidError) -> BrokenLink:
 
 
 def _up_to(
-    error: BrokenLink, names: list[LinkName], notes: dict[LinkName, str]
+    error: BrokenLink, names: tuple[LinkName, ...], notes: dict[LinkName, str]
 ) -> tuple[Link, ...]:
     """Returns the links up to the broken one."""
     (broken,) = (name for name in names if name == error.place)
@@ -239,7 +247,7 @@ class _Probe(beam.DoFn):  # type: ignore[misc]
                 _check_token(order)
             with _broken((BraidError, OSError), "source"):
                 rows = _first_rows(order, unit)
-            answer = Answer(worker=_worker(), installation=installation, rows=rows)
+            answer = Answer(worker=this_process(), installation=installation, rows=rows)
             with _broken((BraidError, OSError), "workspace"):
                 write_atomic(Path(order.folder) / "answer.json", answer.model_dump_json())
 
@@ -249,7 +257,7 @@ def _refuse_differences(differences: list[str]) -> None:
         raise BrokenLink(
             "installation",
             expected="the worker's Python and packages to be those of the machine that submits",
-            received=f"{', '.join(differences)} in process {_worker()}",
+            received=f"{', '.join(differences)} in process {this_process()}",
             action="Install the same there, and look which Python its worker command starts.",
         )
 
@@ -270,10 +278,6 @@ def _first_rows(order: Order, unit: WorkUnit) -> int:
     column = read_schema(order.format, filesystem, piece.path).names[:1]
     rows = read_piece(order.format, filesystem, piece, column, _FIRST_ROWS)
     return sum(batch.num_rows for batch in [next(rows, None)] if batch is not None)
-
-
-def _worker() -> str:
-    return f"{os.getpid()} on {socket.gethostname()}"
 
 
 def _version(package: str) -> tuple[str, str]:
@@ -304,7 +308,7 @@ def _as(error: Exception, link: LinkName) -> BrokenLink:
     return BrokenLink(
         link,
         expected=f"the {link}, by the same path as on the machine that submits",
-        received=f"{error} in process {_worker()}",
+        received=f"{error} in process {this_process()}",
         action="Put it on a file system that both share, with the rights to read it, and the "
         "workspace's to write it.",
     )

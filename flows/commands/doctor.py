@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from rich.table import Table
@@ -26,6 +27,7 @@ from transforms.contract.workspace.files import remove, write_atomic
 from transforms.source.scan import scan
 
 SECONDS = 55.0  # for the whole examination, and some more for its process to end
+_LEFT_SECONDS = 3600.0  # after which what is there is of no examination that goes on
 
 
 def doctor(project: Project, seconds: float = SECONDS) -> int:
@@ -35,10 +37,10 @@ def doctor(project: Project, seconds: float = SECONDS) -> int:
         1 if one is, else 0.
 
     Raises:
-        BraidError: The source cannot be listed here.
+        BraidError: The source cannot be listed here, or no unit be cut from it.
     """
     pipeline = project.pipeline
-    partition = next(part for part in scan(pipeline.source).partitions if part.files)
+    partition = scan(pipeline.source).partitions[0]
     job = DoctorJob(pipeline=pipeline, workspace=str(project.workspace.root), partition=partition)
     begun = time.monotonic()
     result, log = _examined(project, job, seconds)
@@ -52,13 +54,13 @@ def doctor(project: Project, seconds: float = SECONDS) -> int:
         }
     )
     console().print(_table(result.links))
-    broken = next((link for link in result.links if link.error is not None), None)
-    if broken is None or broken.error is None:
+    last = result.links[-1]
+    if last.error is None:
         say(f"A unit went through {pipeline.beam.runner} in {took:.1f} s.")
         return 0
-    say(f"The {broken.name} is what is broken: expected {broken.error.expected}.")
-    say(f"  {broken.error.received}")
-    say(f"  {broken.error.action}")
+    say(f"The {last.name} is what is broken: expected {last.error.expected}.")
+    say(f"  {last.error.received}")
+    say(f"  {last.error.action}")
     say(f"  What it and its libraries said: {log}")
     return BROKEN
 
@@ -68,6 +70,7 @@ def _examined(project: Project, job: DoctorJob, seconds: float) -> tuple[DoctorR
     name = f"doctor-{uuid.uuid4().hex[:8]}"
     path = project.workspace.beam_jobs() / f"{name}.json"
     log = path.with_suffix(".log")
+    _remove_left(path.parent)
     stopping = threading.Event()
     timer = threading.Timer(seconds, stopping.set)
     doing = ["starting"]
@@ -100,13 +103,20 @@ def _examined(project: Project, job: DoctorJob, seconds: float) -> tuple[DoctorR
     return done.result, log
 
 
+def _remove_left(folder: Path) -> None:
+    """Removes what former examinations left: the logs of broken links, and all of killed ones."""
+    for path in folder.glob("doctor-*"):
+        with suppress(FileNotFoundError):  # another examination removes its own
+            if time.time() - path.stat().st_mtime > _LEFT_SECONDS:
+                remove(path)
+
+
 def _unfinished(doing: str, seconds: float) -> Link:
     error = BraidError(
         "worker",
         expected="a unit that goes through",
         received=f"nothing after {seconds:.0f} s, while {doing}",
-        action="Look into the logs of the runner and of its workers: the job was taken, and did "
-        "not end.",
+        action="Look into the log, and into those of the runner and of its workers.",
     )
     return Link(name="worker", error=ErrorReport.of(error))
 

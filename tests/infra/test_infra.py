@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tomllib
+import uuid
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,32 @@ def test_a_script_of_the_cluster_is_one_that_a_shell_reads(script: str) -> None:
         subprocess.run(["sh", "-n", _PROJECT / "infra" / "flink" / script], check=False).returncode
         == 0
     )
+
+
+def test_flinks_worker_starts_from_any_checkout_and_has_a_log_for_each_user(tmp_path):
+    user = uuid.uuid4().hex
+    for name, body in {
+        "id": f'test "$1" = -u && echo {user}',
+        "python": 'printf "%s\\n" "$@"',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    log = Path(f"/tmp/braid-worker-{user}.log")
+    try:
+        subprocess.run(
+            [_PROJECT / "infra" / "flink" / "worker.sh", "--id=1-1"],
+            env={
+                "PATH": f"{tmp_path}:{os.environ['PATH']}",
+                "BRAID_PYTHON": str(tmp_path / "python"),
+                "BRAID_CHECKOUT": "/srv/my checkout",
+            },
+            check=True,
+        )
+        assert log.read_text().splitlines() == [
+            "-P",
+            "/srv/my checkout/transforms/contract/process/own_packages.py",
+            "transforms.runners.worker",
+            "--id=1-1",
+        ]
+    finally:
+        log.unlink(missing_ok=True)

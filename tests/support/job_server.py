@@ -26,12 +26,10 @@ class JobServer:
     Attributes:
         endpoint: Its address.
         process: Its process.
-        log: What it and its workers print.
     """
 
     endpoint: str
     process: subprocess.Popen[bytes]
-    log: Path
 
     def options(self, command: str = WORKER, **others: object) -> dict[str, object]:
         """Returns Beam's options for jobs of it, whose workers are processes of a command."""
@@ -59,11 +57,13 @@ def job_server(folder: Path) -> Iterator[JobServer]:
             env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"},
             start_new_session=True,  # its workers are of its group, and end with it
         )
-    server = None
     try:
-        until(lambda: port_file.exists() and port_file.read_text().strip(), seconds=120)
-        server = JobServer(f"localhost:{port_file.read_text().strip()}", process, log)
-        yield server
+        until(
+            lambda: port_file.exists() and port_file.read_text().strip(),
+            seconds=120,
+            told=log.read_text,
+        )
+        yield JobServer(f"localhost:{port_file.read_text().strip()}", process)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

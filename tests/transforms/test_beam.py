@@ -10,7 +10,7 @@ import pytest
 from transforms.beam import marked_errors, run_pipeline, workers
 from transforms.contract.declaration.transform import BeamSpec
 from transforms.contract.error_report import ErrorReport
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.workspace.layout import Workspace
 
 
@@ -61,3 +61,15 @@ def test_units_are_cut_by_the_parallelism_of_what_works_on_them(
     runner, options, units_at_once
 ) -> None:
     assert workers(BeamSpec(runner=runner, options=options)) == units_at_once
+
+
+@pytest.mark.parametrize(
+    ("runner", "option"),
+    [("PortableRunner", "parallelism"), ("DirectRunner", "direct_num_workers")],
+)
+@pytest.mark.parametrize("value", ["auto", [2]])
+def test_a_parallelism_that_is_no_number_is_refused(runner, option, value) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        workers(BeamSpec(runner=runner, options={option: value}))
+    told = (caught.value.place, caught.value.expected, caught.value.received)
+    assert told == (f"beam.options.{option}", "a number", str(value))

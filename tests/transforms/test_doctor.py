@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.idle_job_server import idle_job_server
 from tests.support.job_server import WORKER, JobServer, job_server
 from tests.transforms.conftest import write_rows
 from transforms import doctor as examination
 from transforms.contract.declaration.parsing import parse
+from transforms.contract.errors import BraidError
 from transforms.contract.steps.doctor import DoctorJob, Link
+from transforms.contract.workspace.files import write_atomic
 from transforms.doctor import Installation, doctor
 from transforms.runners.job_server import Bounds
 from transforms.source.scan import scan
@@ -71,19 +74,44 @@ def test_a_source_that_the_worker_does_not_see_is_named(tmp_path, monkeypatch):
     assert "rows.parquet" in link.error.received
 
 
-def test_a_workspace_of_another_machine_is_named(tmp_path, monkeypatch):
-    gone = tmp_path / "gone"
-    monkeypatch.setattr(examination, "_check_token", lambda _: gone.read_text())
+def test_a_table_of_which_no_unit_can_be_cut_is_no_broken_link(tmp_path):
+    job = job_of(tmp_path, portable({"job_endpoint": "127.0.0.1:9"}))
+    write_rows({"id": [], "price": []}, tmp_path / "data" / "rows.parquet")
+    with pytest.raises(BraidError, match="expected rows, of which a worker reads some"):
+        doctor(job.model_dump_json())
+
+
+@pytest.mark.parametrize(
+    ("token", "received"), [("another", ": others"), (None, "No such file or directory")]
+)
+def test_a_workspace_of_another_machine_is_named(tmp_path, monkeypatch, token, received):
+    def write_elsewhere(path: Path, content: str) -> None:
+        if path.name != "token":
+            write_atomic(path, content)
+        elif token is not None:
+            write_atomic(path, token)
+
+    monkeypatch.setattr(examination, "write_atomic", write_elsewhere)
     link = broken(job_of(tmp_path))
     assert link.name == "workspace"
-    assert "No such file or directory" in link.error.received
+    assert received in link.error.received
 
 
-def test_nobody_at_the_job_servers_address_is_named(tmp_path, monkeypatch):
+def test_nobody_at_the_job_servers_address_is_named_whatever_the_runner(tmp_path, monkeypatch):
     monkeypatch.setattr(examination, "_BOUNDS", Bounds(reach=1))
-    link = broken(job_of(tmp_path, portable({"job_endpoint": "127.0.0.1:9"})))
+    beam = {"runner": "NoSuchRunner", "options": {"job_endpoint": "127.0.0.1:9"}}
+    (link,) = doctor(job_of(tmp_path, beam).model_dump_json()).links
     assert link.name == "job server"
     assert link.error.received == "no answer in 1 s"
+
+
+def test_the_job_server_that_answers_is_told_by_its_address(tmp_path, monkeypatch):
+    with idle_job_server() as idle:
+        monkeypatch.setenv("FLINK_ENDPOINT", idle.endpoint)
+        beam = {"runner": "NoSuchRunner", "options": {"job_endpoint": "${FLINK_ENDPOINT}"}}
+        server, worker = doctor(job_of(tmp_path, beam).model_dump_json()).links
+    assert (server.error, server.note) == (None, f"{idle.endpoint} answers")
+    assert "NoSuchRunner" in worker.error.received
 
 
 def test_an_installation_differs_by_packages_and_by_python():
@@ -108,7 +136,7 @@ def test_a_worker_that_does_not_start_is_named(server: JobServer, tmp_path, monk
     monkeypatch.setattr(examination, "_BOUNDS", Bounds(start=2))
     link = broken(job_of(tmp_path, portable(server.options("exit 3"))))
     assert link.name == "worker"
-    assert link.error.received.startswith("none in 2 s")
+    assert link.error.received.startswith("none in ")
 
 
 @pytest.mark.runners

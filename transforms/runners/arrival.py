@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from transforms.contract.errors import BraidError
+from transforms.contract.workspace.locks import this_process
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,13 @@ class Arrival:
         """
         if self.path is None:
             return
-        worker = f"{os.getpid()} on {socket.gethostname()}"
         try:
-            self.path.write_text(worker, encoding="utf-8")
+            self.path.write_text(this_process(), encoding="utf-8")
         except OSError as error:
             raise BraidError(
                 str(self.path.parent),
                 expected="the workspace, by the same path as here, to be written by every worker",
-                received=f"{error.strerror} in process {worker}",
+                received=f"{error.strerror} in process {this_process()}",
                 action="Give a --workspace on a file system that this machine and the workers "
                 "share.",
             ) from error

@@ -23,16 +23,16 @@ import apache_beam as beam
 import grpc
 from apache_beam.portability.api import beam_job_api_pb2 as job_api
 from apache_beam.portability.api import beam_job_api_pb2_grpc as job_service
+from apache_beam.runners import runner
 from apache_beam.runners.portability import portable_runner
 
 from transforms.contract.errors import BraidError
 from transforms.runners.arrival import Arrival
-from transforms.runners.written_jobs import WrittenJob, written_down
+from transforms.runners.written_jobs import CANCEL_SECONDS, WrittenJob, cancel, written_down
 
 ENDPOINT = "beam.options.job_endpoint"
 _POLL_SECONDS = 0.5
 _CALL_SECONDS = 10.0  # of one question to the job server
-_CANCEL_SECONDS = 5.0  # less than the flow leaves a step that it ends
 _LAST_MESSAGES_SECONDS = 5.0
 _WIDTH = 300
 _ERROR_LINE = re.compile(r"^\s*(?:Caused by: )?([\w.$]*(?:Error|Exception)\b: .+)$", re.MULTILINE)
@@ -89,7 +89,9 @@ def run_job(
 ) -> None:
     """Submits a pipeline and waits for its end; a job that does not end well is cancelled.
 
-    So it is when SIGTERM ends this process. What `kill -9` leaves behind is written down.
+    So it is when SIGTERM ends this process. With an endpoint all bounds hold, and a job that `kill
+    -9` leaves behind, or its job server does not cancel, stays written down. Without one the
+    submission has no bound; nor has the job of a service that is no job server, as Dataflow is.
 
     Args:
         pipeline: The pipeline, with a runner that is not of this process.
@@ -110,14 +112,26 @@ def run_job(
             reach(endpoint, bounds.reach)
             result = _Submission(pipeline).result(bounds.submit)
         if not isinstance(result, portable_runner.PipelineResult):
-            result.wait_until_finish()
+            _wait_for(result)
             return
+        job = _Job(result)
         with ExitStack() as stack:
-            job = _Job(result)
-            stack.callback(job.end)
-            if endpoint is not None:
-                stack.enter_context(written_down(folder, WrittenJob(endpoint=endpoint, id=job.id)))
+            if endpoint is None:
+                stack.callback(job.end)
+            else:
+                written = WrittenJob(endpoint=endpoint, id=job.id)
+                stack.enter_context(written_down(folder, written, job.end))
             job.wait(arrival, bounds)
+
+
+def _wait_for(result: runner.PipelineResult) -> None:
+    """Waits for a job of another service than a job server, as Beam does it."""
+    try:
+        result.wait_until_finish()
+    except BaseException:
+        with suppress(NotImplementedError):  # a runner need not be able to
+            result.cancel()
+        raise
 
 
 @contextmanager
@@ -155,7 +169,9 @@ class _Submission:
             self._thread.join(seconds)
         except BaseException:  # SIGTERM: what is just being taken is cancelled as soon as it is
             self._give_up()
-            self._thread.join(_CANCEL_SECONDS)
+            self._thread.join(CANCEL_SECONDS)
+            if not self._given_up:  # it had been taken
+                _end(self._result)
             raise
         self._give_up()
         if self._error is not None:
@@ -181,8 +197,14 @@ class _Submission:
             return
         with self._lock:
             self._result = result
-        if self._given_up and isinstance(result, portable_runner.PipelineResult):
-            _Job(result).end()
+        if self._given_up:
+            _end(result)
+
+
+def _end(result: runner.PipelineResult) -> None:
+    """Cancels the job of a job server that is not waited for."""
+    if isinstance(result, portable_runner.PipelineResult):
+        _Job(result).end()
 
 
 class _Job:
@@ -226,13 +248,15 @@ class _Job:
         if state != job_api.JobState.DONE:
             self._refuse(state)
 
-    def end(self) -> None:
-        """Cancels the job unless it has ended, and stops what Beam started for it here."""
-        if not self._ended:
-            with suppress(grpc.RpcError):
-                request = job_api.CancelJobRequest(job_id=self.id)
-                self._service.Cancel(request, timeout=_CANCEL_SECONDS)
+    def end(self) -> bool:
+        """Cancels the job unless it has ended, and stops what Beam started for it here.
+
+        Returns:
+            Whether it has ended, is cancelled, or is not known to the job server any more.
+        """
+        ended = self._ended or cancel(self._service, self.id)
         self._result._cleanup()
+        return ended
 
     def _state(self) -> int:
         request = job_api.GetJobStateRequest(job_id=self.id)

@@ -7,8 +7,8 @@ system, which dies with it: a job whose lock is free has nobody, and the next ru
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import grpc
@@ -21,8 +21,17 @@ from transforms.contract.workspace.files import remove, write_atomic
 from transforms.contract.workspace.locks import exclusive_lock, is_held
 
 _SUFFIX = ".job"
-_SECONDS = 5.0  # less than the flow leaves a step that it ends
+CANCEL_SECONDS = 5.0  # less than the flow leaves a step that it ends
 _GONE = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNKNOWN)  # Beam's own server says the latter
+
+
+def cancel(service: job_service.JobServiceStub, job: str) -> bool:
+    """Cancels a job, and returns whether it is cancelled, or nobody knows it any more."""
+    try:
+        service.Cancel(job_api.CancelJobRequest(job_id=job), timeout=CANCEL_SECONDS)
+    except grpc.RpcError as error:
+        return error.code() in _GONE
+    return True
 
 
 class WrittenJob(Spec):
@@ -36,28 +45,27 @@ class WrittenJob(Spec):
     endpoint: str
     id: str
 
-    def cancel(self) -> bool:
-        """Cancels the job, and returns whether it is cancelled, or nobody knows it any more."""
-        with grpc.insecure_channel(self.endpoint) as channel:
-            request = job_api.CancelJobRequest(job_id=self.id)
-            try:
-                job_service.JobServiceStub(channel).Cancel(request, timeout=_SECONDS)
-            except grpc.RpcError as error:
-                return error.code() in _GONE
-        return True
-
 
 @contextmanager
-def written_down(folder: Path, job: WrittenJob) -> Iterator[None]:
-    """Has a job written down while the block waits for it."""
+def written_down(folder: Path, job: WrittenJob, end: Callable[[], bool]) -> Iterator[None]:
+    """Has a job written down while the block waits for it, and from then on unless it has ended.
+
+    Args:
+        folder: Where.
+        job: The job.
+        end: Ends the job, and returns whether it has ended. It is called however the block ends,
+            and also if the job cannot be written down.
+    """
     path = folder / f"{uuid.uuid4().hex}{_SUFFIX}"
-    with exclusive_lock(_lock(path), holder=f"job {job.id}"):
+    with ExitStack() as stack:
         try:
+            stack.enter_context(exclusive_lock(_lock(path), holder=f"job {job.id}"))
             write_atomic(path, job.model_dump_json())
             yield
         finally:
-            remove(path)
-            remove(_lock(path))
+            if end():
+                remove(path)
+                remove(_lock(path))
 
 
 def cancel_left(folder: Path) -> list[str]:
@@ -73,7 +81,9 @@ def cancel_left(folder: Path) -> list[str]:
             job = read_json(path, WrittenJob)
         except (DamagedFile, FileNotFoundError):  # another run has just done so
             continue
-        if job.cancel():
+        with grpc.insecure_channel(job.endpoint) as channel:
+            is_gone = cancel(job_service.JobServiceStub(channel), job.id)
+        if is_gone:
             left.append(job.id)
             remove(path)
             remove(_lock(path))

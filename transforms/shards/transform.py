@@ -71,7 +71,7 @@ def transform(text: str) -> TransformResult:
     plan = _plan(job)
     cut = {name: units for name, (units, _) in plan.items()}
     lanes = {name: lanes for name, (_, lanes) in plan.items()}
-    todo = [u for units in cut.values() for u in units if not _was_done(job, u)]
+    todo = [u for part in job.partitions for u in cut[part.name] if not _was_done(job, part, u)]
     commits = _Commits(job, cut, todo)
 
     def build(p: beam.Pipeline, arrival: Arrival) -> None:
@@ -114,7 +114,7 @@ class _Commits:
         with suppress(OSError, BraidError):  # `all` tries again, and tells what is wrong
             for partition in list(self._pending):
                 units = self._plan[partition.name]
-                if all(_receipt_path(self._job, unit).exists() for unit in units):
+                if all(_receipt_path(self._job, partition, unit).exists() for unit in units):
                     self._commit(partition)
 
     def rows_written(self) -> int:
@@ -122,11 +122,12 @@ class _Commits:
 
         Rows that `source.where` leaves out are among them.
         """
+        left = self._todo.difference(self._written.copy())
         for partition in list(self._pending):
             for unit in self._plan[partition.name]:
-                if (unit.partition, unit.index) in self._todo - self._written.keys():
+                if (unit.partition, unit.index) in left:
                     with suppress(OSError, BraidError):  # it is not done, or just committed
-                        self._note(unit, _receipt(self._job, unit))
+                        self._note(unit, _receipt(self._job, partition, unit))
         return sum(self._written.copy().values())
 
     def _note(self, unit: WorkUnit, receipt: UnitReceipt) -> None:
@@ -140,7 +141,7 @@ class _Commits:
     def _commit(self, partition: Partition) -> None:
         units = self._plan[partition.name]
         read = [unit for unit in units if (unit.partition, unit.index) in self._todo]
-        receipts = [_receipt(self._job, unit) for unit in read]
+        receipts = [_receipt(self._job, partition, unit) for unit in read]
         for unit, receipt in zip(read, receipts, strict=True):
             self._note(unit, receipt)
         rows = sum(receipt.rows for receipt in receipts)
@@ -206,25 +207,21 @@ def _folder(job: TransformJob, partition: Partition) -> Path:
     return job.folders().shards(job.transform, *partition.id)
 
 
-def _partition(job: TransformJob, unit: WorkUnit) -> Partition:
-    return next(p for p in job.partitions if p.name == unit.partition)
+def _receipt_path(job: TransformJob, partition: Partition, unit: WorkUnit) -> Path:
+    return _folder(job, partition) / "units" / f"{unit.index:05d}.json"
 
 
-def _receipt_path(job: TransformJob, unit: WorkUnit) -> Path:
-    return _folder(job, _partition(job, unit)) / "units" / f"{unit.index:05d}.json"
+def _receipt(job: TransformJob, partition: Partition, unit: WorkUnit) -> UnitReceipt:
+    return read_json(_receipt_path(job, partition, unit), UnitReceipt)
 
 
-def _receipt(job: TransformJob, unit: WorkUnit) -> UnitReceipt:
-    return read_json(_receipt_path(job, unit), UnitReceipt)
-
-
-def _was_done(job: TransformJob, unit: WorkUnit) -> bool:
+def _was_done(job: TransformJob, partition: Partition, unit: WorkUnit) -> bool:
     """Returns whether an earlier run did a unit, and what its receipt names is whole."""
-    receipt = _receipt_path(job, unit)
+    receipt = _receipt_path(job, partition, unit)
     if not receipt.exists():
         return False
     with suppress(DamagedFile, FileNotFoundError):
-        folder, shards = _folder(job, _partition(job, unit)), _receipt(job, unit).shards
+        folder, shards = _folder(job, partition), _receipt(job, partition, unit).shards
         if all((folder / shard.file).stat().st_size == shard.bytes for shard in shards):
             return True
     remove(receipt)
@@ -251,6 +248,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
             raise FileNotFoundError(graph.parent)
         self._applier = GraphApplier.shared(self._job.pipeline, graph)
         self._reader = BatchReader(self._job.table())
+        self._partitions = {partition.name: partition for partition in self._job.partitions}
         self._encoder = ExampleEncoder()
         self._stored = [stored.name for stored in manifest.in_records()]
         self._labels = [s.name for s in manifest.stored if s.role in ("target", "weight")]
@@ -269,7 +267,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
                     raise
 
     def _transform(self, unit: WorkUnit) -> None:
-        partition = _partition(self._job, unit)
+        partition = self._partitions[unit.partition]
         folder = _folder(self._job, partition)
         if self._is_done(unit):
             return
@@ -305,11 +303,11 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
                 ReplacedCount(column=c, reason=r, rows=n) for (c, r), n in sorted(replaced.items())
             ),
         )
-        write_atomic(_receipt_path(self._job, unit), receipt.model_dump_json())
+        write_atomic(_receipt_path(self._job, partition, unit), receipt.model_dump_json())
 
     def _is_done(self, unit: WorkUnit) -> bool:
         """Returns whether a unit is: a runner may give one twice, and what is committed stays."""
-        receipt = _receipt_path(self._job, unit)
+        receipt = _receipt_path(self._job, self._partitions[unit.partition], unit)
         return receipt.exists() or (receipt.parent.parent / MANIFEST_FILE).exists()
 
     def _writers(self, folder: Path, unit: WorkUnit) -> dict[str, ShardWriter]:
@@ -381,7 +379,7 @@ def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> N
     """
     refuse_changed(job.table().source.path, partition.files)
     folder = _folder(job, partition)
-    receipts = [_receipt(job, unit) for unit in units]
+    receipts = [_receipt(job, partition, unit) for unit in units]
     manifest = ShardManifest(
         transform=job.transform,
         partition=partition.name,

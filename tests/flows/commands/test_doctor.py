@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -45,4 +47,31 @@ def test_what_does_not_end_is_told_after_a_bound(capsys):
     project = open_project(Path("pipeline.yaml"), None)
     assert command.doctor(project, seconds=0.3) == 1
     told = capsys.readouterr()  # by the other of the two, if a command before this had --json
-    assert "nothing after 0 s, while " in told.out + told.err
+    assert re.search(
+        r"""^The worker is what is broken: expected a unit that goes through\.
+  nothing after 0 s, while .+
+  Look into the log, and into those of the runner and of its workers\.
+  What it and its libraries said: .+doctor-\w+\.log$""",
+        told.out + told.err,
+        re.MULTILINE,
+    )
+
+
+def test_what_former_examinations_left_is_removed():
+    left = Path("workspace/beam")
+    (left / "doctor-a").mkdir(parents=True)
+    for name in (
+        "doctor-a/token",
+        "doctor-b.json",
+        "doctor-b.log",
+        "of-a-run.job",
+        "doctor-c.json",
+    ):
+        (left / name).touch()
+    for path in left.iterdir():
+        if path.name != "doctor-c.json":
+            os.utime(path, (0, 0))
+    command.doctor(open_project(Path("pipeline.yaml"), None), seconds=0)
+    names = {path.name for path in left.iterdir() if path.suffix != ".log"}
+    assert names == {"of-a-run.job", "doctor-c.json"}, "another examination is just being made"
+    assert not (left / "doctor-b.log").exists()

@@ -11,15 +11,24 @@ from pathlib import Path
 import apache_beam as beam
 import grpc
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners import runner
 
 from tests.support.command import until
+from tests.support.idle_job_server import IdleJobServer, idle_job_server
 from tests.support.job_server import JobServer, job_server
 from transforms.beam import marked_errors, run_pipeline
 from transforms.contract.declaration.transform import BeamSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.layout import Workspace
-from transforms.runners.arrival import Arrival
-from transforms.runners.job_server import Bounds, RunnerFailed, failed_job
+from transforms.runners.arrival import HERE, Arrival
+from transforms.runners.job_server import (
+    Bounds,
+    RunnerFailed,
+    _Submission,
+    failed_job,
+    run_job,
+)
 
 LONG = 600
 
@@ -27,6 +36,12 @@ LONG = 600
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with job_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture
+def idle():
+    with idle_job_server() as server:
         yield server
 
 
@@ -95,6 +110,71 @@ def test_another_service_at_the_endpoint_is_told(tmp_path):
             run({"job_endpoint": f"127.0.0.1:{port}"}, tmp_path, reach=10)
     finally:
         other.stop(0)
+
+
+def test_a_job_that_is_not_cancelled_now_is_cancelled_by_the_next_run(
+    idle: IdleJobServer, tmp_path
+):
+    options = {"job_endpoint": idle.endpoint}
+    idle.cancels = False
+    with pytest.raises(RunnerFailed, match="a worker that begins"):
+        run(options, tmp_path, start=0)
+    assert idle.cancelled == []
+    idle.cancels = True
+    with pytest.raises(RunnerFailed, match="a worker that begins"):
+        run(options, tmp_path, start=0)
+    assert idle.cancelled == ["job-1", "job-2"]
+    assert list((tmp_path / "workspace" / "beam").iterdir()) == []
+
+
+def test_a_job_that_was_just_taken_when_the_process_is_stopped_is_cancelled(
+    idle: IdleJobServer, monkeypatch
+):
+    options = PipelineOptions.from_dictionary({"job_endpoint": idle.endpoint})
+    pipeline = beam.Pipeline(runner="PortableRunner", options=options)
+    _ = pipeline | beam.Create([1])
+    submission = _Submission(pipeline)
+    join = submission._thread.join
+
+    def stopped_once_it_is_taken(seconds: float) -> None:
+        join(seconds)
+        monkeypatch.undo()
+        raise SystemExit(143)
+
+    monkeypatch.setattr(submission._thread, "join", stopped_once_it_is_taken)
+    with pytest.raises(SystemExit):
+        submission.result(60)
+    assert idle.cancelled == ["job-1"]
+
+
+class Service(runner.PipelineRunner):
+    """Hands a pipeline to a service without a job server, as Dataflow is; Ctrl-C comes then."""
+
+    cancelled = False
+
+    def run_pipeline(self, pipeline, options):
+        return ResultOfService(self)
+
+
+class ResultOfService(runner.PipelineResult):
+    def __init__(self, service: Service) -> None:
+        super().__init__(runner.PipelineState.RUNNING)
+        self._service = service
+
+    def wait_until_finish(self, duration=None):
+        raise KeyboardInterrupt
+
+    def cancel(self):
+        self._service.cancelled = True
+
+
+def test_a_job_of_a_service_without_a_job_server_is_cancelled_by_ctrl_c(tmp_path):
+    service = Service()
+    pipeline = beam.Pipeline(runner=service)
+    _ = pipeline | beam.Create([1])
+    with pytest.raises(KeyboardInterrupt):
+        run_job(pipeline, None, tmp_path, HERE, Bounds())
+    assert service.cancelled
 
 
 @pytest.mark.runners

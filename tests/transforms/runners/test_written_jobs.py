@@ -27,11 +27,39 @@ run(json.loads(sys.argv[1]), Path(sys.argv[2]), "stay")
 
 
 def test_a_job_is_written_down_while_it_is_waited_for(tmp_path):
-    with written_down(tmp_path, WrittenJob(endpoint="127.0.0.1:9", id="job-1")):
+    job = WrittenJob(endpoint="127.0.0.1:9", id="job-1")
+    written = []
+
+    def end() -> bool:
+        written.extend(tmp_path.glob("*.job"))
+        return True
+
+    with written_down(tmp_path, job, end):
         (path,) = tmp_path.glob("*.job")
-        assert read_json(path, WrittenJob).id == "job-1"
+        assert read_json(path, WrittenJob) == job
         assert cancel_left(tmp_path) == [], "somebody waits for it"
+    assert written == [path], "a kill while it is ended leaves it to the next run"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_job_that_has_not_ended_stays_written_down(tmp_path):
+    job = WrittenJob(endpoint="127.0.0.1:9", id="job-1")
+    with pytest.raises(KeyboardInterrupt), written_down(tmp_path, job, lambda: False):
+        raise KeyboardInterrupt
+    (path,) = tmp_path.glob("*.job")
+    assert read_json(path, WrittenJob) == job
+
+
+def test_a_job_that_cannot_be_written_down_is_ended(tmp_path):
+    (tmp_path / "file").touch()
+    ended = []
+    job = WrittenJob(endpoint="127.0.0.1:9", id="job-1")
+    with (
+        pytest.raises(OSError, match=r"Not a directory|File exists"),
+        written_down(tmp_path / "file", job, lambda: not ended.append(job)),
+    ):
+        pass
+    assert ended == [job]
 
 
 def test_a_job_whose_server_does_not_answer_stays_written_down(tmp_path):

@@ -16,6 +16,11 @@ _LOCK_RETRY_SECONDS = 0.2
 _HOLDER_BYTES = 128  # a number, and the longest name of a machine
 
 
+def this_process() -> str:
+    """Returns the number of this process and the name of its machine."""
+    return f"{os.getpid()} on {socket.gethostname()}"
+
+
 @contextmanager
 def exclusive_lock(path: Path, *, holder: str) -> Iterator[int]:
     """Holds an operating-system lock on a file; the system releases it when its holders die.
@@ -38,7 +43,7 @@ def exclusive_lock(path: Path, *, holder: str) -> Iterator[int]:
                 action="Wait until it has ended, or stop it, and run again.",
             ) from None
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()} on {socket.gethostname()}".encode(), 0)
+        os.pwrite(descriptor, this_process().encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
