@@ -64,7 +64,7 @@ def prune(pipeline: PipelineSpec, workspace: Workspace, *, keep: int, dry_run: b
     with ExitStack() as stack:
         if not dry_run:
             stack.enter_context(pipeline_lock(workspace, pipeline.name))
-            remove_interrupted(workspace, registry)
+            remove_interrupted(workspace, pipeline.name, registry)
         old = _old(pipeline, workspace, registry, keep)
         pruned = Pruned(
             removed=not dry_run,
@@ -75,7 +75,7 @@ def prune(pipeline: PipelineSpec, workspace: Workspace, *, keep: int, dry_run: b
         for reason in old.needed:
             say(f"  stays: {reason.what}, for {reason.why}")
         if not dry_run:
-            _remove(workspace, registry, old)
+            _remove(workspace, pipeline.name, registry, old)
     versions, runs = counted(len(old.versions), "version"), counted(len(old.runs), "run")
     if not old.versions and not old.runs:
         say(f"Nothing is to go: the newest {keep} runs and versions stay, and what they need.")
@@ -112,9 +112,9 @@ def _show_run(folder: Path, record: RunRecord) -> int:
     return size
 
 
-def _remove(workspace: Workspace, registry: ModelRegistry, old: Prunable) -> None:
+def _remove(workspace: Workspace, pipeline: str, registry: ModelRegistry, old: Prunable) -> None:
     """Removes versions before their runs, so that no version lacks the run that explains it."""
     for version in old.versions:
-        remove_version(workspace, registry, version)
+        remove_version(workspace, pipeline, registry, version)
     for folder, _ in old.runs:
-        remove_run(workspace, folder)
+        remove_run(workspace, pipeline, folder)

@@ -40,16 +40,21 @@ def _stop_again(lost: sys.UnraisableHookArgs) -> None:
     Such are a destructor and a callback of C: without this the process would go on as if nobody
     had asked it to end, and SIGTERM would find it deaf.
     """
-    code = None if lost.exc_value is None else _stop_code(lost.exc_value)
-    if code is None:
+    if not _is_stop(lost.exc_value):
         sys.__unraisablehook__(lost)
         return
-    number = signal.SIGTERM if code == TERMINATED else signal.SIGINT
+    is_sigterm = _sigterm.is_set() or not isinstance(lost.exc_value, KeyboardInterrupt)
+    number = signal.SIGTERM if is_sigterm else signal.SIGINT
     if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:
         signal.signal(signal.SIGTERM, _terminate)
     again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), number))
     again.daemon = True
     again.start()
+
+
+def _is_stop(error: BaseException | None) -> bool:
+    # By its name: importing Prefect to tell how a command ended would take seconds.
+    return isinstance(error, KeyboardInterrupt) or type(error).__name__ == "TerminationSignal"
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -118,12 +123,10 @@ def _stop_code(error: BaseException) -> int | None:
     while cause is not None:
         chain.append(cause)
         cause = cause.__cause__ or cause.__context__
-    # By its name: importing Prefect to tell how a command ended would take seconds.
-    if any(isinstance(e, Terminated) or type(e).__name__ == "TerminationSignal" for e in chain):
+    stops = [e for e in chain if _is_stop(e)]
+    if any(type(e) is not KeyboardInterrupt for e in stops):  # Ctrl-C is that and nothing more
         return TERMINATED
-    if any(isinstance(e, (KeyboardInterrupt, click.Abort)) for e in chain):
-        return INTERRUPTED
-    return None
+    return INTERRUPTED if stops or any(isinstance(e, click.Abort) for e in chain) else None
 
 
 def _show(error: BraidError) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.columns.schema import is_list
 from transforms.contract.errors import DeclarationError
 
 
@@ -79,9 +80,17 @@ def are_equal(one: pa.Table, other: pa.Table) -> bool:
     them, have others for the same table.
     """
     return one.column_names == other.column_names and all(
-        _comparable(left).equals(_comparable(right))
-        for left, right in zip(one.columns, other.columns, strict=True)
+        _are_alike(left, right) for left, right in zip(one.columns, other.columns, strict=True)
     )
+
+
+def _are_alike(one: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
+    if is_list(one.type) and is_list(other.type):
+        lengths = [pc.list_value_length(lists).cast(pa.int64()) for lists in (one, other)]
+        return bool(lengths[0].equals(lengths[1])) and _are_alike(
+            pc.list_flatten(one), pc.list_flatten(other)
+        )
+    return bool(_comparable(one).equals(_comparable(other)))
 
 
 def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:

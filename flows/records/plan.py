@@ -150,8 +150,8 @@ def _with_steps(
         return plan
     estimates = Estimates(records, workspace, plan.transform, plan.partitions, rows_of)
     planned = {**_on_table(plan, workspace, estimates), **_on_model(plan, estimates)}
-    steps = tuple(planned[name] for name in steps_of(plan.pipeline) if name in planned)
-    return replace(plan, steps=steps)
+    order = steps_of(plan.pipeline)
+    return replace(plan, steps=tuple(sorted(planned.values(), key=lambda s: order.index(s.name))))
 
 
 def _on_table(plan: RunPlan, workspace: Workspace, estimates: Estimates) -> dict[str, PlannedStep]:

@@ -213,8 +213,8 @@ def _prepare(opened: OpenedRun, identity: Identity, pipeline: PipelineSpec) -> N
         record.forget_steps(*_JUDGING_STEPS)
     opened.folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers_of_the_dead(opened.folder)
+    write_record(opened.folder, record)  # first: a folder without one is no run
     write_atomic(opened.folder / DECLARED_FILE, pipeline.model_dump_json(indent=2) + "\n")
-    write_record(opened.folder, record)
 
 
 def _abandon(folder: Path, record: RunRecord) -> None:

@@ -16,6 +16,7 @@ from transforms.contract.workspace.files import TEMPORARY, remove
 from transforms.contract.workspace.layout import Workspace
 
 _PRUNED = f"{TEMPORARY}pruned-"  # what begins so in a workspace is a removal under way
+_DIGITS = 8  # of a name of its own, after the pipeline
 
 Run = tuple[Path, RunRecord]
 
@@ -147,7 +148,7 @@ class VersionRemoval(KeptRecord):
 
 
 def remove_version(
-    workspace: Workspace, registry: ModelRegistry, version: RegisteredVersion
+    workspace: Workspace, pipeline: str, registry: ModelRegistry, version: RegisteredVersion
 ) -> None:
     """Removes a version with its folders; what a kill leaves of them goes next time.
 
@@ -160,27 +161,29 @@ def remove_version(
         version=version.version,
         folders=registry.local_folders(version),
     )
-    note = _out_of_the_way(workspace)
+    note = _out_of_the_way(workspace, pipeline)
     write_kept(note, removal)
     registry.remove(version)
     _remove_all(note, removal)
 
 
-def remove_run(workspace: Workspace, folder: Path) -> None:
+def remove_run(workspace: Workspace, pipeline: str, folder: Path) -> None:
     """Removes a run's folder as a whole: what a kill leaves of it is no run, and goes next time."""
-    gone = _out_of_the_way(workspace)
+    gone = _out_of_the_way(workspace, pipeline)
     folder.rename(gone)
     remove(gone)
 
 
-def remove_interrupted(workspace: Workspace, registry: ModelRegistry) -> None:
+def remove_interrupted(workspace: Workspace, pipeline: str, registry: ModelRegistry) -> None:
     """Goes on with what removals that were killed, or failed, have left.
 
     Args:
         workspace: Where everything lies.
+        pipeline: Whose prunes are meant: those of another one may be under way.
         registry: The pipeline's; of another one, what is registered there is not known here.
     """
-    for path in list(workspace.root.glob(f"{_PRUNED}*")):
+    digits = "[0-9a-f]" * _DIGITS
+    for path in list(workspace.root.glob(f"{_PRUNED}{pipeline}-{digits}")):
         removal = read_kept(path, VersionRemoval) if path.is_file() else None
         if removal is None:
             remove(path)
@@ -191,8 +194,8 @@ def remove_interrupted(workspace: Workspace, registry: ModelRegistry) -> None:
                 remove(path)
 
 
-def _out_of_the_way(workspace: Workspace) -> Path:
-    return workspace.root / f"{_PRUNED}{uuid.uuid4().hex[:8]}"
+def _out_of_the_way(workspace: Workspace, pipeline: str) -> Path:
+    return workspace.root / f"{_PRUNED}{pipeline}-{uuid.uuid4().hex[:_DIGITS]}"
 
 
 def _remove_all(note: Path, removal: VersionRemoval) -> None:

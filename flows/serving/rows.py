@@ -204,9 +204,14 @@ class _Column:
         """Returns the column of values that were converted, with None for missing ones."""
         if self._is_number and any(isinstance(value, str) for value in values):
             # Of numbers and texts that spell them, texts: they spell the very same numbers.
-            texts = [repr(v) if isinstance(v, float) else v for v in values]
+            texts = [_spelt(v) if isinstance(v, float) else v for v in values]
             return pa.array(texts, pa.large_string())
         return pa.array(values, self._type)
+
+
+def _spelt(number: float) -> str:
+    """Returns a number as a table of whole numbers spells it, so that keys stay what they are."""
+    return str(int(number)) if number.is_integer() else repr(number)
 
 
 def _text(value: Any) -> str:
@@ -216,7 +221,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(value)
+        return _spelt(value)
     if isinstance(value, int):
         return str(value)
     if isinstance(value, dict):

@@ -16,9 +16,14 @@ from flows.steps.work import search_path
 from transforms.contract.declaration.judgement.metrics import metric_of
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import DeclarationError
-from transforms.contract.steps.evaluation import MeasuredRows, Resampled, read_evaluation
+from transforms.contract.steps.evaluation import (
+    EvaluationResult,
+    MeasuredRows,
+    Resampled,
+    read_evaluation,
+)
 from transforms.contract.steps.jobs import TrainJob
-from transforms.contract.steps.monitoring import LabelsJob, LabelsResult
+from transforms.contract.steps.monitoring import DAY_FOLDER, LabelsJob, LabelsResult
 from transforms.contract.steps.step import LABELS, LIVE
 from transforms.contract.workspace.layout import Workspace
 
@@ -96,10 +101,11 @@ def live_metrics(
     with scratch() as folder:
         processes = Processes(folder, reporter, search_path(own, declaration))
         joined, live = _measure(champion, workspace, days, labels, processes)
-    test = _test_rows(champion, workspace)
-    metrics = compare(own, joined, live, test)
-    notes = (*_joined(joined), *_judged(joined, metrics, test))
-    return LiveMetrics(tuple(day.name.partition("=")[2] for day in days), joined, metrics, notes)
+    evaluation = _evaluation(champion, workspace)
+    metrics = compare(own, joined, live, evaluation)
+    notes = (*_joined(joined), *_judged(joined, metrics, evaluation))
+    named = tuple(day.name.removeprefix(DAY_FOLDER) for day in days)
+    return LiveMetrics(named, joined, metrics, notes)
 
 
 def _measure(
@@ -133,14 +139,16 @@ def _measure(
     return joined, processes.run(LIVE, measured).result
 
 
-def _test_rows(champion: Champion, workspace: Workspace) -> MeasuredRows | None:
+def _evaluation(champion: Champion, workspace: Workspace) -> EvaluationResult | None:
     run = champion.version.run
-    evaluation = None if run is None else read_evaluation(workspace.run(*run))
-    return None if evaluation is None else evaluation.test
+    return None if run is None else read_evaluation(workspace.run(*run))
 
 
 def compare(
-    pipeline: PipelineSpec, labels: LabelsResult, live: MeasuredRows, test: MeasuredRows | None
+    pipeline: PipelineSpec,
+    labels: LabelsResult,
+    live: MeasuredRows,
+    evaluation: EvaluationResult | None,
 ) -> dict[str, LiveMetric]:
     """Returns every metric of live rows beside that of test rows.
 
@@ -154,8 +162,10 @@ def compare(
         pipeline: The declaration that the model was trained with.
         labels: How many labels there are of every target.
         live: The live metrics, by "live_<target>_<metric>".
-        test: Those of the test rows, by "test_<target>_<metric>"; None if they are not known.
+        evaluation: The champion's, with those of the test rows by "test_<target>_<metric>"; None if
+            it is not known.
     """
+    test = None if evaluation is None else evaluation.test
     named = [
         (target, f"{target}_{metric}")
         for target in labels.targets
@@ -166,13 +176,14 @@ def compare(
     compared = {}
     for target, name in named:
         value, rows = live.metrics[f"live_{name}"], labels.targets[target].labelled
-        expected = None if test is None else test.metrics.get(f"test_{name}")
+        expected = None if evaluation is None else evaluation.metrics.get(f"test_{name}")
         interval = None
         if test is not None and expected is not None and rows >= _FEWEST_ROWS:
             own, theirs = live.resampled.get(f"live_{name}"), test.resampled.get(f"test_{name}")
             if own is not None and theirs is not None:
                 of_test = _error(theirs)
-                of_live = max(_error(own), of_test * math.sqrt(test.rows / rows))
+                labelled = test.labelled.get(target, test.rows)
+                of_live = max(_error(own), of_test * math.sqrt(labelled / rows))
                 reach = _NORMAL.inv_cdf((1 + level) / 2) * math.hypot(of_test, of_live)
                 interval = (value - expected - reach, value - expected + reach)
         worse = interval is not None and _is_worse(name, interval)
@@ -224,7 +235,7 @@ def _joined(labels: LabelsResult) -> Iterator[str]:
 
 
 def _judged(
-    labels: LabelsResult, metrics: dict[str, LiveMetric], test: MeasuredRows | None
+    labels: LabelsResult, metrics: dict[str, LiveMetric], evaluation: EvaluationResult | None
 ) -> Iterator[str]:
     """Yields why metrics are not judged, and which are worse."""
     for name, target in labels.targets.items():
@@ -236,9 +247,9 @@ def _judged(
             )
     if not metrics:
         return
-    if test is None:
+    if evaluation is None:
         yield "The champion's run keeps no evaluation of its test rows to hold them against."
-    elif not test.resampled:
+    elif evaluation.test is None or not evaluation.test.resampled:
         yield "Nothing is judged, as the evaluation made no intervals (evaluation.intervals)."
     worse = [name for name, metric in metrics.items() if metric.is_worse]
     if worse:

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.raw_tables --data FOLDER [--tables penguins,OJ]
 
-FOLDER has the files `raw_tables/NAME.csv` is a declaration of, as their packages ship them:
+FOLDER has NAME.csv for every declaration `raw_tables/NAME.yaml`, as its package ships it:
 penguins-raw.csv of palmerpenguins, as penguins.csv; seattle-weather.csv of vega_datasets, as
 weather.csv; diamonds.csv of pydataset; all others of ISLP. Every table is declared by `braid init
 --from` and run unedited; then the features and targets of the declaration by hand are run on the

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.data.class_weights import class_weights
+from trainer.data.fair_shares import fair_shares
 from trainer.data.noise import Tensors, draw, stream_seed
 from trainer.data.shards import ShardFile, count_rows, damaged, first_damage
 from trainer.recipe import Recipe
@@ -177,6 +178,21 @@ def raw_batches(files: Sequence[ShardFile], batch_size: int) -> tf.data.Dataset:
     """Yields the serialized records of shards as string [B], in the order of the files."""
     paths = [str(file.path) for file in files]
     return _records(paths).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def sampled_records(files: Sequence[ShardFile], most: int) -> tf.data.Dataset:
+    """Returns up to so many records: an equal part of every file, from its start.
+
+    Args:
+        files: The shards, of which one at least has a row.
+        most: How many records, at least 1.
+    """
+    shares = fair_shares([file.shard.rows for file in files], most)
+    taken = [(str(f.path), rows) for f, rows in zip(files, shares, strict=True) if rows]
+    paths, rows = zip(*taken, strict=True)
+    return tf.data.Dataset.from_tensor_slices((list(paths), np.array(rows))).flat_map(
+        lambda path, count: tf.data.TFRecordDataset(path).take(count)
+    )
 
 
 def shuffle_rows(files: Sequence[ShardFile], shuffle_bytes: int) -> int:

@@ -149,7 +149,8 @@ class _Evaluation:
         slices = find_slices(declared, self._manifest, self._raw)
         seed = self._pipeline.training.seed
         model = self._test_terms.measures("test")
-        return resample(declared, rows, model, champion, slices, seed=seed)
+        test, measured = resample(declared, rows, model, champion, slices, seed=seed)
+        return test.model_copy(update={"labelled": self._test_terms.labelled()}), measured
 
     def _predictor(self, file: str) -> Predict:
         folder = Path(self._job.run_folder)

@@ -95,6 +95,10 @@ class RowTerms:
         """Returns every metric by its name, and the loss if all targets were predicted."""
         return {measure.name: measure for measure in self._measures(split)}
 
+    def labelled(self) -> dict[str, int]:
+        """Returns how many rows have a label, of every target."""
+        return {target: sum(map(len, rows)) for target, rows in self._rows.items()}
+
     def losses(self) -> np.ndarray:
         """Returns every row's loss, that of its targets added up by their weights, float64 [N]."""
         total = np.zeros(self._seen)

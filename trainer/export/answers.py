@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from trainer.data.shards import count_rows, shard_files, verify
-from trainer.data.stream import readable_errors
+from trainer.data.stream import readable_errors, sampled_records
 from trainer.export.serving import load
-from trainer.linear.sample import sampled_records
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.steps.monitoring import ANSWER_PREFIX, ANSWERS_FILE, AnswersResult
 from transforms.contract.workspace.files import replacing

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.data.fair_shares import fair_shares
 from transforms.contract.spec import Spec
 from transforms.contract.workspace.manifest import StoredFeature
 
@@ -108,20 +109,6 @@ def columns_of(features: Sequence[StoredFeature]) -> tuple[FeatureColumns, ...]:
     """Returns the columns of features, at most `MOST_COLUMNS` in all, shared among them fairly."""
     shares = fair_shares([_wanted(stored) for stored in features], MOST_COLUMNS)
     return tuple(_columns(s, share) for s, share in zip(features, shares, strict=True) if share)
-
-
-def fair_shares(wanted: Sequence[int], total: int) -> list[int]:
-    """Returns how much of a total each one gets: what it wants, or an equal part of what is left.
-
-    What one does not want is left to the others.
-    """
-    shares = [0] * len(wanted)
-    left = total
-    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
-    for done, index in enumerate(order):
-        shares[index] = min(wanted[index], left // (len(order) - done))
-        left -= shares[index]
-    return shares
 
 
 def _places(stored: StoredFeature) -> int:

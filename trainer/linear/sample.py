@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.data.shards import ShardFile, count_rows
-from trainer.data.stream import BatchLayout, model_batch, readable_errors
-from trainer.linear.design import compact, compact_width, fair_shares
+from trainer.data.stream import BatchLayout, model_batch, readable_errors, sampled_records
+from trainer.linear.design import compact, compact_width
 from transforms.contract.workspace.manifest import TransformManifest
 
 MOST_ROWS = 20_000
@@ -103,21 +103,6 @@ class _RunningMean:
     def value(self) -> np.ndarray | None:
         """Returns the mean, float32 [H, W, C]; None without rows."""
         return (self._total / self._rows).astype(np.float32) if self._rows else None
-
-
-def sampled_records(files: Sequence[ShardFile], most: int) -> tf.data.Dataset:
-    """Returns up to so many records: an equal part of every file, from its start.
-
-    Args:
-        files: The shards, of which one at least has a row.
-        most: How many records, at least 1.
-    """
-    shares = fair_shares([file.shard.rows for file in files], most)
-    taken = [(str(f.path), rows) for f, rows in zip(files, shares, strict=True) if rows]
-    paths, rows = zip(*taken, strict=True)
-    return tf.data.Dataset.from_tensor_slices((list(paths), np.array(rows))).flat_map(
-        lambda path, count: tf.data.TFRecordDataset(path).take(count)
-    )
 
 
 def _joined(parts: Sequence[Arrays]) -> Arrays:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,6 @@ from transforms.contract.workspace.layout import GRAPH_FOLDER
 from transforms.contract.workspace.manifest import (
     DECISION_SUFFIX,
     PROBABILITIES_SUFFIX,
-    SPREAD_SUFFIX,
     WEIGHT_SUFFIX,
 )
 from transforms.reading.batches import BatchReader, RawBatch
@@ -49,7 +48,7 @@ from transforms.source.formats import pieces, read_piece, read_schema
 from transforms.source.scan import Scan, check_schema, open_filesystem, scan
 
 _BATCH_ROWS = 4_096
-_SUFFIXES = ("", PROBABILITIES_SUFFIX, DECISION_SUFFIX, SPREAD_SUFFIX)
+_SUFFIXES = ("", PROBABILITIES_SUFFIX, DECISION_SUFFIX)
 
 
 def labels(text: str) -> LabelsResult:
@@ -109,7 +108,7 @@ def _read_log(job: LabelsJob) -> _Served:
     keys, answers, others = [np.zeros(0, object)], dict[str, list[np.ndarray]](), 0
     for path in (file for day in job.days for file in sorted(Path(day).glob("[!.]*.parquet"))):
         with reading(path, also=(pa.ArrowInvalid, OSError)):
-            table = pq.read_table(path, partitioning=None)
+            table = pq.read_table(path, columns=_columns(job, path, names), partitioning=None)
             is_own = pc.equal(table[VERSION_COLUMN], job.version)
         others += table.num_rows - pc.sum(is_own).as_py() if table.num_rows else 0
         given = {n: LOGGED_PREFIX + n for n in names if LOGGED_PREFIX + n in table.column_names}
@@ -117,6 +116,8 @@ def _read_log(job: LabelsJob) -> _Served:
             continue
         answered = pc.is_valid(table[next(iter(given.values()))])
         table = table.filter(pc.and_(is_own, answered))
+        if not table.num_rows:  # of which lists have no second dimension
+            continue
         keys.append(_keys(job.pipeline, table))
         for name, column in given.items():
             values = table[column]
@@ -124,6 +125,12 @@ def _read_log(job: LabelsJob) -> _Served:
                 answers.setdefault(name, []).append(np.asarray(values.to_pylist(), np.float32))
     joined = {name: np.concatenate(parts) for name, parts in answers.items()}
     return _Served(np.concatenate(keys), joined, others)
+
+
+def _columns(job: LabelsJob, path: Path, names: Sequence[str]) -> list[str]:
+    """Returns the columns of a file of the log that are needed: pictures and texts are none."""
+    wanted = (*job.pipeline.source.key_columns, VERSION_COLUMN, *(LOGGED_PREFIX + n for n in names))
+    return [name for name in pq.read_schema(path).names if name in wanted]
 
 
 def _targets(pipeline: PipelineSpec) -> dict[str, Any]:

@@ -35,10 +35,11 @@ def date_format(texts: pa.Array) -> tuple[str | None, float]:
     texts = texts.drop_null()
     if not len(texts):
         return None, 0.0
+    first = texts.slice(0, _FIRST)
     able = [
         (format_, _share(texts, format_))
-        for format_ in (None, *_FORMATS)
-        if _share(texts.slice(0, _FIRST), format_) >= _ENOUGH
+        for format_ in (None, *(f for f in _FORMATS if _looks_like(first, f)))
+        if _share(first, format_) >= _ENOUGH
     ]
     if not able:
         return None, _share(texts, None)
@@ -52,8 +53,17 @@ def is_sorted_by_time(format_: str | None) -> bool:
     return format_ is None or format_ in _SORTED
 
 
+def _looks_like(texts: pa.Array, format_: str) -> bool:
+    """Returns whether enough texts have a format's form, be they dates or not; that is quick."""
+    return _mean(pc.match_substring_regex(texts, respelling(format_)[0][0])) >= _ENOUGH
+
+
 def _share(texts: pa.Array, format_: str | None) -> float:
-    return float(pc.mean(_dates(texts, format_)[1].cast(pa.float64())).as_py())
+    return _mean(_dates(texts, format_)[1])
+
+
+def _mean(is_so: pa.Array) -> float:
+    return float(pc.mean(is_so.cast(pa.float64())).as_py())
 
 
 def _order(texts: pa.Array, format_: str | None) -> bool:

@@ -115,6 +115,33 @@ def test_a_signal_that_comes_while_an_object_is_freed_is_not_lost(name, code):
     )
 
 
+def test_another_error_of_an_object_that_is_freed_does_not_cut_the_ending_short():
+    ended = subprocess.run(
+        [sys.executable, "-c", _ENDING], capture_output=True, text=True, timeout=25, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (143, "ended in order\n")
+
+
+_ENDING = """
+import os, signal, time
+from flows.console.failures import end_in_order_on_signals, readable_failures
+
+class Broken:
+    def __del__(self):
+        raise ValueError
+
+end_in_order_on_signals()
+with readable_failures("braid"):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+    finally:
+        Broken()
+        time.sleep(0.5)
+        print("ended in order")
+"""
+
+
 def test_a_bug_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError), readable_failures("braid"):
         raise ZeroDivisionError

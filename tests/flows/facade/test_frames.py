@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from braid.frames import like, to_arrow
+from braid.frames import are_equal, like, to_arrow
 from transforms.contract.errors import DeclarationError
 
 TABLE = pa.table({"id": ["a", "b"], "area": [1.5, None]})
@@ -69,3 +69,14 @@ def test_a_column_of_several_types_is_named():
 def test_what_is_no_frame_is_refused(value):
     with pytest.raises(DeclarationError, match="expected a frame of pandas, Polars or Arrow"):
         to_arrow(value)
+
+
+def test_tables_are_equal_by_their_values_whoever_wrote_them():
+    nan = float("nan")
+    one = pa.table({"s": [[1.0, nan], None, []], "t": pa.array([["a"], [], None])})
+    texts = pa.array([["a"], [], None], pa.large_list(pa.large_string()))
+    other = pa.table({"s": one["s"].cast(pa.large_list(pa.float64())), "t": texts})
+    assert are_equal(one, one)
+    assert are_equal(one, other)
+    assert not are_equal(one, other.set_column(1, "t", pa.array([["b"], [], None])))
+    assert not are_equal(one, other.set_column(0, "s", pa.array([[1.0], [nan], []])))

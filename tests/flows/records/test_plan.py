@@ -7,7 +7,7 @@ import pytest
 from flows.records.plan import plan_run
 from flows.records.record import StepRecord, read_records, write_record
 from flows.records.run_identity import is_evaluated_as_declared, open_run
-from flows.records.step_names import DECIDING, ON_MODEL, steps_of
+from flows.records.step_names import DECIDING, ON_MODEL
 from flows.report.partition_states import states_of
 from flows.report.plan_words import sentence, total
 from transforms.contract.declaration.parsing import parse
@@ -201,9 +201,3 @@ def test_windows_are_to_be_cut_until_all_of_them_are(workspace, whole):
         write_atomic(folder / "windows.json", counts.model_dump_json())
     plan = plan_run(pipeline, [FIRST], workspace, choice=CHOICE)
     assert ("windows" in [step.name for step in plan.steps]) != whole
-
-
-def test_a_step_that_is_planned_is_one_that_a_run_shows(pipeline, workspace):
-    shown = steps_of(pipeline)
-    planned = [step.name for step in plan_run(pipeline, [FIRST], workspace).steps]
-    assert [name for name in shown if name in planned] == planned

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from flows.process.attempt import new_attempt
+from flows.records import run_identity
 from flows.records.plan import plan_run
 from flows.records.record import (
     DECLARED_FILE,
@@ -192,6 +193,21 @@ def test_an_unfinished_run_of_other_rows_is_abandoned_and_gives_its_checkpoints_
     assert read_record(first.folder).abandoned
     assert {path.name for path in first.folder.iterdir()} == {RECORD_FILE, DECLARED_FILE}
     assert _open(workspace).folder not in (first.folder, second.folder), "it stays abandoned"
+
+
+def test_a_run_that_is_killed_while_it_opens_leaves_no_folder_without_a_record(
+    workspace, monkeypatch
+):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for write in ("write_record", "write_atomic"):
+        with monkeypatch.context() as patch:
+            patch.setattr(run_identity, write, killed)
+            with pytest.raises(KeyboardInterrupt):
+                _open(workspace)
+    folders = [folder for folder in workspace.runs("flats").iterdir() if any(folder.iterdir())]
+    assert [(folder / RECORD_FILE).exists() for folder in folders] == [True]
 
 
 @pytest.mark.parametrize("status", ["failed", "stopped"])

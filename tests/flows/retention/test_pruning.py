@@ -89,12 +89,12 @@ def test_what_a_killed_removal_left_of_a_run_goes_with_the_next(tmp_path, monkey
     workspace = Workspace(tmp_path)
     for name in ("a", "b"):
         (tmp_path / "runs" / name / "export").mkdir(parents=True)
-    remove_run(workspace, tmp_path / "runs" / "a")
+    remove_run(workspace, "flats", tmp_path / "runs" / "a")
     with monkeypatch.context() as patch:
         patch.setattr(pruning, "remove", killed)
         with pytest.raises(KeyboardInterrupt):
-            remove_run(workspace, tmp_path / "runs" / "b")
-    remove_interrupted(workspace, ModelRegistry(tmp_path))
+            remove_run(workspace, "flats", tmp_path / "runs" / "b")
+    remove_interrupted(workspace, "flats", ModelRegistry(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     assert not list((tmp_path / "runs").iterdir())
 
@@ -117,6 +117,20 @@ class Registry:
         return RegisteredVersion("flats", version, "", "", 0) if self.is_there else None
 
 
+def test_what_another_pipeline_s_prune_is_at_is_let_alone(tmp_path, monkeypatch):
+    workspace = Workspace(tmp_path / "workspace")
+    workspace.root.mkdir()
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(pruning, "remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove_run(workspace, "flats-2", tmp_path / "runs" / "a")
+    remove_interrupted(workspace, "flats", ModelRegistry(tmp_path))
+    assert len(list(workspace.root.iterdir())) == 1
+    remove_interrupted(workspace, "flats-2", ModelRegistry(tmp_path))
+    assert not list(workspace.root.iterdir())
+
+
 @pytest.mark.parametrize("forgotten", [True, False])
 def test_the_files_of_a_version_go_if_the_registry_has_forgotten_it(
     tmp_path, monkeypatch, forgotten
@@ -127,11 +141,11 @@ def test_the_files_of_a_version_go_if_the_registry_has_forgotten_it(
     with monkeypatch.context() as patch:
         patch.setattr(pruning if forgotten else registry, "remove", killed)
         with pytest.raises(KeyboardInterrupt):
-            remove_version(workspace, registry, version(1))
+            remove_version(workspace, "flats", registry, version(1))
     other = Registry(folder)
     other.address, other.is_there = "elsewhere", False
-    remove_interrupted(workspace, other)
+    remove_interrupted(workspace, "flats", other)
     assert folder.exists(), "another registry's"
-    remove_interrupted(workspace, registry)
+    remove_interrupted(workspace, "flats", registry)
     assert folder.exists() != forgotten
     assert not list(workspace.root.iterdir())

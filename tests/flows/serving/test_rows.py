@@ -138,3 +138,11 @@ def test_the_key_is_kept_as_a_table_has_it_and_costs_no_row_its_answer():
     assert READER.key(parts)["id"].to_pylist() == ["a", "7", None, "12", None]
     assert "id" not in READER.table(parts)
     assert not READER.batch(parts).refused
+
+
+def test_a_text_beside_numbers_leaves_whole_numbers_as_keys_spell_them():
+    parts = [
+        READER.of_instances([{"area": 12}]),
+        READER.of_instances([{"area": "12"}, {"area": 0.5}]),
+    ]
+    assert READER.table(parts)["area"].to_pylist() == ["12", "12", "0.5"]

@@ -5,7 +5,12 @@ import pytest
 
 from flows.steps.live_metrics import compare
 from transforms.contract.declaration.parsing import parse
-from transforms.contract.steps.evaluation import LEVELS, MeasuredRows, Resampled
+from transforms.contract.steps.evaluation import (
+    LEVELS,
+    EvaluationResult,
+    MeasuredRows,
+    Resampled,
+)
 from transforms.contract.steps.monitoring import LabelsResult, TargetLabels
 
 PIPELINE = parse(
@@ -32,7 +37,7 @@ def _measured(split: str, rows: int, error: float, **metrics: float) -> Measured
     )
 
 
-def _compared(rows: int, error: float, **live: float):
+def _compared(rows: int, error: float, labelled: int = 400, **live: float):
     labels = LabelsResult(
         answered=rows,
         other_versions=0,
@@ -43,7 +48,9 @@ def _compared(rows: int, error: float, **live: float):
         targets={"price": TargetLabels(labelled=rows, missing=0, invalid=0, unknown=0)},
     )
     test = _measured("test", 400, 0.03, mae=1.0, r2=0.8)
-    return compare(PIPELINE, labels, _measured("live", rows, error, **live), test)
+    test = test.model_copy(update={"labelled": {"price": labelled}})
+    evaluation = EvaluationResult(metrics=test.metrics, rows=400, test=test)
+    return compare(PIPELINE, labels, _measured("live", rows, error, **live), evaluation)
 
 
 def test_a_metric_is_worse_in_its_own_direction_and_beyond_chance():
@@ -60,6 +67,22 @@ def test_a_metric_is_worse_in_its_own_direction_and_beyond_chance():
 def test_few_rows_that_are_all_alike_are_as_uncertain_as_that_many_test_rows():
     low, high = _compared(100, 0.0, mae=1.15, r2=0.8)["price_mae"].interval
     assert (high - low) / 2 == pytest.approx(2.807 * np.hypot(0.03, 0.06), abs=1e-3)
+
+
+def test_test_rows_without_a_label_make_live_rows_no_less_certain():
+    low, high = _compared(100, 0.0, labelled=100, mae=1.15, r2=0.8)["price_mae"].interval
+    assert (high - low) / 2 == pytest.approx(2.807 * np.hypot(0.03, 0.03), abs=1e-3)
+
+
+def test_without_intervals_of_the_test_rows_metrics_are_shown_beside_theirs():
+    labels = LabelsResult(
+        answered=100, other_versions=0, keyless=0, repeated=0, unlabelled=0, joined=100,
+        targets={"price": TargetLabels(labelled=100, missing=0, invalid=0, unknown=0)},
+    )  # fmt: skip
+    evaluation = EvaluationResult(metrics={"test_price_mae": 1.0}, rows=400)
+    live = _measured("live", 100, 0.1, mae=9.0)
+    metric = compare(PIPELINE, labels, live, evaluation)["price_mae"]
+    assert (metric.live, metric.test, metric.interval) == (9.0, 1.0, None)
 
 
 def test_too_few_rows_are_shown_and_not_judged():

@@ -10,7 +10,6 @@ from trainer.linear.design import (
     columns_of,
     compact,
     compact_width,
-    fair_shares,
 )
 from transforms.contract.workspace.manifest import StoredFeature
 
@@ -107,8 +106,6 @@ def test_the_width_of_what_is_kept_is_known_ahead(stored):
 
 
 def test_room_is_shared_fairly():
-    assert fair_shares([1, 100, 100], 21) == [1, 10, 10]
-    assert fair_shares([5, 5], 20) == [5, 5]
     wide = feature("numeric", shape=(3000,), name="wide")
     narrow = feature("numeric", name="narrow")
     rows = {"wide": np.zeros((2, 3000), np.float32), "narrow": np.ones((2, 1), np.float32)}

@@ -140,6 +140,14 @@ def test_rows_without_a_key_of_other_versions_and_asked_for_again_are_counted(
     assert _written(tmp_path)["answer.sold"] == pytest.approx([0.3]), "the last answer counts"
 
 
+def test_files_of_other_versions_alone_are_left_out(join: Join, tmp_path: Path) -> None:
+    rows = {"shop": ["a"], "till": ["2"], "braid.version": ["2"], "prediction.sold": [0.9]}
+    answers = {"prediction.kind__probabilities": [[0.5, 0.5]]}
+    write_rows(rows | answers, tmp_path / "logged=2026-11-29" / "110000-v2-a.parquet")
+    result = join({"shop": ["a"], "till": [2], "sold": [True], "kind": ["x"]})
+    assert (result.answered, result.other_versions, result.joined) == (4, 1, 1)
+
+
 def test_rows_without_an_answer_are_not_joined(join: Join) -> None:
     answers = {"prediction.sold": [None, 0.2, 0.3, 0.4]}
     assert join({"shop": ["a"], "till": [1], "sold": [True]}, **answers).joined == 0

@@ -64,9 +64,27 @@ def check_format(format_: str) -> str:
             "or %I:%M %p",
             received=repr(format_),
         )
+    pattern, canonical = respelling(format_)[0]
+    for iso in _ISO_TEXTS:
+        match = re.match(pattern, iso)
+        if match and match.expand(canonical) != _MARK + iso.replace("T", " "):
+            raise RuleBroken(
+                expected="a format that no text of ISO 8601 is in, unless it means the same there",
+                received=f"{format_!r}, which takes {iso} for another day",
+            )
     return format_
 
 
+# A column of dates comes as such texts too, and they are always read as what they are.
+_ISO_TEXTS = [
+    "2001-02-03",
+    *(
+        f"2001-02-03{between}04:05{seconds}{offset}"
+        for between in " T"
+        for seconds in ("", ":06", ":06.7")
+        for offset in ("", "Z")
+    ),
+]
 _PARTS = {
     "year": "Yy", "month": "mbB", "day": "d", "hour": "HI", "minute": "M", "second": "S",
     "fraction": "f", "half": "p", "offset": "z",

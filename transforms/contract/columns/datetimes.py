@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -36,10 +37,6 @@ WIDTHS: dict[DatetimePart, int] = {
 }
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
 class Datetime(FeatureSpec):
     """A date, or a date and a time: a timestamp or date column, ISO 8601 text, or `format`'s.
 
@@ -64,7 +61,7 @@ class Datetime(FeatureSpec):
     kind: Literal["datetime"]
     # Not written where it says nothing: what was transformed before there was the key stays.
     format: Annotated[
-        Annotated[str, AfterValidator(check_format)] | None, Field(exclude_if=_is_none)
+        Annotated[str, AfterValidator(check_format)] | None, Field(exclude_if=operator.not_)
     ] = None
     parts: Annotated[tuple[DatetimePart, ...], Field(min_length=1)] = tuple(WIDTHS)
 

@@ -119,6 +119,8 @@ class MeasuredRows(Result):
         rows: How many.
         metrics: The model's, by the names of the model's metrics.
         champion: The champion's.
+        labelled: How many have a label, of every target; none in slices, and in files of older
+            versions.
         resampled: What a bootstrap of these rows makes of the model's metrics.
         differences: And of the model's less the champion's, each replicate on the same rows.
     """
@@ -126,6 +128,7 @@ class MeasuredRows(Result):
     rows: int
     metrics: dict[str, float] = {}
     champion: dict[str, float] = {}
+    labelled: dict[str, int] = {}
     resampled: dict[str, Resampled] = {}
     differences: dict[str, Resampled] = {}
 

@@ -87,9 +87,14 @@ def test_what_is_in_no_calendar_or_another_format_is_no_date(format_, text):
     [
         *("", "%Y-%m", "%Y-%m-%d-%y", "%Y-%m-%b-%d", "%Y %j %d %m", "%Y-%m-%d %", "%Y-%m-%d %Q"),
         *("%Y-%m-%d %H", "%Y-%m-%d %M", "%Y-%m-%d %I:%M", "%Y-%m-%d %H:%M %p", "%Y-%m-%d %z"),
-        "%Y-%m-%d %H:%M.%f",
+        *("%Y-%m-%d %H:%M.%f", "%Y-%d-%m", "%Y-%d-%mT%H:%M:%S%z"),
     ],
 )
-def test_a_format_says_one_day_and_one_time_or_none(format_):
+def test_a_format_says_one_day_and_one_time_or_none_and_iso_8601_is_itself(format_):
     with pytest.raises(RuleBroken):
         check_format(format_)
+
+
+def test_a_format_may_be_iso_8601():
+    for format_ in ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M"):
+        assert check_format(format_) == format_
