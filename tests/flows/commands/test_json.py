@@ -23,7 +23,7 @@ from flows.steps import monitoring, registration
 from tests.support.records import backfill_record, run_record
 from trainer.registry.champions import ChampionChange, History
 from trainer.registry.version import RegisteredVersion
-from transforms.contract.steps.doctor import DoctorResult
+from transforms.contract.steps.doctor import DoctorResult, Link
 from transforms.contract.steps.monitoring import Compared, MonitorResult
 from transforms.contract.steps.tuning import Tuning
 from transforms.contract.workspace.layout import Workspace
@@ -75,7 +75,7 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:
     row = rejects.RejectedRow("all", "a", "rows.parquet", "area", "missing", b"")
 
     for place, name, answer in (
-        (doctor, "_examined", (DoctorResult(links=()), Path())),
+        (doctor, "_examined", (DoctorResult(links=(Link(name="worker"),)), Path())),
         (launch, "launch", run),
         (launch, "launch_backfill", backfill),
         (launch, "launch_deployment", ["deployment flats/braid"]),

@@ -75,11 +75,11 @@ def _kept(folder):
 
 def test_a_number_that_another_request_has_as_a_text_is_kept_as_one(served, tmp_path):
     log = RequestLog(KeptRows(tmp_path), Counters())
-    for value in (1, "1"):
+    for value in (1, 1.5, "1"):
         rows = served.reader.of_instances([{"band": value}])
         log.add(served, rows, *served.score([rows]))
     log.close()
-    assert [row["band"] for row in _kept(tmp_path)] == ["1.0", "1"]
+    assert [row["band"] for row in _kept(tmp_path)] == ["1", "1.5", "1"]
 
 
 def test_a_share_of_the_rows_is_kept_each_with_its_own_answer(served, tmp_path):

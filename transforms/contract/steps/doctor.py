@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.spec import Spec
@@ -44,10 +46,10 @@ class DoctorResult(Result):
     """The result of an examination.
 
     Attributes:
-        links: In the order of the way; the first broken one is the last.
+        links: In the order of the way, one at least; the first broken one is the last.
     """
 
-    links: tuple[Link, ...]
+    links: tuple[Link, ...] = Field(min_length=1)
 
     @property
     def is_whole(self) -> bool:
