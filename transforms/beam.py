@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -21,11 +20,10 @@ from transforms.contract.declaration.transform import BeamSpec
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError, DeclarationError, storage_error
 from transforms.contract.process import events
-from transforms.contract.workspace.files import remove
 from transforms.contract.workspace.layout import Workspace
 from transforms.runners.arrival import HERE, Arrival
 from transforms.runners.job_server import Bounds, failed_job, run_job
-from transforms.runners.written_jobs import cancel_left
+from transforms.runners.written_jobs import cancel_left, waited_for
 
 _logger = logging.getLogger(__name__)
 
@@ -33,6 +31,9 @@ _REPORT_SECONDS = 0.5
 # Flink's option, then Dataflow's; a runner without one of its own is told of none of them.
 _PARALLELISM = ("parallelism", "max_num_workers", "num_workers")
 _UNDECLARED_WORKERS = 8  # 32 units of a transform: some for each worker of a small cluster
+# Beam would list this machine's packages by `pip freeze`, which takes seconds of every job, for the
+# logs of workers in its own containers. `braid doctor` compares what matters.
+_WITHOUT_PIP = "disable_logging_submission_environment"
 _MARK = "BRAID_ERROR"
 _MARKED = re.compile(f"{_MARK}([A-Za-z0-9+/=]+){_MARK}")  # whatever the error's texts have in them
 
@@ -127,16 +128,14 @@ def _run_elsewhere(
     bounds: Bounds | None,
 ) -> None:
     options = expand_options(spec.options)
+    given = options.get("experiments", [])
+    experiments = [given] if isinstance(given, str) else list(given)
+    options["experiments"] = [*experiments, _WITHOUT_PIP]
     pipeline = beam.Pipeline(runner=spec.runner, options=PipelineOptions.from_dictionary(options))
-    path = workspace.beam_jobs() / f"{uuid.uuid4().hex}.arrived"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrival = Arrival(path)
-    build(pipeline, arrival)
-    try:
-        endpoint = options.get("job_endpoint")
-        run_job(pipeline, endpoint, path.parent, arrival, bounds or Bounds())
-    finally:
-        remove(path)
+    with waited_for(workspace.beam_jobs()) as lock:
+        arrival = Arrival(lock)
+        build(pipeline, arrival)
+        run_job(pipeline, options.get("job_endpoint"), arrival, bounds or Bounds())
 
 
 @contextmanager

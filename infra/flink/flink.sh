@@ -5,6 +5,7 @@
 # flink.sh job-server [FLINK]      Beam's, at port 8099; FLINK is the JobManager's REST address, by
 #                                  default 127.0.0.1:8081, or [local] for a Flink inside of it
 # FLINK_LIB and FLINK_CONF: other folders than lib/ and conf/ beside this file.
+# BRAID_WORKER_POOL: empty, and each worker imports TensorFlow by itself, for every job anew.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 lib=${FLINK_LIB:-$here/lib}
@@ -22,6 +23,13 @@ start() { # MAIN_CLASS ARGUMENTS, with $memory
     exec java $memory $opens -Dorg.slf4j.simpleLogger.showDateTime=true -cp "$lib/*" "$@"
 }
 
+pool() { # of workers of what this process becomes, with which it ends
+    [ "${BRAID_WORKER_POOL-none}" = none ] || return 0
+    BRAID_WORKER_POOL=$(mktemp -d "${TMPDIR:-/tmp}/braid-pool.XXXXXX")/socket
+    export BRAID_WORKER_POOL
+    "$here/worker.sh" pool $$ &
+}
+
 case "${1:-}" in
 fetch)
     mvn --quiet --batch-mode --file "$here/pom.xml" dependency:copy-dependencies \
@@ -35,11 +43,13 @@ jobmanager)
 taskmanager)
     # What conf/flink-conf.yaml adds up to: heaps, off-heap with network, metaspace.
     memory="-Xmx512m -XX:MaxDirectMemorySize=320m -XX:MaxMetaspaceSize=256m"
+    pool
     start org.apache.flink.runtime.taskexecutor.TaskManagerRunner \
         --configDir "$conf" "-Dtaskmanager.resource-id=$2"
     ;;
 job-server)
     memory=-Xmx700m
+    [ "${2:-}" != "[local]" ] || pool
     start org.apache.beam.runners.flink.FlinkJobServerDriver --job-host=127.0.0.1 --job-port=8099 \
         --artifact-port=8098 --expansion-port=0 "--flink-master=${2:-127.0.0.1:8081}"
     ;;

@@ -58,7 +58,7 @@ def count_partitions(job: TransformJob) -> PartitionsRead:
             | "SpreadUnits" >> beam.Reshuffle()
             | "CountTrainingRows" >> beam.ParDo(_CountTrainingRows(job, call, arrival))
             | "MergePartitions" >> beam.GroupByKey()
-            | "WriteStatistics" >> beam.Map(_write, job, paths)
+            | "WriteStatistics" >> beam.Map(_write, job, paths, arrival)
         )
 
     progress = COUNTER.reporting(
@@ -142,11 +142,17 @@ def _parts_removed(paths: Iterable[Path], call: str) -> Iterator[None]:
                 part.unlink(missing_ok=True)
 
 
-def _write(counted: tuple[str, Iterable[str]], job: TransformJob, paths: dict[str, Path]) -> None:
+def _write(
+    counted: tuple[str, Iterable[str]],
+    job: TransformJob,
+    paths: dict[str, Path],
+    arrival: Arrival = HERE,
+) -> None:
     partition, parts = counted
     if paths[partition].exists():
         return  # a runner may give a partition twice, and the units' files are gone then
     with marked_errors("analyze"):
+        arrival.refuse_forsaken()
         _refuse_changed(job, (part for part in job.partitions if part.name == partition))
         files = [Path(part) for part in sorted(parts)]  # the same order, so the same rounding
         if len(files) == 1:
@@ -183,7 +189,7 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
     Args:
         job: What to count.
         call: What the names of all files of one call have in common.
-        arrival: What a worker of another process writes first.
+        arrival: What a worker of another process writes first, and looks for.
     """
 
     def __init__(self, job: TransformJob, call: str, arrival: Arrival = HERE) -> None:
@@ -212,6 +218,7 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
     def _counted(self, unit: WorkUnit, whole: Path) -> Path:
         total = Accumulated()
         with marked_errors("analyze"):
+            self._arrival.refuse_forsaken()
             with unchanged(self._source, read_files(self._job.partitions, unit)):
                 self._add_rows(unit, total)
             # No other attempt at the unit has this name, and names sort by the unit's number.

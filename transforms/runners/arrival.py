@@ -8,39 +8,62 @@ from pathlib import Path
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.locks import this_process
 
+ARRIVED_SUFFIX = ".arrived"
+
 
 @dataclass(frozen=True)
 class Arrival:
-    """A file of the workspace that the first worker of a job writes.
+    """The files of a job by which its workers and who waits for it know of each other.
 
     Attributes:
-        path: The file; None where the workers are threads of this process.
+        lock: A file of the workspace that is there while somebody waits for the job; None where the
+            workers are threads of this process. The first worker writes another beside it.
     """
 
-    path: Path | None = None
+    lock: Path | None = None
 
     def tell(self) -> None:
         """Says that this worker is there.
 
         Raises:
-            BraidError: It does not see the workspace, or cannot write there.
+            BraidError: It does not see the workspace, or cannot write there, or nobody waits for
+                the job any more.
         """
-        if self.path is None:
+        if self.lock is None:
             return
+        path = self.lock.with_suffix(ARRIVED_SUFFIX)
         try:
-            self.path.write_text(this_process(), encoding="utf-8")
+            path.write_text(this_process(), encoding="utf-8")
         except OSError as error:
             raise BraidError(
-                str(self.path.parent),
+                str(path.parent),
                 expected="the workspace, by the same path as here, to be written by every worker",
                 received=f"{error.strerror} in process {this_process()}",
                 action="Give a --workspace on a file system that this machine and the workers "
                 "share.",
             ) from error
+        self.refuse_forsaken()
 
     def is_told(self) -> bool:
         """Returns whether a worker has said so."""
-        return self.path is not None and self.path.exists()
+        return self.lock is not None and self.lock.with_suffix(ARRIVED_SUFFIX).exists()
+
+    def refuse_forsaken(self) -> None:
+        """Refuses to work for a job that nobody waits for any more.
+
+        A job that could not be cancelled, as its job server died, would otherwise hold its slots
+        until all its work is done.
+
+        Raises:
+            BraidError: It is one.
+        """
+        if self.lock is not None and not self.lock.exists():
+            raise BraidError(
+                "beam",
+                expected="a run that waits for this job",
+                received=f"none that holds {self.lock}",
+                action="Running the same command again resumes where it stopped.",
+            )
 
 
 HERE = Arrival()  # of workers that are threads of this process, which nobody waits for

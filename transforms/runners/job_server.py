@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -85,7 +84,7 @@ def reach(endpoint: str, seconds: float) -> None:
 
 
 def run_job(
-    pipeline: beam.Pipeline, endpoint: str | None, folder: Path, arrival: Arrival, bounds: Bounds
+    pipeline: beam.Pipeline, endpoint: str | None, arrival: Arrival, bounds: Bounds
 ) -> None:
     """Submits a pipeline and waits for its end; a job that does not end well is cancelled.
 
@@ -97,8 +96,8 @@ def run_job(
         pipeline: The pipeline, with a runner that is not of this process.
         endpoint: The address of the runner's job server; None if the runner starts its own, which
             dies with this process.
-        folder: Where the job is written down.
-        arrival: What the job's first worker writes.
+        arrival: What the job's first worker writes. The job is written down beside its lock, if it
+            has one.
         bounds: How long to wait for what.
 
     Raises:
@@ -116,11 +115,11 @@ def run_job(
             return
         job = _Job(result)
         with ExitStack() as stack:
-            if endpoint is None:
+            if endpoint is None or arrival.lock is None:
                 stack.callback(job.end)
             else:
                 written = WrittenJob(endpoint=endpoint, id=job.id)
-                stack.enter_context(written_down(folder, written, job.end))
+                stack.enter_context(written_down(arrival.lock, written, job.end))
             job.wait(arrival, bounds)
 
 

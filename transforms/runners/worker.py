@@ -1,55 +1,22 @@
-"""A worker of a Beam runner as a process: what Beam's containers do, without a container.
+"""A worker of a Beam runner as a process, forked by a pool of workers where there is one.
 
 A runner whose `environment_type` is PROCESS starts a command with `--id` and
-`--provision_endpoint`. There the worker asks for all else that Beam's own entry point,
-`sdk_worker_main`, reads from the environment:
-https://beam.apache.org/documentation/runtime/sdk-harness-config/.
+`--provision_endpoint`. What takes seconds to import is imported only without a pool.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import socket
+import sys
 from collections.abc import Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import grpc
-from apache_beam.portability.api import beam_provision_api_pb2 as provision_api
-from apache_beam.portability.api import beam_provision_api_pb2_grpc as provision_service
-from google.protobuf import json_format, text_format
-
-_ANSWER_SECONDS = 30.0
-
-
-def provisioned(worker: str, endpoint: str) -> dict[str, str]:
-    """Returns the environment variables that a runner provisions a worker with.
-
-    Args:
-        worker: The worker's id.
-        endpoint: The address of the provision service.
-
-    Raises:
-        grpc.RpcError: It does not answer, which the runner learns by this process's end.
-    """
-    with grpc.insecure_channel(endpoint) as channel:
-        service = provision_service.ProvisionServiceStub(channel)
-        info = service.GetProvisionInfo(
-            provision_api.GetProvisionInfoRequest(),
-            metadata=[("worker_id", worker)],
-            timeout=_ANSWER_SECONDS,
-            wait_for_ready=True,
-        ).info
-    endpoints = {
-        "CONTROL_API_SERVICE_DESCRIPTOR": info.control_endpoint,
-        "LOGGING_API_SERVICE_DESCRIPTOR": info.logging_endpoint,
-        "STATUS_API_SERVICE_DESCRIPTOR": info.status_endpoint,
-    }
-    return {
-        "WORKER_ID": worker,
-        "PIPELINE_OPTIONS": json_format.MessageToJson(info.pipeline_options),
-        "RUNNER_CAPABILITIES": " ".join(info.runner_capabilities),
-    } | {name: text_format.MessageToString(each) for name, each in endpoints.items() if each.url}
+POOL = "BRAID_WORKER_POOL"  # the socket of the pool; without one a worker is on its own
+FORKED, ENDED = b"f", b"e"  # the pool's answers: there is a worker, it has ended well
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,11 +27,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given, _ = parser.parse_known_args(arguments)
     # Prism quotes values as if a shell read them.
     worker, endpoint = (text.strip("'") for text in (given.id, given.provision_endpoint))
-    os.environ.update(provisioned(worker, endpoint))
-    # Not before: Beam reads the worker's id, which its log asks for, when it is imported.
-    from apache_beam.runners.worker import sdk_worker_main
+    pool = os.environ.get(POOL)
+    if pool and worked_by(pool, worker, endpoint):
+        return
+    from transforms.runners.harness import work
 
-    sdk_worker_main.main([])
+    work(worker, endpoint)
+
+
+def worked_by(pool: str, worker: str, endpoint: str) -> bool:
+    """Has a worker of a pool do the work, which ends if this process does.
+
+    Args:
+        pool: The pool's socket.
+        worker: The worker's id.
+        endpoint: The address of the provision service.
+
+    Returns:
+        Whether there was one: the pool may have ended, or run what is installed no more.
+
+    Raises:
+        SystemExit: The worker died.
+    """
+    order = json.dumps([worker, endpoint]).encode() + b"\n"
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(pool)
+            connection.sendall(order)
+            if connection.recv(1) != FORKED:
+                return False
+        except OSError:
+            return False
+        try:
+            ended = connection.recv(1)
+        except OSError:
+            ended = b""
+    if ended != ENDED:
+        sys.exit("The pool's worker died.")
+    return True
 
 
 if __name__ == "__main__":

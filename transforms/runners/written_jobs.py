@@ -1,14 +1,16 @@
-"""Jobs that are waited for, written down in the workspace, so that none is left behind.
+"""Jobs that are waited for, known by files of the workspace, so that none is left behind.
 
 A job goes on when the process that waits for it dies. Who waits holds a lock of the operating
-system, which dies with it: a job whose lock is free has nobody, and the next run cancels it.
+system, which dies with it: a job whose lock is free has nobody, and the next run cancels it and
+removes the lock's file. The job's workers look for that file before each unit of work, so that also
+a job ends that nobody can cancel, as its job server died with all that it knew.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -17,10 +19,12 @@ from apache_beam.portability.api import beam_job_api_pb2_grpc as job_service
 
 from transforms.contract.spec import Spec
 from transforms.contract.workspace.documents import DamagedFile, read_json
-from transforms.contract.workspace.files import remove, write_atomic
+from transforms.contract.workspace.files import TEMPORARY, remove, write_atomic
 from transforms.contract.workspace.locks import exclusive_lock, is_held
+from transforms.runners.arrival import ARRIVED_SUFFIX
 
 _SUFFIX = ".job"
+_LOCK_SUFFIX = ".lock"
 CANCEL_SECONDS = 5.0  # less than the flow leaves a step that it ends
 _GONE = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNKNOWN)  # Beam's own server says the latter
 
@@ -47,35 +51,54 @@ class WrittenJob(Spec):
 
 
 @contextmanager
-def written_down(folder: Path, job: WrittenJob, end: Callable[[], bool]) -> Iterator[None]:
+def waited_for(folder: Path) -> Iterator[Path]:
+    """Yields the lock's file of a job that is waited for, there from now until the block ends.
+
+    It has to be there before the job is submitted, as the job's workers look for it.
+    """
+    name = f"{uuid.uuid4().hex}{_LOCK_SUFFIX}"
+    hidden, path = folder / f"{TEMPORARY}{name}", folder / name
+    with exclusive_lock(hidden, holder="a job"):
+        try:
+            hidden.rename(path)  # locked already: nobody takes it for one whose holder died
+            yield path
+        finally:
+            remove(hidden)
+            remove(path)
+
+
+@contextmanager
+def written_down(lock: Path, job: WrittenJob, end: Callable[[], bool]) -> Iterator[None]:
     """Has a job written down while the block waits for it, and from then on unless it has ended.
 
     Args:
-        folder: Where.
+        lock: The file of `waited_for`.
         job: The job.
         end: Ends the job, and returns whether it has ended. It is called however the block ends,
             and also if the job cannot be written down.
     """
-    path = folder / f"{uuid.uuid4().hex}{_SUFFIX}"
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(exclusive_lock(_lock(path), holder=f"job {job.id}"))
-            write_atomic(path, job.model_dump_json())
-            yield
-        finally:
-            if end():
-                remove(path)
-                remove(_lock(path))
+    path = lock.with_suffix(_SUFFIX)
+    try:
+        write_atomic(path, job.model_dump_json())
+        yield
+    finally:
+        if end():
+            remove(path)
 
 
 def cancel_left(folder: Path) -> list[str]:
     """Cancels the jobs that nobody waits for any more, and returns their ids.
 
-    One whose job server does not answer stays written down.
+    One whose job server does not answer stays written down. Its workers end by themselves.
     """
+    for lock in folder.glob(f"*{_LOCK_SUFFIX}"):
+        with suppress(FileNotFoundError):  # its holder has just ended in order
+            if not lock.name.startswith(TEMPORARY) and not is_held(lock):
+                remove(lock)
+                remove(lock.with_suffix(ARRIVED_SUFFIX))
     left = []
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        if is_held(_lock(path)):
+        if path.with_suffix(_LOCK_SUFFIX).exists():
             continue
         try:
             job = read_json(path, WrittenJob)
@@ -86,9 +109,4 @@ def cancel_left(folder: Path) -> list[str]:
         if is_gone:
             left.append(job.id)
             remove(path)
-            remove(_lock(path))
     return left
-
-
-def _lock(path: Path) -> Path:
-    return path.with_suffix(".lock")

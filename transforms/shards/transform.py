@@ -259,6 +259,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
     def process(self, unit: WorkUnit) -> None:
         """Transforms one unit; its receipt is written last."""
         with marked_errors("transform"):
+            self._arrival.refuse_forsaken()
             try:
                 self._transform(unit)
             except FileNotFoundError:

@@ -168,12 +168,12 @@ class ResultOfService(runner.PipelineResult):
         self._service.cancelled = True
 
 
-def test_a_job_of_a_service_without_a_job_server_is_cancelled_by_ctrl_c(tmp_path):
+def test_a_job_of_a_service_without_a_job_server_is_cancelled_by_ctrl_c():
     service = Service()
     pipeline = beam.Pipeline(runner=service)
     _ = pipeline | beam.Create([1])
     with pytest.raises(KeyboardInterrupt):
-        run_job(pipeline, None, tmp_path, HERE, Bounds())
+        run_job(pipeline, None, HERE, Bounds())
     assert service.cancelled
 
 
@@ -185,9 +185,21 @@ def test_a_worker_that_does_not_start_is_waited_for_within_a_bound(server: JobSe
     assert time.monotonic() - begun < 60
 
 
+def test_a_worker_does_nothing_for_a_job_that_nobody_waits_for(tmp_path):
+    (tmp_path / "a.lock").touch()
+    arrival = Arrival(tmp_path / "a.lock")
+    arrival.tell()
+    assert arrival.is_told()
+    arrival.refuse_forsaken()
+    (tmp_path / "a.lock").unlink()
+    for look in (arrival.refuse_forsaken, arrival.tell):
+        with pytest.raises(BraidError, match="a run that waits for this job, received none"):
+            look()
+
+
 def test_a_worker_that_does_not_see_the_workspace_names_it(tmp_path):
     with pytest.raises(BraidError, match="share"):
-        Arrival(tmp_path / "elsewhere" / "a.arrived").tell()
+        Arrival(tmp_path / "elsewhere" / "a.lock").tell()
 
 
 @pytest.mark.runners

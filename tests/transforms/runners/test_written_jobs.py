@@ -16,7 +16,7 @@ from tests.support.command import until
 from tests.support.job_server import ROOT, job_server
 from tests.transforms.runners.test_job_server import run
 from transforms.contract.workspace.documents import read_json
-from transforms.runners.written_jobs import WrittenJob, cancel_left, written_down
+from transforms.runners.written_jobs import WrittenJob, cancel_left, waited_for, written_down
 
 WAITING = """
 import json, sys
@@ -34,19 +34,25 @@ def test_a_job_is_written_down_while_it_is_waited_for(tmp_path):
         written.extend(tmp_path.glob("*.job"))
         return True
 
-    with written_down(tmp_path, job, end):
-        (path,) = tmp_path.glob("*.job")
-        assert read_json(path, WrittenJob) == job
-        assert cancel_left(tmp_path) == [], "somebody waits for it"
+    with waited_for(tmp_path) as lock:
+        with written_down(lock, job, end):
+            (path,) = tmp_path.glob("*.job")
+            assert read_json(path, WrittenJob) == job
+            assert cancel_left(tmp_path) == [], "somebody waits for it"
+        assert lock.exists()
     assert written == [path], "a kill while it is ended leaves it to the next run"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_job_that_has_not_ended_stays_written_down(tmp_path):
+def test_a_job_that_has_not_ended_stays_written_down_and_its_workers_stop(tmp_path):
     job = WrittenJob(endpoint="127.0.0.1:9", id="job-1")
-    with pytest.raises(KeyboardInterrupt), written_down(tmp_path, job, lambda: False):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        waited_for(tmp_path) as lock,
+        written_down(lock, job, lambda: False),
+    ):
         raise KeyboardInterrupt
-    (path,) = tmp_path.glob("*.job")
+    (path,) = tmp_path.iterdir()
     assert read_json(path, WrittenJob) == job
 
 
@@ -56,10 +62,17 @@ def test_a_job_that_cannot_be_written_down_is_ended(tmp_path):
     job = WrittenJob(endpoint="127.0.0.1:9", id="job-1")
     with (
         pytest.raises(OSError, match=r"Not a directory|File exists"),
-        written_down(tmp_path / "file", job, lambda: not ended.append(job)),
+        written_down(tmp_path / "file" / "a.lock", job, lambda: not ended.append(job)),
     ):
         pass
     assert ended == [job]
+
+
+def test_workers_of_a_killed_run_stop_also_where_no_job_was_written_down(tmp_path):
+    (tmp_path / "a.lock").touch()
+    (tmp_path / "a.arrived").touch()
+    assert cancel_left(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_job_whose_server_does_not_answer_stays_written_down(tmp_path):

@@ -11,7 +11,7 @@ from apache_beam.portability.api import (
     endpoints_pb2,
 )
 
-from transforms.runners.worker import provisioned
+from transforms.runners.harness import provisioned
 
 
 class Provision(beam_provision_api_pb2_grpc.ProvisionServiceServicer):
