@@ -62,6 +62,11 @@ def processes_with(*words: str) -> list[int]:
     return matching
 
 
+def children(pid: int) -> list[int]:
+    """Returns the processes that a process started and that live."""
+    return [child for child in processes() if _parent(child) == pid]
+
+
 def processes() -> Iterator[int]:
     return (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
 

@@ -1,0 +1,115 @@
+"""Analysis and transform of the mixed table on a Flink cluster of this machine, and in-process.
+
+    python -m tests.benchmarks.flink [ROWS]
+
+It needs Java and what `infra/flink/flink.sh fetch` fetches; docs/flink.md says how to run it apart
+from the network.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from functools import reduce
+from pathlib import Path
+from statistics import median
+
+from tests.benchmarks.measuring import Cost, run_braid
+from tests.benchmarks.mixed_table import PIPELINE, write_mixed_table
+from tests.benchmarks.report import Report
+from tests.support.flink_cluster import ON_FLINK, Cluster, cluster, what_lacks
+from tests.support.runners import IN_PROCESS
+from transforms.contract.declaration.transform import BeamSpec
+
+REPEATS = 3
+ROWS = 50_000
+FEW_ROWS = 200  # what they take is the fixed cost
+HERE, POOL, ALONE = "in-process", "Flink", "Flink, each worker importing for itself"
+COLUMNS = ("", "analysis s", "transform s", "fixed s", "rows/s beyond it")
+_BEAM: dict[str, BeamSpec] = {HERE: IN_PROCESS, POOL: ON_FLINK, ALONE: ON_FLINK}
+
+
+def main(rows: int) -> None:
+    """Runs every contestant in turn, several times, and reports medians."""
+    lacks = what_lacks()
+    if lacks is not None:
+        raise SystemExit(lacks)
+    costs: dict[tuple[str, int], list[dict[str, Cost]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for size in (FEW_ROWS, rows):
+            write_mixed_table(Path(folder) / f"{size}.parquet", size)
+        for _ in range(REPEATS):
+            for name in _BEAM:
+                with tempfile.TemporaryDirectory() as logs, _runner(name, Path(logs)):
+                    for size in (FEW_ROWS, rows):
+                        steps = _steps(Path(folder) / f"{size}.parquet", name)
+                        costs.setdefault((name, size), []).append(steps)
+    speeds = {name: _rows_per_second(costs, name, rows) for name in _BEAM}
+    pip = _seconds_of_pip()
+    Report(
+        title=f"{rows:,} mixed rows on Flink, two TaskManagers and workers on this machine",
+        command=f"python -m tests.benchmarks.flink {rows}",
+        columns=COLUMNS,
+        lines=[_line(costs, name, rows, speeds[name]) for name in _BEAM],
+        sentences=[
+            f"Beyond its fixed cost, which is that of {FEW_ROWS} rows, Flink does "
+            f"{speeds[POOL] / speeds[HERE]:.2f} of the in-process rows/s.",
+            f"Beam's `pip freeze`, which a job goes without, takes {pip:.1f} s here.",
+        ],
+        details={
+            f"{name}, {size} rows": [
+                {step: asdict(cost) for step, cost in trial.items()} for trial in trials
+            ]
+            for (name, size), trials in costs.items()
+        },
+    ).keep("flink")
+
+
+def _runner(name: str, folder: Path) -> AbstractContextManager[Cluster | None]:
+    if name == HERE:
+        return nullcontext()
+    return cluster(folder, {"BRAID_WORKER_POOL": ""} if name == ALONE else None)
+
+
+def _steps(table: Path, name: str) -> dict[str, Cost]:
+    spec = _BEAM[name].model_dump(mode="json", exclude_defaults=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        declaration = f"{PIPELINE.format(path=table)}beam: {json.dumps(spec)}\n"
+        return run_braid(declaration, Path(scratch))
+
+
+def _rows_per_second(
+    costs: dict[tuple[str, int], list[dict[str, Cost]]], name: str, rows: int
+) -> float:
+    more = median(map(_seconds, costs[name, rows])) - median(map(_seconds, costs[name, FEW_ROWS]))
+    return (rows - FEW_ROWS) / more
+
+
+def _seconds(steps: dict[str, Cost]) -> float:
+    return reduce(Cost.plus, steps.values()).seconds
+
+
+def _line(
+    costs: dict[tuple[str, int], list[dict[str, Cost]]], name: str, rows: int, speed: float
+) -> tuple[str, ...]:
+    steps = (
+        median(trial[step].seconds for trial in costs[name, rows])
+        for step in ("analyze", "transform")
+    )
+    fixed = median(map(_seconds, costs[name, FEW_ROWS]))
+    return (name, *(f"{seconds:.1f}" for seconds in (*steps, fixed)), f"{speed:,.0f}")
+
+
+def _seconds_of_pip() -> float:
+    begun = time.monotonic()
+    subprocess.run([sys.executable, "-m", "pip", "freeze"], capture_output=True, check=True)
+    return time.monotonic() - begun
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else ROWS)
