@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from transforms.contract.process.cgroups import cgroup_files
+
 _ROOT = Path("/")
 _OF_TRAINER = "training.batch_size, training.shuffle_bytes or the size of the model"
 _OF_TRANSFORMS = "the number of Beam's workers (beam.options: {direct_num_workers: 1})"
@@ -16,7 +18,10 @@ def memory_kills(root: Path = _ROOT) -> dict[str, int]:
     These are this process's cgroup, of either version (memory.events, memory.oom_control), and the
     whole system (/proc/vmstat). A file that is not there or not readable is left out.
     """
-    files = [*_cgroup_files(root), root / "proc/vmstat"]
+    files = [
+        *cgroup_files(root, first="memory.oom_control", second="memory.events"),
+        root / "proc/vmstat",
+    ]
     counts = {str(file): _oom_kills(file) for file in files}
     return {file: count for file, count in counts.items() if count is not None}
 
@@ -38,24 +43,6 @@ def remedy(module: str) -> str:
     """Returns the sentence that says what to lower for a module's steps to need less memory."""
     keys = _OF_TRAINER if module == "trainer" else _OF_TRANSFORMS
     return f"If memory ran out, lower {keys}."
-
-
-def _cgroup_files(root: Path) -> list[Path]:
-    """Returns the files of this process's cgroup that count kills."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return []
-    files, mount = [], root / "sys/fs/cgroup"
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        places = [mount / path.lstrip("/"), mount]  # a container may see its own at the top
-        if "memory" in controllers.split(","):
-            places = [mount / "memory" / path.lstrip("/"), mount / "memory"]
-            files += [place / "memory.oom_control" for place in places]
-        elif not controllers:
-            files += [place / "memory.events" for place in places]
-    return list(dict.fromkeys(files))
 
 
 def _oom_kills(file: Path) -> int | None:

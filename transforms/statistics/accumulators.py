@@ -58,7 +58,7 @@ class Accumulated:
 
     def add_terms(self, name: str, values: np.ndarray) -> None:
         """Counts terms, bytes objects [any]."""
-        self.terms.setdefault(name, TermCounts()).add(pa.array(values.ravel(), pa.binary()))
+        self._terms(name).add(pa.array(values.ravel(), pa.binary()))
 
     def add_moments(self, names: Sequence[str], values: np.ndarray) -> None:
         """Adds numbers, float32 [any, width]; NaN is missing.
@@ -80,7 +80,7 @@ class Accumulated:
     def merge(self, other: Accumulated) -> None:
         """Adds what other rows add up to."""
         for name, counts in other.terms.items():
-            self.terms.setdefault(name, TermCounts()).merge(counts)
+            self._terms(name).merge(counts)
         self._join_moments(other.moments)
         for name, sketch in other.sketches.items():
             if name in self.sketches:
@@ -150,7 +150,7 @@ class Accumulated:
         details = json.loads(table.schema.metadata[_DETAILS])
         table, start, terms = table.replace_schema_metadata(None), 0, {}
         for name, rows in details["terms"].items():
-            terms[name] = TermCounts([table.slice(start, rows)])
+            terms[name] = TermCounts([table.slice(start, rows)], name)
             start += rows
         return cls(
             terms=terms,
@@ -166,6 +166,9 @@ class Accumulated:
             named=details["named"],
             rejects=Counter(details["rejects"]),
         )
+
+    def _terms(self, name: str) -> TermCounts:
+        return self.terms.setdefault(name, TermCounts(name=name))
 
     def _join_moments(self, other: Mapping[str, np.ndarray]) -> None:
         """Joins those of all names at once, as there may be many."""
