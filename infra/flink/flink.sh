@@ -19,8 +19,10 @@ for package in java.lang java.net java.io java.nio sun.nio.ch java.lang.reflect 
 done
 
 start() { # MAIN_CLASS ARGUMENTS, with $memory
+    # What these processes do for a job is over before Java's second compiler would pay.
+    quick="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     # shellcheck disable=SC2086 # options, each a word
-    exec java $memory $opens -Dorg.slf4j.simpleLogger.showDateTime=true -cp "$lib/*" "$@"
+    exec java $memory $quick $opens -Dorg.slf4j.simpleLogger.showDateTime=true -cp "$lib/*" "$@"
 }
 
 pool() { # of workers of what this process becomes, with which it ends
@@ -50,7 +52,7 @@ taskmanager)
 job-server)
     memory=-Xmx700m
     [ "${2:-}" != "[local]" ] || pool
-    start org.apache.beam.runners.flink.FlinkJobServerDriver --job-host=127.0.0.1 --job-port=8099 \
+    start "$here/JobServer.java" --job-host=127.0.0.1 --job-port=8099 \
         --artifact-port=8098 --expansion-port=0 "--flink-master=${2:-127.0.0.1:8081}"
     ;;
 *)

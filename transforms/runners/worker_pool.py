@@ -57,10 +57,12 @@ def serve(
         modules: What is imported first.
         work: A worker's work, by its id and the address of its provision service.
     """
-    path.unlink(missing_ok=True)
+    hidden = path.with_name(f".{path.name}")
+    hidden.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
+        listener.bind(str(hidden))
         listener.listen()
+        hidden.rename(path)  # whoever sees it can connect
         listener.settimeout(_LOOK_SECONDS)
         with quick_start():
             for module in modules:
