@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,6 +75,19 @@ def is_in_process(spec: BeamSpec) -> bool:
     return spec.runner == "DirectRunner"
 
 
+def run_units(
+    spec: BeamSpec,
+    workspace: Workspace,
+    build: Callable[[beam.Pipeline, Arrival], None],
+    units: Sequence[object],
+) -> None:
+    """Runs a pipeline on units of work; without any it only cancels what ended runs left."""
+    if units:
+        run_pipeline(spec, workspace, build)
+    else:
+        _cancel_left(workspace)
+
+
 def run_pipeline(
     spec: BeamSpec,
     workspace: Workspace,
@@ -95,8 +108,7 @@ def run_pipeline(
     Raises:
         BraidError: A step of the pipeline raised it, or the runner failed.
     """
-    for job in cancel_left(workspace.beam_jobs()):
-        _logger.warning("Cancelled job %s, which an ended run had left behind.", job)
+    _cancel_left(workspace)
     try:
         if is_in_process(spec):
             _run_here(spec, build)
@@ -112,6 +124,11 @@ def run_pipeline(
             raise
         _logger.exception("The runner failed.")
         raise failed_job(str(error)) from None
+
+
+def _cancel_left(workspace: Workspace) -> None:
+    for job in cancel_left(workspace.beam_jobs()):
+        _logger.warning("Cancelled job %s, which an ended run had left behind.", job)
 
 
 def _run_here(spec: BeamSpec, build: Callable[[beam.Pipeline, Arrival], None]) -> None:

@@ -34,7 +34,7 @@ from transforms.runners.job_server import RunnerFailed
 
 pytestmark = pytest.mark.flink
 
-ROWS = 20_000  # several seconds of work for two workers, in four row groups
+ROWS = 8_000  # seconds of work for two workers, in two row groups
 LONGEST_START = 6.0  # seconds from the first worker's arrival into the transform
 RUNNING = """
 import sys

@@ -80,7 +80,7 @@ class Cluster:
 
     def until_ready(self) -> None:
         """Waits until the TaskManagers have offered their slots, and the job server answers."""
-        until(lambda: _asked("/overview").get("slots-total") == len(TASK_MANAGERS))
+        until(lambda: _asked("/overview").get("taskmanagers") == len(TASK_MANAGERS))
         until(_job_server_answers)
 
     def running_jobs(self) -> int:

@@ -17,12 +17,14 @@ class IdleJobServer(job_service.JobServiceServicer):  # type: ignore[misc]
     Attributes:
         endpoint: Its address.
         cancels: Whether it does so; else it says that it cannot now.
+        restarted: Whether it knows no job, and says so as Flink's does.
         cancelled: The cancelled jobs.
     """
 
     def __init__(self) -> None:
         self.endpoint = ""
         self.cancels = True
+        self.restarted = False
         self.cancelled: list[str] = []
         self._jobs = 0
 
@@ -45,7 +47,13 @@ class IdleJobServer(job_service.JobServiceServicer):  # type: ignore[misc]
     def GetMessageStream(self, request, context):  # noqa: N802
         yield from ()
 
+    def GetJobs(self, request, context):  # noqa: N802
+        known = [] if self.restarted else [f"job-{n + 1}" for n in range(self._jobs)]
+        return job_api.GetJobsResponse(job_info=[job_api.JobInfo(job_id=job) for job in known])
+
     def Cancel(self, request, context):  # noqa: N802
+        if self.restarted:
+            context.abort(grpc.StatusCode.INTERNAL, "")
         if not self.cancels:
             context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
         self.cancelled.append(request.job_id)

@@ -32,6 +32,8 @@ class Arrival:
         if self.lock is None:
             return
         path = self.lock.with_suffix(ARRIVED_SUFFIX)
+        if path.parent.exists():  # else it is the workspace that is not there
+            self.refuse_forsaken()
         try:
             path.write_text(this_process(), encoding="utf-8")
         except OSError as error:
@@ -42,7 +44,6 @@ class Arrival:
                 action="Give a --workspace on a file system that this machine and the workers "
                 "share.",
             ) from error
-        self.refuse_forsaken()
 
     def is_told(self) -> bool:
         """Returns whether a worker has said so."""

@@ -34,8 +34,17 @@ def cancel(service: job_service.JobServiceStub, job: str) -> bool:
     try:
         service.Cancel(job_api.CancelJobRequest(job_id=job), timeout=CANCEL_SECONDS)
     except grpc.RpcError as error:
-        return error.code() in _GONE
+        return error.code() in _GONE or _is_unknown(service, job)
     return True
+
+
+def _is_unknown(service: job_service.JobServiceStub, job: str) -> bool:
+    """Returns whether a job server answers, and does not know a job: Flink's cannot say so."""
+    try:
+        jobs = service.GetJobs(job_api.GetJobsRequest(), timeout=CANCEL_SECONDS).job_info
+    except grpc.RpcError:
+        return False
+    return all(known.job_id != job for known in jobs)
 
 
 class WrittenJob(Spec):
@@ -65,6 +74,7 @@ def waited_for(folder: Path) -> Iterator[Path]:
         finally:
             remove(hidden)
             remove(path)
+            remove(path.with_suffix(ARRIVED_SUFFIX))
 
 
 @contextmanager
@@ -95,7 +105,9 @@ def cancel_left(folder: Path) -> list[str]:
         with suppress(FileNotFoundError):  # its holder has just ended in order
             if not lock.name.startswith(TEMPORARY) and not is_held(lock):
                 remove(lock)
-                remove(lock.with_suffix(ARRIVED_SUFFIX))
+    for arrived in folder.glob(f"*{ARRIVED_SUFFIX}"):
+        if not arrived.with_suffix(_LOCK_SUFFIX).exists():
+            remove(arrived)
     left = []
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         if path.with_suffix(_LOCK_SUFFIX).exists():

@@ -11,7 +11,7 @@ from pathlib import Path
 import apache_beam as beam
 import numpy as np
 
-from transforms.beam import COUNTER, known_rows, marked_errors, repeated, run_pipeline, workers
+from transforms.beam import COUNTER, known_rows, marked_errors, repeated, run_units, workers
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.errors import BraidError
 from transforms.contract.spec import Spec
@@ -81,9 +81,8 @@ def transform(text: str) -> TransformResult:
         _ = units | "TransformUnits" >> beam.ParDo(_TransformUnit(job, lanes, arrival))
 
     with COUNTER.reporting(job.pipeline.beam, known_rows(todo), commits.rows_written):
-        if todo:
-            with repeated(commits.try_those_done, _COMMIT_SECONDS):
-                run_pipeline(job.pipeline.beam, job.folders(), build)
+        with repeated(commits.try_those_done, _COMMIT_SECONDS):
+            run_units(job.pipeline.beam, job.folders(), build, todo)
         commits.all()
     return TransformResult(
         rows=commits.rows, partitions=len(job.partitions), seconds=time.monotonic() - started

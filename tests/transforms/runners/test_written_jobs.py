@@ -13,6 +13,7 @@ import pytest
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
 from tests.support.command import until
+from tests.support.idle_job_server import idle_job_server
 from tests.support.job_server import ROOT, job_server
 from tests.transforms.runners.test_job_server import run
 from transforms.contract.workspace.documents import read_json
@@ -80,6 +81,15 @@ def test_a_job_whose_server_does_not_answer_stays_written_down(tmp_path):
     (tmp_path / "a.job").write_text(job.model_dump_json())
     assert cancel_left(tmp_path) == []
     assert (tmp_path / "a.job").exists()
+
+
+def test_a_job_that_a_restarted_server_does_not_know_is_written_down_no_more(tmp_path):
+    with idle_job_server() as idle:
+        idle.restarted = True
+        job = WrittenJob(endpoint=idle.endpoint, id="job-1")
+        (tmp_path / "a.job").write_text(job.model_dump_json())
+        assert cancel_left(tmp_path) == ["job-1"]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.runners
