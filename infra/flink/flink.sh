@@ -5,6 +5,7 @@
 # flink.sh job-server [FLINK]      Beam's, at port 8099; FLINK is the JobManager's REST address, by
 #                                  default 127.0.0.1:8081, or [local] for a Flink inside of it
 # FLINK_LIB and FLINK_CONF: other folders than lib/ and conf/ beside this file.
+# BRAID_JOB_SERVER: without a JDK, Beam's own, org.apache.beam.runners.flink.FlinkJobServerDriver.
 # BRAID_WORKER_POOL: empty, and each worker imports TensorFlow by itself, for every job anew.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -52,7 +53,7 @@ taskmanager)
 job-server)
     memory=-Xmx700m
     [ "${2:-}" != "[local]" ] || pool
-    start "$here/JobServer.java" --job-host=127.0.0.1 --job-port=8099 \
+    start "${BRAID_JOB_SERVER:-$here/JobServer.java}" --job-host=127.0.0.1 --job-port=8099 \
         --artifact-port=8098 --expansion-port=0 "--flink-master=${2:-127.0.0.1:8081}"
     ;;
 *)
