@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -74,7 +75,9 @@ def _job(folder: Path, rows: int, columns: int) -> Path:
     day.mkdir()
     for start in range(0, rows, _FILE_ROWS):
         _write_rows(day / f"{start:09}.parquet", min(_FILE_ROWS, rows - start), columns, start)
-    answers = {ANSWER_PREFIX + "sold": np.random.default_rng(2).random(_FROZEN_ROWS, np.float32)}
+    answers: dict[str, Any] = {
+        ANSWER_PREFIX + "sold": np.random.default_rng(2).random(_FROZEN_ROWS, np.float32)
+    }
     np.savez(folder / ANSWERS_FILE, **answers)
     path = folder / "job.json"
     path.write_text(_monitoring(frozen, day).model_dump_json())
