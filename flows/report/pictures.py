@@ -35,7 +35,7 @@ from transforms.contract.steps.tuning import Tuning
 from transforms.contract.workspace.drift import JudgedDrift
 
 _BLUE, _ORANGE, _GREY, _RED, _INK = "#2f6db5", "#e07b39", "#9aa5b1", "#c0504d", "#22303c"
-_MOST_COLUMNS = 3
+_COLUMNS = 3
 _PANEL = (4.6, 3.7)  # inches
 _MOST_BARS = 12  # more reasons than this are unreadable in a panel; run.json has them all
 _FEWEST_BARS = 4  # fewer are no thicker than these
@@ -76,15 +76,14 @@ def draw_report(folder: Path, record: RunRecord, path: Path) -> None:
 
 def _draw(folder: Path, record: RunRecord, path: Path) -> None:
     panels = _panels(read_rounds(folder), read_evaluation(folder), record)
-    columns = 2 if len(panels) == 4 else min(len(panels), _MOST_COLUMNS)  # two lines of two
-    lines = math.ceil(len(panels) / columns)
+    lines = max(1, math.ceil(len(panels) / _COLUMNS))
     # No pyplot: its figures are global state, and its backend may want a display.
     figure = Figure(
-        figsize=(_PANEL[0] * columns, _PANEL[1] * lines + 0.7),
+        figsize=(_PANEL[0] * _COLUMNS, _PANEL[1] * lines + 0.7),
         layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.14, hspace=0.04),
     )
     figure.suptitle(_title(record), x=0.01, ha="left", fontsize=15, color=_INK, weight="bold")
-    grid = figure.subplots(lines, columns, squeeze=False)
+    grid = figure.subplots(lines, _COLUMNS, squeeze=False)
     cells = [axes for line in grid for axes in line]
     for axes, panel in zip(cells, panels, strict=False):
         _plain(axes)
