@@ -123,12 +123,12 @@ def shipped() -> Classifier:
 def column_class(column: ColumnProfile, classifier: Classifier | None = None) -> ColumnClass:
     """Returns the most probable class of a column, by the shipped classifier or the one given.
 
-    A text with brackets and separators is a list, whatever a classifier says that knows few of
-    them, unless it has keys with values. Letters before a number, as in "k12", are no unit of it.
+    Few of the labelled columns are lists or codes: a text with brackets and separators is a list,
+    but not if it has keys with values, and in "k12" letters are no unit of a number.
     """
-    if look(column, "list") >= _MOSTLY > look(column, "keys"):
+    has_keys, is_code = (look(column, name) >= _MOSTLY for name in ("keys", "code"))
+    if look(column, "list") >= _MOSTLY and not has_keys:
         return "list"
     probabilities = (classifier or shipped()).probabilities(column)
-    is_code = look(column, "code") >= _MOSTLY
-    classes = [name for name in CLASSES if not (is_code and name == "embedded-number")]
-    return max(classes, key=probabilities.__getitem__)
+    refused = {"list": has_keys, "embedded-number": is_code}
+    return max((name for name in CLASSES if not refused.get(name)), key=probabilities.__getitem__)
