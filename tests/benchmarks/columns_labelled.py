@@ -84,8 +84,11 @@ def main() -> None:
     labels = np.array([row["label"] for row in rows])
     tables = np.array([row["table"] for row in rows])
     by_table = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=0)
-    answers = answers_of(profiles, labels, tables, by_table.split(profiles, labels, tables))
-    sys.stdout.write(f"Every table held out once:\n{judge(labels, answers)}\n")
+    folds = list(by_table.split(profiles, labels, tables))
+    answers = answers_of(profiles, labels, tables, folds)
+    parts = " ".join(f"{np.mean(labels[test] == answers[test]):.3f}" for _, test in folds)
+    figures = judge(labels, answers)
+    sys.stdout.write(f"Every table held out once:\n{figures}\nAccuracy of every part: {parts}\n")
     largest = max(set(tables), key=lambda table: int((tables == table).sum()))
     rest = tables != largest
     figures = judge(labels[rest], answers[rest])
