@@ -13,7 +13,7 @@ import apache_beam as beam
 
 from transforms.analysis.reject_budget import RejectBudget
 from transforms.analysis.request_counter import RequestCounter
-from transforms.beam import COUNTER, known_rows, marked_errors, run_units, workers
+from transforms.beam import COUNTER, known_rows, marked_errors, run_todo, workers
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.steps.jobs import TransformJob
 from transforms.contract.workspace.files import TEMPORARY
@@ -65,7 +65,7 @@ def count_partitions(job: TransformJob) -> PartitionsRead:
         job.pipeline.beam, known_rows(units), _RowsWritten(job, units, call)
     )
     with progress, _parts_removed(paths.values(), call):
-        run_units(job.pipeline.beam, job.folders(), build, units)
+        run_todo(job.pipeline.beam, job.folders(), build, units)
     for partition in todo:  # without a row there is no unit to write it
         if not paths[partition.name].exists():
             _refuse_changed(job, [partition])

@@ -17,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 POOL = "BRAID_WORKER_POOL"  # the socket of the pool; without one a worker is on its own
 FORKED, ENDED = b"f", b"e"  # the pool's answers: there is a worker, it has ended well
+_FORK_SECONDS = 60.0  # it may still be importing
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -51,6 +52,7 @@ def worked_by(pool: str, worker: str, endpoint: str) -> bool:
     """
     order = json.dumps([worker, endpoint]).encode() + b"\n"
     with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_FORK_SECONDS)
         try:
             connection.connect(pool)
             connection.sendall(order)
@@ -58,6 +60,7 @@ def worked_by(pool: str, worker: str, endpoint: str) -> bool:
                 return False
         except OSError:
             return False
+        connection.settimeout(None)
         try:
             ended = connection.recv(1)
         except OSError:
