@@ -154,9 +154,9 @@ class Line:
             raise SystemExit("a layer of the benchmark's model has no XLA")
         self._step = traced(model, "train", self._batches)
         with tf.device(place):
-            self._resident = [
-                tf.nest.map_structure(tf.identity, batch) for batch in self._batches.take(_RESIDENT)
-            ]
+            # Not by `take`: nothing may follow what copies ahead.
+            some = itertools.islice(self._batches, _RESIDENT)
+            self._resident = [tf.nest.map_structure(tf.identity, batch) for batch in some]
         _wait(self._step(self._resident[0]))
 
     def measured(self) -> Round:
