@@ -56,7 +56,7 @@ _PROBES = 5  # of which the fastest counts
 # A text's default encoder is one that XLA cannot compile.
 _MODEL = """
 model:
-  encoders: {{photo: {{kind: cnn, filters: [16, 32], units: 32}}, review: {{kind: embedding}}}}
+  encoders: {{photo: {{kind: cnn, filters: [8, 16], units: 32}}, review: {{kind: embedding}}}}
 training: {{batch_size: {batch}, epochs: 1, members: 1, early_stopping_patience: null}}
 """
 

@@ -268,6 +268,8 @@ def test_a_flow_run_becomes_a_job_that_the_server_and_not_kubernetes_tries_again
     spec = job["spec"]["template"]["spec"]
     assert spec["restartPolicy"] == "Never"
     (container,) = spec["containers"]
+    # What prefect-kubernetes 0.8 refuses a template without; the cluster ignores the first two.
+    assert (spec["completions"], spec["parallelism"], container["name"]) == (1, 1, "prefect-job")
     assert container["args"] == "prefect flow-run execute"
     assert container["env"] == variables["env"]
     assert ("nvidia.com/gpu" in container["resources"]["limits"]) == (pool == "gpu")
