@@ -24,6 +24,7 @@ BENCHMARKS = {
     "gpu": ["gpu"],
     "predict": ["predict"],
     "serving": ["serving"],
+    "monitoring": ["monitoring"],
     "startup": ["startup"],
 }
 _PAGE = Path(__file__).parent / "RESULTS.md"
