@@ -38,6 +38,7 @@ from trainer.recipe import Recipe, recipe_of
 from trainer.training.epoch import traced
 from trainer.training.objectives import trainable
 from trainer.training.objectives.compiling import jit_compile
+from transforms.contract.columns.features import Image
 from transforms.contract.declaration.parsing import load
 from transforms.contract.process.startup import keep_freed_memory
 from transforms.contract.steps.jobs import TrainJob
@@ -217,12 +218,11 @@ def picture_costs(table: Path, shards: dict[str, Shards]) -> Picture:
     contents = tf.constant(
         pq.read_table(table, columns=["photo"])["photo"].slice(0, _PICTURES).to_pylist()
     )
-    spec = shards["raw"].job.pipeline.features["photo"]
 
     def made(size: int) -> float:
-        whole = spec.model_copy(update={"height": size, "width": size})
+        spec = Image(kind="image", height=size, width=size)
         fitted = Fitted({}, {}, {})
-        return _core_seconds(tf.function(lambda: encode("photo", whole, contents, fitted)))
+        return _core_seconds(tf.function(lambda: encode("photo", spec, contents, fitted)))
 
     def parsed(storage: str) -> float:
         stored = shards[storage].job.manifest().stored
