@@ -124,7 +124,7 @@ def find_champion(pipeline: PipelineSpec, workspace: Workspace) -> Champion:
             received="no such folder",
             action="A run that makes a new champion keeps its statistics until the next one.",
         )
-    return Champion(version, export, _declared(export), transform)
+    return Champion(version, export, declared_pipeline(export), transform)
 
 
 @contextmanager
@@ -141,7 +141,12 @@ def scratch() -> Iterator[Path]:
     rmtree(folder)
 
 
-def _declared(export: Path) -> PipelineSpec:
+def declared_pipeline(export: Path) -> PipelineSpec:
+    """Returns the declaration that an export was trained with, without loading its model.
+
+    Raises:
+        DamagedFile: It is not as it was written.
+    """
     path = export / DECLARATION_FILE
     with reading(path):
         document = json.loads(path.read_bytes())

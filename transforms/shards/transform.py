@@ -11,7 +11,7 @@ from pathlib import Path
 import apache_beam as beam
 import numpy as np
 
-from transforms.beam import COUNTER, known_rows, marked_errors, repeated, run_pipeline, workers
+from transforms.beam import COUNTER, known_rows, marked_errors, repeated, run_pipeline, units_each
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.errors import BraidError
 from transforms.contract.spec import Spec
@@ -42,7 +42,6 @@ from transforms.source.units import WorkUnit, plan_units, read_files
 
 _BATCH_BYTES = 8 * 1024 * 1024  # of stored values; fits the caches of a few cores, amortizes calls
 _MAX_BATCH_ROWS = 4_096
-_UNITS_PER_WORKER = 4  # so that workers end at about the same time
 _COMMIT_SECONDS = 0.5  # between two looks for partitions whose units are all done
 
 
@@ -168,7 +167,7 @@ def _plan(job: TransformJob) -> dict[str, tuple[list[WorkUnit], int]]:
     What an earlier, killed run began goes on as it was planned then: by now other partitions may
     be committed, and the order in which rows are read, and so the model, would depend on that.
     """
-    wanted = -(-_UNITS_PER_WORKER * workers(job.pipeline.beam) // max(len(job.partitions), 1))
+    wanted = units_each(job.pipeline.beam, len(job.partitions))
     known = {partition.name: _read_plan(job, partition) for partition in job.partitions}
     units = {
         partition.name: _cut(job, partition, plan.at_least if plan else wanted)
