@@ -15,11 +15,12 @@ from flows.console.harmless import say
 from flows.console.output import give
 from flows.console.wording import counted
 from flows.steps.registration import open_registry
+from flows.steps.store import claim_store
 from trainer.registry.own_database import DATABASE_FILE
 from trainer.registry.registry import ModelRegistry
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
-from transforms.contract.workspace.files import remove
+from transforms.contract.workspace.files import Place, remove
 from transforms.contract.workspace.layout import LockKind, Workspace
 from transforms.contract.workspace.locks import exclusive_lock
 
@@ -51,6 +52,7 @@ def check(workspace: Workspace, pipeline: PipelineSpec | None, *, repair: bool) 
     looked_at: Counter[str] = Counter()
     with ExitStack() as stack:
         if repair:
+            claim_store(workspace)
             _keep_others_out(workspace, stack)
         defects = list(_damages(workspace, pipeline, looked_at))
         removed = _remove(defects) if repair else []
@@ -106,8 +108,10 @@ def _show(workspace: Workspace, defect: Defect, removed: Sequence[Defect]) -> No
     say(f"  {'removed' if defect in removed else defect.action}")
 
 
-def _below(workspace: Workspace, path: Path) -> Path:
-    return path.relative_to(workspace.root) if path.is_relative_to(workspace.root) else path
+def _below(workspace: Workspace, path: Place) -> Place:
+    if isinstance(path, Path) and path.is_relative_to(workspace.root):
+        return path.relative_to(workspace.root)
+    return path
 
 
 def _advice(left: Sequence[Defect], *, repair: bool) -> str:

@@ -29,6 +29,7 @@ from flows.steps import drift
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
 from flows.steps.shard_steps import scan_source
+from flows.steps.store import claim_store
 from flows.steps.work import Work, search_path, span
 from transforms.contract.declaration.parsing import load, read_document
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -90,6 +91,7 @@ def tune(order: Order, *, trials: int, seconds: float) -> Tuning:
     """
     keys = _keys(order.pipeline)
     reach_registry(order.pipeline, order.workspace)
+    claim_store(order.workspace)
     partitions = scan_source(order.pipeline)
     with _under_way(order, keys, partitions) as run:
         run = shards(run)

@@ -41,6 +41,7 @@ from flows.report.summary import markdown, with_picture
 from flows.steps import drift, shard_steps
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
+from flows.steps.store import open_store
 from flows.steps.work import Work, search_path, span
 from trainer.run_folder import CHECKPOINT_FOLDER
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -132,7 +133,7 @@ def refresh_model(
     refuse_endless_restarts()
     opened = open_for_flow(declaration, overrides)
     pipeline = opened.pipeline
-    folders = Workspace(Path(workspace).absolute())
+    folders = open_store(pipeline, Path(workspace).absolute())
     reach_registry(pipeline, folders, may_begin=retrain)
     reporter = Reporter(console(), steps_of(pipeline), TaskLog())
     with pipeline_lock(folders, pipeline.name, on_wait=told_of_waiting(reporter)) as lock:
