@@ -69,7 +69,8 @@ class MemoryBucket(pafs.FileSystemHandler):
         folder = selector.base_dir.rstrip("/") + "/"
         below = [path for path in self.objects if path.startswith(folder)]
         if not selector.recursive:
-            below = dict.fromkeys(folder + path.removeprefix(folder).split("/")[0] for path in below)
+            names = (path.removeprefix(folder).split("/")[0] for path in below)
+            below = dict.fromkeys(folder + name for name in names)
             # A level's folders need no look at each object of the bucket.
             return [
                 self._info(path)
