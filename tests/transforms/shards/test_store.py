@@ -1,12 +1,13 @@
 """Shards in a store: those of a workspace, wherever they lie and whatever is killed or torn."""
 
-import json
+import itertools
 import shutil
 from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
 
+from flows.retention.leftovers import remove_leftovers
 from tests.support.bucket import URI, memory_bucket
 from tests.support.jobs import transform_job
 from tests.transforms.conftest import write_rows
@@ -16,28 +17,52 @@ from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import new_checksum
 from transforms.contract.workspace.cache import local_copies
 from transforms.contract.workspace.files import children
-from transforms.contract.workspace.layout import Workspace
-from transforms.shards.transform import transform
+from transforms.shards.transform import _cut, _TransformUnit, transform
 
 KEPT = {"transforms", "statistics", "shards", "rejects"}
 
 
-@pytest.fixture
-def bucket():
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two days of nine rows, of which the last has no price."""
+    folder = tmp_path_factory.mktemp("days")
+    for day in (1, 2):
+        prices = [*(1.0 * day + n for n in range(8)), None]
+        write_day(folder, day, [f"{day}-{n}" for n in range(9)], prices, ["a", "b", "c"] * 3)
+    return folder
+
+
+def write_day(folder, day, ids, prices, kinds):
+    path = folder / "data" / f"day={day}" / "rows.parquet"
+    write_rows({"id": ids, "price": prices, "kind": kinds}, path)
+
+
+@pytest.fixture(scope="module")
+def plain(folder):
+    """The job of the rows in a workspace without a store, which is done."""
+    return run(job_of(folder, "plain"))
+
+
+@pytest.fixture(scope="module")
+def analyzed(folder):
+    """The job of the rows in a bucket, and what is there after the analysis."""
     with memory_bucket() as memory:
+        job = job_of(folder, "beside", store=URI)
+        analyze(job.model_dump_json())
+        return job, dict(memory.objects)
+
+
+@pytest.fixture
+def bucket(analyzed):
+    with memory_bucket() as memory:
+        for path, content in analyzed[1].items():
+            memory.put(path, content)
         yield memory
 
 
 @pytest.fixture
-def rows(tmp_path):
-    """Two days of nine rows, of which the last has no price."""
-    for day in (1, 2):
-        prices = [*(1.0 * day + n for n in range(8)), None]
-        write_rows(
-            {"id": [f"{day}-{n}" for n in range(9)], "price": prices, "kind": ["a", "b", "c"] * 3},
-            tmp_path / "data" / f"day={day}" / "rows.parquet",
-        )
-    return tmp_path
+def job(analyzed):
+    return analyzed[0]
 
 
 def job_of(folder, workspace, store=None):
@@ -96,72 +121,62 @@ def is_whole(bucket, job):
     return there == named
 
 
-def test_a_second_path_has_what_the_workspace_had_byte_for_byte(rows):
-    run(job_of(rows, "plain"))
-    run(job_of(rows, "beside", store=str(rows / "store")))
-    assert files_in(rows / "store") == files_in(rows / "plain")
-    assert not KEPT & {path.name for path in (rows / "beside").glob("*")}
+def test_a_second_path_has_what_the_workspace_had_byte_for_byte(folder, plain):
+    run(job_of(folder, "other", store=str(folder / "store")))
+    assert files_in(folder / "store") == files_in(folder / "plain")
+    assert not KEPT & {path.name for path in (folder / "other").glob("*")}
 
 
-def test_what_a_workspace_has_is_committed_when_it_is_declared_as_the_store(rows):
-    run(job_of(rows, "plain"))
-    shutil.move(rows / "plain", rows / "store")
-    job = job_of(rows, "other", store=str(rows / "store"))
+def test_what_a_workspace_has_is_committed_when_it_is_declared_as_the_store(folder, plain):
+    job = job_of(folder, "another", store=str(folder / "plain"))
     assert job.folders().read_transform(job.transform) is not None
     assert transform(job.model_dump_json()).partitions == 0
 
 
-def test_a_bucket_has_the_shards_that_a_workspace_has(rows, bucket):
-    plain, stored = run(job_of(rows, "plain")), run(job_of(rows, "beside", store=URI))
-    assert outcome(stored) == outcome(plain)
-    assert is_whole(bucket, stored)
-    assert transform(stored.model_dump_json()).partitions == 0
-    folder = stored.folders().transform_folder(stored.transform)
+def test_a_bucket_has_the_shards_that_a_workspace_has(folder, plain, bucket, job):
+    transform(job.model_dump_json())
+    assert outcome(job) == outcome(plain)
+    assert is_whole(bucket, job)
+    assert transform(job.model_dump_json()).partitions == 0
     vocabulary = "statistics/vocabularies/kind.txt"
-    assert (folder / vocabulary).read_bytes() == (
-        plain.folders().transform_folder(plain.transform) / vocabulary
-    ).read_bytes()
-    assert not KEPT & {path.name for path in (rows / "beside").glob("*")}
+    copied, written = (each.folders().transform_folder(each.transform) for each in (job, plain))
+    assert (copied / vocabulary).read_bytes() == (written / vocabulary).read_bytes()
+    assert not KEPT & {path.name for path in (folder / "beside").glob("*")}
 
 
-def test_a_bucket_that_is_busy_or_tears_now_and_then_changes_nothing(rows, bucket):
-    plain = run(job_of(rows, "plain"))
-    put, turns = bucket.put, iter(range(10**6))
+def test_a_bucket_that_is_busy_or_tears_now_and_then_changes_nothing(plain, bucket, job):
+    put, turns = bucket.put, itertools.count()
 
     def tearing(path, content):
-        put(path, content[:-1] if next(turns) % 5 == 0 else content)
-        bucket.failures = [OSError("SlowDown, HTTP status 503")]
+        turn = next(turns)
+        put(path, content[:-1] if turn % 5 == 0 else content)
+        if turn % 3 == 0:
+            bucket.failures = [OSError("SlowDown, HTTP status 503")]
 
     bucket.put = tearing
-    stored = run(job_of(rows, "beside", store=URI))
-    bucket.put = put
-    assert outcome(stored) == outcome(plain)
-    assert is_whole(bucket, stored)
+    transform(job.model_dump_json())
+    assert outcome(job) == outcome(plain)
+    assert is_whole(bucket, job)
 
 
 @pytest.mark.parametrize("at", ["a shard", "a receipt", "a manifest", "what follows a manifest"])
-def test_a_run_that_a_lost_bucket_ended_goes_on_where_it_was(rows, bucket, at):
-    plain = run(job_of(rows, "plain"))
-    job = job_of(rows, "beside", store=URI)
-    analyze(job.model_dump_json())
-    begins = {
-        "a shard": ("write", "shards/"),
-        "a receipt": ("write", "0.json"),
-        "a manifest": ("write", "manifests/"),
-        "what follows a manifest": ("delete", "units/"),
+def test_a_run_that_a_lost_bucket_ended_goes_on_where_it_was(plain, bucket, job, at):
+    kind, part = {
+        "a shard": ("write", "/shards/"),
+        "a receipt": ("write", "/units/"),
+        "a manifest": ("write", "/manifests/"),
+        "what follows a manifest": ("delete", "/units/"),
     }[at]
-    lost = OSError("PERMISSION_DENIED")
-    kind, part = begins
     open_stream, delete = bucket.open_output_stream, bucket.delete_file
 
     def refusing(path, metadata):
-        if kind == "write" and part in path:
-            raise lost
+        if kind == "write" and part in path and not path.endswith("plan.json"):
+            raise OSError("PERMISSION_DENIED")
         return open_stream(path, metadata)
 
     def keeping(path):
         if kind == "delete" and part in path:
-            raise lost
+            raise OSError("PERMISSION_DENIED")
         delete(path)
 
     bucket.open_output_stream, bucket.delete_file = refusing, keeping
@@ -169,28 +184,33 @@ def test_a_run_that_a_lost_bucket_ended_goes_on_where_it_was(rows, bucket, at):
         transform(job.model_dump_json())
     bucket.open_output_stream, bucket.delete_file = open_stream, delete
     transform(job.model_dump_json())
-    from flows.retention.leftovers import remove_leftovers
-
     remove_leftovers(job.folders(), job.transform, job.partitions)
     assert outcome(job) == outcome(plain)
     assert is_whole(bucket, job)
 
 
-def test_a_newer_partition_reads_the_others_statistics_from_the_bucket(rows, bucket):
-    run(job_of(rows, "beside", store=URI))
-    path = rows / "data" / "day=3" / "rows.parquet"
-    write_rows({"id": ["3-1"] * 1, "price": [3.0], "kind": ["d"]}, path)
-    result = analyze(job_of(rows, "beside", store=URI).model_dump_json())
-    assert result.partitions == 1
+def test_an_attempt_that_comes_late_changes_nothing(plain, bucket, job):
+    late = _TransformUnit(job, dict.fromkeys([part.name for part in job.partitions], 1))
+    late.setup()
+    write, (unit, *_) = late._write, _cut(job, job.partitions[0], at_least=1)
+
+    def overtaken(*arguments):
+        transform(job.model_dump_json())
+        write(*arguments)
+
+    late._write = overtaken
+    late.process(unit)
+    assert outcome(job) == outcome(plain)
+    assert is_whole(bucket, job)
 
 
-def test_the_newest_transform_of_a_bucket_is_that_which_was_committed_last(rows, bucket):
-    first = run(job_of(rows, "beside", store=URI))
-    path = rows / "data" / "day=3" / "rows.parquet"
-    write_rows({"id": ["3-1"], "price": [3.0], "kind": ["d"]}, path)
-    second = run(job_of(rows, "beside", store=URI))
-    workspace: Workspace = second.folders()
-    declaration = second.pipeline.data_fingerprint()
-    names = [manifest.fingerprint for manifest in workspace.transforms_of(declaration)]
-    assert names == [second.transform, first.transform]
-    assert json.loads((workspace.transform(first.transform) / "transform.json").read_bytes())
+def test_a_newer_partition_reads_the_others_statistics_from_the_bucket(
+    folder, bucket, tmp_path, job
+):
+    shutil.copytree(folder / "data", tmp_path / "data")
+    write_day(tmp_path, 3, ["3-1"], [3.0], ["d"])
+    newer = job_of(tmp_path, "beside", store=URI)
+    assert analyze(newer.model_dump_json()).partitions == 1
+    declaration = newer.pipeline.data_fingerprint()
+    names = [each.fingerprint for each in newer.folders().transforms_of(declaration)]
+    assert names == [newer.transform, job.transform]
