@@ -31,6 +31,16 @@ class Defect:
     action: str
     removes: tuple[Place, ...] = ()
 
+    def told(self) -> dict[str, str | list[str]]:
+        """Returns it as `--json` prints it."""
+        removes = list(map(str, self.removes))
+        return {
+            "path": str(self.path),
+            "what": self.what,
+            "action": self.action,
+            "removes": removes,
+        }
+
 
 def defect_of(
     path: Place,

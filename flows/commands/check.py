@@ -60,7 +60,8 @@ def check(workspace: Workspace, pipeline: PipelineSpec | None, *, repair: bool) 
         _show(workspace, defect, removed)
     seen = ", ".join(counted(number, name) for name, number in looked_at.items()) or "nothing"
     left = [defect for defect in defects if defect not in removed]
-    give({"looked_at": looked_at, "damaged": left, "removed": removed})
+    told = {"damaged": [each.told() for each in left], "removed": [d.told() for d in removed]}
+    give({"looked_at": looked_at, **told})
     say(f"Looked at {seen} in {workspace.root}.")
     if not defects:
         say("All of it is whole.")
