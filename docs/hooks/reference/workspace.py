@@ -47,10 +47,12 @@ _INTRODUCTION = """# Files of a workspace
 All that runs make lies in the folder `workspace` beside the declaration, or in that of
 `--workspace`. It may be moved or copied as a whole. No file runs code when it is read, but a
 SavedModel. `braid check` holds all of it against what was written, `braid prune` says what nothing
-needs. With a `store` the folders `transforms`, `statistics`, `shards` and `rejects` lie there; in a
-bucket a partition's manifest is `manifests/<transform>/<partition>.json`, its receipts are
-`units/<transform>/<partition>.<unit>.json`, and names of shards have their checksum in them. Names in angle brackets stand for others: `<transform>`, `<run>` and the like are made by
+needs. Names in angle brackets stand for others: `<transform>`, `<run>` and the like are made by
 Braid, and `<partition>` is a partition's name with the fingerprint of its files.
+
+With a [`store`](../store.md) the folders `transforms`, `statistics`, `shards` and `rejects` lie
+there. In a bucket a partition's manifest is `manifests/<transform>/<partition>.json`, its receipts
+are `units/<transform>/<partition>.<unit>.json`, and shards have their checksum in their names.
 
 """
 _PLACES = Workspace(Path())
@@ -97,8 +99,8 @@ FILES: tuple[tuple[Path, str], ...] = (
     (_PLACES.beam_jobs() / "<job>.arrived", "the first worker of such a job, until it ends"),
     (_PLACES.beam_jobs() / "doctor-<id>.log", "what libraries wrote when `braid doctor` met a "
      "broken link"),
-    (Path("braid-store.json"), "the name by which a store knows the workspace that it belongs to; the "
-     "same file in the store says whose it is"),
+    (Path("braid-store.json"), "the name by which a store knows the workspace that it belongs to; "
+     "the same file in the store says whose it is"),
     (Path("cache/<store>/**"), "verified copies of what lies in a bucket"),
     (_WINDOWS / "<table>.parquet", "windows that were cut from a long table"),
     (_WINDOWS / "windows.json", "how many, and how many were left out"),
