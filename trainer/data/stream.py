@@ -194,10 +194,11 @@ def sampled_records(files: Sequence[ShardFile], most: int) -> tf.data.Dataset:
     """
     shares = fair_shares([file.shard.rows for file in files], most)
     taken = [(str(f.path), rows) for f, rows in zip(files, shares, strict=True) if rows]
-    paths, rows = (tf.data.Dataset.from_tensor_slices(list(c)) for c in zip(*taken, strict=True))
-    return tf.data.Dataset.zip(Copies(files).ahead_of(paths), rows).flat_map(
-        lambda path, count: tf.data.TFRecordDataset(path).take(count)
-    )
+    paths, rows = zip(*taken, strict=True)
+    slices = tf.data.Dataset.from_tensor_slices
+    return tf.data.Dataset.zip(
+        Copies(files).ahead_of(slices(list(paths))), slices(np.array(rows))
+    ).flat_map(lambda path, count: tf.data.TFRecordDataset(path).take(count))
 
 
 def shuffle_rows(files: Sequence[ShardFile], shuffle_bytes: int) -> int:
