@@ -163,7 +163,7 @@ class BucketPath:
     key: str = ""
 
     def __str__(self) -> str:
-        return f"{self.bucket.address}/{self.key}"
+        return f"{self.bucket.address}/{self.key}".rstrip("/")
 
     def __truediv__(self, name: str) -> BucketPath:
         return BucketPath(self.bucket, posixpath.join(self.key, name))
