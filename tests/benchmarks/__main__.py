@@ -23,6 +23,7 @@ BENCHMARKS = {
     "overlap": ["overlap"],
     "predict": ["predict"],
     "serving": ["serving"],
+    "monitoring": ["monitoring"],
     "startup": ["startup"],
 }
 _PAGE = Path(__file__).parent / "RESULTS.md"

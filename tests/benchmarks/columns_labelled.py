@@ -114,18 +114,20 @@ def main() -> None:
     profiles = [profile_of(row) for row in rows]
     labels = np.array([row["label"] for row in rows])
     tables = np.array([row["table"] for row in rows])
-    answers = np.array(labels)
+    answers = labels.copy()
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=0)
     for train, test in folds.split(profiles, labels, tables):
-        forest = learn([profiles[i] for i in train], labels[train])
+        forest = learn([profiles[i] for i in train], labels[train].tolist())
         answers[test] = [column_class(profiles[i], forest) for i in test]
-    sys.stdout.write(f"Every table held out once:\n{judge(labels, answers)}\n")
+    sys.stdout.write(f"Every table held out once:\n{judge(labels.tolist(), answers.tolist())}\n")
     largest = max(set(tables), key=lambda table: int((tables == table).sum()))
     rest = tables != largest
-    figures = judge(labels[rest], answers[rest])
+    figures = judge(labels[rest].tolist(), answers[rest].tolist())
     sys.stdout.write(f"\nWithout the largest table, {largest}:\n{figures}\n")
     if given.write:
-        FOREST.write_text(learn(profiles, labels).model_dump_json() + "\n", encoding="utf-8")
+        FOREST.write_text(
+            learn(profiles, labels.tolist()).model_dump_json() + "\n", encoding="utf-8"
+        )
         sys.stdout.write(f"\n{FOREST}: {FOREST.stat().st_size / 1024:.0f} KiB\n")
 
 

@@ -20,7 +20,10 @@ def write_columns_table(
     writer = None
     for start in range(0, rows, _ROW_GROUP):
         count = min(_ROW_GROUP, rows - start)
-        columns = {"id": np.arange(start, start + count), "sold": rng.integers(0, 2, count)}
+        columns: dict[str, np.ndarray] = {
+            "id": np.arange(start, start + count),
+            "sold": rng.integers(0, 2, count),
+        }
         columns |= {f"n{i}": rng.normal(size=count) for i in range(numeric)}
         texts = {
             name: pa.array(rng.integers(0, size, count)).cast(pa.string())

@@ -16,6 +16,7 @@ from trainer.evaluation.resampling import resample
 from trainer.evaluation.row_terms import Measure, RowTerms
 from trainer.evaluation.slices import Slice
 from trainer.network.heads import head_of
+from trainer.network.scores import Score
 from transforms.contract.declaration.judgement.evaluation import EvaluationSpec
 from transforms.contract.declaration.parsing import parse
 
@@ -58,7 +59,7 @@ def _measures(rows: int, seed: int) -> dict[str, Measure]:
     truths = np.random.default_rng(0)
     sold = truths.random(rows) < 0.3
     price = truths.normal(size=rows)
-    answers = {
+    answers: dict[str, tuple[np.ndarray, np.ndarray]] = {
         "sold": (sold.astype(np.float32), np.clip(0.5 * sold + random.random(rows) / 2, 0, 1)),
         "price": (price, price + random.normal(size=rows)),
     }
@@ -66,7 +67,9 @@ def _measures(rows: int, seed: int) -> dict[str, Measure]:
     terms.begin(rows)
     for name, (truth, prediction) in answers.items():
         spec = pipeline.targets[name]
-        scores = {metric: head_of(spec).metrics[metric](spec) for metric in spec.metrics}
+        scores: dict[str, Score] = {
+            metric: head_of(spec).metrics[metric](spec) for metric in spec.metrics
+        }
         labelled = np.ones(rows, bool)
         losses = np.abs(truth - prediction)
         terms.add(

@@ -19,15 +19,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TypeVar
+
+from pydantic import BaseModel
 
 from flows.process.child import run_child
 from tests.benchmarks.mixed_table import PIPELINE, write_mixed_table
 from tests.benchmarks.report import Report
 from tests.support.jobs import train_job, transform_job
 from transforms.contract.declaration.parsing import load
-from transforms.contract.steps.jobs import TrainJob, TransformJob
+from transforms.contract.spec import Spec
+from transforms.contract.steps.jobs import TransformJob
+from transforms.contract.steps.results import TrainResult, TransformResult
+from transforms.contract.steps.step import ANALYZE, TRAIN, TRANSFORM, Step
 from transforms.contract.workspace.locks import exclusive_lock
+
+_Job = TypeVar("_Job", bound=Spec)
+_Result = TypeVar("_Result", bound=BaseModel)
 
 REPEATS = 3
 PARTITIONS = 8
@@ -68,22 +76,21 @@ def frozen(folder: Path, rows: int, epochs: int, start: str) -> TransformJob:
             write_mixed_table(path, rows // PARTITIONS, seed=number)
     job = transform_job(load(declaration), folder / "frozen")
     if job.folders().read_transform(job.transform) is None:
-        run(job, "analyze", folder, None)
+        run(ANALYZE, job, folder, None)
     return job
 
 
 def run(
-    job: TransformJob | TrainJob, step: str, folder: Path, core: int | None
-) -> tuple[float, dict[str, Any]]:
-    """Runs a step in a process of its own; returns its seconds and what it tells."""
-    module = "trainer" if isinstance(job, TrainJob) else "transforms"
-    path = folder / f"{step}.json"
+    step: Step[_Job, _Result], job: _Job, folder: Path, core: int | None
+) -> tuple[float, _Result]:
+    """Runs a step in a process of its own; returns its seconds and its result."""
+    path = folder / f"{step.name}.json"
     path.write_text(job.model_dump_json())
     if core is not None:
         os.sched_setaffinity(0, {core})  # of this thread, and so of the process that it starts
     started = time.perf_counter()
-    told = run_child(module, step, path, log=folder / "log", on_progress=lambda _: None)
-    return time.perf_counter() - started, told
+    done = run_child(step, path, log=folder / "log", on_progress=lambda _: None)
+    return time.perf_counter() - started, done.result
 
 
 def measured(frozen_job: TransformJob, cores: tuple[int | None, int | None]) -> Total:
@@ -95,11 +102,11 @@ def measured(frozen_job: TransformJob, cores: tuple[int | None, int | None]) -> 
         training = train_job(job, folder / "run")
         Path(training.run_folder).mkdir()
 
-        def transform() -> tuple[float, dict[str, Any]]:
-            return run(job, "transform", folder, cores[0])
+        def transform() -> tuple[float, TransformResult]:
+            return run(TRANSFORM, job, folder, cores[0])
 
-        def train() -> tuple[float, dict[str, Any]]:
-            return run(training, "train", folder, cores[1])
+        def train() -> tuple[float, TrainResult]:
+            return run(TRAIN, training, folder, cores[1])
 
         lock = job.folders().lock("transform", job.transform)
         started = time.perf_counter()
@@ -108,10 +115,10 @@ def measured(frozen_job: TransformJob, cores: tuple[int | None, int | None]) -> 
             transforming = threads.submit(transform)
             if job.pipeline.training.start == "all":
                 transforming.result()
-            train_seconds, told = threads.submit(train).result()
+            train_seconds, trained = threads.submit(train).result()
             transform_seconds, _ = transforming.result()
         total = time.perf_counter() - started
-    return Total(total, transform_seconds, train_seconds, told["transform_wait_seconds"])
+    return Total(total, transform_seconds, train_seconds, trained.transform_wait_seconds)
 
 
 def main(rows: int, epochs: int) -> None:

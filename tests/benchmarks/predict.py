@@ -27,6 +27,7 @@ from trainer.export.serving import Scorer, load
 from trainer.run_folder import EXPORT_FOLDER
 from transforms.contract.declaration import parsing as declarations
 from transforms.contract.process.startup import keep_freed_memory
+from transforms.contract.steps.step import ANALYZE, EXPORT, TRAIN, TRANSFORM
 
 REPEATS = 3
 _TO_REACH = 0.8  # of the ETL's rows/s
@@ -39,8 +40,8 @@ def small_model(folder: Path, rows: int) -> Scorer:
     run, path = Path(job.run_folder), folder / "train.json"
     run.mkdir()
     path.write_text(job.model_dump_json())
-    for step in ("train", "export"):
-        run_child("trainer", step, path, log=folder / "log", on_progress=lambda _: None)
+    for step in (TRAIN, EXPORT):
+        run_child(step, path, log=folder / "log", on_progress=lambda _: None)
     return load(run / EXPORT_FOLDER)
 
 
@@ -51,10 +52,10 @@ def etl_seconds(table: Path, scratch: Path) -> float:
     job = transform_job(declarations.load(declaration), scratch / "workspace")
     path.write_text(job.model_dump_json())
     steps = [
-        run_child("transforms", step, path, log=scratch / "log", on_progress=lambda _: None)
-        for step in ("analyze", "transform")
+        run_child(step, path, log=scratch / "log", on_progress=lambda _: None).result
+        for step in (ANALYZE, TRANSFORM)
     ]
-    return sum(float(step["seconds"]) for step in steps)
+    return sum(step.seconds for step in steps)
 
 
 def main(rows: int) -> None:

@@ -170,7 +170,8 @@ def _trainings(
     folder.mkdir()
     declaration = folder / "pipeline.yaml"
     declaration.write_text(split.table.declaration(data, split.test.schema))
-    truth, results = split.truth(split.test), {}
+    truth = split.truth(split.test)
+    results: dict[str, list[SeedResult]] = {}
     for name, overrides in variants.items():
         results[name] = []
         for seed in seeds:
@@ -178,6 +179,7 @@ def _trainings(
             record = trained(
                 declaration, [*overrides, f"training.seed={seed}"], log.with_suffix(".run.log")
             )
+            assert record.model is not None
             prediction = predicted(
                 declaration, split, record.model.version, log.with_suffix(".predict.log")
             )

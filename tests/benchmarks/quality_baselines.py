@@ -50,9 +50,9 @@ def _boosted_trees(split: SplitTable) -> Predictions:
     truth = split.truth(split.fitted)
     if split.table.task == "numeric":
         trees = lightgbm.LGBMRegressor(verbose=-1).fit(fitted, truth)
-        return {"LightGBM": trees.predict(test)}
+        return {"LightGBM": np.asarray(trees.predict(test))}
     trees = lightgbm.LGBMClassifier(verbose=-1).fit(fitted, truth)
-    return {"LightGBM": trees.predict_proba(test)[:, 1]}
+    return {"LightGBM": np.asarray(trees.predict_proba(test))[:, 1]}
 
 
 def _frame(split: SplitTable, part: pa.Table) -> pd.DataFrame:

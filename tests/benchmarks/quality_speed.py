@@ -30,6 +30,7 @@ def measure(rows: int, folder: Path) -> Report:
     declaration.write_text(_declaration(table))
     record = trained(declaration, [], folder / "run.log")
     training = record.training
+    assert training is not None
     steps = training.steps
     seconds = train_seconds(record)
     return Report(

@@ -148,7 +148,7 @@ def _series(name: str, **signal: Any) -> BenchmarkTable:
     return BenchmarkTable(name, "label", "multiclass", "accuracy", features=features)
 
 
-_KINDS_OF_EMOJI = {
+_KINDS_OF_EMOJI: dict[str, dict[str, Any]] = {
     "name": {"kind": "text"},
     "keywords": {"kind": "text"},
     **{name: {"kind": "numeric"} for name in EMOJI_SUBSETS["numbers and category"]},

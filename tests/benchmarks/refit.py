@@ -11,7 +11,6 @@ from __future__ import annotations
 import statistics
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +20,7 @@ from tests.benchmarks.report import Report
 from tests.support.jobs import transform_job
 from transforms.analysis.freeze import analyze
 from transforms.contract.declaration.parsing import parse
+from transforms.contract.steps.results import AnalyzeResult
 
 _COUNTS = (3, 365)
 _ROWS = 200  # a partition
@@ -29,12 +29,12 @@ _RUNS = 3
 
 def main() -> None:
     """Reports the seconds of a refit after one new partition, by how many there are."""
-    runs: dict[int, list[dict[str, Any]]] = {}
+    runs: dict[int, list[AnalyzeResult]] = {}
     for count in _COUNTS:
         with tempfile.TemporaryDirectory() as folder:
             runs[count] = [_refit(Path(folder), count + run) for run in range(_RUNS + 1)][1:]
     seconds = {
-        count: statistics.median(result["seconds"] for result in results)
+        count: statistics.median(result.seconds for result in results)
         for count, results in runs.items()
     }
     few, many = seconds.values()
@@ -43,15 +43,17 @@ def main() -> None:
         command="python -m tests.benchmarks.refit",
         columns=("partitions that are there", "seconds", "partitions read"),
         lines=[
-            (str(count), f"{seconds[count]:.2f}", str(max(r["partitions"] for r in results)))
+            (str(count), f"{seconds[count]:.2f}", str(max(each.partitions for each in results)))
             for count, results in runs.items()
         ],
         sentences=[f"{many - few:.2f} s more, {many / few:.2f} times."],
-        details={str(count): results for count, results in runs.items()},
+        details={
+            str(count): [each.model_dump() for each in results] for count, results in runs.items()
+        },
     ).keep("refit")
 
 
-def _refit(folder: Path, count: int) -> dict[str, Any]:
+def _refit(folder: Path, count: int) -> AnalyzeResult:
     """Makes sure that there are `count` partitions, and analyzes them."""
     for day in range(count):
         _write_partition(folder / "data" / f"day={day:04d}" / "rows.parquet", day)

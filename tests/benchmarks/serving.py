@@ -1,11 +1,11 @@
-"""`braid serve` against the model's own signature and against `braid predict`, in one run.
+"""`braid serve` against the signature, `braid predict` and a server by hand, in one run.
 
     python -m tests.benchmarks.serving [ROWS]
 
 Server and clients share the machine. One row: a client's time from sending it to having the answer,
 beside a call of the exported signature with the same row. Many rows: 32 clients, each a thread with
 a connection of its own, send the table in requests of 64 rows, beside `braid predict` on the same
-table. The clients' bodies are made beforehand.
+table. The server by hand (`fastapi_by_hand`) is sent the same bodies, which are made beforehand.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -34,7 +35,7 @@ from tests.benchmarks.mixed_table import PIPELINE, write_mixed_table
 from tests.benchmarks.predict import small_model
 from tests.benchmarks.report import Report
 from tests.benchmarks.stream import Pass, timed
-from tests.flows.serving.server import Server, as_json, send, serving
+from tests.flows.serving.server import as_json, send, serving
 from trainer.export.serving import Scorer
 from trainer.registry.registry import ModelRegistry
 from trainer.run_folder import EXPORT_FOLDER
@@ -46,14 +47,37 @@ REQUEST_ROWS = 64
 SINGLE_ROWS = 300
 _SINGLE_TO_REACH = 1.5  # times the signature's call
 _MANY_TO_REACH = 0.8  # of predict's rows/s
+_BRAID, _BY_HAND = "braid serve", "FastAPI by hand"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server takes rows: its port on loopback, and the path."""
+
+    port: int
+    path: str
+
+
+@dataclass
+class Trials:
+    """What was measured, a figure of each repeat.
+
+    Attributes:
+        bare: Seconds of a call of the signature, the median of single rows.
+        predicted: The passes of `braid predict` over the table.
+        one: Seconds of an answer for one row, likewise, by server.
+        many: Seconds of all answers to all clients, by server.
+    """
+
+    bare: list[float] = field(default_factory=list)
+    predicted: list[Pass] = field(default_factory=list)
+    one: dict[str, list[float]] = field(default_factory=dict)
+    many: dict[str, list[float]] = field(default_factory=dict)
 
 
 def main(rows: int) -> None:
     """Measures in turn, several times, and reports medians."""
-    bare: list[float] = []
-    one: list[float] = []
-    predicted: list[Pass] = []
-    served: list[float] = []
+    trials = Trials()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         table = folder / "mixed.parquet"
@@ -62,23 +86,48 @@ def main(rows: int) -> None:
         declaration = _register(folder, table)
         singles, bodies = _bodies(table)
         output = folder / "predictions.parquet"
-        with serving(declaration, folder / "log") as server:
+        with (
+            serving(declaration, folder / "log") as braid,
+            _by_hand(_export_in(folder)) as by_hand,
+        ):
+            servers = {
+                _BRAID: Address(braid.port, f"/v1/models/{braid.model}:predict"),
+                _BY_HAND: by_hand,
+            }
             for _ in range(REPEATS):
-                bare.append(_p50(_signature(model, table)))
-                with contextlib.closing(server.connection()) as connection:
-                    one.append(_p50(_client(server, connection, singles)))
-                predicted.append(timed(lambda: score_table(model, table, output, lambda _: None)))
-                served.append(_flooded(server, bodies))
-    _report(rows, bare, one, predicted, served).keep("serving")
+                trials.bare.append(_p50(_signature(model, table)))
+                for who, server in servers.items():
+                    trials.one.setdefault(who, []).append(_p50_of(server, singles))
+                whole = timed(lambda: score_table(model, table, output, lambda _: None))
+                trials.predicted.append(whole)
+                for who, server in servers.items():
+                    trials.many.setdefault(who, []).append(_flooded(server, bodies))
+    _report(rows, trials).keep("serving")
+
+
+@contextlib.contextmanager
+def _by_hand(export: Path) -> Iterator[Address]:
+    command = [sys.executable, "-m", "tests.benchmarks.fastapi_by_hand", str(export)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield Address(int(process.stdout.readline()), "/predict")
+        finally:
+            process.kill()
+
+
+def _export_in(folder: Path) -> Path:
+    (export,) = (folder / "model").rglob(EXPORT_FOLDER)
+    return export
 
 
 def _register(folder: Path, table: Path) -> Path:
     """Registers the small model as champion and returns its declaration."""
     declaration = folder / "pipeline.yaml"
     declaration.write_text(PIPELINE.format(path=table))
-    (export,) = (folder / "model").rglob(EXPORT_FOLDER)
     registry = ModelRegistry(folder / "workspace")
-    registry.promote("mixed", registry.register("mixed", export, run_id="bench", metrics={}))
+    version = registry.register("mixed", _export_in(folder), run_id="bench", metrics={})
+    registry.promote("mixed", version)
     return declaration
 
 
@@ -124,25 +173,29 @@ def _signature(model: Scorer, table: Path) -> Iterator[Callable[[], object]]:
         yield partial(call, row)
 
 
-def _client(
-    server: Server, connection: http.client.HTTPConnection, bodies: Sequence[bytes]
-) -> Iterator[Callable[[], object]]:
-    path = f"/v1/models/{server.model}:predict"
-    for body in bodies:
-        yield partial(send, connection, "POST", path, body)
+def _p50_of(server: Address, bodies: Sequence[bytes]) -> float:
+    with contextlib.closing(_connection(server)) as connection:
+        return _p50(partial(_answered, connection, server, body) for body in bodies)
 
 
-def _flooded(server: Server, bodies: Sequence[bytes]) -> float:
+def _connection(server: Address) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+
+
+def _answered(connection: http.client.HTTPConnection, server: Address, body: bytes) -> None:
+    answer = send(connection, "POST", server.path, body)
+    if answer.status != http.HTTPStatus.OK:
+        raise SystemExit(answer.body.decode())
+
+
+def _flooded(server: Address, bodies: Sequence[bytes]) -> float:
     """Returns the seconds in which all clients together have their answers."""
     lanes = [list(bodies[lane::CLIENTS]) for lane in range(CLIENTS)]
-    path = f"/v1/models/{server.model}:predict"
 
     def client(lane: list[bytes]) -> None:
-        with contextlib.closing(server.connection()) as connection:
+        with contextlib.closing(_connection(server)) as connection:
             for body in lane:
-                answer = send(connection, "POST", path, body)
-                if answer.status != http.HTTPStatus.OK:
-                    raise SystemExit(answer.body.decode())
+                _answered(connection, server, body)
 
     started = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as clients:
@@ -150,31 +203,38 @@ def _flooded(server: Server, bodies: Sequence[bytes]) -> float:
     return time.perf_counter() - started
 
 
-def _report(
-    rows: int, bare: list[float], one: list[float], predicted: list[Pass], served: list[float]
-) -> Report:
-    single = median(mine / base for mine, base in zip(one, bare, strict=True))
-    many = median(base.seconds / mine for mine, base in zip(served, predicted, strict=True))
+def _report(rows: int, trials: Trials) -> Report:
+    def ratio(of: Sequence[float], to: Sequence[float]) -> float:
+        return median(mine / base for mine, base in zip(of, to, strict=True))
+
+    one, many, by_hand = trials.one[_BRAID], trials.many[_BRAID], trials.one[_BY_HAND]
+    whole = [each.seconds for each in trials.predicted]
+    lines = [
+        ("the exported signature", f"{median(trials.bare) * 1e3:.2f} ms", "-"),
+        ("braid predict", "-", f"{rows / median(whole):,.0f}"),
+    ]
+    for who, seconds in trials.many.items():
+        single = f"{median(trials.one[who]) * 1e3:.2f} ms"
+        lines.append((who, single, f"{rows / median(seconds):,.0f}"))
     return Report(
         title=f"Serving a small model of the mixed table, {rows:,} rows",
         command=f"python -m tests.benchmarks.serving {rows}",
         columns=("", "one row, p50", "rows/s"),
-        lines=[
-            ("the exported signature", f"{median(bare) * 1e3:.2f} ms", "-"),
-            ("braid predict", "-", f"{rows / median(p.seconds for p in predicted):,.0f}"),
-            ("braid serve", f"{median(one) * 1e3:.2f} ms", f"{rows / median(served):,.0f}"),
-        ],
+        lines=lines,
         sentences=[
-            f"One row takes {single:.2f} times the signature's call; to reach is at most "
+            f"One row takes {ratio(one, trials.bare):.2f} times the signature's call, "
+            f"{ratio(by_hand, trials.bare):.2f} times by hand; to reach is at most "
             f"{_SINGLE_TO_REACH}.",
-            f"{CLIENTS} clients with requests of {REQUEST_ROWS} rows get {many:.2f} of the rows/s "
-            f"of `braid predict`; to reach is {_MANY_TO_REACH}. The clients run on the same cores.",
+            f"{CLIENTS} clients with requests of {REQUEST_ROWS} rows get {ratio(whole, many):.2f} "
+            f"of the rows/s of `braid predict`; to reach is {_MANY_TO_REACH}. It is "
+            f"{ratio(trials.many[_BY_HAND], many):.2f} times that of the server by hand. The "
+            "clients run on the same cores.",
         ],
         details={
-            "signature": bare,
-            "one row": one,
-            "predict": [asdict(each) for each in predicted],
-            "serve": served,
+            "signature": trials.bare,
+            "one row": trials.one,
+            "predict": [asdict(each) for each in trials.predicted],
+            "serve": trials.many,
         },
     )
 

@@ -32,9 +32,11 @@ from tests.benchmarks.report import Report
 from tests.support.jobs import train_job, transform_job
 from trainer.data.shards import ShardFile, count_rows, shard_files
 from trainer.data.stream import BatchLayout, training_batches
+from trainer.recipe import Recipe, recipe_of
 from transforms.contract.declaration.parsing import load
 from transforms.contract.process.startup import keep_freed_memory
 from transforms.contract.steps.jobs import TrainJob
+from transforms.contract.steps.step import ANALYZE, TRANSFORM
 
 REPEATS = 3
 _BARE, _READ = "bare tf.data", "the stream"
@@ -77,8 +79,8 @@ def make_shards(folder: Path, rows: int) -> TrainJob:
     job = transform_job(load(declaration), folder / "workspace")
     path = folder / "job.json"
     path.write_text(job.model_dump_json())
-    for step in ("analyze", "transform"):
-        run_child("transforms", step, path, log=folder / "log", on_progress=lambda _: None)
+    for step in (ANALYZE, TRANSFORM):
+        run_child(step, path, log=folder / "log", on_progress=lambda _: None)
     return train_job(job, folder / "run")
 
 
@@ -101,14 +103,19 @@ def bare_batches(job: TrainJob, files: tuple[ShardFile, ...]) -> tf.data.Dataset
     records = paths.interleave(
         tf.data.TFRecordDataset, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False
     )
-    batches = records.batch(job.pipeline.training.batch_size)
+    batches = records.batch(recipe(job, files).batch_size)
     return batches.map(parse, tf.data.AUTOTUNE, deterministic=False).prefetch(tf.data.AUTOTUNE)
 
 
 def stream_batches(job: TrainJob, files: tuple[ShardFile, ...]) -> tf.data.Dataset:
     """The same files as a training reads them."""
     layout = BatchLayout.for_training(job.pipeline, job.manifest())
-    return training_batches(files, layout, job.pipeline.training, epoch=0)
+    return training_batches(files, layout, recipe(job, files), epoch=0)
+
+
+def recipe(job: TrainJob, files: tuple[ShardFile, ...]) -> Recipe:
+    """The recipe of a training on some files."""
+    return recipe_of(job.pipeline, job.manifest(), count_rows(files), None)
 
 
 def _drained(batches: tf.data.Dataset) -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.benchmarks.quality_baselines import baselines, constant
-from tests.benchmarks.quality_metrics import METRICS, compare, figures
+from tests.benchmarks.quality_metrics import METRICS, Verdict, compare, figures
 from tests.benchmarks.quality_report import verdict_sentence
 from tests.benchmarks.quality_tables import TABLES, BenchmarkTable, SplitTable
 from transforms.contract.declaration.parsing import load
@@ -42,7 +42,8 @@ def test_a_smaller_error_is_ahead():
 
 def test_the_bounds_are_met_by_12_level_tables_7_of_them_ahead_and_none_below():
     names = list(TABLES)
-    met = dict.fromkeys(names[:7], "ahead") | dict.fromkeys(names[7:12], "at or above")
+    met: dict[str, Verdict] = dict.fromkeys(names[:7], "ahead")
+    met |= dict.fromkeys(names[7:12], "at or above")
     assert verdict_sentence(met | {names[12]: "within tolerance"}).startswith("Passed")
     assert verdict_sentence(met | {names[12]: "below"}).startswith("Not passed")
     fewer = met | {names[6]: "at or above"}

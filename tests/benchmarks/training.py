@@ -12,13 +12,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
 
-from tests.benchmarks.stream import Pass, timed
+from tests.benchmarks.stream import Pass, recipe, timed
 from trainer.data.shards import ShardFile, count_rows, shard_files
 from trainer.data.stream import BatchLayout, evaluation_batches
 from trainer.network.model import build_model
@@ -40,10 +41,9 @@ def from_stream(job: TrainJob, share: float) -> Pass:
         passes.append(timed(lambda: records.append(run(runner, *arguments))))
         return records[0]
 
-    EpochRunner.run = measured  # type: ignore[method-assign]
     files = {"train": _part(job, share), "validation": ()}
-    TrainingData._files = property(lambda _: files)
-    training.train(job)
+    with patch.object(EpochRunner, "run", measured), patch.object(TrainingData, "_files", files):
+        training.train(job)
     return passes[-1]
 
 
@@ -61,13 +61,13 @@ def from_arrays(job: TrainJob, share: float) -> Pass:
                 whole = arrays.setdefault(name, np.empty((rows, *value.shape[1:]), value.dtype))
                 whole[start : start + len(value)] = value
         start += len(value)
-    spec = job.pipeline.training
-    model = trainable(build_model(job.pipeline, manifest), job.pipeline, manifest, 1)
+    plan = recipe(job, files)
+    model = trainable(build_model(job.pipeline, manifest), job.pipeline, manifest, plan)
 
     def fit() -> None:
-        model.fit(*parts[:2], sample_weight=parts[2], batch_size=spec.batch_size, verbose=0)
+        model.fit(*parts[:2], sample_weight=parts[2], batch_size=plan.batch_size, verbose=0)
 
-    return [timed(fit) for _ in range(spec.epochs)][-1]
+    return [timed(fit) for _ in range(plan.epochs)][-1]
 
 
 def _part(job: TrainJob, share: float) -> tuple[ShardFile, ...]:

@@ -151,7 +151,7 @@ def _bounded(seconds: int) -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, hangs)
     signal.alarm(seconds)
-    faulthandler.dump_traceback_later(seconds + 60, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(seconds + 60, exit=True, file=sys.__stderr__ or 2)
     try:
         yield
     finally:
@@ -162,7 +162,7 @@ def _bounded(seconds: int) -> Iterator[None]:
 
 def _without_noise() -> None:
     """Lets what libraries print of bad pictures go nowhere; Python's own errors are still shown."""
-    sys.stderr = sys.__stderr__ = os.fdopen(os.dup(2), "w")
+    sys.stderr = sys.__stderr__ = os.fdopen(os.dup(2), "w")  # type: ignore[misc]
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 

@@ -56,4 +56,6 @@ def run_of(
 
 def told_by(run: Run) -> str:
     """Returns what the run has told so far."""
-    return run.log.reporter.console.file.getvalue()
+    file = run.log.reporter.console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()

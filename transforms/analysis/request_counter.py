@@ -65,26 +65,40 @@ class RequestCounter:
             raw: Those of `columns`, as `RawBatch` has them.
             total: What they are added to.
         """
-        given = {name: tf.constant(values) for name, values in (self._unread | raw).items()}
-        answers = [tensor.numpy() for tensor in self._call(given)]
-        numbers: dict[str, np.ndarray] = {}
-        for request, values in zip(self.requests, answers, strict=False):
+        for request, values in self._add_compared(raw, total):
             match request:
-                case VocabularyRequest():
-                    total.add_terms(request.name, values)
                 case MomentsRequest():
-                    numbers |= _by_name(request, values)
                     # A series has a row for every step.
                     total.add_moments(request.names, values.reshape(-1, values.shape[-1]))
                 case QuantilesRequest():
                     for name, columns in _by_name(request, values).items():
                         total.add_quantiles(name, columns)
+
+    def add_compared(self, raw: dict[str, np.ndarray], total: Accumulated) -> None:
+        """Adds of a batch only what rows are compared by: terms, and a sample of the numbers."""
+        self._add_compared(raw, total)
+
+    def _add_compared(
+        self, raw: dict[str, np.ndarray], total: Accumulated
+    ) -> list[tuple[Request, np.ndarray]]:
+        """Adds what rows are compared by; returns the values of every request."""
+        given = {name: tf.constant(values) for name, values in (self._unread | raw).items()}
+        answers = [tensor.numpy() for tensor in self._call(given)]
+        asked = list(zip(self.requests, answers, strict=False))
+        numbers: dict[str, np.ndarray] = {}
+        for request, values in asked:
+            match request:
+                case VocabularyRequest():
+                    total.add_terms(request.name, values)
+                case MomentsRequest():
+                    numbers |= _by_name(request, values)
         total.sample.add(numbers)
         rest = iter(answers[len(self.requests) :])
         for name, rows in zip(self._counted, rest, strict=False):
             total.missing[name] += int(rows)
         for name, rows in zip(self._cut, rest, strict=True):
             total.cut[name] += int(rows)
+        return asked
 
     def _call(self, given: dict[str, Any]) -> list[tf.Tensor]:
         answers: list[tf.Tensor] = self._graph(given)

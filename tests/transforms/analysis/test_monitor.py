@@ -64,13 +64,17 @@ def monitored(frozen: tuple[Table, Path], tmp_path: Path) -> Monitored:
     """Returns a function that compares logged rows, some of whose columns are given."""
     table, answers = frozen
 
-    def compare(*, shift: float = 0.0, **columns: list) -> MonitorResult:
+    def compare(*, shift: float = 0.0, files: int = 1, **columns: list) -> MonitorResult:
         random = np.random.default_rng(1)
         logged = {"id": ["row"] * ROWS, **_features(random, ROWS, shift=shift)}
         logged |= {"owner": [None] * ROWS, "braid.version": ["3"] * ROWS}
         logged |= {"prediction.sold": random.random(ROWS).tolist()}
         logged |= {"prediction.kind": random.choice(["x", "y"], ROWS).tolist()} | columns
-        pq.write_table(pa.table(logged), tmp_path / "rows.parquet")
+        for place, rows in enumerate(np.array_split(np.arange(ROWS), files)):
+            part = {name: [values[row] for row in rows] for name, values in logged.items()}
+            if place % 2:  # as a request's texts are kept that spell numbers
+                part["area"] = [repr(number) for number in part["area"]]
+            pq.write_table(pa.table(part), tmp_path / f"{place}.parquet")
         job = table.job()
         return monitor(
             MonitorJob(
@@ -102,6 +106,13 @@ def test_a_shift_of_three_tenths_of_a_deviation_is_found_in_five_hundred_rows(
     monitored: Monitored,
 ) -> None:
     assert _differing(monitored(shift=0.3)) == ["area"]
+
+
+def test_a_day_is_the_same_in_one_file_and_in_many_of_two_schemas(monitored: Monitored) -> None:
+    whole, parts = monitored(), monitored(files=30)
+    assert (parts.rows, parts.answers) == (ROWS, ROWS)
+    assert parts.features == whole.features
+    assert parts.predictions == whole.predictions
 
 
 def test_new_values_and_other_answers_are_found(monitored: Monitored) -> None:
