@@ -14,8 +14,8 @@ from flows.commands.exit_codes import DAMAGED
 from flows.console.harmless import say
 from flows.console.output import give
 from flows.console.wording import counted
+from flows.records.store_owner import claim_store
 from flows.steps.registration import open_registry
-from flows.steps.store import claim_store
 from trainer.registry.own_database import DATABASE_FILE
 from trainer.registry.registry import ModelRegistry
 from transforms.contract.declaration.pipeline import PipelineSpec

@@ -17,10 +17,10 @@ from flows.orchestration.prefect_settings import ask_server, configure, temporar
 from flows.records.backfill_record import BackfillRecord, Training, read_backfill
 from flows.records.plan import plan_run
 from flows.records.record import RunRecord, read_record
+from flows.records.store_owner import claim_store
 from flows.steps.backfill import partitions_between, partitions_of_source
 from flows.steps.registration import reach_registry, refuse_lost_version
 from flows.steps.shard_steps import scan_source
-from flows.steps.store import claim_store
 from transforms.contract.declaration.parsing import hide_secrets
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.error_report import ErrorReport

@@ -17,7 +17,7 @@ from flows.console.output import OUTPUT
 
 if TYPE_CHECKING:
     from transforms.contract.declaration.pipeline import PipelineSpec
-    from transforms.contract.declaration.store import StoreSpec
+    from transforms.contract.declaration.transform import StoreSpec
     from transforms.contract.workspace.layout import Workspace
 
 _YAML_FILE = click.Path(path_type=Path)

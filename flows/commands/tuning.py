@@ -24,12 +24,12 @@ from flows.records.plan import DecidedPlan
 from flows.records.record import RunRecord, write_record
 from flows.records.run_identity import OpenedRun, new_record
 from flows.records.step_result import StepResult, Stopwatch
+from flows.records.store_owner import claim_store
 from flows.report.summary import write_report
 from flows.steps import drift
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
 from flows.steps.shard_steps import scan_source
-from flows.steps.store import claim_store
 from flows.steps.work import Work, search_path, span
 from transforms.contract.declaration.parsing import load, read_document
 from transforms.contract.declaration.pipeline import PipelineSpec

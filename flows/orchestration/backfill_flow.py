@@ -36,6 +36,7 @@ from flows.records.kept import now
 from flows.records.log import BackfillLog
 from flows.records.plan import plan_run
 from flows.records.record import read_record
+from flows.records.store_owner import open_store
 from flows.report.backfill_report import markdown
 from flows.steps.backfill import (
     default_workers,
@@ -45,7 +46,6 @@ from flows.steps.backfill import (
 )
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
-from flows.steps.store import open_store
 from flows.steps.work import span
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.partition import Partition

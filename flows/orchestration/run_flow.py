@@ -37,11 +37,11 @@ from flows.records.record import PAGE_FILE
 from flows.records.run_identity import OpenedRun, open_run
 from flows.records.step_names import MEASURE_DRIFT, WINDOWS, steps_of
 from flows.records.step_result import StepResult
+from flows.records.store_owner import open_store
 from flows.report.summary import markdown, with_picture
 from flows.steps import drift, shard_steps
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
-from flows.steps.store import open_store
 from flows.steps.work import Work, search_path, span
 from trainer.run_folder import CHECKPOINT_FOLDER
 from transforms.contract.declaration.pipeline import PipelineSpec

@@ -9,7 +9,7 @@ import pytest
 from flows.checks.check_data import check_data
 from flows.commands.check import check
 from tests.support.bucket import URI, memory_bucket
-from transforms.contract.declaration.store import StoreSpec
+from transforms.contract.declaration.transform import StoreSpec
 from transforms.contract.fingerprint import checksum
 from transforms.contract.workspace.cache import writing_folder
 from transforms.contract.workspace.files import replacing, write_atomic

@@ -9,7 +9,7 @@ from flows.retention.leftovers import (
 )
 from tests.support.bucket import URI, memory_bucket
 from tests.support.shards import DAY_1, DAY_2, OTHERS, OURS
-from transforms.contract.declaration.store import StoreSpec
+from transforms.contract.declaration.transform import StoreSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace

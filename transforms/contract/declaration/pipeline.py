@@ -20,9 +20,14 @@ from transforms.contract.declaration.notify import NotifySpec
 from transforms.contract.declaration.schedule import ScheduleSpec
 from transforms.contract.declaration.source import WINDOW_SPLIT_COLUMN, SourceSpec
 from transforms.contract.declaration.split import SPLITS, ColumnSplit, HashSplit, Split
-from transforms.contract.declaration.store import Store, StoreSpec, store_of
 from transforms.contract.declaration.training import TrainingSpec
-from transforms.contract.declaration.transform import BeamSpec, TransformSpec
+from transforms.contract.declaration.transform import (
+    BeamSpec,
+    Store,
+    StoreSpec,
+    TransformSpec,
+    store_of,
+)
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.network.decoders import UpsamplingDecoder
 from transforms.contract.network.encoders import Encoder, encoders_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from transforms.contract.declaration.store import StoreSpec
+from transforms.contract.declaration.transform import StoreSpec
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.workspace.bucket import Bucket, BucketPath
 from transforms.contract.workspace.cache import local_copies, local_folder

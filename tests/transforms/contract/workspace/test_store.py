@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.bucket import URI, memory_bucket
-from transforms.contract.declaration.store import StoreSpec
+from transforms.contract.declaration.transform import StoreSpec
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import Shard, ShardManifest
 from transforms.contract.workspace.partition import PartitionId

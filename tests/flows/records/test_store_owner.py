@@ -2,9 +2,9 @@
 
 import pytest
 
-from flows.steps.store import OWNER_FILE, claim_store
+from flows.records.store_owner import OWNER_FILE, claim_store
 from tests.support.bucket import URI, memory_bucket
-from transforms.contract.declaration.store import StoreSpec
+from transforms.contract.declaration.transform import StoreSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.layout import Workspace
 
