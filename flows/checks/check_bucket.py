@@ -27,16 +27,16 @@ def check_bucket(store: BucketPath, looked_at: Counter[str]) -> Iterator[Defect]
         looked_at: Takes what was looked at, in words.
     """
     frozen = set()
-    for own in (store / "transforms").children():
+    for own in (store / "transforms").folders():
         if (own / TRANSFORM_FILE).exists():
             frozen.add(own.name)
             looked_at["transform"] += 1
             yield from _transform(store, own)
-    for transform in (store / MANIFESTS_FOLDER).children():
+    for transform in (store / MANIFESTS_FOLDER).folders():
         for manifest in transform.children():
             looked_at["partition"] += 1
             yield from _partition(store, manifest, looked_at, is_frozen=transform.name in frozen)
-    for folder in (store / "statistics").children():
+    for folder in (store / "statistics").folders():
         for place in folder.children():
             if not place.name.startswith(TEMPORARY):
                 looked_at["statistics file"] += 1

@@ -9,6 +9,7 @@ from transforms.contract.workspace.cache import CONTENTS_FILE, Contents, cache_o
 from transforms.contract.workspace.documents import read_json
 from transforms.contract.workspace.layout import (
     MANIFESTS_FOLDER,
+    REMOVED,
     TRANSFORM_FILE,
     UNITS_FOLDER,
     address_of_unit,
@@ -21,8 +22,8 @@ _OF_A_TRANSFORM = (MANIFESTS_FOLDER, "rejects", "shards", UNITS_FOLDER)
 
 def transforms_in_bucket(store: BucketPath) -> set[str]:
     """Returns the fingerprints of all transforms of which there is something."""
-    folders = (store / kind for kind in ("transforms", *_OF_A_TRANSFORM))
-    return {place.name for folder in folders for place in folder.children()}
+    kinds = ("transforms", MANIFESTS_FOLDER, UNITS_FOLDER)
+    return {folder.name for kind in kinds for folder in (store / kind).folders()}
 
 
 def remove_from_bucket(store: BucketPath, transform: str) -> None:
@@ -42,6 +43,8 @@ def remove_from_bucket(store: BucketPath, transform: str) -> None:
 def sweep_bucket(store: BucketPath, transform: str, kept: Collection[str]) -> None:
     """Removes what led to a commit, and every partition that is neither committed nor kept.
 
+    What is begun has its plan or receipts: those are listed, and no partition.
+
     Args:
         store: The bucket.
         transform: The transform's fingerprint.
@@ -52,21 +55,27 @@ def sweep_bucket(store: BucketPath, transform: str, kept: Collection[str]) -> No
         store / kind / transform for kind in ("shards", "rejects", MANIFESTS_FOLDER, UNITS_FOLDER)
     )
     committed = {place.name.removesuffix(".json") for place in manifests.children()}
-    begun = units.children()
-    # Its units go last of all that a commit does: where there are some, it was killed, or is due.
-    for name in committed.intersection(map(address_of_unit, begun)):
-        named = read_json(manifests / f"{name}.json", ShardManifest).shards
-        files = {shard.file for shard in named}
-        for place in (shards / name).children():
-            if place.name not in files:
+    # They come first of all that a partition has, and go last.
+    begun: dict[str, list[BucketPath]] = {}
+    for place in units.children():
+        begun.setdefault(address_of_unit(place), []).append(place)
+    for name, places in begun.items():
+        goes_on = name in kept and units / f"{name}.{REMOVED}.json" not in places
+        if name in committed:
+            _remove_unnamed(shards / name, manifests / f"{name}.json")
+        elif not goes_on:
+            (rejects / name).delete()
+            (shards / name).delete()
+        if name in committed or not goes_on:
+            for place in places:
                 place.delete()
-    names = {place.name for folder in (shards, rejects) for place in folder.children()}
-    for name in names - committed - set(kept):
-        (rejects / name).delete()
-        (shards / name).delete()
-    for place in begun:
-        name = address_of_unit(place)
-        if name in committed or name not in kept:
+
+
+def _remove_unnamed(shards: BucketPath, manifest: BucketPath) -> None:
+    """Removes what a commit that was killed has not: objects that its manifest does not name."""
+    named = {shard.file for shard in read_json(manifest, ShardManifest).shards}
+    for place in shards.children():
+        if place.name not in named:
             place.delete()
 
 

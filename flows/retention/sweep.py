@@ -94,10 +94,7 @@ class Sweep:
         removed = []
         for part in candidates:
             if part in committed:
-                # The manifest first, so that half a partition is none.
-                remove(workspace.manifest(transform, *part))
-                remove(workspace.rejects(transform, *part))
-                remove(workspace.shards(transform, *part))
+                workspace.remove_partition(transform, *part)
                 removed.append(part.name)
         return tuple(removed)
 

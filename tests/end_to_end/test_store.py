@@ -118,7 +118,7 @@ def test_runs_in_a_bucket_are_those_of_a_workspace_also_after_kills(tmp_path, s3
     for reached in ("statistics", "shards"):
         log = tmp_path / f"{reached}.log"
         running = start(["run", str(project / "pipeline.yaml")], log)
-        until(lambda kind=reached: objects(kind), told=log.read_text)
+        until(lambda kind=reached: objects(kind), seconds=300, told=log.read_text)
         kill_tree(running.pid)
         running.wait()
     braid(project, "run")

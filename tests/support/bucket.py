@@ -20,7 +20,7 @@ URI = "gs://bucket/braid"
 
 
 class MemoryBucket(pafs.FileSystemHandler):
-    """Objects by path, of which a listing tells a level at a time.
+    """Objects by path, of which a listing tells a level at a time, without folders like Google's.
 
     Attributes:
         objects: Contents by path; an object is there once its stream is closed.
@@ -69,15 +69,7 @@ class MemoryBucket(pafs.FileSystemHandler):
         folder = selector.base_dir.rstrip("/") + "/"
         below = [path for path in self.objects if path.startswith(folder)]
         if not selector.recursive:
-            names = (path.removeprefix(folder).split("/")[0] for path in below)
-            below = dict.fromkeys(folder + name for name in names)
-            # A level's folders need no look at each object of the bucket.
-            return [
-                self._info(path)
-                if path in self.objects
-                else pafs.FileInfo(path, pafs.FileType.Directory)
-                for path in below
-            ]
+            below = [path for path in below if "/" not in path.removeprefix(folder)]
         return [self._info(path) for path in below]
 
     def open_input_file(self, path):

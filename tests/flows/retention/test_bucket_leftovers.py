@@ -112,3 +112,20 @@ def test_a_removal_that_was_killed_is_gone_on_with(bucket, workspace):
     bucket.delete_dir = delete
     remove_leftovers_of_others(workspace, OURS)
     assert keys(bucket) == []
+
+
+@pytest.mark.parametrize("kept", [[], [DAY_1]])
+def test_a_partition_whose_removal_was_killed_goes(bucket, workspace, kept):
+    commit(workspace, OURS, DAY_1)
+    remove_leftovers(workspace, OURS, [DAY_1])
+    delete = bucket.delete_dir
+
+    def killed(path):
+        raise OSError("PERMISSION_DENIED")
+
+    bucket.delete_dir = killed
+    with pytest.raises(BraidError, match="PERMISSION_DENIED"):
+        workspace.remove_partition(OURS, *DAY_1.id)
+    bucket.delete_dir = delete
+    remove_leftovers(workspace, OURS, kept)
+    assert keys(bucket) == []

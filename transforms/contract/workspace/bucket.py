@@ -27,10 +27,11 @@ _FIRST_WAIT, _LAST_WAIT = 0.5, 4.0  # seconds, each twice the last, beside the c
 # takes three requests for an object of any size, and with this one for a small one.
 _OPTIONS = {"gs": "retry_limit_seconds=15", "s3": "allow_delayed_open=true"}
 _CHUNK = 16 * 1024 * 1024  # a request each, when read
-# What no second attempt mends.
+# What no second attempt mends, or what the client has tried for long.
 _FOR_GOOD = re.compile(
     "ACCESS_DENIED|NO_SUCH_BUCKET|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH|PERMISSION_DENIED"
-    "|UNAUTHENTICATED|HTTP status (301|400|401|403|404)|bucket .* does not exist",
+    "|Retry policy exhausted|UNAUTHENTICATED"
+    "|HTTP status (301|400|401|403|404)|bucket .* does not exist",
     re.IGNORECASE,
 )
 _LONGEST = 300  # characters of what a client says
@@ -245,6 +246,8 @@ class BucketPath:
 
         try:
             self.bucket.ask(self.key, whole)
+        except FileNotFoundError as error:  # the bucket
+            raise _failed(str(self), " ".join(str(error).split())) from None
         except BraidError:
             with suppress(BraidError, FileNotFoundError):
                 self.delete()
@@ -318,5 +321,15 @@ class BucketPath:
         return sorted(self.bucket.ask(self.key, look), key=lambda listed: listed.key)
 
     def children(self) -> list[BucketPath]:
-        """Returns the objects and folders of the next level, by their names."""
-        return [BucketPath(self.bucket, listed.key) for listed in self.listed()]
+        """Returns the objects of the next level, by their names."""
+        listed = (each for each in self.listed() if not each.is_folder)
+        return [BucketPath(self.bucket, each.key) for each in listed]
+
+    def folders(self) -> list[BucketPath]:
+        """Returns the folders of the next level that have an object somewhere below, by name.
+
+        All below is listed: of a level, Arrow shows Google's objects alone.
+        """
+        paths = (posixpath.relpath(each.key, self.key) for each in self.listed(all_below=True))
+        names = {path.split("/")[0] for path in paths if "/" in path}
+        return [self / name for name in sorted(names)]

@@ -13,7 +13,13 @@ from transforms.contract.workspace.bucket import Bucket, BucketPath
 from transforms.contract.workspace.cache import local_copies, local_folder
 from transforms.contract.workspace.documents import read_json, reading
 from transforms.contract.workspace.drift import MeasuredDrift
-from transforms.contract.workspace.files import Place, children, presence, remove
+from transforms.contract.workspace.files import (
+    Place,
+    children,
+    presence,
+    remove,
+    write_atomic,
+)
 from transforms.contract.workspace.manifest import ShardManifest, TransformManifest
 from transforms.contract.workspace.partition import PartitionId
 
@@ -22,6 +28,7 @@ TRANSFORM_FILE = "transform.json"  # of a transform's folder: its manifest
 GRAPH_FOLDER = "graph"  # of it likewise: the SavedModel
 MANIFEST_FILE = "manifest.json"  # of a partition's shards, written last: with it they are committed
 UNITS_FOLDER = "units"  # of plans and receipts, until a partition is committed
+REMOVED = "removed"  # of a bucket: what stands among the units of a partition that is to go
 MANIFESTS_FOLDER = "manifests"  # of a bucket: those of all partitions of a transform
 # Of the folder of a transform's statistics.
 MOMENTS_FILE = "moments.json"
@@ -149,6 +156,16 @@ class Workspace:
         for place in children(self.stored / UNITS_FOLDER / transform):
             if address_of_unit(place) == address:
                 remove(place)
+
+    def remove_partition(self, transform: str, partition: str, partition_fingerprint: str) -> None:
+        """Removes a partition's shards and rejects; what a kill leaves of them goes next time."""
+        part = (transform, partition, partition_fingerprint)
+        if isinstance(self.stored, BucketPath):
+            write_atomic(self.unit(*part, REMOVED), "{}")  # by which its leftovers are known
+        remove(self.manifest(*part))  # then, so that half a partition is none
+        remove(self.rejects(*part))
+        remove(self.shards(*part))
+        self.remove_units(*part)
 
     def rejects(self, transform: str, partition: str, partition_fingerprint: str) -> Place:
         """Returns the folder of a partition's rejected rows."""

@@ -27,7 +27,8 @@ def test_what_is_written_is_there_by_its_name_until_it_is_removed(bucket, store)
     write_atomic(place, "{}")
     assert (place.read_bytes(), place.size(), place.name) == (b"{}", 2, "a.json")
     assert str(place) == "gs://bucket/braid/shards/a.json"
-    assert [child.key for child in store.children()] == ["shards"]
+    assert [child.key for child in store.folders()] == ["shards"]
+    assert (store / "shards").folders() == store.children() == []
     remove(store / "shards")
     assert place.size() is None
     assert bucket.objects == {}
