@@ -186,7 +186,8 @@ def _write(counted: tuple[str, Iterable[str]], job: TransformJob, paths: dict[st
         if len(files) == 1:
             rename(files[0], whole.name)
             return
-        merged(map(Accumulated.read, files)).write(whole)
+        copies = local_copies(files)
+        merged(Accumulated.read(path, copies.get(path)) for path in files).write(whole)
         for path in files:
             remove(path)
 

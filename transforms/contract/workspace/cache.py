@@ -156,7 +156,7 @@ class Cache:
         except FileNotFoundError:
             return False
         fcntl.flock(descriptor, fcntl.LOCK_SH)
-        if not _touch(path):  # it was removed in between
+        if not _touch(path) or not _is_open(descriptor, path):  # it was removed in between
             os.close(descriptor)
             return False
         with self._lock:
@@ -319,6 +319,13 @@ def _touch(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _is_open(descriptor: int, path: Path) -> bool:
+    try:
+        return os.fstat(descriptor).st_ino == path.stat().st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _remove_unheld(path: Path) -> bool:
