@@ -8,6 +8,8 @@ write them.
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from transforms.contract.errors import BraidError
+from transforms.contract.errors import BraidError, storage_error
 
 _ADDRESSES = (
     ("experiments", "artifact_location"),
@@ -24,6 +26,18 @@ _ADDRESSES = (
     ("model_versions", "storage_location"),
 )
 _BUSY_SECONDS = 30.0
+_PRIMARY = 0xFF  # of an extended code of SQLite's, https://sqlite.org/rescode.html
+_STORAGE_ERRORS = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EACCES,
+    sqlite3.SQLITE_PERM: errno.EACCES,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+}
+_ACTIONS = dict.fromkeys(
+    (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED),
+    "Another process writes into it: run again when it has ended.",
+)
 DATABASE_FILE = "registry.db"  # in the workspace
 
 
@@ -76,13 +90,24 @@ class OwnDatabase:
             with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as database, database:
                 yield database
         except sqlite3.Error as error:
-            raise BraidError(
-                str(self.path),
-                expected="the database of registered models",
-                received=str(error),
-                action="Bring it back from a copy, or move it away: `braid run --retrain` begins "
-                "a new one.",
-            ) from None
+            raise self.error_of(error) from None
+
+    def error_of(self, error: sqlite3.Error) -> BraidError:
+        """Returns what the library says as an error that says what to do."""
+        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+        if code in _STORAGE_ERRORS:
+            number = _STORAGE_ERRORS[code]
+            return storage_error(OSError(number, os.strerror(number), self.path), str(self.path))
+        return BraidError(
+            str(self.path),
+            expected="the database of registered models",
+            received=str(error),
+            action=_ACTIONS.get(
+                code,
+                "Bring it back from a copy, or move it away: `braid run --retrain` begins a new "
+                "one.",
+            ),
+        )
 
 
 def local_path(address: str) -> Path | None:

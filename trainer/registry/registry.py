@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -319,8 +320,9 @@ class ModelRegistry:
                 os.environ.setdefault(name, value)
             from mlflow.tracking import MlflowClient
 
-            for noisy in ("mlflow.store.db.utils", "alembic"):
-                logging.getLogger(noisy).setLevel(logging.WARNING)
+            logging.getLogger("alembic").setLevel(logging.WARNING)
+            # It writes the traceback of what it raises, too.
+            logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
             # Two processes on a fresh database would both create its tables.
             with self._alone("connecting"):
                 if self._own is not None:
@@ -344,7 +346,10 @@ class ModelRegistry:
         except Exception as error:
             if not type(error).__module__.startswith(("mlflow.", "sqlalchemy.")):
                 raise
-            raise self._unreachable(str(error).splitlines()[0]) from error
+            said = _driver_error(error)
+            if isinstance(said, sqlite3.Error) and self._own is not None:
+                raise self._own.error_of(said) from error
+            raise self._unreachable(str(said).splitlines()[0]) from error
 
     def _unreachable(self, received: str) -> BraidError:
         return BraidError(
@@ -353,3 +358,17 @@ class ModelRegistry:
             received=received,
             action="Look at registry.uri in the declaration, and whether the server runs.",
         )
+
+
+def _driver_error(error: BaseException) -> BaseException:
+    """Returns what the database's driver raised, or the error itself if that was not the cause.
+
+    MLflow's and SQLAlchemy's errors, which wrap it, begin with advice on sessions.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        original = getattr(cause, "orig", None)
+        if isinstance(original, BaseException):
+            return original
+        cause = cause.__cause__ or cause.__context__
+    return error

@@ -8,6 +8,8 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
 from trainer.registry import run_entry
 from trainer.registry.registry import ModelRegistry
@@ -221,6 +223,28 @@ def test_no_address_of_a_workspace_stays_behind_when_it_is_moved(tmp_path, expor
         dump = "\n".join(database.iterdump())
     assert str(after / "registry") in dump
     assert str(before / "registry") not in dump
+
+
+@pytest.mark.parametrize(
+    ("pragma", "received"),
+    [("max_page_count = 1", "No space left on device"), ("query_only = 1", "Permission denied")],
+)
+def test_a_database_that_cannot_be_written_is_named_in_a_sentence(
+    tmp_path, export, capfd, pragma, received
+):
+    ModelRegistry(tmp_path).register("m", export, run_id="r1", metrics={})
+
+    def limit(connection, _record, _proxy):
+        connection.execute(f"PRAGMA {pragma}")
+
+    event.listen(Pool, "checkout", limit)
+    try:
+        metrics = {f"a metric with a long name {number:0100}": 0.5 for number in range(500)}
+        with pytest.raises(BraidError, match=f"registry.db: .*{received}"):
+            ModelRegistry(tmp_path).register("m", export, run_id="r2", metrics=metrics)
+    finally:
+        event.remove(Pool, "checkout", limit)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("lost", ["registry.db", "registry"])
