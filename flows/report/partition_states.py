@@ -45,11 +45,9 @@ def states_of(
     if transform is None:
         return tuple(PartitionStatus(part.name, "new") for part in partitions)
     seen = {part for r in records if r.transform == transform for part in r.ever_seen()}
-    committed = workspace.committed(transform, seen)
-    earlier = {part.name: part for part in sorted(committed)}
+    manifests = workspace.read_all_shards(transform, seen.union(part.id for part in partitions))
+    earlier = {part.name: part for part in sorted(seen) if part in manifests}
     gone = sorted(set(earlier) - {part.name for part in partitions})
-    read = (*(part.id for part in partitions), *(earlier[name] for name in gone))
-    manifests = workspace.read_all_shards(transform, read)
     budget = plan.pipeline.transform.max_reject_fraction
     states = []
     for part in partitions:

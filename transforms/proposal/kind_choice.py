@@ -24,6 +24,7 @@ _FEW = 30  # different whole numbers without a meaning of their own: as many cat
 _INSIDE = 50  # different texts with a number inside: as many categories
 _RARELY = 0.5  # different values of those that are there: most occur once or twice
 _CATEGORY_WORDS = 3.0  # a longer value is read by its words
+_DATE_PARTS = "[0-9][^0-9]+[0-9]|[A-Za-z]{3}.*[0-9]"  # a date in any spelling has two at least
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _chosen(column: SampledColumn, read: Read) -> tuple[FeatureSpec | None, str]
     if column.names_pictures:
         cells = column.texts.drop_null().unique().slice(0, 50).to_pylist()
         return picture_choice(read(cells), "paths")
-    if column.is_date or (column.label == "datetime" and column.number_share < 0.9):
+    if column.is_date or (column.label == "datetime" and _has_date_parts(column)):
         return _date(column)
     if column.is_id:
         return None, _id_reason(column)
@@ -114,6 +115,11 @@ def _date(column: SampledColumn) -> tuple[FeatureSpec | None, str]:
         spec = spec.model_copy(update={"invalid": "default"})
         return spec, f"date; {1 - column.date_share:.1%} are spelt otherwise and count as missing"
     return spec, "date" if len(parts) < len(WIDTHS) else "date and time"
+
+
+def _has_date_parts(column: SampledColumn) -> bool:
+    parted = pc.match_substring_regex(column.texts.drop_null(), _DATE_PARTS)
+    return column.number_share < 0.9 and bool(pc.any(parted).as_py())
 
 
 def _has_times(column: SampledColumn) -> bool:

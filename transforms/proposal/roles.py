@@ -24,7 +24,7 @@ from transforms.contract.declaration.split import (
     TimeSplit,
     TrainShare,
 )
-from transforms.proposal.classes.measures import name_words
+from transforms.proposal.classes.names import name_words
 from transforms.proposal.date_formats import is_sorted_by_time
 from transforms.proposal.sample import Sample
 from transforms.proposal.sampled_column import SampledColumn

@@ -15,7 +15,7 @@ from transforms.columns.conform import iso_texts, parse_numbers
 from transforms.columns.hashing import as_text
 from transforms.columns.schema import is_bytes, is_datetime, is_list, is_number, is_scalar, is_text
 from transforms.proposal.classes.classifier import ColumnClass, column_class
-from transforms.proposal.classes.measures import name_words
+from transforms.proposal.classes.names import name_words
 from transforms.proposal.classes.profile import ColumnProfile, profile, without_missing
 from transforms.proposal.date_formats import date_format
 

@@ -51,6 +51,11 @@ def test_names_of_several_words_are_a_text_although_all_differ():
     assert _choice("name", values).spec == Text(kind="text")
 
 
+def test_numbers_after_a_sign_are_no_dates():
+    choice = _choice("hash", pa.array([f"#{i}" for i in range(300)]))
+    assert (choice.spec, choice.reason) == (None, "id: every value differs")
+
+
 def test_a_date_has_no_time_of_day():
     days = pa.array([date(2026, 1 + i % 12, 1 + i % 28) for i in range(60)])
     assert "time_of_day" not in _choice("day", days).spec.parts

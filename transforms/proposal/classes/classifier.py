@@ -1,21 +1,22 @@
-"""The class of a column as people would label it: one of nine, decided by a small forest.
+"""The class of a column as people would label it: one of nine, decided by small boosted trees.
 
 The classes are those of Shah et al., "Towards Benchmarking Feature Type Inference for AutoML
-Platforms", 2021. `classifier.json` has the forest, which `tests/benchmarks/columns_labelled.py`
+Platforms", 2021. `classifier.json` has the trees, which `tests/benchmarks/columns_labelled.py`
 makes from columns that people labelled.
 """
 
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import Base64Bytes, BaseModel, ConfigDict
 
 from transforms.proposal.classes.measures import look, measures
+from transforms.proposal.classes.names import NameWeights
 from transforms.proposal.classes.profile import ColumnProfile
 
 ColumnClass = Literal[
@@ -31,69 +32,103 @@ ColumnClass = Literal[
 ]
 CLASSES: tuple[ColumnClass, ...] = get_args(ColumnClass)
 _MOSTLY = 0.8  # of the samples
-FOREST = Path(__file__).with_name("classifier.json")
+CLASSIFIER = Path(__file__).with_name("classifier.json")
 
 
-class Tree(BaseModel):
-    """A binary tree whose nodes lie in preorder: what goes left goes to the next node.
+class Trees(BaseModel):
+    """Binary trees of as many splits each; the first is at the root.
+
+    A child is the index of a split, or below zero, -1 - the index of a leaf.
 
     Attributes:
-        measure: The index of the measure that each node looks at; of a leaf, -1, [nodes].
-        threshold: A measure up to this goes left, [nodes].
-        other: The node on the right; of a leaf, the index of its shares, [nodes].
+        splits: Of each tree.
+        measures: The index of the measure that each split looks at, uint8 [trees, splits].
+        thresholds: A measure up to this goes left, float16 [trees, splits].
+        left: The children on the left, int8 [trees, splits].
+        right: The children on the right, int8 [trees, splits].
+        leaves: What the leaves answer, int8 [trees, splits + 1].
     """
 
     model_config = ConfigDict(frozen=True)
 
-    measure: tuple[int, ...]
-    threshold: tuple[float, ...]
-    other: tuple[int, ...]
+    splits: int
+    measures: Base64Bytes
+    thresholds: Base64Bytes
+    left: Base64Bytes
+    right: Base64Bytes
+    leaves: Base64Bytes
 
-    def leaf(self, row: np.ndarray) -> int:
-        """Returns the index of the shares that a row of measures, [M], ends at."""
-        node = 0
-        while self.measure[node] >= 0:
-            goes_left = row[self.measure[node]] <= self.threshold[node]
-            node = node + 1 if goes_left else self.other[node]
-        return self.other[node]
+    @cached_property
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return (
+            self._table(self.measures, "u1"),
+            self._table(self.thresholds, "<f2"),
+            self._table(self.left, "i1"),
+            self._table(self.right, "i1"),
+            np.frombuffer(self.leaves, "i1").reshape(-1, self.splits + 1),
+        )
+
+    def _table(self, field: bytes, type_: str) -> np.ndarray:
+        return np.frombuffer(field, type_).reshape(-1, self.splits)
+
+    def answers(self, row: np.ndarray) -> np.ndarray:
+        """Returns the answer of every tree, int8 [trees], for a row of measures, float32 [M]."""
+        measures, thresholds, left, right, leaves = self._arrays
+        trees = np.arange(len(leaves))
+        node = np.zeros(len(leaves), np.int64)
+        while (node >= 0).any():
+            at = np.maximum(node, 0)
+            goes_left = row[measures[trees, at]] <= thresholds[trees, at]
+            child = np.where(goes_left, left[trees, at], right[trees, at])
+            node = np.where(node >= 0, child, node)
+        answered: np.ndarray = leaves[trees, -1 - node]
+        return answered
 
 
-class Forest(BaseModel):
-    """Trees whose answers are averaged (Geurts et al., "Extremely Randomized Trees", 2006).
+class Classifier(BaseModel):
+    """Boosted trees whose splits are chosen among random ones (Friedman, "Greedy Function
+    Approximation", 2001; Geurts et al., "Extremely Randomized Trees", 2006).
 
     Attributes:
-        measures: The measures by their names.
-        shares: What leaves answer: for every class, in the order of `CLASSES`, a digit, in ninths.
-        trees: The trees.
+        measures: The measures by their names; the log-odds that the column's name gives to every
+            class come after them.
+        names: What the column's name says.
+        trees: A tree of every class in the order of `CLASSES`, then the next of every class.
+        scale: The log-odds that an answer of 1 stands for.
     """
 
     model_config = ConfigDict(frozen=True)
 
     measures: tuple[str, ...]
-    shares: tuple[str, ...]
-    trees: tuple[Tree, ...]
+    names: NameWeights
+    trees: Trees
+    scale: float
 
     def probabilities(self, column: ColumnProfile) -> dict[ColumnClass, float]:
         """Returns the probability of every class."""
         by_name = measures(column)
-        row = np.array([by_name[name] for name in self.measures], np.float32)
-        answers = [self.shares[tree.leaf(row)] for tree in self.trees]
-        sums = np.array([list(map(int, answer)) for answer in answers]).sum(axis=0)
-        return dict(zip(CLASSES, (sums / sums.sum()).tolist(), strict=True))
+        row = [by_name[name] for name in self.measures] + list(self.names.log_odds(column.name))
+        answers = self.trees.answers(np.array(row, np.float32)).reshape(-1, len(CLASSES))
+        log_odds = self.scale * answers.sum(axis=0, dtype=np.int64)
+        odds = np.exp(log_odds - log_odds.max())
+        return dict(zip(CLASSES, (odds / odds.sum()).tolist(), strict=True))
 
 
 @cache
-def shipped() -> Forest:
-    """Returns the forest that comes with Braid."""
-    return Forest.model_validate(json.loads(FOREST.read_text(encoding="utf-8")))
+def shipped() -> Classifier:
+    """Returns the classifier that comes with Braid."""
+    return Classifier.model_validate(json.loads(CLASSIFIER.read_text(encoding="utf-8")))
 
 
-def column_class(column: ColumnProfile, forest: Forest | None = None) -> ColumnClass:
-    """Returns the most probable class of a column, by the shipped forest unless another is given.
+def column_class(column: ColumnProfile, classifier: Classifier | None = None) -> ColumnClass:
+    """Returns the most probable class of a column, by the shipped classifier or the one given.
 
-    A text with brackets and separators is a list, whatever a forest says that knows few of them.
+    Few of the labelled columns are lists or codes: a text with brackets and separators is a list,
+    but not if it has keys with values, and in "k12" letters are no unit of a number.
     """
-    if look(column, "list") >= _MOSTLY:
+    has_keys, is_code = (look(column, name) >= _MOSTLY for name in ("keys", "code"))
+    if look(column, "list") >= _MOSTLY and not has_keys:
         return "list"
-    probabilities = (forest or shipped()).probabilities(column)
-    return max(CLASSES, key=probabilities.__getitem__)
+    probabilities = (classifier or shipped()).probabilities(column)
+    refused = {"list": has_keys, "embedded-number": is_code}
+    return max((name for name in CLASSES if not refused.get(name)), key=probabilities.__getitem__)

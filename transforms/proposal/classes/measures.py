@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from transforms.proposal.classes.names import name_words
 from transforms.proposal.classes.profile import ColumnProfile
 
 _LONGEST_SHOWN = 30  # characters of a value in a comment
 
 _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-_LARGEST = 1e13  # a threshold of a tree is a number of this size at most
+_LARGEST = 6e4  # a threshold of a tree is a float16
+_FEW = 12  # different values, from which on they are told apart by their logarithm only
 _CURRENCY = "%$€£"
 
 # What share of a column's samples look like this.
@@ -21,12 +24,17 @@ LOOKS: dict[str, re.Pattern[str]] = {
     "number": re.compile(r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?$", re.I),
     "integer": re.compile(r"^[+-]?[0-9]+$"),
     "fraction": re.compile(r"^[+-]?[0-9]*\.[0-9]+$"),
+    "one_digit": re.compile(r"^[0-9]$"),
+    "zero_or_one": re.compile(r"^[01](?:\.0+)?$"),
+    "round": re.compile(r"^[0-9]+[05](?:\.0+)?$"),
     "grouped": re.compile(
         r"^[^0-9a-z]{0,3}[0-9]{1,3}(?:[, ][0-9]{3})+(?:[.,][0-9]+)?[^0-9]{0,4}$", re.I
     ),
     "number_inside": re.compile(
         r"^[^0-9]{0,4}[0-9][0-9,. ]*[^0-9]{1,8}$|^[^0-9]{1,4}[0-9][0-9,. ]*$"
     ),
+    "percentage": re.compile(r"[0-9] ?%$"),
+    "decimal_comma": re.compile(r"^[0-9]+,[0-9]{1,2}$"),
     "url": re.compile(
         r"^(?:https?://|ftp://|www\.)|^[a-z0-9.-]+\.(?:com|org|net|gov|edu|io)(?:/|$)", re.I
     ),
@@ -36,14 +44,24 @@ LOOKS: dict[str, re.Pattern[str]] = {
         r"|^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? |^[0-9]{1,2}:[0-9]{2}",
         re.I,
     ),
-    "time": re.compile(r"^[0-9]{1,3}:[0-9]{2}"),
+    "date_of_slashes": re.compile(r"^[0-9]{1,4}/[0-9]{1,2}/"),
     "year": re.compile(r"^(?:1[5-9]|20)[0-9]{2}(?:\.0)?$"),
-    "compact_date": re.compile(r"^(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-3][0-9])?$"),
     "list": re.compile(r"^\s*[\[{(].*[,;:]", re.S),  # long ones may be cut
-    "code": re.compile(r"^[A-Z]+[-_ ]?[0-9]+$"),
-    "padded": re.compile(r"^0[0-9]+$"),
-    "stand_in": re.compile(r"^-9+$|^-[1-9]$"),
+    "bracket": re.compile(r"[(\[{]"),
+    "code": re.compile(r"^[a-z]+[-_ ]?[0-9]+$", re.I),
+    "keys": re.compile(r"^\s*[\[{(]?\s*\{.*[:=]", re.S),  # with values, as JSON writes them
+    "upper": re.compile(r"^[^a-z]*[A-Z][^a-z]*$"),
+    "lower": re.compile(r"^[^A-Z]*[a-z][^A-Z]*$"),
+    "letter_beside_digit": re.compile(r"[A-Za-z][0-9]|[0-9][A-Za-z]"),
+    "filler": re.compile(r"\b(?:the|of|and|to|in|for|is|a|with)\b", re.I),
+    "end_of_sentence": re.compile(r"[a-z]{2,}[.!?](?: |$)"),
+    "address": re.compile(
+        r"^[0-9]+ +[NSEW]?\.? ?[A-Za-z]+|\b(?:st|street|ave|avenue|rd|road|blvd|dr|drive)\b", re.I
+    ),
+    "unknown": re.compile(r"#|null|n/a|^\.+$|^-+$|none|unknown|missing", re.I),
 }
+# What stands for a missing value in files of statistics programs and spreadsheets.
+_STAND_IN = re.compile(r"^(?:#.*!|#n/?a|#name\?|null|none|n/?a|nil|\.+|-+|\?|\\n)$", re.I)
 # How many of these are in a sample, on average.
 _CHARACTERS: dict[str, Callable[[str], bool]] = {
     "digits": str.isdigit,
@@ -61,7 +79,6 @@ _NAMES: dict[str, frozenset[str]] = {
     for name, words in {
         "id": "id ids key uuid index identifier no nr num number",
         "code": "code cd zip postal fips",
-        "flag": "flag is has ind yn bool status",
         "group": "type category class group kind level grade gender sex race region state country "
         "city county district department dept sector industry position team name title method "
         "source unit",
@@ -79,7 +96,15 @@ _LISTED = re.compile(r"[;|,]")
 
 def measures(profile: ColumnProfile) -> dict[str, float]:
     """Returns the classifier's measures by their names, in a fixed order."""
-    numbers = {**_of_counts(profile), **_of_samples(profile), **_of_name(profile.name)}
+    stand_ins = {value for value in map(str.strip, profile.samples) if _STAND_IN.search(value)}
+    read = _without(profile, stand_ins)
+    numbers = {
+        "stand_ins": len(stand_ins),
+        **_of_counts(read),
+        **_of_range(read),
+        **_of_samples(read),
+        **_of_name(read.name),
+    }
     return {name: float(np.clip(value, -_LARGEST, _LARGEST)) for name, value in numbers.items()}
 
 
@@ -89,43 +114,75 @@ def look(profile: ColumnProfile, name: str) -> float:
     return sum(bool(LOOKS[name].search(value)) for value in values) / max(len(values), 1)
 
 
+def _without(profile: ColumnProfile, stand_ins: set[str]) -> ColumnProfile:
+    """Returns a profile in which what stands for a missing value is none of the values."""
+    if not stand_ins:
+        return profile
+    samples = tuple("" if s.strip() in stand_ins else s for s in profile.samples)
+    distinct = max(profile.distinct - len(stand_ins), 0)
+    return replace(profile, distinct=distinct, samples=samples)
+
+
 def _present(profile: ColumnProfile) -> list[str]:
     stripped = (sample.strip() for sample in profile.samples)
     return [value for value in stripped if value and value.lower() != "nan"]
 
 
 def _of_counts(profile: ColumnProfile) -> dict[str, float]:
-    rows, present = max(profile.rows, 1), max(profile.rows - profile.missing, 1)
-    reach = profile.max - profile.min
+    rows, there = max(profile.rows, 1), max(profile.rows - profile.missing, 0)
+    present, distinct = max(there, 1), profile.distinct
     return {
         "rows": math.log1p(profile.rows),
+        "rows_present": math.log1p(there),
+        "rows_missing": math.log1p(profile.missing),
         "missing": profile.missing / rows,
-        "distinct": math.log1p(profile.distinct),
-        "distinct_share": profile.distinct / rows,
-        "distinct_of_present": profile.distinct / present,
-        "mean": _signed_log(profile.mean),
-        "std": _signed_log(profile.std),
-        "min": _signed_log(profile.min),
-        "max": _signed_log(profile.max),
-        "varies": float(profile.std != 0),
-        "step": reach / max(profile.distinct, 1),
-        "every_integer": float(abs(reach + 1 - profile.distinct) < 0.5),
-        "spread": profile.std / reach if reach else 0.0,
-        "counts_rows": float(profile.max in (profile.rows, profile.rows - 1)),
+        "present_share": math.log10(max(there, 0.5) / rows),
+        "distinct": math.log1p(distinct),
+        "few_distinct": min(distinct, _FEW),
+        "constant": float(distinct <= 1),
+        "distinct_share": distinct / rows,
+        "distinct_of_present": distinct / present,
+        "distinct_scale": math.log10(max(distinct, 0.5) / present),
+        "unique": float(distinct >= there > 0),
+        "repeated": math.log1p(max(there - distinct, 0)),
+        "rows_of_value": math.log1p(present / max(distinct, 1)),
         "mean_words": math.log1p(profile.mean_words),
         "mean_characters": math.log1p(profile.mean_characters),
     }
 
 
+def _of_range(profile: ColumnProfile) -> dict[str, float]:
+    low, high, mean, std = profile.min, profile.max, profile.mean, profile.std
+    reach, distinct = high - low, profile.distinct
+    return {
+        "mean": _signed_log(mean),
+        "std": _signed_log(std),
+        "min": _signed_log(low),
+        "max": _signed_log(high),
+        "reach": _signed_log(reach),
+        "varies": float(std != 0),
+        "step": _signed_log(reach / max(distinct, 1)),
+        "filled": distinct / (reach + 1),
+        "every_integer": float(abs(reach + 1 - distinct) < 0.5),
+        "counts_to_max": high - distinct if abs(high - distinct) < 3 else 9.0,
+        "first_code": low if -3 < low < 4 else math.copysign(9.0, low),
+        "ends_in_our_time": float(1900 < high < 2030),
+        "spread": std / reach if reach else 0.0,
+        "reach_of_std": reach / std if std else 0.0,
+        "mean_place": (mean - low) / reach if reach else 0.0,
+        "variation": _signed_log(std / abs(mean)) if mean else 0.0,
+        "tail": math.log1p(abs(high - mean) / std) if std else 0.0,
+    }
+
+
 def _of_samples(profile: ColumnProfile) -> dict[str, float]:
     values = _present(profile)
-    present = {name: look(profile, name) for name in LOOKS}
     lengths = [len(value) for value in values] or [0]
     words = [len(value.split()) for value in values] or [0]
     listed = [len(_LISTED.findall(value)) for value in values] or [0]
     text = "".join(values)
     return {
-        **present,
+        **{f"looks_{name}": look(profile, name) for name in LOOKS},
         "present": len(values),
         "different": len(set(values)) / max(len(values), 1),
         "length_mean": float(np.mean(lengths)),
@@ -144,12 +201,21 @@ def _of_samples(profile: ColumnProfile) -> dict[str, float]:
 
 
 def _of_numbers(values: Sequence[str]) -> dict[str, float]:
-    numbers = [float(value) for value in values if LOOKS["number"].search(value)]
-    numbers = [number for number in numbers if math.isfinite(number)]
+    spelt = [value for value in values if LOOKS["number"].search(value)]
+    decimals = [len(value.partition(".")[2]) for value in spelt] or [0]
+    wholes = [len(value.partition(".")[0].lstrip("+-")) for value in spelt] or [0]
+    digits = {
+        "decimals_mean": float(np.mean(decimals)),
+        "decimals_max": max(decimals),
+        "whole_digits": float(np.mean(wholes)),
+    }
+    numbers = [number for number in map(float, spelt) if math.isfinite(number)]
     if len(numbers) < max(2, len(values)):
-        return {"rising": -1, "by_one": -1, "sample_mean": 0, "whole": -1, "sample_reach": 0}
+        return digits | {
+            "rising": -1, "by_one": -1, "sample_mean": 0, "whole": -1, "sample_reach": 0
+        }  # fmt: skip
     steps = np.diff(numbers)
-    return {
+    return digits | {
         "rising": float(np.mean(steps > 0)),
         "by_one": float(np.mean(steps == 1)),
         "sample_mean": _signed_log(float(np.mean(numbers))),
@@ -165,18 +231,16 @@ def _of_name(name: str) -> dict[str, float]:
         **{f"name_ends_as_{k}": float(bool(some & set(words[-1:]))) for k, some in _NAMES.items()},
         "name_length": len(name),
         "name_words": len(words),
+        "name_word_length": float(np.mean([len(word) for word in words] or [0])),
+        "name_last_length": len(words[-1]) if words else 0,
+        "name_vowels": sum(c in "aeiou" for c in name.lower()) / max(len(name), 1),
         "name_digits": sum(map(str.isdigit, name)),
         "name_upper": float(name.isupper()),
         "name_lower": float(name.islower()),
+        "name_camel": float(bool(re.search("[a-z][A-Z]", name))),
         "name_underscores": name.count("_"),
         "name_spaces": name.count(" "),
     }
-
-
-def name_words(name: str) -> list[str]:
-    """Returns the words of a column's name in lower case: "customerID_2" is customer and id."""
-    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
-    return [word for word in re.split(r"[^a-z]+", spaced.lower()) if word]
 
 
 def _signed_log(value: float) -> float:
