@@ -46,7 +46,7 @@ test-all: $(STAMP) ## run these, and every whole path: kills, backfills, templat
 	$(PYTEST)
 
 test-runners: $(STAMP) ## test what runs by a job server: the same bytes as in-process, and what goes wrong
-	$(BIN)/python -m pytest -m runners tests/transforms
+	$(BIN)/python -m pytest -m runners tests/transforms tests/flows
 
 fuzz: $(STAMP) ## draw declarations, tables, pictures and faults that nobody meant, for MINUTES, from SEED on
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -33,6 +33,7 @@ _REPORT_SECONDS = 0.5
 # Flink's option, then Dataflow's; a runner without one of its own is told of none of them.
 _PARALLELISM = ("parallelism", "max_num_workers", "num_workers")
 _UNDECLARED_WORKERS = 8  # 32 units of a transform: some for each worker of a small cluster
+_UNITS_PER_WORKER = 4  # so that workers end at about the same time
 _MARK = "BRAID_ERROR"
 _MARKED = re.compile(f"{_MARK}([A-Za-z0-9+/=]+){_MARK}")  # whatever the error's texts have in them
 
@@ -69,9 +70,18 @@ def _number(options: Mapping[str, Any], name: str) -> int:
         ) from None
 
 
+def units_each(spec: BeamSpec, partitions: int) -> int:
+    """Returns into how many units, at least, each of some partitions is to be cut.
+
+    Raises:
+        DeclarationError: As of `workers`.
+    """
+    return -(-_UNITS_PER_WORKER * workers(spec) // max(partitions, 1))
+
+
 def is_in_process(spec: BeamSpec) -> bool:
     """Returns whether the runner's workers are threads of this process."""
-    return spec.runner == "DirectRunner"
+    return spec.is_in_process
 
 
 def run_pipeline(

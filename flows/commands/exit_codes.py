@@ -4,7 +4,7 @@ from __future__ import annotations
 
 DAMAGED = 1  # of `braid check`
 WOULD_FAIL = 1  # of `braid validate`
-PARTITIONS_FAILED = 1  # of `braid backfill`
+PARTITIONS_FAILED = 1  # of `braid backfill`, and of `braid predict` into a folder
 BROKEN = 1  # of `braid doctor`
 DRIFTED = 4  # of `braid monitor`
 # By the status of the run that a command ends with.

@@ -52,8 +52,8 @@ INPUT = click.option(
     "--input",
     "source",
     required=True,
-    type=click.Path(path_type=Path),
-    help="Raw rows: a .parquet, .csv, .jsonl or .arrow file, or a folder of Parquet files.",
+    metavar="TABLE",
+    help="Raw rows: a .parquet, .csv, .jsonl or .arrow file, or a folder of files, or its URL.",
 )
 ALIAS = click.option(
     "--alias", default="champion", show_default=True, help="Which registered model."

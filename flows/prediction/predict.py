@@ -24,6 +24,7 @@ from flows.prediction.prediction_file import (
     PredictionWriter,
     refuse_output,
     refuse_pictures,
+    table_place,
 )
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.rules.checks import ERROR_COLUMN
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from transforms.reading.batches import RawBatch
 
 _REASON_LENGTH = 300
-_BATCH_ROWS = 512  # 77 MB of pixels at 224x224x3
+BATCH_ROWS = 512  # 77 MB of pixels at 224x224x3
 
 Columns = dict[str, np.ndarray]
 Score = Callable[[Columns], Columns]
@@ -135,7 +136,7 @@ def predict(
     pipeline: PipelineSpec,
     workspace: Workspace,
     *,
-    source: Path,
+    source: str,
     output: Path,
     alias: str,
     version: str | None,
@@ -147,7 +148,7 @@ def predict(
     Args:
         pipeline: The declaration; it says which columns there are and which model is meant.
         workspace: The folder of the registry.
-        source: The rows.
+        source: The rows, a path or a URL.
         output: The file to write; nothing is there until all of it is.
         alias: Which registered model.
         version: Its version instead.
@@ -185,7 +186,7 @@ def predict(
 
 def score_table(
     model: Scorer,
-    source: Path,
+    source: str | Path,
     output: Path,
     on_rows: Callable[[int], None],
     *,
@@ -199,7 +200,7 @@ def score_table(
 
     Args:
         model: The loaded export.
-        source: The rows.
+        source: The rows, a path or a URL.
         output: The file to write; nothing is there until all of it is.
         on_rows: Is told how many rows are written.
         allow: Where the rows' paths may lead, beside the folder of `source`: `source.allow` as it
@@ -215,11 +216,11 @@ def score_table(
     refuse_pictures(output, model.pipeline)
     judge = PictureJudge(model.pipeline, with_targets=False)
     with ExitStack() as stack:
-        table = str(source.absolute())
+        table = table_place(source)
         names = row_columns(model.pipeline, table)
         file = PredictionWriter(stack.enter_context(replacing(output)), output.suffix, names)
         stack.callback(file.close)
-        batches = read_features(model.pipeline, table, _BATCH_ROWS, allow=allow)
+        batches = read_features(model.pipeline, table, BATCH_ROWS, allow=allow)
         score = partial(score_batch, model, judge=judge, keep_invalid=keep_invalid)
         for batch, predictions in scored_batches(score, batches):
             file.add(batch.keys, predictions)
@@ -256,11 +257,19 @@ def _not_encodable(model: Scorer, batch: RawBatch) -> dict[int, str]:
 
 
 def scored_batches(
-    score: Callable[[RawBatch], Predictions], batches: Iterable[RawBatch]
+    score: Callable[[RawBatch], Predictions],
+    batches: Iterable[RawBatch],
+    threads: int | None = None,
 ) -> Iterator[tuple[RawBatch, Predictions]]:
-    """Yields batches in their order with their predictions, while the next are worked on."""
+    """Yields batches in their order with their predictions, while the next are worked on.
+
+    Args:
+        score: Scores one.
+        batches: What is read.
+        threads: How many are worked on at once, by default one a core.
+    """
     # One batch leaves cores idle: decoding pictures, the model and reading take turns.
-    threads = os.cpu_count() or 1
+    threads = threads or os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool:
         begun: deque[tuple[RawBatch, Future[Predictions]]] = deque()
         for batch in batches:
@@ -272,7 +281,7 @@ def scored_batches(
             yield rest, predictions.result()
 
 
-def _refuse_empty(source: Path, rows: int) -> None:
+def _refuse_empty(source: str | Path, rows: int) -> None:
     if rows == 0:
         raise BraidError(
             str(source),

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -60,19 +61,24 @@ class Predictions:
         )
 
 
-def refuse_output(output: Path, source: Path, table: SourceSpec) -> None:
+def table_place(table: str | Path) -> str:
+    """Returns the whole path of a table on this machine; a URL stays as it is."""
+    return str(table) if "://" in str(table) else str(Path(table).absolute())
+
+
+def refuse_output(output: Path, source: str | Path, table: SourceSpec) -> None:
     """Refuses to write predictions over rows, or to where they would be read as rows.
 
     Args:
         output: The file to write.
-        source: The rows to score: a file, a folder or a glob.
+        source: The rows to score: a file, a folder or a glob, by its path or its URL.
         table: The declared table.
 
     Raises:
         DeclarationError: The output has another format, is a folder, or is or would be one of the
             files of the rows or of the table, by whatever name or link.
     """
-    if _is_among(output, str(source)):
+    if _would_read(str(source), str(output)):
         raise _other_output(output, "a file that is none of --input's", f"--input {source}")
     refuse_as_output(output, table)
 
@@ -88,8 +94,7 @@ def refuse_as_output(output: Path, table: SourceSpec) -> None:
         raise _other_output(output, f"a name that ends in {' or '.join(_OUTPUT_FORMATS)}")
     if output.is_dir():
         raise _other_output(output, "the name of a file", "a folder")
-    is_read = output.name.endswith(suffixes_of(table.format)) and "://" not in table.path
-    if is_read and _is_among(output, table.path):
+    if output.name.endswith(suffixes_of(table.format)) and _would_read(table.path, str(output)):
         received = f"a file of source.path {table.path}"
         raise _other_output(output, "a file that no run reads as rows", received)
 
@@ -107,13 +112,62 @@ def refuse_pictures(output: Path, pipeline: PipelineSpec) -> None:
             )
 
 
-def _other_output(output: Path, expected: str, received: str | None = None) -> DeclarationError:
+def refuse_output_folder(output: str, source: str, table: SourceSpec) -> None:
+    """Refuses to write a folder of predictions to where they would be read as rows.
+
+    Args:
+        output: The folder, a path or a URL.
+        source: The rows to score, likewise.
+        table: The declared table.
+
+    Raises:
+        DeclarationError: Its parts would be among the files of the rows or of the table.
+    """
+    parts = [f"{output.rstrip('/')}/{part}" for part in ("part.parquet", "key=value/part.parquet")]
+    if any(_would_read(source, part) for part in parts):
+        raise _other_output(output, "a folder that is not read as --input", f"--input {source}")
+    is_format = ".parquet" in suffixes_of(table.format)
+    if is_format and any(_would_read(table.path, part) for part in parts):
+        received = f"a folder in source.path {table.path}"
+        raise _other_output(output, "a folder that no run reads as rows", received)
+
+
+def _other_output(
+    output: Path | str, expected: str, received: str | None = None
+) -> DeclarationError:
     return DeclarationError(
         f"--output {output}",
         expected=expected,
-        received=received or repr(output.suffix),
+        received=received or repr(Path(output).suffix),
         action="Give another name.",
     )
+
+
+def _would_read(place: str, output: str) -> bool:
+    """Returns whether a file is, or would be, one of a table's.
+
+    Args:
+        place: The table: a file, a folder or a glob, by its path or its URL.
+        output: The file, by its path or its URL.
+    """
+    table, file = _url_of(place), _url_of(output)
+    if file is None:
+        return table is None and _is_among(Path(_local(output)), _local(place))
+    if table is None or (table.scheme, table.hostname) != (file.scheme, file.hostname):
+        return False
+    fixed = takewhile(lambda part: "*" not in part, PurePosixPath(table.path or "/").parts)
+    return PurePosixPath(file.path).is_relative_to(PurePosixPath(*fixed))
+
+
+def _url_of(place: str) -> SplitResult | None:
+    """Returns the URL that a place is; None of one on this machine, which `file://` is too."""
+    url = urlsplit(place, allow_fragments=False) if "://" in place else None
+    return None if url is None or url.scheme == "file" else url
+
+
+def _local(place: str) -> str:
+    """Returns the path of a place on this machine."""
+    return unquote(urlsplit(place).path) if "://" in place else place
 
 
 def _is_among(output: Path, place: str) -> bool:
@@ -141,9 +195,10 @@ class PredictionWriter:
     The first prediction tells the columns' types; until then, rows without one are held back.
 
     Args:
-        path: The file.
+        sink: The file, or what it is written to.
         suffix: Its format, ".parquet" or ".csv".
         names: The columns that rows are named in: the key's, or one for their files and numbers.
+        schema: The columns to write, where they are known before the first prediction.
 
     Attributes:
         rows: Rows that were added.
@@ -151,16 +206,24 @@ class PredictionWriter:
         reasons: How many rows have which error.
     """
 
-    def __init__(self, path: Path, suffix: str, names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        sink: Path | pa.NativeFile,
+        suffix: str,
+        names: Sequence[str],
+        schema: pa.Schema | None = None,
+    ) -> None:
         self.rows = 0
         self.scored = 0
         self.reasons: Counter[str] = Counter()
-        self._path = path
+        self._sink = sink
         self._suffix = suffix
         self._names = names
         self._waiting: list[pa.Table] = []
         self._schema: pa.Schema | None = None
         self._file: pq.ParquetWriter | pacsv.CSVWriter | None = None
+        if schema is not None:
+            self._open(schema)
 
     def add(self, keys: np.ndarray, predictions: Predictions) -> None:
         """Writes the predictions of some rows.
@@ -191,7 +254,7 @@ class PredictionWriter:
     def _open(self, schema: pa.Schema) -> None:
         self._schema = schema
         writer = pq.ParquetWriter if self._suffix == ".parquet" else pacsv.CSVWriter
-        self._file = writer(self._path, schema)
+        self._file = writer(self._sink, schema)
 
     def _flush(self) -> None:
         if self._schema is None or self._file is None:

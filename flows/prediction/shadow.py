@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from flows.console.progress import Reporter, StepView
 from flows.prediction.predict import libraries_kept_quiet, score_table
-from flows.prediction.prediction_file import refuse_output
+from flows.prediction.prediction_file import refuse_output, table_place
 from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
 from transforms.contract.declaration.pipeline import PipelineSpec
@@ -147,7 +147,7 @@ def shadow(
     champion: RegisteredVersion,
     version: RegisteredVersion,
     *,
-    source: Path,
+    source: str,
     output: Path | None,
     reporter: Reporter,
 ) -> Shadowed:
@@ -179,7 +179,7 @@ def shadow(
                 model = load(registry.export_folder(item))
                 on_rows = partial(_show, view)
                 score_table(model, source, path, on_rows, allow=pipeline.source.allow)
-            key = row_columns(model.pipeline, str(source.absolute()))
+            key = row_columns(model.pipeline, table_place(source))
             answers.append(Answers(item.version, path, key, _binary(model.pipeline)))
         compared = compare(*answers)
         if output is not None:
@@ -187,7 +187,7 @@ def shadow(
         return compared
 
 
-def refuse_shadow_output(output: Path, source: Path, pipeline: PipelineSpec) -> None:
+def refuse_shadow_output(output: Path, source: str, pipeline: PipelineSpec) -> None:
     """Refuses to write the answers of both where they would be read, or as CSV.
 
     Raises:

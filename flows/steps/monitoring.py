@@ -126,7 +126,7 @@ def find_champion(pipeline: PipelineSpec, workspace: Workspace) -> Champion:
             action="A run that makes a new champion keeps its statistics until the next one.",
         )
     # The shards are where the present declaration says, wherever they were then.
-    declared = _declared(export).model_copy(update={"store": pipeline.store})
+    declared = declared_pipeline(export).model_copy(update={"store": pipeline.store})
     return Champion(version, export, declared, workspace.transform_folder(name))
 
 
@@ -144,7 +144,12 @@ def scratch() -> Iterator[Path]:
     rmtree(folder)
 
 
-def _declared(export: Path) -> PipelineSpec:
+def declared_pipeline(export: Path) -> PipelineSpec:
+    """Returns the declaration that an export was trained with, without loading its model.
+
+    Raises:
+        DamagedFile: It is not as it was written.
+    """
     path = export / DECLARATION_FILE
     with reading(path):
         document = json.loads(path.read_bytes())

@@ -10,6 +10,7 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.declaration.source import (
     ROW_COLUMN,
     Format,
+    PartitionBy,
     SourceSpec,
     WindowsSpec,
 )
@@ -17,7 +18,7 @@ from transforms.contract.errors import BraidError
 from transforms.reading.batches import BatchReader, RawBatch
 from transforms.reading.cutting import write_windows
 from transforms.source.formats import format_of, read_schema, suffixes_of
-from transforms.source.scan import Scan, check_schema, open_filesystem, scan
+from transforms.source.scan import Scan, check_schema, is_partitioned, open_filesystem, scan
 from transforms.source.units import plan_units
 
 
@@ -54,6 +55,33 @@ def read_features(
         write_windows(pipeline, scanned.files(), table, labelled=False)
         pipeline = pipeline.of_windows(str(table))
         yield from _read(pipeline, scan(pipeline.source), batch_rows)
+
+
+def table_to_score(
+    pipeline: PipelineSpec,
+    path: str,
+    partition_by: PartitionBy | None,
+    *,
+    allow: tuple[str, ...] = (),
+) -> PipelineSpec:
+    """Returns a declaration whose source is a table that is scored partition by partition.
+
+    Args:
+        pipeline: The declaration that the model was trained with, which cuts no windows.
+        path: As of `read_features`.
+        partition_by: What makes the partitions, if the table's first file lies in one; else the
+            whole table is one. A file that then lies in none is refused by who scans it.
+        allow: As of `read_features`.
+
+    Raises:
+        BraidError: The path cannot be read.
+    """
+    source = _source_of(pipeline, path)
+    if source.partition_by is None:
+        partitioned = source.model_copy(update={"partition_by": partition_by})
+        if is_partitioned(partitioned, scan(source).files()[0].path):
+            source = partitioned
+    return pipeline.model_copy(update={"source": source.model_copy(update={"allow": allow})})
 
 
 def row_columns(pipeline: PipelineSpec, path: str) -> tuple[str, ...]:
@@ -134,9 +162,10 @@ def _partition_key(pipeline: PipelineSpec) -> str | None:
 
 def _format_of(path: str, pipeline: PipelineSpec) -> Format | None:
     """Returns the format by the path's suffix; a folder has the declared source's format."""
-    if path.endswith(suffixes_of(None)):
-        return format_of(path)
-    last = path.rsplit("/", 1)[-1]
+    name = path.partition("?")[0] if "://" in path else path  # a URL may have options
+    if name.endswith(suffixes_of(None)):
+        return format_of(name)
+    last = name.rsplit("/", 1)[-1]
     if "." in last:
         raise BraidError(
             path,

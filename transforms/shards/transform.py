@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 import apache_beam as beam
 import numpy as np
 
-from transforms.beam import COUNTER, known_rows, marked_errors, repeated, run_pipeline, workers
+from transforms.beam import COUNTER, known_rows, marked_errors, repeated, run_pipeline, units_each
 from transforms.contract.declaration.split import SPLITS
 from transforms.contract.errors import BraidError
 from transforms.contract.spec import Spec
@@ -54,7 +54,6 @@ from transforms.source.units import WorkUnit, plan_units, read_files
 
 _BATCH_BYTES = 8 * 1024 * 1024  # of stored values; fits the caches of a few cores, amortizes calls
 _MAX_BATCH_ROWS = 4_096
-_UNITS_PER_WORKER = 4  # so that workers end at about the same time
 _COMMIT_SECONDS = 0.5  # between two looks for partitions whose units are all done
 
 
@@ -177,7 +176,7 @@ def _plan(job: TransformJob) -> dict[str, tuple[list[WorkUnit], int]]:
     What an earlier, killed run began goes on as it was planned then: by now other partitions may
     be committed, and the order in which rows are read, and so the model, would depend on that.
     """
-    wanted = -(-_UNITS_PER_WORKER * workers(job.pipeline.beam) // max(len(job.partitions), 1))
+    wanted = units_each(job.pipeline.beam, len(job.partitions))
     is_there = presence(plan_path(job, partition) for partition in job.partitions)
     known = {
         partition.name: _read_plan(job, partition) if is_there(plan_path(job, partition)) else None

@@ -314,19 +314,31 @@ def _matches(path: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(path, shorter)
 
 
-def _partition_name(source: SourceSpec, folder: str, path: str) -> str:
-    """Returns the name of the partition that a file below the source's folder belongs to."""
+def is_partitioned(source: SourceSpec, path: str) -> bool:
+    """Returns whether a file of the source lies in a partition as it declares them."""
+    _, folder = open_filesystem(source_folder(source))
+    return _named_in(source, folder, path) is not None
+
+
+def _named_in(source: SourceSpec, folder: str, path: str) -> str | None:
     rule = source.partition_by
     if rule is None:
         return WHOLE_TABLE
     if isinstance(rule, str):
-        name = _hive_folder(rule, path)
-        expected = f"a folder '{rule}=VALUE' in the path"
-    else:
-        below = posixpath.relpath(path, folder)
-        name = below if rule.file else rule.date_in(below)
-        expected = f"a date like {rule.path_date} in the path below {folder}"
+        return _hive_folder(rule, path)
+    below = posixpath.relpath(path, folder)
+    return below if rule.file else rule.date_in(below)
+
+
+def _partition_name(source: SourceSpec, folder: str, path: str) -> str:
+    """Returns the name of the partition that a file below the source's folder belongs to."""
+    name, rule = _named_in(source, folder, path), source.partition_by
     if name is None:
+        expected = (
+            f"a folder '{rule}=VALUE' in the path"
+            if rule is None or isinstance(rule, str)
+            else f"a date like {rule.path_date} in the path below {folder}"
+        )
         raise BraidError(
             path,
             expected=f"{expected}, as source.partition_by declares",

@@ -97,6 +97,8 @@ FILES: tuple[tuple[Path, str], ...] = (
     (_PLACES.beam_jobs() / "<job>.job", "a job on a cluster that a run waits for, by its id; with "
      "`<job>.lock`, which is free once nobody waits"),
     (_PLACES.beam_jobs() / "<job>.arrived", "the first worker of such a job, until it ends"),
+    (_PLACES.beam_jobs() / "predict-<id>/<folder>/<file>", "job and log of a `braid predict` on a "
+     "runner, until it ends well"),
     (_PLACES.beam_jobs() / "doctor-<id>.log", "what libraries wrote when `braid doctor` met a "
      "broken link"),
     (Path("braid-store.json"), "the name by which a store knows the workspace that it belongs to; "

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="A .parquet file for the answers of both, row by row.",
 )
-def shadow(project: Project, version: int, source: Path, output: Path | None) -> None:
+def shadow(project: Project, version: int, source: str, output: Path | None) -> None:
     """Score rows with a version beside the champion, and tell how their answers differ.
 
     No alias moves.

@@ -39,6 +39,14 @@ def test_rows_to_predict_need_no_labels_and_those_that_training_rejects_are_name
     }
 
 
+def test_a_url_of_rows_to_predict_may_have_options(tmp_path: Path) -> None:
+    write({"id": ["x"], "zip": ["1"], "area": [3.0]}, tmp_path, "csv")
+    declared = pipeline(tmp_path / "elsewhere")
+    for place in ("", "/a.csv"):
+        (batch,) = read_features(declared, f"file://{tmp_path}{place}?region=r", 100)
+        assert batch.keys.tolist() == [b"x"]
+
+
 def test_rows_to_predict_need_no_group(tmp_path: Path) -> None:
     write({"id": ["x"], "zip": ["1"], "area": [3.0]}, tmp_path, "parquet")
     declared = pipeline(tmp_path / "elsewhere", split={"by": "hash", "column": "customer"})

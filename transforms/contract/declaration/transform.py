@@ -69,6 +69,11 @@ class BeamSpec(Spec):
     runner: Named = "DirectRunner"
     options: dict[str, Any] = {}
 
+    @property
+    def is_in_process(self) -> bool:
+        """Whether the runner's workers are threads of the process that runs it."""
+        return self.runner == "DirectRunner"
+
 
 def _refuse_unknown_scheme(path: str) -> str:
     scheme, separator, rest = path.partition("://")

@@ -40,7 +40,7 @@ COUNTS_SUFFIX = ".counts.json"  # of how often each term of a vocabulary occurs
 _LONGEST_NAME = 200  # bytes, of the 255 that file systems allow; a path of folders may be longer
 _STATISTICS_FORMAT = 5  # files of another one are not found, so that their partition is read again
 
-LockKind = Literal["run", "server", "transform", "registry", "windows"]
+LockKind = Literal["run", "server", "transform", "registry", "windows", "predictions"]
 # The folders of a workspace; every command that writes there has a lock in the last one.
 FOLDERS = (
     "transforms",
@@ -290,8 +290,11 @@ def written_folders(paths: Iterable[str]) -> set[str]:
     return {f"{root}/{folder}".lstrip("/") for root in roots for folder in FOLDERS}
 
 
-def _address(partition: str, partition_fingerprint: str) -> str:
+def folder_name_of(partition: str) -> str:
+    """Returns a name that a folder can have, for the name of a partition, which may be a path."""
     name = partition.replace("/", ",")
-    if len(name.encode()) > _LONGEST_NAME:
-        name = fingerprint(partition)
-    return f"{name}@{partition_fingerprint}"
+    return fingerprint(partition) if len(name.encode()) > _LONGEST_NAME else name
+
+
+def _address(partition: str, partition_fingerprint: str) -> str:
+    return f"{folder_name_of(partition)}@{partition_fingerprint}"
