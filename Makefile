@@ -9,7 +9,7 @@ DEMO := demo
 MINUTES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-runners fuzz test-server test-flink test-pythons lint docs bench bench-quality format lock clean
+.PHONY: help install demo test test-all test-runners fuzz test-server test-flink test-pythons lint docs bench bench-gpu bench-quality format lock clean
 
 help: ## say what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,12 @@ docs: $(STAMP) ## build the pages of docs and those made from the code, as a sit
 bench: $(STAMP) ## run every benchmark and write tests/benchmarks/RESULTS.md; half an hour
 	$(BIN)/python -m tests.benchmarks
 
+ROWS ?= 4000
+BATCH ?= 128
+
+bench-gpu: $(STAMP) ## measure what makes the input keep up with a GPU, here; ROWS, BATCH for a larger one
+	$(BIN)/python -m tests.benchmarks.gpu $(ROWS) $(BATCH)
+
 bench-quality: $(STAMP) ## judge the defaults on the tables of DATA=folder and write QUALITY.md; an hour
 	@test -n "$(DATA)" || { echo "Say where the tables lie: make bench-quality DATA=folder"; exit 1; }
 	$(BIN)/python -m tests.benchmarks.quality --data "$(DATA)"
@@ -86,8 +92,10 @@ format: $(STAMP) ## rewrite the sources in the one format
 lock: $(STAMP) ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
 		--extra dev --extra server pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
-		--group gpu --constraint requirements.lock -o infra/gpu.lock
+	for role in gpu serve worker; do \
+		$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
+			--group $$role --constraint requirements.lock -o infra/$$role.lock || exit 1; \
+	done
 
 clean: ## remove the demo, the caches and .venv
 	rm -rf $(DEMO) $(VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache \

@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.ipc as paipc
-import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from flows.checks.check_bucket import check_bucket
 from flows.checks.defects import REMADE, Defect, defect_of
 from flows.checks.saved_models import (
     GRAPH_FILE,
@@ -24,8 +22,10 @@ from flows.checks.saved_models import (
     refuse_cut_graph,
     refuse_cut_variables,
 )
+from flows.checks.tables import read_statistics, rows_of
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import checksum
+from transforms.contract.workspace.bucket import BucketPath
 from transforms.contract.workspace.documents import read_json, read_value, reading
 from transforms.contract.workspace.drift import MeasuredDrift
 from transforms.contract.workspace.files import TEMPORARY
@@ -55,24 +55,26 @@ def check_data(workspace: Workspace, looked_at: Counter[str]) -> Iterator[Defect
         workspace: Where everything lies.
         looked_at: Takes what was looked at, in words.
     """
-    yield from _transforms(workspace, looked_at)
-    yield from _partitions(workspace, looked_at)
-    for kind, suffix, read in (
-        ("statistics", "arrow", _read_statistics),
-        ("keys", "npy", read_hashes),
-        ("drift", "json", _read_drift),
-    ):
+    store = workspace.stored
+    if isinstance(store, BucketPath):
+        yield from check_bucket(store, looked_at)
+    else:
+        yield from _transforms(workspace, store, looked_at)
+        yield from _partitions(store, looked_at)
+        yield from _files(store / "statistics", "arrow", read_statistics, looked_at)
+    for kind, suffix, read in (("keys", "npy", read_hashes), ("drift", "json", _read_drift)):
         yield from _files(workspace.root / kind, suffix, read, looked_at)
     for folder in _folders(workspace.root / "windows"):
         looked_at["windows table"] += 1
         yield from defect_of(folder, read_windows, folder, removes=(folder,))
 
 
-def _transforms(workspace: Workspace, looked_at: Counter[str]) -> Iterator[Defect]:
-    for folder in _folders(workspace.root / "transforms"):
+def _transforms(workspace: Workspace, store: Path, looked_at: Counter[str]) -> Iterator[Defect]:
+    for folder in _folders(store / "transforms"):
         looked_at["transform"] += 1
         manifest, name = folder / TRANSFORM_FILE, folder.name
-        others = (workspace.root / kind / name for kind in ("shards", "rejects", "drift"))
+        beside = (store / "shards", store / "rejects", workspace.root / "drift")
+        others = (parent / name for parent in beside)
         removes = (manifest, folder, *others)  # the manifest first: half a transform is none
         statistics, graph = folder / "statistics", folder / "graph"
         yield from defect_of(manifest, _read_transform, manifest, removes=removes)
@@ -91,15 +93,15 @@ def _transforms(workspace: Workspace, looked_at: Counter[str]) -> Iterator[Defec
         yield from missing_assets(graph, _stored(manifest), action=REMADE, removes=removes)
 
 
-def _partitions(workspace: Workspace, looked_at: Counter[str]) -> Iterator[Defect]:
-    for transform in _folders(workspace.root / "shards"):
-        frozen = workspace.transform(transform.name).is_dir()
+def _partitions(store: Path, looked_at: Counter[str]) -> Iterator[Defect]:
+    for transform in _folders(store / "shards"):
+        frozen = (store / "transforms" / transform.name).is_dir()
         for folder in _folders(transform):
             manifest = folder / MANIFEST_FILE
             if not manifest.exists():
                 continue  # it is being written, or the next run sweeps it up
             looked_at["partition"] += 1
-            rejects = workspace.root / "rejects" / transform.name / folder.name
+            rejects = store / "rejects" / transform.name / folder.name
             removes = (manifest, folder, rejects)
             if not frozen:
                 yield Defect(folder, "shards of a transform that is gone", REMADE, removes)
@@ -123,9 +125,9 @@ def _files_of_partition(
         elif checksum(path) != shard.checksum:
             yield Defect(path, "another checksum than in the manifest", REMADE, removes)
     files = sorted(rejects.glob("*.parquet"))
-    defects = [item for path in files for item in defect_of(path, _rows, path, removes=removes)]
+    defects = [item for path in files for item in defect_of(path, rows_of, path, removes=removes)]
     yield from defects
-    if not defects and sum(map(_rows, files)) != manifest.rejected():
+    if not defects and sum(map(rows_of, files)) != manifest.rejected():
         what = f"not the {manifest.rejected():,} rejected rows of the manifest"
         yield Defect(rejects, what, REMADE, removes)
 
@@ -161,14 +163,6 @@ def _read_manifest(folder: Path) -> ShardManifest:
     return manifest
 
 
-def _read_statistics(path: Path) -> None:
-    with reading(path), pa.memory_map(str(path)) as file:
-        table = paipc.open_file(file).read_all()
-        table.validate(full=True)
-        for details in table.schema.metadata.values():
-            json.loads(details)
-
-
 def _read_drift(path: Path) -> None:
     measured = read_json(path, MeasuredDrift)
     with reading(path):
@@ -193,11 +187,6 @@ def _read_vocabulary(path: Path) -> None:
 def _read_json(path: Path) -> None:
     with reading(path):
         json.loads(path.read_bytes())
-
-
-def _rows(path: Path) -> int:
-    with reading(path):
-        return sum(batch.num_rows for batch in pq.ParquetFile(path).iter_batches())
 
 
 def _refuse_other(name: str, folder: str) -> None:

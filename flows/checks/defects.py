@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeVar
 
 from transforms.contract.errors import BraidError
+from transforms.contract.workspace.files import Place
+
+_P = TypeVar("_P", bound=Place)
 
 REMADE = "A run makes it again: `--repair` removes it."
 
@@ -23,19 +26,29 @@ class Defect:
             run makes again, such as a model or a record.
     """
 
-    path: Path
+    path: Place
     what: str
     action: str
-    removes: tuple[Path, ...] = ()
+    removes: tuple[Place, ...] = ()
+
+    def told(self) -> dict[str, str | list[str]]:
+        """Returns it as `--json` prints it."""
+        removes = list(map(str, self.removes))
+        return {
+            "path": str(self.path),
+            "what": self.what,
+            "action": self.action,
+            "removes": removes,
+        }
 
 
 def defect_of(
-    path: Path,
-    read: Callable[[Path], object],
-    place: Path,
+    path: Place,
+    read: Callable[[_P], object],
+    place: _P,
     *,
     action: str = REMADE,
-    removes: tuple[Path, ...] = (),
+    removes: tuple[Place, ...] = (),
 ) -> list[Defect]:
     """Returns what is wrong with a file, as its reader tells it: one item, or none.
 

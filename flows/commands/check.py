@@ -14,12 +14,13 @@ from flows.commands.exit_codes import DAMAGED
 from flows.console.harmless import say
 from flows.console.output import give
 from flows.console.wording import counted
+from flows.records.store_owner import claim_store
 from flows.steps.registration import open_registry
 from trainer.registry.own_database import DATABASE_FILE
 from trainer.registry.registry import ModelRegistry
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
-from transforms.contract.workspace.files import remove
+from transforms.contract.workspace.files import Place, remove
 from transforms.contract.workspace.layout import LockKind, Workspace
 from transforms.contract.workspace.locks import exclusive_lock
 
@@ -51,6 +52,7 @@ def check(workspace: Workspace, pipeline: PipelineSpec | None, *, repair: bool) 
     looked_at: Counter[str] = Counter()
     with ExitStack() as stack:
         if repair:
+            claim_store(workspace)
             _keep_others_out(workspace, stack)
         defects = list(_damages(workspace, pipeline, looked_at))
         removed = _remove(defects) if repair else []
@@ -58,7 +60,8 @@ def check(workspace: Workspace, pipeline: PipelineSpec | None, *, repair: bool) 
         _show(workspace, defect, removed)
     seen = ", ".join(counted(number, name) for name, number in looked_at.items()) or "nothing"
     left = [defect for defect in defects if defect not in removed]
-    give({"looked_at": looked_at, "damaged": left, "removed": removed})
+    told = {"damaged": [each.told() for each in left], "removed": [d.told() for d in removed]}
+    give({"looked_at": looked_at, **told})
     say(f"Looked at {seen} in {workspace.root}.")
     if not defects:
         say("All of it is whole.")
@@ -106,8 +109,10 @@ def _show(workspace: Workspace, defect: Defect, removed: Sequence[Defect]) -> No
     say(f"  {'removed' if defect in removed else defect.action}")
 
 
-def _below(workspace: Workspace, path: Path) -> Path:
-    return path.relative_to(workspace.root) if path.is_relative_to(workspace.root) else path
+def _below(workspace: Workspace, path: Place) -> Place:
+    if isinstance(path, Path) and path.is_relative_to(workspace.root):
+        return path.relative_to(workspace.root)
+    return path
 
 
 def _advice(left: Sequence[Defect], *, repair: bool) -> str:

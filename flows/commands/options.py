@@ -17,6 +17,7 @@ from flows.console.output import OUTPUT
 
 if TYPE_CHECKING:
     from transforms.contract.declaration.pipeline import PipelineSpec
+    from transforms.contract.declaration.transform import StoreSpec
     from transforms.contract.workspace.layout import Workspace
 
 _YAML_FILE = click.Path(path_type=Path)
@@ -179,7 +180,8 @@ def open_project(
     from transforms.contract.declaration.parsing import load
 
     pipeline = load(declaration, overrides)
-    return Project(declaration, overrides, pipeline, open_workspace(declaration, workspace))
+    folders = open_workspace(declaration, workspace, pipeline.declared_store())
+    return Project(declaration, overrides, pipeline, folders)
 
 
 def open_either(
@@ -196,9 +198,17 @@ def open_either(
     return open_workspace(None, workspace), None
 
 
-def open_workspace(declaration: Path | None, workspace: Path | None) -> Workspace:
-    """Returns the given workspace, or the one beside the declaration, or the one of this folder."""
+def open_workspace(
+    declaration: Path | None, workspace: Path | None, store: StoreSpec | None = None
+) -> Workspace:
+    """Returns the given workspace, or the one beside the declaration, or the one of this folder.
+
+    Args:
+        declaration: The path of the pipeline.yaml.
+        workspace: The folder that was given.
+        store: The declared store of shards.
+    """
     from transforms.contract.workspace.layout import Workspace
 
     beside = Path() if declaration is None else declaration.parent
-    return Workspace((workspace or beside / "workspace").absolute())
+    return Workspace.declared((workspace or beside / "workspace").absolute(), store)

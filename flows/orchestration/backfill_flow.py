@@ -36,6 +36,7 @@ from flows.records.kept import now
 from flows.records.log import BackfillLog
 from flows.records.plan import plan_run
 from flows.records.record import read_record
+from flows.records.store_owner import open_store
 from flows.report.backfill_report import markdown
 from flows.steps.backfill import (
     default_workers,
@@ -47,7 +48,6 @@ from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
 from flows.steps.work import span
 from transforms.contract.errors import BraidError
-from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
 from transforms.contract.workspace.transform_choice import TransformChoice
 
@@ -115,7 +115,7 @@ def backfill_partitions(
     refuse_endless_restarts()
     opened = open_for_flow(declaration, overrides)
     pipeline = opened.pipeline
-    folders = Workspace(Path(workspace).absolute())
+    folders = open_store(pipeline, Path(workspace).absolute())
     if train != "none":
         reach_registry(pipeline, folders)
     reporter = Reporter(console(), journal=TaskLog())

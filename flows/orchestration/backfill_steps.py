@@ -133,6 +133,8 @@ def open_record(
     """Returns the record of a new backfill, which knows what earlier ones committed."""
     kept = workspace.newest_transform(pipeline.data_fingerprint())
     transform = None if kept is None else kept.fingerprint
+    parts = [part.id for part in partitions]
+    manifests = {} if transform is None else workspace.read_all_shards(transform, parts)
     started = now()
     return BackfillRecord(
         backfill_id=free_name(workspace.backfills(pipeline.name), f"{started:%Y%m%dT%H%M%SZ}"),
@@ -143,15 +145,12 @@ def open_record(
         workers=workers,
         train=train,
         transform=transform,
-        partitions=[_at_first(workspace, transform, partition) for partition in partitions],
+        partitions=[_at_first(partition, manifests.get(partition.id)) for partition in partitions],
     )
 
 
-def _at_first(workspace: Workspace, transform: str | None, partition: Partition) -> PartitionRecord:
+def _at_first(partition: Partition, manifest: ShardManifest | None) -> PartitionRecord:
     record = PartitionRecord(name=partition.name, fingerprint=partition.fingerprint)
-    if transform is None:
-        return record
-    manifest = workspace.read_shards(transform, *partition.id)
     if manifest is None:
         return record
     changes = {"status": "skipped", "note": "its shards are committed and its files the same"}

@@ -5,7 +5,7 @@ Import this after `flows.orchestration.prefect_settings.configure`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -36,6 +36,11 @@ from transforms.contract.masking import remember
 from transforms.contract.workspace.layout import Workspace
 
 DEPLOYMENTS_FILE = "prefect.yaml"
+# Of pools whose workers run what is installed where they run it: on their machine, or in the image
+# that the pool's template names.
+_KUBERNETES = "kubernetes"
+_POOL_TYPES = ("process", _KUBERNETES)
+_PENDING = "prefect.flow-run.Pending"
 
 
 def deploy(
@@ -43,8 +48,9 @@ def deploy(
 ) -> list[str]:
     """Makes pools, deployments and automations, or brings those that are there up to date.
 
-    The same again changes nothing. A schedule, a deployment for training and a webhook that the
-    declaration no longer has are removed.
+    The same again changes nothing, and a pool of Kubernetes that is there stays as it is. A
+    schedule, a deployment for training and a webhook that the declaration no longer has are
+    removed.
 
     Args:
         declaration: The path of the pipeline.yaml, the same on every machine of the pools.
@@ -64,7 +70,10 @@ def deploy(
         document = filled_in(declaration, pipeline, workspace, overrides, webhook)
         lines = [_pool(client, pool) for pool in document["pools"]]
         lines += [_deployment(client, deployment) for deployment in document["deployments"]]
-        lines += [_automation(client, automation) for automation in document["automations"]]
+        # Also where this pipeline trains on its own machine: the automations are for all.
+        waits = _waits_for_pods(client, {GPU_POOL, *(pool["name"] for pool in document["pools"])})
+        for automation in document["automations"]:
+            lines.append(_automation(client, _patient(automation) if waits else automation))
         if pipeline.training.dispatch != "deployment":
             _remove_deployment(client, f"{TRAINING_FLOW}/{pipeline.name}")
         if webhook is not None:
@@ -114,14 +123,30 @@ def _pool(client: SyncPrefectClient, pool: dict[str, Any]) -> str:
     with suppress(ObjectAlreadyExists):
         client.create_work_pool(WorkPoolCreate(**pool, base_job_template=template))
     there = client.read_work_pool(pool["name"])
-    if there.type != pool["type"]:
+    if there.type not in _POOL_TYPES:
         raise BraidError(
             f"the work pool '{pool['name']}'",
-            expected=f"the type {pool['type']}",
+            expected=f"the type {' or '.join(_POOL_TYPES)}",
             received=f"the type {there.type}",
             action="Rename or remove that pool: its workers cannot run these flows.",
         )
     return f"pool {pool['name']}"
+
+
+def _waits_for_pods(client: SyncPrefectClient, names: Collection[str]) -> bool:
+    """Returns whether one of the server's pools makes pods of flow runs."""
+    return any(pool.type == _KUBERNETES for pool in client.read_work_pools() if pool.name in names)
+
+
+def _patient(automation: dict[str, Any]) -> dict[str, Any]:
+    """Returns an automation that takes no pending run for lost.
+
+    Its pod may wait for a node or an image for minutes, and tells nothing. What becomes of it, the
+    worker sees.
+    """
+    trigger = automation["trigger"]
+    after = [event for event in trigger["after"] if event != _PENDING]
+    return automation | {"trigger": trigger | {"after": after}}
 
 
 def _deployment(client: SyncPrefectClient, wanted: dict[str, Any]) -> str:

@@ -37,6 +37,7 @@ from flows.records.record import PAGE_FILE
 from flows.records.run_identity import OpenedRun, open_run
 from flows.records.step_names import MEASURE_DRIFT, WINDOWS, steps_of
 from flows.records.step_result import StepResult
+from flows.records.store_owner import open_store
 from flows.report.summary import markdown, with_picture
 from flows.steps import drift, shard_steps
 from flows.steps.processes import Processes
@@ -132,7 +133,7 @@ def refresh_model(
     refuse_endless_restarts()
     opened = open_for_flow(declaration, overrides)
     pipeline = opened.pipeline
-    folders = Workspace(Path(workspace).absolute())
+    folders = open_store(pipeline, Path(workspace).absolute())
     reach_registry(pipeline, folders, may_begin=retrain)
     reporter = Reporter(console(), steps_of(pipeline), TaskLog())
     with pipeline_lock(folders, pipeline.name, on_wait=told_of_waiting(reporter)) as lock:

@@ -54,8 +54,8 @@ class Estimates:
     ) -> None:
         self._records = records
         self._rows_of = rows_of
-        manifests = {part.name: workspace.read_shards(transform, *part.id) for part in partitions}
-        self._known = {name: m.rows + m.left_out for name, m in manifests.items() if m is not None}
+        manifests = workspace.read_all_shards(transform, [part.id for part in partitions])
+        self._known = {part.name: m.rows + m.left_out for part, m in manifests.items()}
         self._known_bytes = _bytes([part for part in partitions if part.name in self._known])
 
     def on_rows(self, name: str, partitions: Sequence[Partition]) -> PlannedStep:

@@ -19,6 +19,7 @@ from flows.records.run_identity import (
 )
 from flows.records.step_names import DECIDING, MEASURE_DRIFT, ON_MODEL, WINDOWS, steps_of
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.workspace.files import presence
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import TransformManifest
 from transforms.contract.workspace.partition import Partition
@@ -167,8 +168,10 @@ def _on_table(plan: RunPlan, workspace: Workspace, estimates: Estimates) -> dict
     if plan.frozen is None or pipeline.expect:
         declaration = pipeline.data_fingerprint()
         # An analysis judges what it counts; where the transform is kept, a step of its own does.
+        files = {part.id: workspace.statistics(declaration, *part.id) for part in partitions}
+        is_there = presence(files.values())
         work["analyze" if plan.frozen is None else "expect"] = [
-            p for p in partitions if not workspace.statistics(declaration, *p.id).exists()
+            part for part in partitions if not is_there(files[part.id])
         ]
     if plan.pending:
         work["transform"] = plan.pending

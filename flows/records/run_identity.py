@@ -129,7 +129,8 @@ def pending_partitions(
     workspace: Workspace, transform: str, partitions: Sequence[Partition]
 ) -> list[Partition]:
     """Returns the partitions that have no committed shards for a transform."""
-    return [part for part in partitions if not workspace.is_committed(transform, *part.id)]
+    committed = workspace.committed(transform, [part.id for part in partitions])
+    return [part for part in partitions if part.id not in committed]
 
 
 def open_run(

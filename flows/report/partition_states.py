@@ -45,19 +45,20 @@ def states_of(
     if transform is None:
         return tuple(PartitionStatus(part.name, "new") for part in partitions)
     seen = {part for r in records if r.transform == transform for part in r.ever_seen()}
-    earlier = {part.name: part for part in sorted(seen) if workspace.is_committed(transform, *part)}
+    manifests = workspace.read_all_shards(transform, seen.union(part.id for part in partitions))
+    earlier = {part.name: part for part in sorted(seen) if part in manifests}
+    gone = sorted(set(earlier) - {part.name for part in partitions})
     budget = plan.pipeline.transform.max_reject_fraction
     states = []
     for part in partitions:
-        manifest = workspace.read_shards(transform, *part.id)
+        manifest = manifests.get(part.id)
         if manifest is not None:
             states.append(_committed(part.name, manifest, budget))
         else:
             states.append(PartitionStatus(part.name, "changed" if part.name in earlier else "new"))
-    gone = sorted(set(earlier) - {part.name for part in partitions})
     for name in gone:
-        manifest = workspace.read_shards(transform, *earlier[name])
-        rows = (manifest.rows, manifest.rejected()) if manifest else (None, None)
+        manifest = manifests[earlier[name]]
+        rows = (manifest.rows, manifest.rejected())
         states.append(PartitionStatus(name, "gone from the source", *rows))
     return tuple(states)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, starmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,9 +17,11 @@ from flows.records.backfill_record import read_backfills
 from flows.records.record import read_records
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError, DeclarationError
+from transforms.contract.workspace.cache import local_copies
 from transforms.contract.workspace.documents import reading
-from transforms.contract.workspace.files import replacing
+from transforms.contract.workspace.files import Place, children, replacing
 from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.partition import PartitionId
 from transforms.reading.batches import Reject
 from transforms.reading.sensitive import shown_rejects
 
@@ -97,13 +99,10 @@ def _newest_data(pipeline: PipelineSpec, workspace: Workspace) -> tuple[str, Map
         if backfill.transform is not None
     ]
     for _, transform, partitions in sorted(worked, key=lambda work: work[0], reverse=True):
-        committed = {
-            name: fingerprint
-            for name, fingerprint in partitions.items()
-            if workspace.is_committed(transform, name, fingerprint)
-        }
+        seen = list(starmap(PartitionId, partitions.items()))
+        committed = workspace.committed(transform, seen)
         if committed:
-            return transform, committed
+            return transform, dict(part for part in seen if part in committed)
     raise BraidError(
         f"pipeline {pipeline.name}",
         expected="rows that a run has transformed",
@@ -137,7 +136,7 @@ def rejected_rows(
                 yield row
 
 
-def read_rejects(pipeline: PipelineSpec, folder: Path) -> Iterator[Reject]:
+def read_rejects(pipeline: PipelineSpec, folder: Place) -> Iterator[Reject]:
     """Yields a partition's rejected rows as the declaration lets them be read now.
 
     They may have been kept under another one. A value that is missing is empty.
@@ -149,9 +148,11 @@ def read_rejects(pipeline: PipelineSpec, folder: Path) -> Iterator[Reject]:
     Raises:
         BraidError: A file is damaged.
     """
-    for path in sorted(folder.glob("*.parquet")):
+    files = [path for path in children(folder) if path.name.endswith(".parquet")]
+    copies = local_copies(files)
+    for path in files:
         with reading(path, action=_DAMAGED, also=(pa.ArrowInvalid, OSError)):
-            rejects = [Reject(**row) for row in pq.read_table(path).to_pylist()]
+            rejects = [Reject(**row) for row in pq.read_table(copies[path]).to_pylist()]
         yield from shown_rejects(
             pipeline,
             (replace(each, value=b"") if each.reason == "missing" else each for each in rejects),

@@ -1,4 +1,4 @@
-"""Leftovers of killed steps in a workspace. Nothing else would remove them."""
+"""Leftovers of killed steps in a store. Nothing else would remove them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+from flows.retention.bucket_leftovers import (
+    remove_from_bucket,
+    sweep_bucket,
+    transforms_in_bucket,
+)
 from transforms.contract.errors import BraidError
+from transforms.contract.workspace.bucket import BucketPath
 from transforms.contract.workspace.files import TEMPORARY, remove, remove_temporaries
 from transforms.contract.workspace.layout import MANIFEST_FILE, Workspace
 from transforms.contract.workspace.locks import exclusive_lock
 from transforms.contract.workspace.partition import Partition
 
-_OF_A_TRANSFORM = ("shards", "rejects", "drift")  # folders beside that of the transforms
 _UNUSED = f"{TEMPORARY}unused-"  # and the name of a transform that is being removed
 
 
@@ -27,14 +32,19 @@ def remove_leftovers(
         partitions: Those to work on: what is finished of them is kept for the next attempt.
     """
     kept = [workspace.shards(transform, *part.id).name for part in partitions]
-    _sweep(workspace, transform, kept)
+    store = workspace.stored
+    if isinstance(store, BucketPath):
+        sweep_bucket(store, transform, kept)
+        return
+    _sweep(workspace, store, transform, kept)
     for part in partitions:
         manifest = workspace.read_shards(transform, *part.id)
         if manifest is None:
             continue
         # A commit that was killed after the manifest has not removed what led to it.
         named = {MANIFEST_FILE, *(shard.file for shard in manifest.shards)}
-        for path in list(workspace.shards(transform, *part.id).iterdir()):
+        folder = store / "shards" / transform / workspace.shards(transform, *part.id).name
+        for path in list(folder.iterdir()):
             if path.name not in named:
                 remove(path)
 
@@ -50,40 +60,65 @@ def remove_leftovers_of_others(workspace: Workspace, transform: str) -> None:
             suppress(BraidError, OSError),
             exclusive_lock(workspace.lock("transform", other), holder=f"transform {other}"),
         ):
-            if _unused(workspace, other).is_dir() and not workspace.transform(other).is_dir():
-                remove_transform(workspace, other)
-            _sweep(workspace, other, ())
+            _remove_leftovers_of(workspace, other)
+
+
+def _remove_leftovers_of(workspace: Workspace, transform: str) -> None:
+    store = workspace.stored
+    if isinstance(store, BucketPath):
+        if workspace.read_transform(transform) is None:
+            remove_transform(workspace, transform)
+        sweep_bucket(store, transform, ())
+        return
+    own, unused = _own_and_unused(store, transform)
+    if unused.is_dir() and not own.is_dir():
+        remove_transform(workspace, transform)
+    _sweep(workspace, store, transform, ())
 
 
 def remove_transform(workspace: Workspace, name: str) -> None:
     """Removes a transform with its shards. The caller holds the transform's lock."""
-    folder, unused = workspace.transform(name), _unused(workspace, name)
+    store = workspace.stored
+    if isinstance(store, BucketPath):
+        remove_from_bucket(store, name)
+        remove(workspace.root / "drift" / name)
+        return
+    own, unused = _own_and_unused(store, name)
     # Away first, so that half a transform is none. It goes last: it says that the rest is to go.
-    if folder.is_dir():
+    if own.is_dir():
         remove(unused)
-        folder.rename(unused)
-    for kind in _OF_A_TRANSFORM:
-        remove(workspace.root / kind / name)
+        own.rename(unused)
+    for folder in _beside(workspace, store):
+        remove(folder / name)
     remove(unused)
 
 
-def _unused(workspace: Workspace, name: str) -> Path:
-    return workspace.transform(f"{_UNUSED}{name}")
+def _own_and_unused(store: Path, name: str) -> tuple[Path, Path]:
+    folder = store / "transforms"
+    return folder / name, folder / f"{_UNUSED}{name}"
+
+
+def _beside(workspace: Workspace, store: Path) -> tuple[Path, Path, Path]:
+    """Returns the folders that have one of a transform, beside that of the transforms."""
+    return store / "shards", store / "rejects", workspace.root / "drift"
 
 
 def _transforms(workspace: Workspace) -> set[str]:
-    folders = [workspace.root / kind for kind in ("transforms", *_OF_A_TRANSFORM)]
+    store = workspace.stored
+    if isinstance(store, BucketPath):
+        return transforms_in_bucket(store)
+    folders = [store / "transforms", *_beside(workspace, store)]
     paths = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
     # One that is not committed yet is ".tmp-<number>-<fingerprint>".
     return {path.name.rpartition("-")[2] for path in paths if path.is_dir()}
 
 
-def _sweep(workspace: Workspace, transform: str, kept: Collection[str]) -> None:
+def _sweep(workspace: Workspace, store: Path, transform: str, kept: Collection[str]) -> None:
     """Removes temporaries and every partition that is neither committed nor kept."""
-    own = workspace.transform(transform)
+    own = store / "transforms" / transform
     for path in list(own.parent.glob(f"{TEMPORARY}*-{transform}")):
         remove(path)
-    folders = [workspace.root / kind / transform for kind in _OF_A_TRANSFORM]
+    folders = [folder / transform for folder in _beside(workspace, store)]
     for folder in (own, *folders):
         if folder.is_dir():
             remove_temporaries(folder)

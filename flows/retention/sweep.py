@@ -11,14 +11,13 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from flows.retention.leftovers import remove_transform
 from flows.retention.needed_shards import Needed, needed, past_partitions
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
-from transforms.contract.workspace.files import TEMPORARY, remove
-from transforms.contract.workspace.layout import MANIFEST_FILE, Workspace
+from transforms.contract.workspace.files import TEMPORARY, Place, remove, times_in
+from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock
 from transforms.contract.workspace.partition import PartitionId
 
@@ -89,14 +88,13 @@ class Sweep:
     def _superseded(self) -> tuple[str, ...]:
         """Removes the transform's shards of what the source had once and has no more."""
         workspace, transform = self._workspace, self._transform
-        past = set(past_partitions(workspace, self._pipeline.name))
+        past = set(past_partitions(workspace, self._pipeline.name)) - self._needed().shards
+        candidates = sorted(part for name, part in past if name == transform)
+        committed = workspace.committed(transform, candidates)
         removed = []
-        for name, part in sorted(past - self._needed().shards):
-            if name == transform and workspace.is_committed(transform, *part):
-                folder = workspace.shards(transform, *part)
-                remove(folder / MANIFEST_FILE)  # first, so that half a partition is none
-                remove(workspace.rejects(transform, *part))
-                remove(folder)
+        for part in candidates:
+            if part in committed:
+                workspace.remove_partition(transform, *part)
                 removed.append(part.name)
         return tuple(removed)
 
@@ -127,16 +125,11 @@ class Sweep:
                     remove(folder)
 
 
-def _remove_others(kept: Collection[Path]) -> None:
+def _remove_others(kept: Collection[Place]) -> None:
     """Removes all other files of the folder of some files."""
     folder = next(iter(kept)).parent
-    for path in list(folder.iterdir()) if folder.is_dir() else []:
-        if path not in kept and not _is_being_written(path):
+    for path, written in times_in(folder).items():
+        age = time.time() - written
+        is_being_written = path.name.startswith(TEMPORARY) and age < _LONGEST_WRITE_SECONDS
+        if path not in kept and not is_being_written:
             remove(path)
-
-
-def _is_being_written(path: Path) -> bool:
-    with suppress(FileNotFoundError):
-        age = time.time() - path.stat().st_mtime
-        return path.name.startswith(TEMPORARY) and age < _LONGEST_WRITE_SECONDS
-    return False

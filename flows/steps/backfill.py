@@ -123,7 +123,8 @@ def training_sets(
     """
     if train == "none":
         return []
-    committed = tuple(part for part in everything if work.manifest(part) is not None)
+    there = work.workspace.committed(work.transform, [part.id for part in everything])
+    committed = tuple(part for part in everything if part.id in there)
     if train == "once":
         return [committed]
     return [

@@ -116,7 +116,8 @@ def find_champion(pipeline: PipelineSpec, workspace: Workspace) -> Champion:
     registry = reach_registry(pipeline, workspace)
     version = find_version(registry, pipeline.registered_name(), alias=CHAMPION, version=None)
     export = registry.export_folder(version)
-    transform = workspace.transform(version.tags.get("braid.transform", "none"))
+    name = version.tags.get("braid.transform", "none")
+    transform = workspace.transform(name)
     if not (transform / TRANSFORM_FILE).exists():
         raise BraidError(
             f"version {version.version} of {version.name}",
@@ -124,7 +125,9 @@ def find_champion(pipeline: PipelineSpec, workspace: Workspace) -> Champion:
             received="no such folder",
             action="A run that makes a new champion keeps its statistics until the next one.",
         )
-    return Champion(version, export, declared_pipeline(export), transform)
+    # The shards are where the present declaration says, wherever they were then.
+    declared = declared_pipeline(export).model_copy(update={"store": pipeline.store})
+    return Champion(version, export, declared, workspace.transform_folder(name))
 
 
 @contextmanager
@@ -160,13 +163,14 @@ def _test_job(workspace: Workspace, champion: Champion, folder: Path) -> TrainJo
     if record is None:
         return None
     tested = choose(_partitions(pipeline, record), pipeline.training)
-    if not all(workspace.is_committed(record.transform, *part.id) for part in tested):
+    parts = [part.id for part in tested]
+    if len(workspace.committed(record.transform, parts)) < len(parts):
         return None
     return TrainJob(
         pipeline=pipeline,
         workspace=str(workspace.root),
         transform=record.transform,
-        partitions=tuple(part.id for part in tested),
+        partitions=tuple(parts),
         run_folder=str(folder),
         champion=str(champion.export),
     )

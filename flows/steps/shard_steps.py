@@ -142,7 +142,7 @@ def transform(work: Work, processes: Processes) -> StepResult[None]:
         return idle("transform", note, None)
     watch = Stopwatch()
     done = processes.run(TRANSFORM, work.transform_job(pending))
-    manifests = [manifest for manifest in map(work.manifest, pending) if manifest is not None]
+    manifests = work.manifests(pending)
     written = sum(shard.bytes for manifest in manifests for shard in manifest.shards)
     transformed = on_rows("transform", watch, done, note, written_bytes=written)
     return replace(transformed, details=rejects_in_words(total_rejects(manifests)))
@@ -150,10 +150,8 @@ def transform(work: Work, processes: Processes) -> StepResult[None]:
 
 def count_rows(work: Work) -> StepResult[RowCounts]:
     """Counts what the shards hold that train."""
-    manifests = (work.manifest(part) for part in work.trained)
-    counts = RowCounts(
-        tuple(_with_shown_keys(work.pipeline, each) for each in manifests if each is not None)
-    )
+    manifests = work.manifests(work.trained)
+    counts = RowCounts(tuple(_with_shown_keys(work.pipeline, each) for each in manifests))
     rejected = sum(reject.rows for reject in counts.rejects)
     share = rejected / max(counts.source_rows, 1)
     text = ", ".join(f"{rows:,} {split}" for split, rows in counts.rows.items())

@@ -59,6 +59,11 @@ class Work:
         """Returns the manifest of a partition's shards, or None if they are not committed."""
         return self.workspace.read_shards(self.transform, *partition.id)
 
+    def manifests(self, partitions: Sequence[Partition]) -> list[ShardManifest]:
+        """Returns the manifests of those partitions whose shards are committed, in their order."""
+        manifests = self.workspace.read_all_shards(self.transform, [p.id for p in partitions])
+        return [manifests[part.id] for part in partitions if part.id in manifests]
+
     def transform_job(self, partitions: Sequence[Partition] | None = None) -> TransformJob:
         """Returns the job of analyzing or transforming partitions; by default all of them."""
         return TransformJob(

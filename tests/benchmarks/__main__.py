@@ -21,6 +21,7 @@ BENCHMARKS = {
     "daily": ["daily"],
     "stream": ["stream"],
     "overlap": ["overlap"],
+    "gpu": ["gpu"],
     "predict": ["predict"],
     "serving": ["serving"],
     "monitoring": ["monitoring"],

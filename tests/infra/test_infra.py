@@ -13,6 +13,11 @@ import pytest
 import yaml
 
 _PROJECT = Path(__file__).parents[2]
+# What makes Jobs of flow runs, which the tests of servers have no cluster for.
+_BEYOND_THE_TESTS = {
+    *("prefect-kubernetes", "kubernetes-asyncio", "kopf"),
+    *("iso8601", "pyopenssl"),
+}
 
 
 def _pins(path: str) -> dict[str, str]:
@@ -21,15 +26,33 @@ def _pins(path: str) -> dict[str, str]:
     return {pin[1]: pin[2] for pin in matches if pin}
 
 
-def test_a_gpu_machine_has_the_versions_that_everything_was_tested_with():
-    gpu, tested = _pins("infra/gpu.lock"), _pins("requirements.lock")
-    beyond = {name for name in gpu if name not in tested}
-    assert all(name.startswith("nvidia-") for name in beyond), beyond
-    assert {name: tested[name] for name in gpu if name in tested} == {
-        name: version for name, version in gpu.items() if name in tested
+@pytest.mark.parametrize(
+    ("role", "present", "absent"),
+    [
+        (
+            "gpu",
+            {"tensorflow", "keras", "prefect", "nvidia-cudnn-cu12"},
+            {"apache-beam", "tensorflow-transform", "pyarrow", "matplotlib"},
+        ),
+        (
+            "serve",
+            {"tensorflow", "fastapi", "uvicorn", "orjson", "pyarrow"},
+            {"apache-beam", "tensorflow-transform", "matplotlib"},
+        ),
+        ("worker", {"prefect", "prefect-kubernetes"}, {"tensorflow", "pyarrow", "mlflow-skinny"}),
+    ],
+)
+def test_a_machine_of_one_role_has_the_versions_that_everything_was_tested_with(
+    role, present, absent
+):
+    pins, tested = _pins(f"infra/{role}.lock"), _pins("requirements.lock")
+    beyond = {name for name in pins if name not in tested}
+    assert beyond <= _BEYOND_THE_TESTS or all(name.startswith("nvidia-") for name in beyond), beyond
+    assert {name: tested[name] for name in pins if name in tested} == {
+        name: version for name, version in pins.items() if name in tested
     }
-    assert {"tensorflow", "keras", "prefect", "nvidia-cudnn-cu12"} <= set(gpu)
-    assert {"apache-beam", "tensorflow-transform", "pyarrow", "matplotlib"}.isdisjoint(gpu)
+    assert present <= set(pins)
+    assert absent.isdisjoint(pins)
 
 
 def test_every_pool_has_a_worker_in_the_compose_file():
@@ -49,7 +72,8 @@ def test_a_machine_of_one_role_needs_what_an_installation_does_in_the_same_versi
     needed = {entry for group in groups.values() for entry in group if isinstance(entry, str)}
     cuda = document["project"]["optional-dependencies"]["cuda"]
     assert groups["gpu"][1:] == cuda
-    assert needed - set(cuda) == set(document["project"]["dependencies"])
+    submits = {entry for entry in groups["worker"] if entry.startswith("prefect-kubernetes")}
+    assert needed - set(cuda) - submits == set(document["project"]["dependencies"])
 
 
 def test_a_task_manager_without_flinks_scripts_has_all_memory_keys() -> None:

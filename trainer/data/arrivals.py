@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from transforms.contract.errors import BraidError
 from transforms.contract.process.events import report
 from transforms.contract.steps.jobs import TrainJob
+from transforms.contract.workspace.files import Place
 from transforms.contract.workspace.locks import is_held
 from transforms.contract.workspace.manifest import ShardManifest
 from transforms.contract.workspace.partition import PartitionId
 
-_POLL_SECONDS = 0.2
 # Without anyone who transforms. A server takes up to 150 s until it starts a lost flow again.
 _PATIENCE_SECONDS = 300.0
 
@@ -34,7 +33,7 @@ class Arrivals:
         self._waited = 0.0
         self._since: float | None = None
 
-    def __iter__(self) -> Iterator[tuple[Path, ShardManifest]]:
+    def __iter__(self) -> Iterator[tuple[Place, ShardManifest]]:
         """Yields every partition's folder with its manifest; waits for each.
 
         Raises:
@@ -59,7 +58,7 @@ class Arrivals:
         busy = time.monotonic()  # when somebody was last seen to transform
         while not self._is_there(part):
             report(number, len(self._job.partitions), unit="partitions")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(self._job.folders().poll_seconds)
             if is_held(self._lock):
                 busy = time.monotonic()
             elif time.monotonic() - busy > _PATIENCE_SECONDS:

@@ -11,6 +11,9 @@ from typing import Literal
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import checksum
 from transforms.contract.steps.jobs import TrainJob
+from transforms.contract.workspace.bucket import BucketPath
+from transforms.contract.workspace.cache import cache_of
+from transforms.contract.workspace.files import Place
 from transforms.contract.workspace.manifest import Shard, ShardManifest
 from transforms.contract.workspace.tfrecord import CRC, HEADER_BYTES, LENGTH, footer
 
@@ -19,10 +22,39 @@ _THREADS = 4  # XXH3 releases the GIL; one thread hashes faster than most disks 
 
 @dataclass(frozen=True)
 class ShardFile:
-    """One committed shard and where it lies."""
+    """One committed shard and where it lies.
+
+    Attributes:
+        path: The path to read it by; of a bucket's shard that of its copy, which `fetch` makes.
+        shard: What the manifest says of it.
+        stored: The object that it is in a bucket.
+    """
 
     path: Path
     shard: Shard
+    stored: BucketPath | None = None
+
+    def fetch(self) -> Path:
+        """Returns the path once it is there: of a bucket's shard, a verified copy.
+
+        Raises:
+            DamagedFile: The object is gone, or is not what was committed.
+            StoreFailed: The bucket does not answer.
+        """
+        if self.stored is None:
+            return self.path
+        return cache_of(self.stored.bucket).fetch(
+            self.stored, self.shard.bytes, self.shard.checksum
+        )
+
+    def fail(self, error: BraidError) -> None:
+        """Notes why a bucket's shard cannot be read, for `failure`."""
+        if self.stored is not None:
+            cache_of(self.stored.bucket).failed[self.path] = error
+
+    def failure(self) -> BraidError | None:
+        """Returns why a bucket's shard could not be read, if that was so."""
+        return cache_of(self.stored.bucket).failed.get(self.path) if self.stored else None
 
 
 @dataclass(frozen=True)
@@ -49,14 +81,21 @@ def shard_files(
 
 
 def files_of(
-    folder: Path, manifest: ShardManifest, split: str, content: str = "stored"
+    folder: Place, manifest: ShardManifest, split: str, content: str = "stored"
 ) -> tuple[ShardFile, ...]:
     """Returns a split's shards of one partition, in the order of their names."""
     return tuple(
-        ShardFile(folder / shard.file, shard)
+        _file_of(folder, shard)
         for shard in sorted(manifest.shards, key=lambda shard: shard.file)
         if shard.split == split and shard.content == content
     )
+
+
+def _file_of(folder: Place, shard: Shard) -> ShardFile:
+    if isinstance(folder, Path):
+        return ShardFile(folder / shard.file, shard)
+    stored = folder / shard.file
+    return ShardFile(cache_of(folder.bucket).path_of(stored, shard.checksum), shard, stored)
 
 
 def count_rows(files: Sequence[ShardFile]) -> int:
@@ -67,9 +106,12 @@ def count_rows(files: Sequence[ShardFile]) -> int:
 def verify(files: Sequence[ShardFile]) -> None:
     """Compares every file's size and checksum with its manifest.
 
+    A bucket's shards are compared when they are copied, just before they are read.
+
     Raises:
         BraidError: A file is missing or is not what was committed; names the first damaged record.
     """
+    files = [file for file in files if file.stored is None]
     with ThreadPoolExecutor(_THREADS) as pool:
         for file, intact in zip(files, pool.map(_is_intact, files), strict=True):
             if not intact:
@@ -78,12 +120,15 @@ def verify(files: Sequence[ShardFile]) -> None:
 
 def damaged(file: ShardFile) -> BraidError:
     """Returns the error for a file that is not what its manifest says."""
+    remade = (
+        f"Delete the folder {file.path.parent} and run again: its partition is then "
+        "transformed anew."
+    )
     return BraidError(
         str(file.path),
         expected=f"the committed shard of {file.shard.rows} records in {file.shard.bytes} bytes",
         received=_describe(file),
-        action=f"Delete the folder {file.path.parent} and run again: its partition is then "
-        "transformed anew.",
+        action=f"Delete this copy of {file.stored} and run again." if file.stored else remade,
     )
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from trainer.data.class_weights import class_weights
+from trainer.data.copies import Copies
 from trainer.data.fair_shares import fair_shares
 from trainer.data.noise import Tensors, draw, stream_seed
 from trainer.data.shards import ShardFile, count_rows, damaged, first_damage
@@ -86,13 +88,16 @@ def training_batches(
         A dataset of (inputs, targets, sample weights); each leaf is [B, ...], the last batch may
         be shorter.
     """
+    copies = Copies(files)
     if epochs == 1:
-        return _rest(_shuffled(*_order(files, recipe, epoch)), layout, recipe, epoch, first_batch)
+        order = _order(files, recipe, epoch)
+        return _rest(_shuffled(copies, *order), layout, recipe, epoch, first_batch)
     orders = tf.data.Dataset.from_generator(
         lambda: (_order(files, recipe, epoch + number) for number in range(epochs)),
         output_signature=_ORDER,
     )
-    return _rest(orders.flat_map(_shuffled), layout, recipe, epoch, first_batch)
+    shuffled = orders.flat_map(partial(_shuffled, copies))
+    return _rest(shuffled, layout, recipe, epoch, first_batch)
 
 
 def arriving_batches(
@@ -117,14 +122,16 @@ def arriving_batches(
     Returns:
         A dataset like that of `training_batches`; a batch may have rows of two partitions.
     """
+    copies = Copies(more_to_come=True)
 
     def orders() -> Iterator[tuple[list[str], int, int]]:
         for number, files in enumerate(partitions()):
             if files:
+                copies.add(files)
                 yield _order(files, recipe, 0, number)
 
     arriving = tf.data.Dataset.from_generator(orders, output_signature=_ORDER)
-    return _rest(arriving.flat_map(_shuffled), layout, recipe, 0, first_batch)
+    return _rest(arriving.flat_map(partial(_shuffled, copies)), layout, recipe, 0, first_batch)
 
 
 def _order(files: Sequence[ShardFile], recipe: Recipe, *key: int) -> tuple[list[str], int, int]:
@@ -137,8 +144,8 @@ def _order(files: Sequence[ShardFile], recipe: Recipe, *key: int) -> tuple[list[
     return paths, shuffle_rows(files, recipe.shuffle_bytes), int(random.integers(2**31))
 
 
-def _shuffled(paths: Any, rows: Any, seed: Any) -> tf.data.Dataset:
-    records = tf.data.Dataset.from_tensor_slices(paths).interleave(
+def _shuffled(copies: Copies, paths: Any, rows: Any, seed: Any) -> tf.data.Dataset:
+    records = copies.ahead_of(tf.data.Dataset.from_tensor_slices(paths)).interleave(
         _records,
         cycle_length=tf.minimum(tf.size(paths, tf.int64), OPEN_FILES),
         block_length=_RECORDS_PER_TURN,
@@ -170,14 +177,12 @@ def evaluation_batches(
     Returns:
         A dataset like that of `training_batches`.
     """
-    paths = [str(file.path) for file in files]
-    return _parsed(_records(paths).batch(batch_size), layout, None)
+    return _parsed(_in_order(files).batch(batch_size), layout, None)
 
 
 def raw_batches(files: Sequence[ShardFile], batch_size: int) -> tf.data.Dataset:
     """Yields the serialized records of shards as string [B], in the order of the files."""
-    paths = [str(file.path) for file in files]
-    return _records(paths).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    return _in_order(files).batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
 def sampled_records(files: Sequence[ShardFile], most: int) -> tf.data.Dataset:
@@ -190,9 +195,10 @@ def sampled_records(files: Sequence[ShardFile], most: int) -> tf.data.Dataset:
     shares = fair_shares([file.shard.rows for file in files], most)
     taken = [(str(f.path), rows) for f, rows in zip(files, shares, strict=True) if rows]
     paths, rows = zip(*taken, strict=True)
-    return tf.data.Dataset.from_tensor_slices((list(paths), np.array(rows))).flat_map(
-        lambda path, count: tf.data.TFRecordDataset(path).take(count)
-    )
+    slices = tf.data.Dataset.from_tensor_slices
+    return tf.data.Dataset.zip(
+        Copies(files).ahead_of(slices(list(paths))), slices(np.array(rows))
+    ).flat_map(lambda path, count: tf.data.TFRecordDataset(path).take(count))
 
 
 def shuffle_rows(files: Sequence[ShardFile], shuffle_bytes: int) -> int:
@@ -252,15 +258,21 @@ def readable_errors(files: Sequence[ShardFile]) -> Iterator[None]:
         yield
     except tf.errors.DataLossError:
         for file in files:
-            if not file.path.exists() or first_damage(file.path) is not None:
+            if _is_gone(file) or (file.path.exists() and first_damage(file.path) is not None):
                 raise damaged(file) from None
         raise
     except tf.errors.NotFoundError:
         for file in files:
-            if not file.path.exists():
+            if _is_gone(file):
                 raise damaged(file) from None
         raise
-    except tf.errors.InvalidArgumentError as error:
+    except tf.errors.OpError as error:
+        for file in files:
+            failure = file.failure()
+            if failure is not None:
+                raise failure from None
+        if not isinstance(error, tf.errors.InvalidArgumentError):
+            raise
         if "Feature:" not in error.message and "Key:" not in error.message:
             raise
         raise BraidError(
@@ -269,6 +281,15 @@ def readable_errors(files: Sequence[ShardFile]) -> Iterator[None]:
             received=error.message.splitlines()[0],
             action="Delete that folder and run again: its partition is then transformed anew.",
         ) from None
+
+
+def _is_gone(file: ShardFile) -> bool:
+    return file.stored is None and not file.path.exists()  # a copy goes where others need room
+
+
+def _in_order(files: Sequence[ShardFile]) -> tf.data.Dataset:
+    paths = tf.constant([str(file.path) for file in files], tf.string)
+    return _records(Copies(files).ahead_of(tf.data.Dataset.from_tensor_slices(paths)))
 
 
 def _records(paths: Any) -> tf.data.Dataset:

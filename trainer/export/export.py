@@ -44,7 +44,7 @@ def export(job: TrainJob) -> ExportResult:
         model = load_model(job.pipeline, manifest, Path(job.run_folder))
         module = tf.Module(name="braid")
         # Holding the loaded graph carries its vocabulary files over.
-        graph = job.folders().transform(job.transform) / GRAPH_FOLDER
+        graph = job.folders().transform_folder(job.transform) / GRAPH_FOLDER
         with reading(graph / "saved_model.pb", also=(tf.errors.OpError,)):
             module.graph = tf.saved_model.load(str(graph))
         # The variables, not the model: Keras would save traces of its own beside ours.

@@ -187,7 +187,7 @@ def check(job: TrainJob) -> CheckResult:
 
 
 def _first_records(file: ShardFile) -> Any:
-    return tf.data.TFRecordDataset(str(file.path)).take(1)
+    return tf.data.TFRecordDataset(str(file.fetch())).take(1)
 
 
 def _refuse_non_finite(predictions: Mapping[str, np.ndarray], what: str) -> None:

@@ -91,7 +91,7 @@ def warm_start(
         problem = "its export is of an earlier release and does not say what its weights are."
         return WarmStarted(version=origin.version, weights=count, problem=problem)
     axes = axes_by_path(network)
-    graph = job.folders().transform(job.transform) / GRAPH_FOLDER
+    graph = job.folders().transform_folder(job.transform) / GRAPH_FOLDER
     mine, others = Meanings(manifest, _terms(manifest, graph)), exported.meanings
     fresh, terms = [], {}
     for path, weight in weights.items():

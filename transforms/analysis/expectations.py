@@ -62,6 +62,7 @@ def check_expectations(job: TransformJob) -> None:
 
 def _frozen(job: TransformJob) -> Path | None:
     """Returns the statistics of the transform that is kept, or else of the one that it refits."""
-    folders = (job.folders().transform(name) for name in (job.transform, job.base) if name)
-    kept = (folder for folder in folders if (folder / TRANSFORM_FILE).exists())
-    return next((statistics_folder(folder) for folder in kept), None)
+    workspace = job.folders()
+    names = (name for name in (job.transform, job.base) if name)
+    kept = (name for name in names if (workspace.transform(name) / TRANSFORM_FILE).exists())
+    return next((statistics_folder(workspace.transform_folder(name)) for name in kept), None)

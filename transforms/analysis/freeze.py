@@ -20,7 +20,8 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import TransformJob
 from transforms.contract.steps.results import AnalyzeResult
-from transforms.contract.workspace.files import replacing, write_atomic
+from transforms.contract.workspace.cache import writing_folder
+from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import GRAPH_FOLDER, TRANSFORM_FILE
 from transforms.contract.workspace.manifest import (
     MISSING_SUFFIX,
@@ -49,7 +50,7 @@ def analyze(text: str) -> AnalyzeResult:
     read = count_partitions(job)
     check_expectations(job)
     total = statistics_of(job)
-    with replacing(job.folders().transform(job.transform)) as folder:
+    with writing_folder(job.folders().transform(job.transform), last=TRANSFORM_FILE) as folder:
         statistics = statistics_folder(folder)
         statistics.mkdir(parents=True)
         freeze(RequestCounter.shared(job.pipeline).requests, total, statistics, base=_base(job))
@@ -69,7 +70,7 @@ def analyze(text: str) -> AnalyzeResult:
 
 
 def _base(job: TransformJob) -> Path | None:
-    return None if job.base is None else statistics_folder(job.folders().transform(job.base))
+    return None if job.base is None else statistics_folder(job.folders().transform_folder(job.base))
 
 
 def _manifest(job: TransformJob, statistics: Path, total: Accumulated) -> TransformManifest:

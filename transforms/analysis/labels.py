@@ -278,7 +278,7 @@ def _read_truths(job: LabelsJob, table: _LabelTable, keys: dict[bytes, int]) -> 
     read, fed = table.pipeline.raw_targets(), manifest.raw_targets
     raws = {name: read[name] for name in table.targets}
     truths = _Truths(np.zeros(len(keys), bool), {n: np.zeros(len(keys), bool) for n in raws})
-    graph = job.folders().transform(job.transform) / GRAPH_FOLDER
+    graph = job.folders().transform_folder(job.transform) / GRAPH_FOLDER
     with reading(graph / "saved_model.pb", also=(tf.errors.OpError,)):
         loaded = tf.saved_model.load(str(graph))
     inputs = {raw.name: raw for raw in (*manifest.raw_features.values(), *fed.values())}

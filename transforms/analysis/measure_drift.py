@@ -31,7 +31,7 @@ def measure(text: str) -> MeasureResult:
         transform=job.transform,
         partitions=partitions,
         rows=total.rows,
-        features=distances(statistics_folder(folders.transform(job.transform)), total),
+        features=distances(statistics_folder(folders.transform_folder(job.transform)), total),
     )
     write_atomic(folders.drift(job.transform, partitions), measured.model_dump_json(indent=1))
     return MeasureResult(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,17 @@ from transforms.analysis.reject_budget import RejectBudget
 from transforms.analysis.request_counter import RequestCounter
 from transforms.beam import COUNTER, known_rows, marked_errors, run_todo, workers
 from transforms.contract.declaration.split import SPLITS
+from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import TransformJob
-from transforms.contract.workspace.files import TEMPORARY
+from transforms.contract.workspace.cache import local_copies
+from transforms.contract.workspace.files import (
+    TEMPORARY,
+    Place,
+    children,
+    presence,
+    remove,
+    rename,
+)
 from transforms.contract.workspace.partition import Partition
 from transforms.graph.graph import raw_columns
 from transforms.reading.batches import BatchReader
@@ -46,7 +55,8 @@ class PartitionsRead:
 
 def count_partitions(job: TransformJob) -> PartitionsRead:
     """Reads the job's partitions that have no statistics yet, and writes them."""
-    todo = [part for part in job.partitions if not _path(job, part).exists()]
+    is_counted = presence(_path(job, part) for part in job.partitions)
+    todo = [part for part in job.partitions if not is_counted(_path(job, part))]
     units = _units(job, todo)
     paths = {part.name: _path(job, part) for part in todo}
     call = uuid.uuid4().hex[:8]
@@ -66,11 +76,12 @@ def count_partitions(job: TransformJob) -> PartitionsRead:
     )
     with progress, _parts_removed(paths.values(), call):
         run_todo(job.pipeline.beam, job.folders(), build, units)
+    is_counted = presence(paths.values())
     for partition in todo:  # without a row there is no unit to write it
-        if not paths[partition.name].exists():
+        if not is_counted(paths[partition.name]):
             _refuse_changed(job, [partition])
             Accumulated().write(paths[partition.name])
-    return PartitionsRead(len(todo), sum(Accumulated.read(path).rows for path in paths.values()))
+    return PartitionsRead(len(todo), sum(counted.rows for _, counted in _read(job, todo)))
 
 
 def statistics_of(job: TransformJob) -> Accumulated:
@@ -80,11 +91,20 @@ def statistics_of(job: TransformJob) -> Accumulated:
 
 def read_partitions(job: TransformJob) -> Iterator[tuple[Partition, Accumulated]]:
     """Yields the job's partitions with what their training rows add up to, in their order."""
-    for part in job.partitions:
-        yield part, Accumulated.read(_path(job, part))
+    return _read(job, job.partitions)
 
 
-def _path(job: TransformJob, partition: Partition) -> Path:
+def _read(
+    job: TransformJob, partitions: Sequence[Partition]
+) -> Iterator[tuple[Partition, Accumulated]]:
+    paths = {part.name: _path(job, part) for part in partitions}
+    copies = local_copies(paths.values())  # side by side where they are of a bucket
+    for part in partitions:
+        path = paths[part.name]
+        yield part, Accumulated.read(path, copies.get(path))
+
+
+def _path(job: TransformJob, partition: Partition) -> Place:
     return job.folders().statistics(job.pipeline.data_fingerprint(), *partition.id)
 
 
@@ -119,16 +139,23 @@ class _RowsWritten:
 
     def __call__(self) -> int:
         """Returns the rows of those that are written by now."""
-        there = self._folder.glob(f"{TEMPORARY}*-{self._call}-*")
-        parts = {tuple(path.stem.removeprefix(TEMPORARY).split("-")[:3]) for path in there}
-        whole = {path for path, _ in self._left.values() if path.exists()}
+        with suppress(OSError, BraidError):  # the next look tells as much
+            self._look()
+        return self._done
+
+    def _look(self) -> None:
+        parts = {
+            tuple(Path(path.name).stem.removeprefix(TEMPORARY).split("-")[:3])
+            for path in _parts_of(self._folder, self._call)
+        }
+        is_there = presence(path for path, _ in self._left.values())
+        whole = {path for path, _ in self._left.values() if is_there(path)}
         written = [key for key, (path, _) in self._left.items() if key in parts or path in whole]
         self._done += sum(self._left.pop(key)[1] for key in written)
-        return self._done
 
 
 @contextmanager
-def _parts_removed(paths: Iterable[Path], call: str) -> Iterator[None]:
+def _parts_removed(paths: Iterable[Place], call: str) -> Iterator[None]:
     """Removes what units of this call wrote that became no part of a whole, however it ends.
 
     Calls of other runs may count into the same folder, so that theirs stay.
@@ -137,14 +164,20 @@ def _parts_removed(paths: Iterable[Path], call: str) -> Iterator[None]:
         yield
     finally:
         for folder in {path.parent for path in paths}:
-            for part in folder.glob(f"{TEMPORARY}*-{call}-*"):
-                part.unlink(missing_ok=True)
+            for part in _parts_of(folder, call):
+                remove(part)
+
+
+def _parts_of(folder: Place, call: str) -> list[Place]:
+    """Returns the files of a call's units."""
+    paths = children(folder)
+    return [p for p in paths if p.name.startswith(TEMPORARY) and f"-{call}-" in p.name]
 
 
 def _write(
     counted: tuple[str, Iterable[str]],
     job: TransformJob,
-    paths: dict[str, Path],
+    paths: dict[str, Place],
     arrival: Arrival = HERE,
 ) -> None:
     partition, parts = counted
@@ -153,13 +186,15 @@ def _write(
     with marked_errors("analyze"):
         arrival.refuse_forsaken()
         _refuse_changed(job, (part for part in job.partitions if part.name == partition))
-        files = [Path(part) for part in sorted(parts)]  # the same order, so the same rounding
+        whole = paths[partition]
+        files = [whole.with_name(part) for part in sorted(parts)]  # one order, so one rounding
         if len(files) == 1:
-            files[0].replace(paths[partition])
+            rename(files[0], whole.name)
             return
-        merged(map(Accumulated.read, files)).write(paths[partition])
+        copies = local_copies(files)
+        merged(Accumulated.read(path, copies.get(path)) for path in files).write(whole)
         for path in files:
-            path.unlink()
+            remove(path)
 
 
 def _refuse_changed(job: TransformJob, partitions: Iterable[Partition]) -> None:
@@ -183,7 +218,8 @@ def _units(job: TransformJob, partitions: list[Partition]) -> list[WorkUnit]:
 class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
     """Reads a unit's training rows and writes what they add up to.
 
-    It gives the file under its partition's name: Beam would pickle and compress millions of terms.
+    It gives the name of the file under its partition's: Beam would pickle and compress millions of
+    terms.
 
     Args:
         job: What to count.
@@ -209,12 +245,12 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
         self._batch_rows = max(1, min(_BATCH_VALUES // max(row_values, 1), _MAX_BATCH_ROWS))
 
     def process(self, unit: WorkUnit) -> Iterator[tuple[str, str]]:
-        """Yields the file of the unit's statistics."""
+        """Yields the name of the file of the unit's statistics."""
         whole = self._paths[unit.partition]
         if not whole.exists():  # else another attempt, or another run, has counted all of it
-            yield unit.partition, str(self._counted(unit, whole))
+            yield unit.partition, self._counted(unit, whole)
 
-    def _counted(self, unit: WorkUnit, whole: Path) -> Path:
+    def _counted(self, unit: WorkUnit, whole: Place) -> str:
         total = Accumulated()
         with marked_errors("analyze"):
             self._arrival.refuse_forsaken()
@@ -224,9 +260,8 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
             attempt = uuid.uuid4().hex[:8]
             place = self._places[unit.partition]
             name = f"{TEMPORARY}{unit.index:05d}-{self._call}-{place}-{attempt}.arrow"
-            path = whole.with_name(name)
-            total.write(path)
-        return path
+            total.write(whole.with_name(name))
+        return name
 
     def _add_rows(self, unit: WorkUnit, total: Accumulated) -> None:
         for batch in self._reader.read(unit, self._batch_rows):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
@@ -18,13 +17,18 @@ from transforms.contract.spec import Spec
 from transforms.contract.steps.jobs import TransformJob
 from transforms.contract.steps.results import TransformResult
 from transforms.contract.workspace.documents import DamagedFile, read_json
-from transforms.contract.workspace.files import remove, write_atomic
+from transforms.contract.workspace.files import (
+    Place,
+    children,
+    presence,
+    remove,
+    write_atomic,
+)
 from transforms.contract.workspace.layout import GRAPH_FOLDER, MANIFEST_FILE, Workspace
 from transforms.contract.workspace.manifest import (
     RAW_TARGET_PREFIX,
     RejectCount,
     ReplacedCount,
-    Shard,
     ShardManifest,
     total_rejects,
     total_replaced,
@@ -35,6 +39,14 @@ from transforms.reading.sensitive import shown_rejects
 from transforms.runners.arrival import HERE, Arrival
 from transforms.shards.applying import GraphApplier
 from transforms.shards.examples import ExampleEncoder
+from transforms.shards.receipts import (
+    UnitReceipt,
+    folder_of,
+    plan_path,
+    read_receipt,
+    receipt_path,
+    units_left,
+)
 from transforms.shards.writer import ShardWriter, write_rejects
 from transforms.source.changes import refuse_changed, unchanged
 from transforms.source.scan import open_filesystem
@@ -43,16 +55,6 @@ from transforms.source.units import WorkUnit, plan_units, read_files
 _BATCH_BYTES = 8 * 1024 * 1024  # of stored values; fits the caches of a few cores, amortizes calls
 _MAX_BATCH_ROWS = 4_096
 _COMMIT_SECONDS = 0.5  # between two looks for partitions whose units are all done
-
-
-class UnitReceipt(Spec):
-    """The record of one unit's work; with it the unit is done, whatever happens later."""
-
-    shards: tuple[Shard, ...]
-    rows: int
-    left_out: int = 0
-    rejects: tuple[RejectCount, ...]
-    replaced: tuple[ReplacedCount, ...]
 
 
 def transform(text: str) -> TransformResult:
@@ -70,7 +72,7 @@ def transform(text: str) -> TransformResult:
     plan = _plan(job)
     cut = {name: units for name, (units, _) in plan.items()}
     lanes = {name: lanes for name, (_, lanes) in plan.items()}
-    todo = [u for part in job.partitions for u in cut[part.name] if not _was_done(job, part, u)]
+    todo = [unit for part in job.partitions for unit in units_left(job, part, cut[part.name])]
     commits = _Commits(job, cut, todo)
 
     def build(p: beam.Pipeline, arrival: Arrival) -> None:
@@ -89,9 +91,9 @@ def transform(text: str) -> TransformResult:
 
 
 def _without_committed(job: TransformJob) -> TransformJob:
-    is_committed = job.folders().is_committed
-    left = (p for p in job.partitions if not is_committed(job.transform, p.name, p.fingerprint))
-    return job.model_copy(update={"partitions": tuple(left)})
+    committed = job.folders().committed(job.transform, [part.id for part in job.partitions])
+    left = tuple(part for part in job.partitions if part.id not in committed)
+    return job.model_copy(update={"partitions": left})
 
 
 class _Commits:
@@ -110,10 +112,15 @@ class _Commits:
     def try_those_done(self) -> None:
         """Commits every partition whose units are done, if that can be done now."""
         with suppress(OSError, BraidError):  # `all` tries again, and tells what is wrong
+            is_done = self._is_done()
             for partition in list(self._pending):
-                units = self._plan[partition.name]
-                if all(_receipt_path(self._job, partition, unit).exists() for unit in units):
+                if all(is_done(partition, unit) for unit in self._plan[partition.name]):
                     self._commit(partition)
+
+    def _is_done(self) -> Callable[[Partition, WorkUnit], bool]:
+        """Returns a look at which units of the pending partitions have their receipts."""
+        is_there = presence(plan_path(self._job, part) for part in self._pending)
+        return lambda part, unit: is_there(receipt_path(self._job, part, unit))
 
     def rows_written(self) -> int:
         """Returns the rows of the units that this run's workers are done with, by their receipts.
@@ -121,11 +128,13 @@ class _Commits:
         Rows that `source.where` leaves out are among them.
         """
         left = self._todo.difference(self._written.copy())
-        for partition in list(self._pending):
-            for unit in self._plan[partition.name]:
-                if (unit.partition, unit.index) in left:
-                    with suppress(OSError, BraidError):  # it is not done, or just committed
-                        self._note(unit, _receipt(self._job, partition, unit))
+        with suppress(OSError, BraidError):  # the next look tells as much
+            is_done = self._is_done()
+            for partition in list(self._pending):
+                for unit in self._plan[partition.name]:
+                    if (unit.partition, unit.index) in left and is_done(partition, unit):
+                        with suppress(OSError, BraidError):  # it is just committed
+                            self._note(unit, read_receipt(self._job, partition, unit))
         return sum(self._written.copy().values())
 
     def _note(self, unit: WorkUnit, receipt: UnitReceipt) -> None:
@@ -139,7 +148,7 @@ class _Commits:
     def _commit(self, partition: Partition) -> None:
         units = self._plan[partition.name]
         read = [unit for unit in units if (unit.partition, unit.index) in self._todo]
-        receipts = [_receipt(self._job, partition, unit) for unit in read]
+        receipts = [read_receipt(self._job, partition, unit) for unit in read]
         for unit, receipt in zip(read, receipts, strict=True):
             self._note(unit, receipt)
         rows = sum(receipt.rows for receipt in receipts)
@@ -167,7 +176,11 @@ def _plan(job: TransformJob) -> dict[str, tuple[list[WorkUnit], int]]:
     be committed, and the order in which rows are read, and so the model, would depend on that.
     """
     wanted = units_each(job.pipeline.beam, len(job.partitions))
-    known = {partition.name: _read_plan(job, partition) for partition in job.partitions}
+    is_there = presence(plan_path(job, partition) for partition in job.partitions)
+    known = {
+        partition.name: _read_plan(job, partition) if is_there(plan_path(job, partition)) else None
+        for partition in job.partitions
+    }
     units = {
         partition.name: _cut(job, partition, plan.at_least if plan else wanted)
         for partition, plan in zip(job.partitions, known.values(), strict=True)
@@ -176,22 +189,15 @@ def _plan(job: TransformJob) -> dict[str, tuple[list[WorkUnit], int]]:
     new = _Plan(at_least=wanted, lanes=lanes)
     for partition in job.partitions:
         if known[partition.name] is None:
-            write_atomic(_plan_path(job, partition), new.model_dump_json())
+            write_atomic(plan_path(job, partition), new.model_dump_json())
     return {name: (units[name], (plan or new).lanes) for name, plan in known.items()}
 
 
-def _plan_path(job: TransformJob, partition: Partition) -> Path:
-    return _folder(job, partition) / "units" / "plan.json"
-
-
 def _read_plan(job: TransformJob, partition: Partition) -> _Plan | None:
-    path = _plan_path(job, partition)
-    if not path.exists():
-        return None
     try:
-        return read_json(path, _Plan)
+        return read_json(plan_path(job, partition), _Plan)
     except DamagedFile:  # of another version, whose units may be cut otherwise
-        remove(path.parent)
+        job.folders().remove_units(job.transform, *partition.id)
         return None
 
 
@@ -199,31 +205,6 @@ def _cut(job: TransformJob, partition: Partition, at_least: int) -> list[WorkUni
     source = job.table().source
     filesystem, _ = open_filesystem(source.path)
     return plan_units(partition, format_=source.format, filesystem=filesystem, at_least=at_least)
-
-
-def _folder(job: TransformJob, partition: Partition) -> Path:
-    return job.folders().shards(job.transform, *partition.id)
-
-
-def _receipt_path(job: TransformJob, partition: Partition, unit: WorkUnit) -> Path:
-    return _folder(job, partition) / "units" / f"{unit.index:05d}.json"
-
-
-def _receipt(job: TransformJob, partition: Partition, unit: WorkUnit) -> UnitReceipt:
-    return read_json(_receipt_path(job, partition, unit), UnitReceipt)
-
-
-def _was_done(job: TransformJob, partition: Partition, unit: WorkUnit) -> bool:
-    """Returns whether an earlier run did a unit, and what its receipt names is whole."""
-    receipt = _receipt_path(job, partition, unit)
-    if not receipt.exists():
-        return False
-    with suppress(DamagedFile, FileNotFoundError):
-        folder, shards = _folder(job, partition), _receipt(job, partition, unit).shards
-        if all((folder / shard.file).stat().st_size == shard.bytes for shard in shards):
-            return True
-    remove(receipt)
-    return False
 
 
 class _TransformUnit(beam.DoFn):  # type: ignore[misc]
@@ -241,9 +222,9 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
             self._arrival.tell()
         workspace = self._job.folders()
         manifest = workspace.read_transform(self._job.transform)
-        graph = workspace.transform(self._job.transform) / GRAPH_FOLDER
         if manifest is None:
-            raise FileNotFoundError(graph.parent)
+            raise FileNotFoundError(str(workspace.transform(self._job.transform)))
+        graph = workspace.transform_folder(self._job.transform) / GRAPH_FOLDER
         self._applier = GraphApplier.shared(self._job.pipeline, graph)
         self._reader = BatchReader(self._job.table())
         self._partitions = {partition.name: partition for partition in self._job.partitions}
@@ -267,7 +248,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
 
     def _transform(self, unit: WorkUnit) -> None:
         partition = self._partitions[unit.partition]
-        folder = _folder(self._job, partition)
+        folder = folder_of(self._job, partition)
         if self._is_done(unit):
             return
         rejects: list[Reject] = []
@@ -302,14 +283,16 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
                 ReplacedCount(column=c, reason=r, rows=n) for (c, r), n in sorted(replaced.items())
             ),
         )
-        write_atomic(_receipt_path(self._job, partition, unit), receipt.model_dump_json())
+        write_atomic(receipt_path(self._job, partition, unit), receipt.model_dump_json())
 
     def _is_done(self, unit: WorkUnit) -> bool:
         """Returns whether a unit is: a runner may give one twice, and what is committed stays."""
-        receipt = _receipt_path(self._job, self._partitions[unit.partition], unit)
-        return receipt.exists() or (receipt.parent.parent / MANIFEST_FILE).exists()
+        partition = self._partitions[unit.partition]
+        return receipt_path(
+            self._job, partition, unit
+        ).exists() or self._job.folders().is_committed(self._job.transform, *partition.id)
 
-    def _writers(self, folder: Path, unit: WorkUnit) -> dict[str, ShardWriter]:
+    def _writers(self, folder: Place, unit: WorkUnit) -> dict[str, ShardWriter]:
         size = self._job.pipeline.transform.shard_bytes
         writers: dict[str, ShardWriter] = {
             split: ShardWriter(
@@ -347,7 +330,7 @@ class _TransformUnit(beam.DoFn):  # type: ignore[misc]
 
 def _rejects_path(
     workspace: Workspace, job: TransformJob, unit: WorkUnit, partition: Partition
-) -> Path:
+) -> Place:
     folder = workspace.rejects(job.transform, *partition.id)
     return folder / f"{unit.index:05d}.parquet"
 
@@ -377,8 +360,8 @@ def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> N
         BraidError: A file of the partition changed since the run looked for it.
     """
     refuse_changed(job.table().source.path, partition.files)
-    folder = _folder(job, partition)
-    receipts = [_receipt(job, partition, unit) for unit in units]
+    folder = folder_of(job, partition)
+    receipts = [read_receipt(job, partition, unit) for unit in units]
     manifest = ShardManifest(
         transform=job.transform,
         partition=partition.name,
@@ -389,8 +372,11 @@ def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> N
         rejects=tuple(total_rejects(receipts)),
         replaced=tuple(total_replaced(receipts)),
     )
-    write_atomic(folder / MANIFEST_FILE, manifest.model_dump_json(indent=1))
+    workspace = job.folders()
+    place = workspace.manifest(job.transform, *partition.id)
+    write_atomic(place, manifest.model_dump_json(indent=1))
     named = {MANIFEST_FILE, *(shard.file for shard in manifest.shards)}
-    for path in folder.iterdir():
+    for path in children(folder):
         if path.name not in named:
             remove(path)
+    workspace.remove_units(job.transform, *partition.id)

@@ -6,7 +6,6 @@ import uuid
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,7 +14,8 @@ import pyarrow.parquet as pq
 
 from transforms.contract.declaration.split import SplitName
 from transforms.contract.fingerprint import new_checksum
-from transforms.contract.workspace.files import TEMPORARY, replacing
+from transforms.contract.workspace.bucket import BucketPath
+from transforms.contract.workspace.files import TEMPORARY, Place, replacing
 from transforms.contract.workspace.manifest import Shard
 from transforms.contract.workspace.tfrecord import footer, header
 from transforms.reading.batches import Reject
@@ -36,7 +36,9 @@ class ShardWriter:
     """Writes the records of one split of one unit into one or more files.
 
     Until `commit` they have temporary names that no other attempt at the unit has: a runner may
-    start a second one while the first still writes. `abandon` removes what was not committed.
+    start a second one while the first still writes. `abandon` removes what was not committed. In a
+    bucket nothing is renamed: files are written on this machine's disk, and their content is a part
+    of their objects' names, so that no late attempt changes what an earlier one committed.
 
     Args:
         folder: The partition's folder.
@@ -49,7 +51,7 @@ class ShardWriter:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Place,
         stem: str,
         *,
         split: SplitName,
@@ -109,7 +111,7 @@ class ShardWriter:
 
     def _open(self) -> _ShardFile:
         name = f"{self._stem}-{len(self._files):02d}.tfrecord"
-        file = _ShardFile(self._folder / name, self._attempt)
+        file = _ShardFile(self._folder, name, self._attempt)
         self._files.append(file)
         return file
 
@@ -117,7 +119,7 @@ class ShardWriter:
         size, checksum = file.close()
         self._shards.append(
             Shard(
-                file=file.path.name,
+                file=file.name,
                 split=self._split,
                 content=self._content,
                 rows=file.rows,
@@ -134,14 +136,19 @@ class _ShardFile:
     be hashed.
 
     Attributes:
-        path: Where it will be.
+        name: What it will be called; in a bucket the content is added once it is known.
         rows: The number of its records.
         data_bytes: What they take, without their frames.
     """
 
-    def __init__(self, path: Path, attempt: str) -> None:
-        self.path = path
-        self._temporary = path.with_name(f"{TEMPORARY}{attempt}-{path.name}")
+    def __init__(self, folder: Place, name: str, attempt: str) -> None:
+        self.name = name
+        self._folder = folder
+        temporary = f"{TEMPORARY}{attempt}-{name}"
+        if isinstance(folder, BucketPath):
+            self._temporary = folder.bucket.new_scratch(temporary)
+        else:
+            self._temporary = folder / temporary
         self._file = self._temporary.open("wb")
         self._checksum = new_checksum()
         self.rows = 0
@@ -161,11 +168,19 @@ class _ShardFile:
     def close(self) -> tuple[int, str]:
         """Ends the file; returns its size and its checksum."""
         self._file.close()
-        return self._temporary.stat().st_size, self._checksum.hexdigest()
+        content = self._checksum.hexdigest()
+        if isinstance(self._folder, BucketPath):
+            stem, suffix = self.name.rsplit(".", 1)
+            self.name = f"{stem}.{content}.{suffix}"
+        return self._temporary.stat().st_size, content
 
     def commit(self) -> None:
         """Gives the file its name."""
-        self._temporary.replace(self.path)
+        if isinstance(self._folder, BucketPath):
+            (self._folder / self.name).upload(self._temporary)
+            self._temporary.unlink()
+        else:
+            self._temporary.replace(self._folder / self.name)
 
     def abandon(self) -> None:
         """Removes the file."""
@@ -182,7 +197,7 @@ def _framed(records: Sequence[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def write_rejects(path: Path, rejects: list[Reject]) -> None:
+def write_rejects(path: Place, rejects: list[Reject]) -> None:
     """Writes rejected rows as Parquet: key, file, column, reason and the raw value as bytes."""
     rows = [vars(reject) for reject in rejects]
     with replacing(path) as temporary:

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.ipc as paipc
 from tfx_bsl.sketches import QuantilesSketch
 
+from transforms.contract.workspace.cache import local_path
 from transforms.contract.workspace.documents import reading
-from transforms.contract.workspace.files import replacing
+from transforms.contract.workspace.files import Place, replacing
 from transforms.statistics.sampling import RowSample
 from transforms.statistics.term_counts import TERMS_SCHEMA, TermCounts
 
@@ -105,7 +106,7 @@ class Accumulated:
         bounds = self.sketches[name].GetQuantiles(parts).to_pylist()
         return np.asarray(bounds, np.float32)[:, 1:-1]
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Place) -> None:
         """Writes the statistics, whole or not at all."""
         terms = {name: counts.table() for name, counts in self.terms.items()}
         details = {
@@ -123,7 +124,6 @@ class Accumulated:
             "rejects": self.rejects,
         }
         schema = TERMS_SCHEMA.with_metadata({_DETAILS: json.dumps(details).encode()})
-        path.parent.mkdir(parents=True, exist_ok=True)
         with (
             replacing(path) as temporary,
             temporary.open("wb") as file,
@@ -133,14 +133,18 @@ class Accumulated:
                 writer.write_table(table)
 
     @classmethod
-    def read(cls, path: Path) -> Accumulated:
+    def read(cls, path: Place, copy: Path | None = None) -> Accumulated:
         """Reads what `write` wrote.
+
+        Args:
+            path: Where that was.
+            copy: The path to read it by, if it is another one.
 
         Raises:
             DamagedFile: The file is cut, or of another content.
         """
         with reading(path):
-            return cls._read(path)
+            return cls._read(copy or local_path(path))
 
     @classmethod
     def _read(cls, path: Path) -> Accumulated:

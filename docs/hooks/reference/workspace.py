@@ -50,6 +50,10 @@ SavedModel. `braid check` holds all of it against what was written, `braid prune
 needs. Names in angle brackets stand for others: `<transform>`, `<run>` and the like are made by
 Braid, and `<partition>` is a partition's name with the fingerprint of its files.
 
+With a [`store`](../store.md) the folders `transforms`, `statistics`, `shards` and `rejects` lie
+there. In a bucket a partition's manifest is `manifests/<transform>/<partition>.json`, its receipts
+are `units/<transform>/<partition>.<unit>.json`, and shards have their checksum in their names.
+
 """
 _PLACES = Workspace(Path())
 _TRANSFORM = _PLACES.transform("<transform>")
@@ -97,6 +101,9 @@ FILES: tuple[tuple[Path, str], ...] = (
      "runner, until it ends well"),
     (_PLACES.beam_jobs() / "doctor-<id>.log", "what libraries wrote when `braid doctor` met a "
      "broken link"),
+    (Path("braid-store.json"), "the name by which a store knows the workspace that it belongs to; "
+     "the same file in the store says whose it is"),
+    (Path("cache/<store>/**"), "verified copies of what lies in a bucket"),
     (_WINDOWS / "<table>.parquet", "windows that were cut from a long table"),
     (_WINDOWS / "windows.json", "how many, and how many were left out"),
     (_RUN / RECORD_FILE, "[the record of the run](run.md), after every step"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -9,7 +10,7 @@ from threading import Thread
 
 import pytest
 from prefect.blocks.webhook import Webhook
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -31,6 +32,7 @@ targets: {sold: {kind: binary}}
 schedule: {cron: "0 3 * * *", timezone: Europe/Berlin}
 training: {dispatch: deployment}
 """
+POOL_OF_KUBERNETES = Path(__file__).parents[3] / "infra/kubernetes/base/pools/cpu.json"
 WEBHOOK = "notify={webhook: '${BRAID_TEST_HOOK}'}"
 
 
@@ -69,6 +71,12 @@ def _deployed() -> dict[str, dict]:
             }
             for deployment in client.read_deployments()
         }
+
+
+def _followed(client: SyncPrefectClient, automation: str) -> set[str]:
+    """Returns the events after which an automation waits for another."""
+    (there,) = client.read_automations_by_name(automation)
+    return set(there.trigger.after)
 
 
 def test_pools_deployments_and_automations_are_there_and_the_same_again_changes_nothing(
@@ -186,9 +194,29 @@ def test_a_pool_of_another_type_is_refused(server, declaration):
         for pool in client.read_work_pools():
             client.delete_work_pool(pool.name)
         client.create_work_pool(WorkPoolCreate(name="gpu", type="docker"))
-        with pytest.raises(BraidError, match="'gpu': expected the type process, received the type"):
+        with pytest.raises(BraidError, match="'gpu': expected the type process or kubernetes"):
             _deploy(declaration)
         client.delete_work_pool("gpu")
+
+
+def test_a_pool_of_kubernetes_is_taken_with_its_own_template(server, declaration):
+    template = json.loads(POOL_OF_KUBERNETES.read_text())
+    with get_client(sync_client=True) as client:
+        for pool in client.read_work_pools():
+            client.delete_work_pool(pool.name)
+        client.create_work_pool(
+            WorkPoolCreate(name="cpu", type="kubernetes", base_job_template=template)
+        )
+        _deploy(declaration)
+        there = client.read_work_pool("cpu")
+        assert (there.type, there.base_job_template) == ("kubernetes", template)
+        assert _deployed()["braid/flats"]["pool"] == "cpu"
+        lost = _followed(client, "braid: lost runs")
+        assert "prefect.flow-run.Pending" not in lost, "a pod may wait long for its node"
+        assert "prefect.flow-run.Running" in lost
+        client.delete_work_pool("cpu")
+        _deploy(declaration)
+        assert "prefect.flow-run.Pending" in _followed(client, "braid: lost runs")
 
 
 def test_a_pool_that_a_worker_made_at_the_same_time_is_taken(server, declaration, monkeypatch):

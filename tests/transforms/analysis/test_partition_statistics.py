@@ -41,7 +41,7 @@ def test_two_attempts_at_one_unit_write_files_of_their_own(tmp_path: Path) -> No
     ((_, of_second),) = second.process(unit)
     assert of_first != of_second
     _write((name, [of_first]), job, {name: whole})
-    assert Accumulated.read(whole).rows == Accumulated.read(Path(of_second)).rows > 0
+    assert Accumulated.read(whole).rows == Accumulated.read(whole.with_name(of_second)).rows > 0
     assert list(first.process(unit)) == [], "what is counted is not counted again"
 
 
@@ -61,5 +61,6 @@ def test_rows_that_other_processes_count_are_told_by_what_their_units_write(tmp_
     work.setup()
     ((_, part),) = work.process(units[0])
     assert written() == units[0].rows()
-    Path(part).replace(_path(job, partition))
+    whole = _path(job, partition)
+    whole.with_name(part).replace(whole)
     assert written() == 9, "what the whole partition's file has, its units have"

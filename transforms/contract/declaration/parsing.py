@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
@@ -35,7 +36,9 @@ def load(path: Path, overrides: Iterable[str] = ()) -> PipelineSpec:
     document = read_document(path, overrides)
     search(path.parent)
     spec = parse(document, place=str(path))
-    return _with_absolute_weights(_with_absolute_source(spec, path.parent), path.parent)
+    located = _with_absolute_source(_with_absolute_store(spec, path.parent), path.parent)
+    _refuse_store_in_source(located, str(path))
+    return _with_absolute_weights(located, path.parent)
 
 
 def hide_secrets(overrides: Iterable[str]) -> tuple[str, ...]:
@@ -184,6 +187,48 @@ def _with_absolute_source(spec: PipelineSpec, folder: Path) -> PipelineSpec:
     allow = tuple(map(absolute, spec.source.allow))
     paths = {"path": absolute(spec.source.path), "allow": allow}
     return spec.model_copy(update={"source": spec.source.model_copy(update=paths)})
+
+
+def _with_absolute_store(spec: PipelineSpec, folder: Path) -> PipelineSpec:
+    """Takes a store's relative path from the declaration's folder."""
+    store = spec.declared_store()
+    if store is None or "://" in store.path:
+        return spec
+    path = str((folder / store.path).resolve())
+    return spec.model_copy(update={"store": store.model_copy(update={"path": path})})
+
+
+def _refuse_store_in_source(spec: PipelineSpec, place: str) -> None:
+    """Refuses a store whose files would be rows of the table.
+
+    Raises:
+        DeclarationError: It lies in the source's folder.
+    """
+    store = spec.declared_store()
+    if store is None:
+        return
+    source, inner = _comparable(spec.source.path), _comparable(store.path)
+    if inner.is_relative_to(source):
+        raise DeclarationError(
+            f"{place}: store",
+            expected=f"a place outside of the source, {spec.source.path}",
+            received=store.path,
+            action="Give the store a folder of its own beside the source.",
+        )
+
+
+def _comparable(path: str) -> PurePath:
+    """Returns a path or URL up to its first wildcard, without options and credentials."""
+    if "://" not in path:
+        return Path(_up_to_wildcard(path) or "/").resolve()
+    scheme, _, rest = path.partition("?")[0].partition("://")
+    bucket, _, inner = rest.partition("/")
+    return PurePosixPath(scheme, bucket.rpartition("@")[2], _up_to_wildcard(inner))
+
+
+def _up_to_wildcard(path: str) -> str:
+    parts = itertools.takewhile(lambda part: not set("*?[") & set(part), path.split("/"))
+    return "/".join(parts)
 
 
 def _with_absolute_weights(spec: PipelineSpec, folder: Path) -> PipelineSpec:

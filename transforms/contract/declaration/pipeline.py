@@ -21,7 +21,13 @@ from transforms.contract.declaration.schedule import ScheduleSpec
 from transforms.contract.declaration.source import WINDOW_SPLIT_COLUMN, SourceSpec
 from transforms.contract.declaration.split import SPLITS, ColumnSplit, HashSplit, Split
 from transforms.contract.declaration.training import TrainingSpec
-from transforms.contract.declaration.transform import BeamSpec, TransformSpec
+from transforms.contract.declaration.transform import (
+    BeamSpec,
+    Store,
+    StoreSpec,
+    TransformSpec,
+    store_of,
+)
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.network.decoders import UpsamplingDecoder
 from transforms.contract.network.encoders import Encoder, encoders_of
@@ -69,6 +75,8 @@ class PipelineSpec(Spec):
         registry: Where models are registered.
         transform: How rows become shards, and how many of them may be lost.
         beam: What runs the transform.
+        store: Where shards, rejects, statistics and transforms lie, if not in the workspace: a
+            folder, or "gs://bucket/braid" or "s3://bucket/braid".
         schedule: When a Prefect server runs the pipeline, once it is deployed.
         notify: Whom that server tells of runs that fail or are refused, and of drift.
     """
@@ -87,6 +95,8 @@ class PipelineSpec(Spec):
     registry: RegistrySpec = RegistrySpec()
     transform: TransformSpec = TransformSpec()
     beam: BeamSpec = BeamSpec()
+    # Left out where there is none, so that jobs and exports are as they were without it.
+    store: Annotated[Store | None, Field(exclude_if=operator.not_)] = None
     schedule: ScheduleSpec | None = None
     # Left out where nobody is told, so that jobs and exports are as they were without it.
     notify: Annotated[NotifySpec | None, Field(exclude_if=operator.not_)] = None
@@ -231,6 +241,10 @@ class PipelineSpec(Spec):
         return self.model.has_user_code or any(
             is_user_kind(feature.kind) for feature in self.features.values()
         )
+
+    def declared_store(self) -> StoreSpec | None:
+        """Returns the store with all its keys; None if all lies in the workspace."""
+        return None if self.store is None else store_of(self.store)
 
     def registered_name(self) -> str:
         """Returns the name of the model in the registry."""

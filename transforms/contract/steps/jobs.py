@@ -7,6 +7,7 @@ from pathlib import Path
 
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.spec import Spec
+from transforms.contract.workspace.files import Place
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import ShardManifest, TransformManifest
 from transforms.contract.workspace.partition import Partition, PartitionId
@@ -26,14 +27,14 @@ class TransformedJob(Spec):
     transform: str
 
     def folders(self) -> Workspace:
-        """Returns the workspace."""
-        return Workspace(Path(self.workspace))
+        """Returns the workspace, with the store that is declared for it."""
+        return Workspace.declared(Path(self.workspace), self.pipeline.declared_store())
 
     def manifest(self) -> TransformManifest:
         """Returns the manifest of the transform, with all that it was frozen for."""
         manifest = self.folders().read_transform(self.transform)
         if manifest is None:
-            raise FileNotFoundError(self.folders().transform(self.transform))
+            raise FileNotFoundError(str(self.folders().transform(self.transform)))
         return manifest
 
 
@@ -93,15 +94,21 @@ class TrainJob(TransformedJob):
         """Returns the manifest of the job's transform, as the job's model sees it."""
         return super().manifest().of_model(self.pipeline.features, self.pipeline.targets)
 
-    def shard_folder(self, part: PartitionId) -> tuple[Path, ShardManifest]:
+    def shard_folder(self, part: PartitionId) -> tuple[Place, ShardManifest]:
         """Returns a partition's folder with its manifest."""
-        workspace = self.folders()
-        folder = workspace.shards(self.transform, *part)
-        manifest = workspace.read_shards(self.transform, *part)
-        if manifest is None:
-            raise FileNotFoundError(folder)
-        return folder, manifest
+        return self._shard_folders([part])[0]
 
-    def shard_folders(self) -> tuple[tuple[Path, ShardManifest], ...]:
+    def shard_folders(self) -> tuple[tuple[Place, ShardManifest], ...]:
         """Returns every partition's folder with its manifest."""
-        return tuple(self.shard_folder(part) for part in self.partitions)
+        return self._shard_folders(self.partitions)
+
+    def _shard_folders(
+        self, partitions: Sequence[PartitionId]
+    ) -> tuple[tuple[Place, ShardManifest], ...]:
+        workspace = self.folders()
+        manifests = workspace.read_all_shards(self.transform, partitions)
+        folders = {part: workspace.shards(self.transform, *part) for part in partitions}
+        for part, folder in folders.items():
+            if part not in manifests:
+                raise FileNotFoundError(str(folder))
+        return tuple((folders[part], manifests[part]) for part in partitions)

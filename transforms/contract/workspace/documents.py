@@ -11,12 +11,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
 
 from transforms.contract.errors import BraidError
+from transforms.contract.workspace.files import Place, size_of
 
 _M = TypeVar("_M", bound=BaseModel)
 _T = TypeVar("_T")
@@ -46,7 +46,7 @@ class DamagedFile(BraidError):  # noqa: N818 - it names what is there
 
 @contextmanager
 def reading(
-    path: Path, *, action: str = CHECK, also: tuple[type[Exception], ...] = ()
+    path: Place, *, action: str = CHECK, also: tuple[type[Exception], ...] = ()
 ) -> Iterator[None]:
     """Turns what a reader says of wrong content into an error that names the file.
 
@@ -65,7 +65,7 @@ def reading(
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system could not read it; without a number it is a library's word
         said = " ".join(str(error).split()) or type(error).__name__
-        is_empty = path.is_file() and path.stat().st_size == 0
+        is_empty = size_of(path) == 0
         raise DamagedFile(
             str(path),
             expected="the file as Braid wrote it",
@@ -74,7 +74,7 @@ def reading(
         ) from None
 
 
-def read_json(path: Path, model: type[_M], *, action: str = CHECK) -> _M:
+def read_json(path: Place, model: type[_M], *, action: str = CHECK) -> _M:
     """Returns what a JSON file holds.
 
     Args:
@@ -89,13 +89,13 @@ def read_json(path: Path, model: type[_M], *, action: str = CHECK) -> _M:
         return model.model_validate_json(path.read_bytes())
 
 
-def read_value(path: Path, type_: TypeAdapter[_T], *, action: str = CHECK) -> _T:
+def read_value(path: Place, type_: TypeAdapter[_T], *, action: str = CHECK) -> _T:
     """Returns the value that a JSON file holds, as `read_json` does."""
     with reading(path, action=action):
         return type_.validate_json(path.read_bytes())
 
 
-def read_object(path: Path, *names: str, action: str = CHECK) -> dict[str, Any]:
+def read_object(path: Place, *names: str, action: str = CHECK) -> dict[str, Any]:
     """Returns the object that a JSON file holds, which has some names in any case.
 
     Raises:

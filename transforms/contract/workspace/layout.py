@@ -7,15 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from transforms.contract.declaration.transform import StoreSpec
 from transforms.contract.fingerprint import fingerprint
-from transforms.contract.workspace.documents import read_json
+from transforms.contract.workspace.bucket import Bucket, BucketPath
+from transforms.contract.workspace.cache import local_copies, local_folder
+from transforms.contract.workspace.documents import read_json, reading
 from transforms.contract.workspace.drift import MeasuredDrift
+from transforms.contract.workspace.files import (
+    Place,
+    children,
+    presence,
+    remove,
+    write_atomic,
+)
 from transforms.contract.workspace.manifest import ShardManifest, TransformManifest
+from transforms.contract.workspace.partition import PartitionId
 
 PIPELINE_FILE = "pipeline.yaml"  # a declaration, by the name that Braid gives it
 TRANSFORM_FILE = "transform.json"  # of a transform's folder: its manifest
 GRAPH_FOLDER = "graph"  # of it likewise: the SavedModel
 MANIFEST_FILE = "manifest.json"  # of a partition's shards, written last: with it they are committed
+UNITS_FOLDER = "units"  # of plans and receipts, until a partition is committed
+REMOVED = "removed"  # of a bucket: what stands among the units of a partition that is to go
+MANIFESTS_FOLDER = "manifests"  # of a bucket: those of all partitions of a transform
 # Of the folder of a transform's statistics.
 MOMENTS_FILE = "moments.json"
 QUANTILES_FILE = "quantiles.json"
@@ -40,6 +54,7 @@ FOLDERS = (
     "backfills",
     "tunings",
     "beam",
+    "cache",
     "registry",
     "locks",
 )
@@ -47,20 +62,49 @@ FOLDERS = (
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder of everything that pipelines make.
+    """The folder of everything that pipelines make, and the store of their shards.
 
     Transforms and shards are named by their content, so that pipelines share them.
+
+    Attributes:
+        root: The folder: of locks, runs and checkpoints, and without a store of all.
+        store: Where transforms, statistics, shards and rejects lie.
     """
 
     root: Path
+    store: Place | None = None
 
-    def transform(self, fingerprint: str) -> Path:
-        """Returns the folder of a frozen transform."""
-        return self.root / "transforms" / fingerprint
+    @classmethod
+    def declared(cls, root: Path, store: StoreSpec | None) -> Workspace:
+        """Returns a workspace with the store that is declared for it, or without one."""
+        if store is None:
+            return cls(root)
+        if "://" not in store.path:
+            return cls(root, Path(store.path))
+        cache = root / "cache" / fingerprint(store.path)
+        return cls(root, BucketPath(Bucket(store.path, cache, store.cache_bytes)))
 
-    def statistics(self, declaration: str, partition: str, partition_fingerprint: str) -> Path:
+    @property
+    def stored(self) -> Place:
+        """The folder of transforms, statistics, shards and rejects."""
+        return self.root if self.store is None else self.store
+
+    @property
+    def poll_seconds(self) -> float:
+        """How long to wait between two looks for what another process commits."""
+        return 2.0 if isinstance(self.stored, BucketPath) else 0.2
+
+    def transform(self, fingerprint: str) -> Place:
+        """Returns the place of a frozen transform, which is a folder."""
+        return self.stored / "transforms" / fingerprint
+
+    def transform_folder(self, fingerprint: str) -> Path:
+        """Returns the folder of a committed transform to read; that of a bucket is copied."""
+        return local_folder(self.transform(fingerprint))
+
+    def statistics(self, declaration: str, partition: str, partition_fingerprint: str) -> Place:
         """Returns the file of what a partition's training rows add up to."""
-        folder = self.root / "statistics" / declaration
+        folder = self.stored / "statistics" / declaration
         return folder / f"{_address(partition, partition_fingerprint)}.v{_STATISTICS_FORMAT}.arrow"
 
     def keys(self, key: Any, partition: str, partition_fingerprint: str) -> Path:
@@ -78,13 +122,54 @@ class Workspace:
         """Returns the file of how far partitions are from those that a transform was frozen on."""
         return self.root / "drift" / transform / f"{fingerprint(dict(partitions))}.json"
 
-    def shards(self, transform: str, partition: str, partition_fingerprint: str) -> Path:
+    def shards(self, transform: str, partition: str, partition_fingerprint: str) -> Place:
         """Returns the folder of a partition's shards."""
-        return self.root / "shards" / transform / _address(partition, partition_fingerprint)
+        return self.stored / "shards" / transform / _address(partition, partition_fingerprint)
 
-    def rejects(self, transform: str, partition: str, partition_fingerprint: str) -> Path:
+    def manifest(self, transform: str, partition: str, partition_fingerprint: str) -> Place:
+        """Returns the file with which a partition's shards are committed.
+
+        In a bucket those of all partitions are one level, which a listing tells at once.
+        """
+        if isinstance(self.stored, Path):
+            return self.shards(transform, partition, partition_fingerprint) / MANIFEST_FILE
+        address = _address(partition, partition_fingerprint)
+        return self.stored / MANIFESTS_FOLDER / transform / f"{address}.json"
+
+    def unit(self, transform: str, partition: str, partition_fingerprint: str, name: str) -> Place:
+        """Returns a file of a partition that is being worked on: its plan, or a unit's receipt.
+
+        In a bucket those of all partitions are one level, too.
+        """
+        if isinstance(self.stored, Path):
+            folder = self.shards(transform, partition, partition_fingerprint)
+            return folder / UNITS_FOLDER / f"{name}.json"
+        address = _address(partition, partition_fingerprint)
+        return self.stored / UNITS_FOLDER / transform / f"{address}.{name}.json"
+
+    def remove_units(self, transform: str, partition: str, partition_fingerprint: str) -> None:
+        """Removes a partition's plan and receipts."""
+        if isinstance(self.stored, Path):
+            remove(self.shards(transform, partition, partition_fingerprint) / UNITS_FOLDER)
+            return
+        address = _address(partition, partition_fingerprint)
+        for place in children(self.stored / UNITS_FOLDER / transform):
+            if address_of_unit(place) == address:
+                remove(place)
+
+    def remove_partition(self, transform: str, partition: str, partition_fingerprint: str) -> None:
+        """Removes a partition's shards and rejects; what a kill leaves of them goes next time."""
+        part = (transform, partition, partition_fingerprint)
+        if isinstance(self.stored, BucketPath):
+            write_atomic(self.unit(*part, REMOVED), "{}")  # by which its leftovers are known
+        remove(self.manifest(*part))  # then, so that half a partition is none
+        remove(self.rejects(*part))
+        remove(self.shards(*part))
+        self.remove_units(*part)
+
+    def rejects(self, transform: str, partition: str, partition_fingerprint: str) -> Place:
         """Returns the folder of a partition's rejected rows."""
-        return self.root / "rejects" / transform / _address(partition, partition_fingerprint)
+        return self.stored / "rejects" / transform / _address(partition, partition_fingerprint)
 
     def windows(self, fingerprint: str) -> Path:
         """Returns the folder of a table of windows, by the fingerprint of its partition."""
@@ -130,28 +215,65 @@ class Workspace:
 
     def transforms_of(self, declaration: str) -> Iterator[TransformManifest]:
         """Yields what was committed for what a declaration says of the data, the newest first."""
-        files = sorted(
-            self.transform("any").parent.glob(f"[!.]*/{TRANSFORM_FILE}"),
-            key=lambda path: path.stat().st_mtime_ns,
-        )
-        for path in reversed(files):
-            manifest = read_json(path, TransformManifest)
-            if manifest.declaration == declaration:
-                yield manifest
+        places = self._transform_files()
+        copies = local_copies(places)
+        for place in places:
+            if place in copies:
+                with reading(place):
+                    content = copies[place].read_bytes()
+                    manifest = TransformManifest.model_validate_json(content)
+                if manifest.declaration == declaration:
+                    yield manifest
+
+    def _transform_files(self) -> list[Place]:
+        """Returns the manifests of all transforms, the newest first."""
+        folder = self.stored / "transforms"
+        if isinstance(folder, Path):
+            paths = list(folder.glob(f"[!.]*/{TRANSFORM_FILE}"))
+            paths.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+            return [*paths]
+        listed = sorted(folder.listed(all_below=True), key=lambda each: each.modified_ns)
+        places = (BucketPath(folder.bucket, each.key) for each in reversed(listed))
+        return [place for place in places if place.name == TRANSFORM_FILE]
 
     def read_shards(
         self, transform: str, partition: str, partition_fingerprint: str
     ) -> ShardManifest | None:
         """Returns a partition's manifest, or None if its shards are not committed."""
-        path = self._shard_manifest(transform, partition, partition_fingerprint)
+        path = self.manifest(transform, partition, partition_fingerprint)
         return read_json(path, ShardManifest) if path.exists() else None
+
+    def read_all_shards(
+        self, transform: str, partitions: Iterable[PartitionId]
+    ) -> dict[PartitionId, ShardManifest]:
+        """Returns the manifests of those partitions whose shards are committed.
+
+        Of a bucket that is one listing, and what is not copied yet is read side by side.
+        """
+        places = {part: self.manifest(transform, *part) for part in partitions}
+        copies = local_copies(places.values())
+        manifests = {}
+        for part, place in places.items():
+            if place in copies:
+                with reading(place):
+                    content = copies[place].read_bytes()
+                    manifests[part] = ShardManifest.model_validate_json(content)
+        return manifests
 
     def is_committed(self, transform: str, partition: str, partition_fingerprint: str) -> bool:
         """Returns whether a partition's shards are committed."""
-        return self._shard_manifest(transform, partition, partition_fingerprint).exists()
+        return self.manifest(transform, partition, partition_fingerprint).exists()
 
-    def _shard_manifest(self, transform: str, partition: str, partition_fingerprint: str) -> Path:
-        return self.shards(transform, partition, partition_fingerprint) / MANIFEST_FILE
+    def committed(self, transform: str, partitions: Iterable[PartitionId]) -> set[PartitionId]:
+        """Returns those partitions whose shards are committed; of a bucket by one listing."""
+        places = {part: self.manifest(transform, *part) for part in partitions}
+        is_there = presence(places.values())
+        return {part for part, place in places.items() if is_there(place)}
+
+
+def address_of_unit(place: Place) -> str:
+    """Returns the partition's name in a bucket of a plan or receipt there."""
+    return place.name.removesuffix(".json").rpartition(".")[0]
 
 
 def written_folders(paths: Iterable[str]) -> set[str]:

@@ -16,9 +16,14 @@ _LOCK_RETRY_SECONDS = 0.2
 _HOLDER_BYTES = 128  # a number, and the longest name of a machine
 
 
+def this_machine() -> str:
+    """Returns the name of this machine."""
+    return socket.gethostname()
+
+
 def this_process() -> str:
     """Returns the number of this process and the name of its machine."""
-    return f"{os.getpid()} on {socket.gethostname()}"
+    return f"{os.getpid()} on {this_machine()}"
 
 
 @contextmanager

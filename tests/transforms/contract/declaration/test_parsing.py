@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.transforms.contract.minimal import error_of
 from transforms.contract.declaration.parsing import load
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.errors import DeclarationError
 from transforms.contract.network.encoders import ResnetEncoder
 
 
@@ -99,3 +101,39 @@ def test_a_wrong_value_is_named_with_its_place(
     declaration: Path, override: str, expected: str
 ) -> None:
     assert expected in error_of(declaration, override)
+
+
+@pytest.mark.parametrize(
+    ("store", "path"),
+    [
+        ("stored", "DIR/stored"),
+        ("gs://bucket/braid", "gs://bucket/braid"),
+        ({"path": "s3://bucket/braid", "cache_bytes": 1_000}, "s3://bucket/braid"),
+    ],
+)
+def test_a_store_is_a_folder_beside_the_declaration_or_a_bucket(declaration, store, path):
+    folder = declaration.parent
+    spec = load(declaration, [f"store={json.dumps(store)}"]).declared_store()
+    assert spec is not None
+    assert spec.path == path.replace("DIR", str(folder.resolve()))
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        ("ftp://host/braid", r"store: expected a folder, gs://BUCKET/FOLDER or s3://.*ftp://host"),
+        ("gs://", r"store: expected a folder, gs://BUCKET/FOLDER"),
+        ({"path": "b", "bytes": 1}, r"store.*bytes"),
+        ("data/store", r"store: expected a place outside of the source.*/data.*beside the source"),
+    ],
+)
+def test_a_store_that_cannot_be_is_refused(declaration, store, said):
+    with pytest.raises(DeclarationError, match=said):
+        load(declaration, [f"store={json.dumps(store)}", "source.path=data"])
+
+
+def test_a_store_in_the_sources_bucket_lies_beside_its_rows(declaration):
+    source = "source.path=gs://anonymous@bucket/rows/*.parquet?scheme=http"
+    assert load(declaration, [source, "store=gs://bucket/braid"]).store is not None
+    with pytest.raises(DeclarationError, match="outside of the source"):
+        load(declaration, [source, "store=gs://bucket/rows/braid"])
