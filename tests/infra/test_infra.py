@@ -85,7 +85,8 @@ def test_a_task_manager_without_flinks_scripts_has_all_memory_keys() -> None:
         *("network.min", "network.max", "jvm-metaspace.size"),
         *("jvm-overhead.min", "jvm-overhead.max"),
     }
-    assert conf["taskmanager.cpu.cores"] == conf["taskmanager.numberOfTaskSlots"] == 1
+    assert conf["taskmanager.cpu.cores"] == 1
+    assert conf["taskmanager.numberOfTaskSlots"] == 2, "one for the units of another that is lost"
 
 
 @pytest.mark.parametrize("script", ["flink.sh", "worker.sh"])

@@ -48,7 +48,8 @@ class Cluster:
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         log = {"BRAID_WORKER_LOG": str(folder / "worker.log")}
-        self._folder, self._environment = folder, os.environ | FLINK_WORKER | log | variables
+        self._environment = {**os.environ, **FLINK_WORKER, **log, **variables}
+        self._folder = folder
         self._groups: list[int] = []
         self._processes: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
 
