@@ -179,7 +179,10 @@ def _text(column: SampledColumn) -> tuple[FeatureSpec | None, str]:
     if column.label == "list":
         return Text(kind="text"), "a list in a text, read as words"
     rare = column.distinct_share > _RARELY and column.profile.distinct > _FEW
-    if column.label == "sentence" or (column.mean_words >= _CATEGORY_WORDS and rare):
+    # Sentences of which a few come again and again are choices of a list.
+    repeated = column.distinct_share <= _RARELY and column.profile.distinct <= _FEW
+    is_sentence = column.label == "sentence" and not repeated
+    if is_sentence or (column.mean_words >= _CATEGORY_WORDS and rare):
         return Text(kind="text"), f"text: {column.mean_words:.0f} words on average"
     if rare and column.mean_words >= 1.5:
         return Text(kind="text"), "names: most differ, and share words"

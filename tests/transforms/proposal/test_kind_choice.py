@@ -51,6 +51,13 @@ def test_names_of_several_words_are_a_text_although_all_differ():
     assert _choice("name", values).spec == Text(kind="text")
 
 
+def test_sentences_that_come_again_and_again_are_categories_and_others_a_text():
+    said = ["leave at the door", "ring twice", "fragile, carry it by hand", "please call me first"]
+    assert _choice("note", pa.array(said * 100)).spec == Categorical(kind="categorical")
+    others = [f"please {said[i % 4]} on floor {i} at {i % 9}" for i in range(400)]
+    assert _choice("note", pa.array(others)).spec == Text(kind="text")
+
+
 def test_numbers_after_a_sign_are_no_dates():
     choice = _choice("hash", pa.array([f"#{i}" for i in range(300)]))
     assert (choice.spec, choice.reason) == (None, "id: every value differs")
