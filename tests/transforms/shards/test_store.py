@@ -1,6 +1,5 @@
 """Shards in a store: those of a workspace, wherever they lie and whatever is killed or torn."""
 
-import itertools
 import shutil
 from collections import Counter
 
@@ -145,15 +144,24 @@ def test_a_bucket_has_the_shards_that_a_workspace_has(folder, plain, bucket, job
 
 
 def test_a_bucket_that_is_busy_or_tears_now_and_then_changes_nothing(plain, bucket, job):
-    put, turns = bucket.put, itertools.count()
+    put, open_stream = bucket.put, bucket.open_output_stream
+    asked, torn, order = set(), set(), {}
+
+    def is_first_of_a_third(path, before, third):
+        place = order.setdefault(path, len(order))  # of the objects, in the order of their uploads
+        is_first = path not in before
+        before.add(path)
+        return is_first and place % 3 == third
+
+    def refusing(path, metadata):
+        if is_first_of_a_third(path, asked, 0):
+            raise OSError("SlowDown, HTTP status 503")
+        return open_stream(path, metadata)
 
     def tearing(path, content):
-        turn = next(turns)
-        put(path, content[:-1] if turn % 5 == 0 else content)
-        if turn % 3 == 0:
-            bucket.failures = [OSError("SlowDown, HTTP status 503")]
+        put(path, content[:-1] if is_first_of_a_third(path, torn, 1) else content)
 
-    bucket.put = tearing
+    bucket.put, bucket.open_output_stream = tearing, refusing
     transform(job.model_dump_json())
     assert outcome(job) == outcome(plain)
     assert is_whole(bucket, job)

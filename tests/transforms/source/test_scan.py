@@ -357,20 +357,26 @@ def test_what_braid_writes_below_the_source_is_none_of_its_rows(
 
 def test_every_folder_of_a_workspace_is_named() -> None:
     workspace = Workspace(Path("w"))
-    paths = [
-        workspace.transform("a"),
-        workspace.statistics("a", "b", "c"),
-        workspace.keys("a", "b", "c"),
-        workspace.drift("a", {}),
-        workspace.shards("a", "b", "c"),
-        workspace.rejects("a", "b", "c"),
-        workspace.windows("a"),
-        workspace.run("a", "b"),
-        workspace.backfills("a"),
-        workspace.tunings("a"),
-        workspace.beam_jobs(),
-        workspace.lock("run", "a"),
-    ]
-    methods = [name for name in vars(Workspace) if not name.startswith(("_", "read_", "is_"))]
-    assert {path.parts[1] for path in paths} | {"registry"} == set(FOLDERS)
-    assert len(methods) - len({"root", "runs", "newest_transform", "transforms_of"}) <= len(paths)
+    named = {
+        "transform": workspace.transform("a"),
+        "statistics": workspace.statistics("a", "b", "c"),
+        "keys": workspace.keys("a", "b", "c"),
+        "drift": workspace.drift("a", {}),
+        "shards": workspace.shards("a", "b", "c"),
+        "manifest": workspace.manifest("a", "b", "c"),
+        "unit": workspace.unit("a", "b", "c", "d"),
+        "rejects": workspace.rejects("a", "b", "c"),
+        "windows": workspace.windows("a"),
+        "run": workspace.run("a", "b"),
+        "backfills": workspace.backfills("a"),
+        "tunings": workspace.tunings("a"),
+        "beam_jobs": workspace.beam_jobs(),
+        "lock": workspace.lock("run", "a"),
+    }
+    own = {"registry", "cache"}  # of MLflow, and of a store in a bucket
+    assert {path.parts[1] for path in named.values()} | own == set(FOLDERS)
+    methods = {name for name in vars(Workspace) if not name.startswith(("_", "read_", "is_"))}
+    assert methods - set(named) == {
+        *("declared", "store", "stored", "poll_seconds", "transform_folder", "runs"),
+        *("newest_transform", "transforms_of", "committed", "remove_units", "remove_partition"),
+    }, "a new folder is among those that no source may contain"
