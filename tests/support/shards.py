@@ -44,11 +44,9 @@ def write_file(path: Path, text: str = "x") -> Path:
     return path
 
 
-def write_transform(
-    workspace: Workspace, name: str, *parts: Partition, declaration: str = "d", age: int = 0
-) -> None:
-    """Writes the manifest of a frozen transform, so many seconds old."""
-    manifest = TransformManifest(
+def transform_manifest(name: str, *parts: Partition, declaration: str = "d") -> TransformManifest:
+    """Returns the manifest of a transform that stores nothing, frozen on some partitions."""
+    return TransformManifest(
         fingerprint=name,
         declaration=declaration,
         raw_features={},
@@ -58,6 +56,25 @@ def write_transform(
         rows=1,
         partitions={part.name: part.fingerprint for part in parts},
     )
+
+
+def shard_manifest(transform: str, part: Partition) -> ShardManifest:
+    """Returns the manifest of a partition of one shard of one byte."""
+    shard = Shard(file="train.tfrecord", split="train", rows=1, bytes=1, checksum="c")
+    return ShardManifest(
+        transform=transform,
+        partition=part.name,
+        partition_fingerprint=part.fingerprint,
+        shards=(shard,),
+        rows=1,
+    )
+
+
+def write_transform(
+    workspace: Workspace, name: str, *parts: Partition, declaration: str = "d", age: int = 0
+) -> None:
+    """Writes the manifest of a frozen transform, so many seconds old."""
+    manifest = transform_manifest(name, *parts, declaration=declaration)
     path = write_file(workspace.transform(name) / "transform.json", manifest.model_dump_json())
     os.utime(path, (10**9 - age,) * 2)
 
@@ -65,14 +82,7 @@ def write_transform(
 def commit(workspace: Workspace, transform: str, part: Partition) -> Path:
     """Commits a partition of one shard with one file of rejects, and returns its folder."""
     folder = workspace.shards(transform, part.name, part.fingerprint)
-    shard = Shard(file="train.tfrecord", split="train", rows=1, bytes=1, checksum="c")
-    manifest = ShardManifest(
-        transform=transform,
-        partition=part.name,
-        partition_fingerprint=part.fingerprint,
-        shards=(shard,),
-        rows=1,
-    )
+    manifest = shard_manifest(transform, part)
     write_file(folder / "train.tfrecord")
     write_file(folder / "manifest.json", manifest.model_dump_json())
     write_file(workspace.rejects(transform, part.name, part.fingerprint) / "00000.parquet")

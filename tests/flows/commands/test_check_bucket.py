@@ -9,6 +9,7 @@ import pytest
 from flows.checks.check_data import check_data
 from flows.commands.check import check
 from tests.support.bucket import URI, memory_bucket
+from tests.support.shards import transform_manifest
 from transforms.contract.declaration.transform import StoreSpec
 from transforms.contract.fingerprint import checksum
 from transforms.contract.workspace.cache import writing_folder
@@ -18,7 +19,6 @@ from transforms.contract.workspace.manifest import (
     RejectCount,
     Shard,
     ShardManifest,
-    TransformManifest,
 )
 from transforms.statistics.accumulators import Accumulated
 
@@ -36,16 +36,7 @@ def workspace(tmp_path, bucket):
     """Returns one with a transform, a partition with one reject, and its statistics."""
     workspace = Workspace.declared(tmp_path / "workspace", StoreSpec(path=URI))
     workspace.root.mkdir()
-    frozen = TransformManifest(
-        fingerprint="t",
-        declaration="d",
-        raw_features={},
-        raw_targets={},
-        stored=(),
-        targets={},
-        rows=1,
-        partitions={},
-    )
+    frozen = transform_manifest("t")
     with writing_folder(workspace.transform("t"), last="transform.json") as folder:
         write_atomic(folder / "graph" / "saved_model.pb", "graph")
         write_atomic(folder / "transform.json", frozen.model_dump_json())

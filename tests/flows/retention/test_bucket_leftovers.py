@@ -8,12 +8,18 @@ from flows.retention.leftovers import (
     remove_transform,
 )
 from tests.support.bucket import URI, memory_bucket
-from tests.support.shards import DAY_1, DAY_2, OTHERS, OURS
+from tests.support.shards import (
+    DAY_1,
+    DAY_2,
+    OTHERS,
+    OURS,
+    shard_manifest,
+    transform_manifest,
+)
 from transforms.contract.declaration.transform import StoreSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
-from transforms.contract.workspace.manifest import Shard, ShardManifest, TransformManifest
 
 
 @pytest.fixture
@@ -28,16 +34,7 @@ def workspace(tmp_path):
 
 
 def freeze(workspace, name):
-    manifest = TransformManifest(
-        fingerprint=name,
-        declaration="d",
-        raw_features={},
-        raw_targets={},
-        stored=(),
-        targets={},
-        rows=1,
-        partitions={},
-    )
+    manifest = transform_manifest(name)
     write_atomic(workspace.transform(name) / "transform.json", manifest.model_dump_json())
 
 
@@ -52,14 +49,7 @@ def commit(workspace, transform, part):
     """Commits a partition as it is when a kill cuts what follows."""
     begin(workspace, transform, part)
     write_atomic(workspace.shards(transform, *part.id) / "late.tfrecord", "x")
-    shard = Shard(file="train.tfrecord", split="train", rows=1, bytes=1, checksum="c")
-    manifest = ShardManifest(
-        transform=transform,
-        partition=part.name,
-        partition_fingerprint=part.fingerprint,
-        shards=(shard,),
-        rows=1,
-    )
+    manifest = shard_manifest(transform, part)
     write_atomic(workspace.manifest(transform, *part.id), manifest.model_dump_json())
 
 
