@@ -137,7 +137,7 @@ def run_pipeline(
 
 
 def _cancel_left(workspace: Workspace) -> None:
-    for job in cancel_left(workspace.beam_jobs()):
+    for job in cancel_left(workspace.beam_jobs(), workspace.beam_signs()):
         _logger.warning("Cancelled job %s, which an ended run had left behind.", job)
 
 
@@ -159,8 +159,9 @@ def _run_elsewhere(
     experiments = [given] if isinstance(given, str) else list(given)
     options["experiments"] = [*experiments, _WITHOUT_PIP]
     pipeline = beam.Pipeline(runner=spec.runner, options=PipelineOptions.from_dictionary(options))
-    with waited_for(workspace.beam_jobs()) as lock:
-        arrival = Arrival(lock)
+    signs = workspace.beam_signs()
+    with waited_for(workspace.beam_jobs(), signs) as lock:
+        arrival = Arrival(lock, signs)
         build(pipeline, arrival)
         run_job(pipeline, options.get("job_endpoint"), arrival, bounds or Bounds())
 

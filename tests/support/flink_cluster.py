@@ -66,6 +66,10 @@ class Cluster:
                 )
             self._groups.append(self._processes[part].pid)
 
+    def sessions(self) -> set[int]:
+        """Returns the sessions of its processes, workers among them."""
+        return set(self._groups)
+
     def kill(self, part: tuple[str, ...]) -> None:
         """Kills one of its processes, and none that it started."""
         self._processes[part].send_signal(signal.SIGKILL)
