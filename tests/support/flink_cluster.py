@@ -49,8 +49,8 @@ class Cluster:
 
     def __init__(self, folder: Path, variables: Mapping[str, str], hidden: Path | None) -> None:
         self.hidden = hidden
-        log = {"BRAID_WORKER_LOG": str(folder / "worker.log")}
-        self._environment = {**os.environ, **FLINK_WORKER, **log, **variables}
+        own = {"BRAID_WORKER_LOG": str(folder / "worker.log"), "TMPDIR": str(folder)}
+        self._environment = {**os.environ, **FLINK_WORKER, **own, **variables}
         self._folder = folder
         self._groups: list[int] = []
         self._processes: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
