@@ -72,7 +72,7 @@ def count_partitions(job: TransformJob) -> PartitionsRead:
         )
 
     progress = COUNTER.reporting(
-        job.pipeline.beam, known_rows(units), _RowsWritten(job, units, call)
+        job.pipeline.beam, job.folders(), known_rows(units), _RowsWritten(job, units, call)
     )
     with progress, _parts_removed(paths.values(), call):
         run_todo(job.pipeline.beam, job.folders(), build, units)
