@@ -138,6 +138,7 @@ def _seconds_of_pip() -> float:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--slope"]:
-        slope(*map(int, (*sys.argv[2:], REPEATS)[:3]))
+        few, many, *repeats = map(int, sys.argv[2:])
+        slope(few, many, *(repeats or [REPEATS]))
     else:
         main(int(sys.argv[1]) if len(sys.argv) > 1 else ROWS)
