@@ -46,7 +46,7 @@ def configure(*, quiet: bool = True) -> None:
     if quiet and not os.environ.get("BRAID_DEBUG"):
         settings |= _QUIET
     if not os.environ.get("PREFECT_API_URL"):
-        settings["PREFECT_HOME"] = str(_default_home())
+        settings["PREFECT_HOME"] = str(cache_folder("prefect"))
         # Its reader would be the temporary server, which is gone when the run is.
         settings["PREFECT_LOGGING_TO_API_ENABLED"] = "false"
     for name, value in settings.items():
@@ -108,11 +108,12 @@ def _serve() -> Iterator[None]:
         server.stop()
 
 
-def _default_home() -> Path:
+def cache_folder(name: str) -> Path:
+    """Returns a folder in the user's cache, made if need be."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     try:
-        home = cache / "braid" / "prefect"
-        home.mkdir(parents=True, exist_ok=True)
+        folder = cache / "braid" / name
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError:  # an account without a home, as in many containers
-        return Path(tempfile.gettempdir()) / f"braid-{os.getuid()}" / "prefect"
-    return home
+        return Path(tempfile.gettempdir()) / f"braid-{os.getuid()}" / name
+    return folder

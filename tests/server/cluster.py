@@ -99,8 +99,14 @@ class Cluster:
         _wait_for(prefect, lambda: _answers(f"{self.prefect_api}/health"))
         _wait_for(mlflow, lambda: _answers(f"{self.mlflow}/health"))
 
-    def worker(self, pool: str) -> Service:
-        """Starts a worker of a pool, named after it; it polls as soon as it is up."""
+    def worker(self, pool: str, *, user: int | None = None, **variables: str) -> Service:
+        """Starts a worker of a pool, named after it; it polls as soon as it is up.
+
+        Args:
+            pool: The pool.
+            user: The number of an account that is to run it; None is that of the test.
+            **variables: What it has in its environment besides.
+        """
         number = sum(service.name.startswith(f"{pool}-") for service in self.services) + 1
         name = f"{pool}-{number}"
         return self._launch(
@@ -109,6 +115,8 @@ class Cluster:
                 *("prefect", "worker", "start", f"--pool={pool}", "--type=process"),
                 *(f"--name={name}", "--install-policy=never"),
             ],
+            user=user,
+            **variables,
         )
 
     def lose(self, *pools: str) -> None:

@@ -1,0 +1,163 @@
+"""A flow and a trainer that share a bucket, and no folder: each has an account of its own."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.fs as pafs
+import pytest
+import yaml
+
+from tests.server.conftest import has_ended
+from tests.server.flats import BATCH, EPOCHS, Flats
+from tests.server.s3 import CREDENTIALS, s3_server
+from tests.support.command import kill_tree, until
+from trainer.training.checkpoint import Checkpoints, Position
+
+pytest.importorskip("moto", reason="moto is not installed; the lock has it")
+
+_WAIT_SECONDS = 600.0
+_FLOW, _TRAINER = 64001, 64002  # accounts without a name
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A folder that its account alone may enter.
+
+    Attributes:
+        folder: The folder.
+        account: The number of the account; None where the test may not choose one.
+    """
+
+    folder: Path
+    account: int | None
+
+    @classmethod
+    def made(cls, folder: Path, account: int) -> Machine:
+        folder.mkdir(mode=0o700)
+        may_choose = os.getuid() == 0
+        if may_choose:
+            os.chown(folder, account, account)
+        return cls(folder, account if may_choose else None)
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "workspace"
+
+    def variables(self) -> dict[str, str]:
+        return {
+            "HOME": str(self.folder),
+            "USER": self.folder.name,
+            "LOGNAME": self.folder.name,
+            "PREFECT_HOME": str(self.folder / "prefect"),
+            "BRAID_WORKSPACE": str(self.workspace),
+        }
+
+    def own(self) -> None:
+        """Gives its account what the test has put there."""
+        if self.account is not None:
+            for path in [self.folder, *self.folder.rglob("*")]:
+                os.chown(path, self.account, self.account)
+
+
+@pytest.fixture
+def apart(cluster, monkeypatch, tmp_path) -> Iterator[tuple[Machine, Machine, str]]:
+    """The machine of flows, that of the trainer, and the options by which URLs reach the bucket."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    cluster.environment.update(CREDENTIALS)
+    base = Path(tempfile.mkdtemp(prefix="braid-apart-"))  # which other accounts may enter
+    base.chmod(0o755)
+    flow = Machine.made(base / "flow", _FLOW)
+    trainer = Machine.made(base / "trainer", _TRAINER)
+    cluster.lose("cpu", "gpu")
+    with s3_server(tmp_path / "moto.log") as options:
+        cluster.worker("cpu", user=flow.account, **flow.variables())
+        cluster.worker("gpu", user=trainer.account, **trainer.variables())
+        yield flow, trainer, options
+        cluster.lose("cpu", "gpu")
+    cluster.worker("cpu")
+    cluster.worker("gpu")
+    shutil.rmtree(base)
+
+
+def _declared_in_bucket(machine: Machine, mlflow: str, options: str) -> Flats:
+    """Makes the pipeline; its table and its store are in the bucket alone."""
+    flats = Flats(machine.folder / "project", "flats", mlflow)
+    filesystem, root = pafs.FileSystem.from_uri(f"s3://bucket/table?{options}")
+    data = flats.folder / "data"
+    pafs.copy_files(str(data), root, destination_filesystem=filesystem)
+    shutil.rmtree(data)
+    document = yaml.safe_load(flats.declaration.read_text())
+    document["name"] = flats.name = "apart"
+    document["source"]["path"] = f"s3://bucket/table?{options}"
+    document["store"] = f"s3://bucket/braid?{options}"
+    flats.declaration.write_text(yaml.safe_dump(document))
+    machine.own()
+    return flats
+
+
+def test_a_trainer_that_is_killed_goes_on_in_an_empty_workspace_by_the_bucket_alone(
+    cluster, prefect, mlflow, scheduled, flats, apart
+):
+    flow, trainer, options = apart
+    project = _declared_in_bucket(flow, cluster.mlflow, options)
+    cluster.braid("deploy", str(project.declaration))
+    run = prefect.start("braid", "apart")
+
+    def position() -> Position | None:
+        for folder in trainer.workspace.glob("runs/apart/*/training"):
+            return Checkpoints(folder).position(1)
+        return None
+
+    def steps() -> list[dict]:
+        return prefect.flow_runs("braid-train", "apart")
+
+    until(
+        lambda: (reached := position()) is not None and reached.batches > 9, seconds=_WAIT_SECONDS
+    )
+    kill_tree(int(steps()[-1]["infrastructure_pid"]))
+    lost = trainer.workspace.rename(trainer.folder / "lost")
+    until(lambda: has_ended(prefect.flow_run(run)), seconds=_WAIT_SECONDS, step=0.5)
+    assert prefect.flow_run(run)["state_type"] == "COMPLETED"
+
+    record = project.record()
+    assert record["status"] == "promoted"
+    assert mlflow.champion("apart")["version"] == mlflow.versions("apart")[0]["version"]
+    assert scheduled["state_type"] == "COMPLETED"
+    assert record["metrics"] == flats.record()["metrics"], "the models are the same"
+
+    states = [step["state_type"] for step in steps()]
+    assert sorted(states) == ["COMPLETED"] * 4 + ["CRASHED"]
+    before, after = _learnt(lost), _learnt(trainer.workspace)
+    a_round = math.ceil(record["rows"]["train"] / BATCH)
+    assert before > a_round
+    assert EPOCHS * a_round - before <= after < EPOCHS * a_round, "it went on"
+
+    (folder,) = project.runs()
+    assert (folder / "export" / "braid.json").exists()
+    assert not (folder / "training").exists()
+    if flow.account is not None:
+        owners = {path.stat().st_uid for path in trainer.workspace.rglob("*")}
+        assert owners == {trainer.account}
+    filesystem, root = pafs.FileSystem.from_uri(f"s3://bucket/braid/runs?{options}")
+    copies = [
+        info.path
+        for info in filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
+        if info.is_file
+    ]
+    assert any(path.endswith("/contents.json") for path in copies)
+    assert not [path for path in copies if "dispatched" in path or path.endswith(".npz")]
+
+
+def _learnt(workspace: Path) -> int:
+    """Returns how many batches were learnt in a workspace of the trainer's."""
+    files = workspace.glob("runs/apart/*/inputs/modules/learnt/*.jsonl")
+    return sum(len([json.loads(line) for line in file.read_text().splitlines()]) for file in files)
