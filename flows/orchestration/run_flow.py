@@ -30,7 +30,7 @@ from flows.orchestration.telling.events import emit_failure, emit_refusal
 from flows.orchestration.telling.task_log import TaskLog
 from flows.process.child import StepDied
 from flows.process.pipeline_lock import pipeline_lock
-from flows.process.run_copies import copies_of
+from flows.process.run_copies import copies_of, give_place
 from flows.records.kept import now
 from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
@@ -239,13 +239,14 @@ def carry_out(
 def _begin(order: RunOrder, opened: OpenedRun, plan: DecidedPlan) -> Run:
     pipeline, modules = order.pipeline, order.search_path
     work = Work(pipeline, order.workspace, opened.folder, plan.choice, plan.partitions)
-    copies = copies_of(order.workspace, opened.folder)
+    is_elsewhere = pipeline.training.dispatch == "deployment"
+    copies = give_place(order.workspace, opened.folder) if is_elsewhere else None
     pool = GpuPool(pipeline.name, opened.folder, work.title, modules, order.reporter, copies)
     processes = Processes(
         opened.folder,
         order.reporter,
         modules,
-        elsewhere=pool if pipeline.training.dispatch == "deployment" else None,
+        elsewhere=pool if is_elsewhere else None,
     )
     return Run(work, processes, RunLog(opened.folder, opened.record, order.reporter))
 
@@ -306,7 +307,7 @@ def _remove_checkpoints(run: Run) -> None:
     """Removes what a training resumes from, here and in the store: the model is whole by now."""
     remove(run.log.folder / CHECKPOINT_FOLDER)
     copies = copies_of(run.work.workspace, run.log.folder)
-    if copies is not None and copies.have_been_used():
+    if copies is not None:
         try:
             copies.push()
         except BraidError as error:  # the run has ended well

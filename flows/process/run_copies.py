@@ -25,6 +25,7 @@ from flows.process.run_note import (
     changed_since,
     is_in_common,
     note_of,
+    put_note,
     seen_in,
 )
 from trainer.run_folder import COPIED, EXPORT_FOLDER, LOGS_FOLDER
@@ -84,10 +85,6 @@ class RunCopies:
         self._writer = uuid.uuid4().hex
         self._is_tidy = False
         self._lock = threading.Lock()
-
-    def have_been_used(self) -> bool:
-        """Returns whether this folder has ever been pushed or pulled."""
-        return (self.folder / NOTE_FILE).exists()
 
     def push(self) -> None:
         """Writes what has changed here since the last push or pull.
@@ -274,19 +271,33 @@ class RunCopies:
             for held in contents.files
             if held.file in seen
         }
-        note = RunNote(revision=contents.revision, files=files)
-        write_atomic(self.folder / NOTE_FILE, note.model_dump_json(indent=1))
+        noted = note_of(self.folder)
+        put_note(self.folder, RunNote(place=noted.place, revision=contents.revision, files=files))
 
 
 def copies_of(workspace: Workspace, folder: Path) -> RunCopies | None:
-    """Returns the copies of a run's files; None where the store is no bucket.
+    """Returns the copies of a run's files; None where it was given no place for them.
 
     Args:
         workspace: Where the run lies.
         folder: The run's.
     """
-    place = workspace.run_copies(folder.parent.name, folder.name)
-    return None if place is None else RunCopies(folder, place)
+    runs, name = workspace.copied_runs(folder.parent.name), note_of(folder).place
+    return RunCopies(folder, runs / name) if runs is not None and name else None
+
+
+def give_place(workspace: Workspace, folder: Path) -> RunCopies | None:
+    """Returns the copies of a run's files, with a place of their own; None without a bucket.
+
+    Args:
+        workspace: Where the run lies.
+        folder: The run's.
+    """
+    note = note_of(folder)
+    if not note.place and workspace.copied_runs(folder.parent.name) is not None:
+        name = f"{folder.name}-{uuid.uuid4().hex[:8]}"
+        put_note(folder, note.model_copy(update={"place": name}))
+    return copies_of(workspace, folder)
 
 
 def remove_copies(workspace: Workspace, folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from trainer.run_folder import COPIED
 from transforms.contract.spec import Spec
 from transforms.contract.workspace.documents import read_json
-from transforms.contract.workspace.files import TEMPORARY
+from transforms.contract.workspace.files import TEMPORARY, write_atomic
 
 NOTE_FILE = "copies.json"
 REMOVE_IT = "Remove it, and run the same command again."
@@ -34,10 +34,13 @@ class RunNote(Spec):
     """The state that a run's folder and the store had in common.
 
     Attributes:
+        place: The name of the run's place there, where this is the flow's folder: another workspace
+            may have a run of the same name.
         revision: The store's.
         files: By their names in the folder.
     """
 
+    place: str = ""
     revision: int = 0
     files: dict[str, KnownFile] = {}
 
@@ -58,6 +61,11 @@ def note_of(folder: Path) -> RunNote:
     """Returns what is noted in a run's folder."""
     path = folder / NOTE_FILE
     return read_json(path, RunNote, action=REMOVE_IT) if path.exists() else RunNote()
+
+
+def put_note(folder: Path, note: RunNote) -> None:
+    """Notes it in a run's folder."""
+    write_atomic(folder / NOTE_FILE, note.model_dump_json(indent=1))
 
 
 def seen_in(folder: Path) -> dict[str, SeenFile]:

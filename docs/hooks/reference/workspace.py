@@ -55,7 +55,7 @@ Braid, and `<partition>` is a partition's name with the fingerprint of its files
 With a [`store`](../store.md) the folders `transforms`, `statistics`, `shards` and `rejects` lie
 there. In a bucket a partition's manifest is `manifests/<transform>/<partition>.json`, its receipts
 are `units/<transform>/<partition>.<unit>.json`, and shards have their checksum in their names. A run
-that is handed over lies in `runs/<pipeline>/<run>/` there: `contents.json` names its files.
+that is handed over lies in `runs/<pipeline>/<run>-<id>/` there: `contents.json` names its files.
 
 """
 _PLACES = Workspace(Path())

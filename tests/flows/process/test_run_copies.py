@@ -9,7 +9,13 @@ import pytest
 
 from flows.process import run_copies
 from flows.process.attempt import LOCK_FILE
-from flows.process.run_copies import RunCopies, remove_copies, remove_pushed_runs
+from flows.process.run_copies import (
+    RunCopies,
+    copies_of,
+    give_place,
+    remove_copies,
+    remove_pushed_runs,
+)
 from tests.support.bucket import URI, memory_bucket, place_in
 from tests.support.command import until
 from transforms.contract.declaration.transform import StoreSpec
@@ -255,7 +261,7 @@ def test_a_machine_keeps_no_other_run_but_what_the_store_does_not_have(bucket, t
     for name, folder in folders.items():
         write_atomic(folder / "recipe.json", "{}")
         (folder / LOCK_FILE).touch()
-        RunCopies(folder, workspace.run_copies("flats", name)).push()
+        RunCopies(folder, workspace.copied_runs("flats") / name).push()
     write_atomic(folders["unsaved"] / "recipe.json", "{ }")
     write_atomic(folders["own"] / "run.json", "{}")
     remove_pushed_runs(folders["now"])
@@ -267,7 +273,25 @@ def test_a_removed_run_leaves_no_copy(bucket, tmp_path):
     for name in ("r1", "r2"):
         folder = workspace.run("flats", name)
         write_atomic(folder / "recipe.json", "{}")
-        RunCopies(folder, workspace.run_copies("flats", name)).push()
+        give_place(workspace, folder).push()
     remove_copies(workspace, workspace.run("flats", "r1"))
-    assert {path.split("/")[4] for path in bucket.objects} == {"r2"}
+    assert {path.split("/")[4][:3] for path in bucket.objects} == {"r2-"}
     remove_copies(Workspace(tmp_path), workspace.run("flats", "r1"))
+
+
+def test_runs_of_one_name_in_two_workspaces_of_a_bucket_are_two(bucket, tmp_path):
+    both = [Workspace.declared(tmp_path / name, StoreSpec(path=URI)) for name in ("a", "b")]
+    for number, workspace in enumerate(both):
+        write_atomic(workspace.run("flats", "r1") / "recipe.json", str(number))
+        give_place(workspace, workspace.run("flats", "r1")).push()
+    for number, workspace in enumerate(both):
+        again = give_place(workspace, workspace.run("flats", "r1"))
+        again.pull()
+        assert (again.folder / "recipe.json").read_text() == str(number)
+
+
+def test_a_run_without_a_bucket_or_a_place_there_has_no_copies(bucket, tmp_path):
+    stored = Workspace.declared(tmp_path, StoreSpec(path=URI))
+    assert give_place(Workspace(tmp_path), tmp_path / RUN) is None
+    assert copies_of(stored, tmp_path / RUN) is None
+    assert not (tmp_path / "runs").exists()

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from flows.process.attempt import new_attempt
-from flows.process.run_copies import RunCopies
+from flows.process.run_copies import give_place
 from flows.records import run_identity
 from flows.records.plan import plan_run
 from flows.records.record import (
@@ -245,10 +245,10 @@ def test_an_abandoned_run_leaves_nothing_in_a_bucket(tmp_path):
     with memory_bucket() as bucket:
         workspace = Workspace.declared(tmp_path / "workspace", StoreSpec(path=URI))
         first = _open(workspace)
-        place = workspace.run_copies("flats", first.record.run_id)
-        attempt = new_attempt(place, "train", Job())
+        copies = give_place(workspace, first.folder)
+        attempt = new_attempt(copies.place, "train", Job())
         write_atomic(first.folder / "training" / "state.json", "epoch 1")
-        RunCopies(first.folder, place).push()
+        copies.push()
         _open(workspace)
         assert not attempt.is_given_up()
         _open(workspace, OTHER)

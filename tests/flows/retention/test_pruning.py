@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import pytest
 
-from flows.process.run_copies import RunCopies
+from flows.process.run_copies import give_place
 from flows.records.record import RunRecord
 from flows.retention import pruning
 from flows.retention.pruning import (
@@ -109,10 +109,10 @@ def test_a_run_goes_with_its_copies_in_a_bucket(tmp_path):
         for name in ("a", "b"):
             folder = workspace.run("flats", name)
             write_atomic(folder / "model.keras", name)
-            RunCopies(folder, workspace.run_copies("flats", name)).push()
+            give_place(workspace, folder).push()
         remove_run(workspace, "flats", workspace.run("flats", "a"))
         assert bucket.objects
-        assert not [path for path in bucket.objects if "/flats/a/" in path]
+        assert not [path for path in bucket.objects if "/flats/a-" in path]
 
 
 class Registry:
