@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 from flows.console.progress import Reporter, Steps, StepView
 from flows.process.child import Done, run_child
-from trainer.run_folder import LOGS_FOLDER
 from transforms.contract.process.events import Progress
 from transforms.contract.spec import Spec
 from transforms.contract.steps.jobs import TrainJob, TransformJob
@@ -113,7 +112,7 @@ class Processes:
             return run_child(
                 step,
                 path,
-                log=self.folder / LOGS_FOLDER / f"{file}.log",
+                log=self.folder / "logs" / f"{file}.log",
                 on_progress=on_progress,
                 inherit=[*self._locks, *(self._shard_locks if writes_shards else ())],
                 search_path=self.search_path,
