@@ -18,7 +18,6 @@ from prefect import flow
 from pydantic import BaseModel
 
 from flows.console.progress import Reporter, console
-from flows.orchestration.prefect_settings import cache_folder
 from flows.orchestration.telling.task_log import TaskLog
 from flows.process.attempt import LOCK_FILE, Attempt, Outcome
 from flows.process.child import Done, StepDied, run_child
@@ -29,6 +28,7 @@ from transforms.contract.declaration.transform import StoreSpec
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError
 from transforms.contract.process.events import Progress, Returned
+from transforms.contract.process.user_folder import user_folder
 from transforms.contract.steps.step import TRAINER_STEPS
 from transforms.contract.workspace.bucket import BucketPath, StoreFailed
 from transforms.contract.workspace.files import remove_temporaries
@@ -130,7 +130,7 @@ class _Order:
 
 def _order_in(store: str, step: str, attempt: str, reporter: Reporter) -> _Order:
     """Returns what was handed over through a bucket, for a workspace of this machine's own."""
-    root = Path(os.environ.get(WORKSPACE_VARIABLE) or cache_folder("workspace")).absolute()
+    root = Path(os.environ.get(WORKSPACE_VARIABLE) or user_folder("workspace")).absolute()
     workspace = Workspace.declared(root, StoreSpec(path=store))
     if not isinstance(workspace.stored, BucketPath):
         raise ValueError(f"a bucket is to be handed over, not {store}")

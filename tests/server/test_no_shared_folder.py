@@ -16,8 +16,8 @@ import yaml
 from tests.server.cluster import Cluster
 from tests.server.conftest import has_ended
 from tests.server.flats import BATCH, EPOCHS, Flats
-from tests.server.s3 import CREDENTIALS, s3_server
 from tests.support.command import kill_tree, until
+from tests.support.s3 import CREDENTIALS, s3
 from trainer.training.checkpoint import Checkpoints, Position
 
 pytest.importorskip("moto", reason="moto is not installed; the lock has it")
@@ -51,17 +51,15 @@ class Machine:
 
 
 @pytest.fixture
-def apart(cluster, monkeypatch, tmp_path) -> Iterator[tuple[Machine, Machine, str]]:
+def apart(cluster, tmp_path) -> Iterator[tuple[Machine, Machine, str]]:
     """The machine of flows, that of the trainer, and the options by which URLs reach the bucket."""
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
     cluster.environment.update(CREDENTIALS)
     flow, trainer = Machine(tmp_path / "flow"), Machine(tmp_path / "trainer")
     for machine in (flow, trainer):
         machine.folder.mkdir()
         (machine.folder / "there").touch()
     cluster.lose("cpu", "gpu")
-    with s3_server(tmp_path / "moto.log") as options:
+    with s3(tmp_path) as options:
         flow.worker(cluster, "cpu", other=trainer)
         trainer.worker(cluster, "gpu", other=flow)
         yield flow, trainer, options
