@@ -137,7 +137,7 @@ def run_pipeline(
 
 
 def _cancel_left(workspace: Workspace) -> None:
-    for job in cancel_left(workspace.beam_jobs()):
+    for job in cancel_left(workspace.beam_jobs(), workspace.beam_signs()):
         _logger.warning("Cancelled job %s, which an ended run had left behind.", job)
 
 
@@ -159,8 +159,9 @@ def _run_elsewhere(
     experiments = [given] if isinstance(given, str) else list(given)
     options["experiments"] = [*experiments, _WITHOUT_PIP]
     pipeline = beam.Pipeline(runner=spec.runner, options=PipelineOptions.from_dictionary(options))
-    with waited_for(workspace.beam_jobs()) as lock:
-        arrival = Arrival(lock)
+    signs = workspace.beam_signs()
+    with waited_for(workspace.beam_jobs(), signs) as lock:
+        arrival = Arrival(lock, signs)
         build(pipeline, arrival)
         run_job(pipeline, options.get("job_endpoint"), arrival, bounds or Bounds())
 
@@ -213,7 +214,7 @@ class RowCounter:
     """Counts rows that workers are done with, and tells the flow twice a second.
 
     Workers of other processes count in their own; of theirs, the rows of whole units are told, as
-    what such a unit writes last is seen in the workspace.
+    what such a unit writes last is seen in the workspace, or less often in a bucket.
     """
 
     def __init__(self) -> None:
@@ -226,11 +227,14 @@ class RowCounter:
             self._done += rows
 
     @contextmanager
-    def reporting(self, spec: BeamSpec, total: int, written: Callable[[], int]) -> Iterator[None]:
+    def reporting(
+        self, spec: BeamSpec, workspace: Workspace, total: int, written: Callable[[], int]
+    ) -> Iterator[None]:
         """Tells the flow about the rows that are done while the block runs.
 
         Args:
             spec: The runner.
+            workspace: Where what is written is seen.
             total: All rows, as far as they are known.
             written: Returns the rows of the units that are done, by what they wrote. It is asked
                 only of workers that are not of this process.
@@ -241,8 +245,11 @@ class RowCounter:
             done = self._done if is_in_process(spec) else max(self._done, written())
             events.report(done, total, unit="rows")
 
+        seconds = _REPORT_SECONDS
+        if not is_in_process(spec):
+            seconds = max(seconds, workspace.poll_seconds)
         try:
-            with repeated(report, _REPORT_SECONDS):
+            with repeated(report, seconds):
                 yield
         finally:
             report()

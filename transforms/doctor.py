@@ -10,7 +10,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,14 +19,22 @@ import apache_beam as beam
 from transforms.beam import is_in_process, marked_errors, run_pipeline
 from transforms.contract.declaration.secrets import expand_options
 from transforms.contract.declaration.source import Format
+from transforms.contract.declaration.transform import StoreSpec
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError
 from transforms.contract.masking import masked
 from transforms.contract.process.events import report_doing
 from transforms.contract.spec import Spec
 from transforms.contract.steps.doctor import DoctorJob, DoctorResult, Link, LinkName
+from transforms.contract.workspace.bucket import StoreFailed
 from transforms.contract.workspace.documents import read_json
-from transforms.contract.workspace.files import remove, write_atomic
+from transforms.contract.workspace.files import (
+    TEMPORARY,
+    Place,
+    children,
+    remove,
+    write_atomic,
+)
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import this_process
 from transforms.runners.arrival import Arrival
@@ -88,17 +96,35 @@ class Order(Spec):
 
     Attributes:
         sender: The installation of who sends it.
-        folder: A folder in the workspace.
+        workspace: The folder of the workspace.
+        store: The store that is declared for it.
+        name: The name of the examination's folders in both.
         token: What the file `token` there has.
         source: The path of the table.
         format: The format of its files, if the declaration says one.
     """
 
     sender: Installation
-    folder: str
+    workspace: str
+    store: StoreSpec | None
+    name: str
     token: str
     source: str
     format: Format | None
+
+    def places(self) -> dict[LinkName, Place]:
+        """Returns the folders that a worker has to see, each by the link that it shows.
+
+        Of a workspace with a store in a bucket workers see the bucket alone.
+        """
+        workspace = Workspace.declared(Path(self.workspace), self.store)
+        signs, places = workspace.beam_signs(), dict[LinkName, Place]()
+        if signs is None:
+            places["workspace"] = workspace.beam_jobs() / self.name
+        if workspace.store is not None:
+            hidden = workspace.store / f"{TEMPORARY}{self.name}"
+            places[_BY_WORKER] = hidden if signs is None else signs / self.name
+        return places
 
 
 class Answer(Spec):
@@ -120,37 +146,82 @@ class BrokenLink(BraidError):  # noqa: N818 - it names what happened, as BraidEr
 
 
 def doctor(text: str) -> DoctorResult:
-    """Runs a `DoctorJob` given as JSON: sends a unit of its partition through the runner.
+    """Runs a `DoctorJob` given as JSON: tries the store, and sends a unit through the runner.
 
     Raises:
         BraidError: No unit can be cut from the partition here, so that no link is tried.
     """
     job = DoctorJob.model_validate_json(text)
-    unit = _unit(job)
-    folder = Workspace(Path(job.workspace)).beam_jobs() / f"doctor-{uuid.uuid4().hex}"
+    unit, order = _unit(job), _order(job)
     endpoint = None if is_in_process(job.pipeline.beam) else _endpoint(job)
-    names = _ON_WORKER if endpoint is None else ("job server", *_ON_WORKER)
+    names: tuple[LinkName, ...] = (
+        *(("store",) if order.store else ()),
+        *(("job server",) if endpoint is not None else ()),
+        "worker",
+        "installation",
+        *order.places(),
+        "source",
+    )
     notes: dict[LinkName, str] = {}
     try:
+        if order.store is not None:
+            _try_store(order.places()[_BY_WORKER])
+            notes["store"] = f"{order.store.path.partition('?')[0]} is written, read and listed"
         if endpoint is not None:
             with _broken(BraidError, "job server"):
                 reach(endpoint, _BOUNDS.reach)
             notes["job server"] = masked(f"{endpoint} answers")
-        answer, seconds = _sent(job, unit, folder)
+        answer, seconds = _sent(job, unit, order)
     except BrokenLink as error:
         return DoctorResult(links=_up_to(error, names, notes))
     finally:
-        remove(folder)
+        with suppress(StoreFailed):  # that it does not answer is told
+            for place in order.places().values():
+                remove(place)
     notes |= {
         "worker": f"{answer.worker}, {seconds:.1f} s until it was done",
         "installation": f"Python {answer.installation.python}, all packages as here",
         "workspace": f"{job.workspace} is read and written there",
+        _BY_WORKER: "it is read and written there",
         "source": f"{answer.rows:,} rows read there of {unit.pieces[0].path}",
     }
     return DoctorResult(links=tuple(_link(name, notes) for name in names))
 
 
-_ON_WORKER: tuple[LinkName, ...] = ("worker", "installation", "workspace", "source")
+_BY_WORKER: LinkName = "store, by a worker"
+
+
+def _order(job: DoctorJob) -> Order:
+    return Order(
+        sender=Installation.here(),
+        workspace=job.workspace,
+        store=job.pipeline.declared_store(),
+        name=f"doctor-{uuid.uuid4().hex}",
+        token=uuid.uuid4().hex,
+        source=job.pipeline.source.path,
+        format=job.pipeline.source.format,
+    )
+
+
+def _try_store(folder: Place) -> None:
+    """Writes, reads, lists and removes a file where the store is.
+
+    Raises:
+        BrokenLink: Something of it cannot be done, or another content comes back.
+    """
+    report_doing("asking the store")
+    place, content = folder / "token", uuid.uuid4().hex
+    with _broken((BraidError, OSError), "store"):
+        write_atomic(place, content)
+        came, listed = place.read_bytes().decode(errors="replace"), children(folder)
+        remove(place)
+        if came != content or listed != [place] or place.exists():
+            raise BraidError(
+                str(place),
+                expected="what was written there, alone in its folder, until it is removed",
+                received=f"{came!r}, with {len(listed)} names listed",
+                action="Look what else writes or caches there.",
+            )
 
 
 def _endpoint(job: DoctorJob) -> str | None:
@@ -173,18 +244,12 @@ def _unit(job: DoctorJob) -> WorkUnit:
     return units[0]
 
 
-def _sent(job: DoctorJob, unit: WorkUnit, folder: Path) -> tuple[Answer, float]:
+def _sent(job: DoctorJob, unit: WorkUnit, order: Order) -> tuple[Answer, float]:
     """Sends a unit and returns the worker's answer, with the seconds that it took."""
-    source = job.pipeline.source
-    token = uuid.uuid4().hex
-    order = Order(
-        sender=Installation.here(),
-        folder=str(folder),
-        token=token,
-        source=source.path,
-        format=source.format,
-    )
-    write_atomic(folder / "token", token)
+    places = order.places()
+    for link, place in places.items():
+        with _broken((BraidError, OSError), link):
+            write_atomic(place / "token", order.token)
 
     def build(p: beam.Pipeline, arrival: Arrival) -> None:
         probe = _Probe(order.model_dump_json(), arrival)
@@ -193,13 +258,14 @@ def _sent(job: DoctorJob, unit: WorkUnit, folder: Path) -> tuple[Answer, float]:
     begun = time.monotonic()
     report_doing("waiting for the runner")
     try:
-        run_pipeline(job.pipeline.beam, Workspace(Path(job.workspace)), build, _BOUNDS)
+        run_pipeline(job.pipeline.beam, job.folders(), build, _BOUNDS)
     except BrokenLink:
         raise
     except BraidError as error:
         raise _named(error) from error
-    with _broken((BraidError, OSError), "workspace"):
-        return read_json(folder / "answer.json", Answer), time.monotonic() - begun
+    link, place = next(iter(places.items()))
+    with _broken((BraidError, OSError), link):
+        return read_json(place / "answer.json", Answer), time.monotonic() - begun
 
 
 def _named(error: BraidError) -> BrokenLink:
@@ -242,14 +308,19 @@ class _Probe(beam.DoFn):  # type: ignore[misc]
             order = Order.model_validate_json(self._order)
             installation = Installation.here()
             _refuse_differences(order.sender.differences(installation))
-            with _broken((BraidError, OSError), "workspace"):
+            places = order.places()
+            first = next(iter(places))
+            with _broken((BraidError, OSError), first):
                 self._arrival.tell()
-                _check_token(order)
+            for link, place in places.items():
+                with _broken((BraidError, OSError), link):
+                    _check_token(order, place)
             with _broken((BraidError, OSError), "source"):
                 rows = _first_rows(order, unit)
             answer = Answer(worker=this_process(), installation=installation, rows=rows)
-            with _broken((BraidError, OSError), "workspace"):
-                write_atomic(Path(order.folder) / "answer.json", answer.model_dump_json())
+            for link, place in places.items():
+                with _broken((BraidError, OSError), link):
+                    write_atomic(place / "answer.json", answer.model_dump_json())
 
 
 def _refuse_differences(differences: list[str]) -> None:
@@ -262,10 +333,10 @@ def _refuse_differences(differences: list[str]) -> None:
         )
 
 
-def _check_token(order: Order) -> None:
-    if (Path(order.folder) / "token").read_text(encoding="utf-8") != order.token:
+def _check_token(order: Order, folder: Place) -> None:
+    if (folder / "token").read_bytes() != order.token.encode():
         raise BraidError(
-            order.folder,
+            str(folder),
             expected="the files that the machine that submits writes there",
             received="others",
             action="Give a --workspace on a file system that both share.",

@@ -188,6 +188,7 @@ def _score(request: FolderRequest, teller: Teller, lock: int) -> FolderScored:
         table=table,
         beam=request.pipeline.beam,
         workspace=str(request.workspace.root),
+        store=request.pipeline.declared_store(),
         export=str(export),
         scoring=scoring,
         output=request.output,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
+from flows.prediction.carried_export import carried
 from flows.prediction.open_partitions import OpenPartitions
 from flows.prediction.prediction_folder import PredictionFolder
 from flows.prediction.score_job import PartitionOutcome, ScoreJob, ScoreResult
 from flows.prediction.unit_scoring import UnitScoring
 from transforms.contract.errors import BraidError
 from transforms.contract.process import events
-from transforms.contract.workspace.layout import Workspace
 from transforms.unit_work import run_units, units_each
 
 _LOCAL_SECONDS = 0.5  # between two looks for what workers have done
@@ -25,7 +24,7 @@ def score(text: str) -> ScoreResult:
     while others are still being worked on.
 
     Raises:
-        BraidError: The export or the folder cannot be opened, or the runner failed.
+        BraidError: The export, the folder or the store cannot be opened, or the runner failed.
     """
     job = ScoreJob.model_validate_json(text)
     outcomes: list[PartitionOutcome] = []
@@ -42,14 +41,15 @@ def score(text: str) -> ScoreResult:
             opened.settle_those_done()
 
     if units:
-        run_units(
-            job.beam,
-            Workspace(Path(job.workspace)),
-            units,
-            UnitScoring(job, threads=1),  # the runner decides how many units a machine works on
-            meanwhile=look,
-            seconds=_BUCKET_SECONDS if "://" in job.output else _LOCAL_SECONDS,
-        )
+        with carried(job) as there:
+            run_units(
+                job.beam,
+                job.folders(),
+                units,
+                UnitScoring(there, threads=1),  # the runner decides how many at once
+                meanwhile=look,
+                seconds=_BUCKET_SECONDS if "://" in job.output else _LOCAL_SECONDS,
+            )
     opened.settle_all()
     events.report(opened.rows_written(), total, unit="rows")
     return ScoreResult(partitions=tuple(outcomes))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from transforms.contract.declaration.pipeline import PipelineSpec
-from transforms.contract.declaration.transform import BeamSpec
+from transforms.contract.declaration.transform import BeamSpec, StoreSpec
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.fingerprint import fingerprint
 from transforms.contract.spec import Spec
 from transforms.contract.steps.results import Result
 from transforms.contract.steps.step import Step
+from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
 
 
@@ -39,20 +42,28 @@ class ScoreJob(Spec):
     Attributes:
         table: The model's declaration as it reads the table.
         beam: The runner that does it.
-        workspace: Where workers say that they are there.
+        workspace: Where workers say that they are there, unless the store is a bucket.
+        store: The declared store; one in a bucket takes the export to the workers, too.
         export: The folder of the model's export.
         scoring: Which model, and how.
         output: The folder of the predictions, a path or a URL.
         partitions: The partitions that are not scored yet.
+        carried: Where in the bucket workers find the export, as they may not see its folder.
     """
 
     table: PipelineSpec
     beam: BeamSpec
     workspace: str
+    store: StoreSpec | None = None
     export: str
     scoring: Scoring
     output: str
     partitions: tuple[Partition, ...]
+    carried: str | None = None
+
+    def folders(self) -> Workspace:
+        """Returns the workspace, with the store that is declared for it."""
+        return Workspace.declared(Path(self.workspace), self.store)
 
 
 class PartitionOutcome(Result):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from flows.prediction.carried_export import export_here
 from flows.prediction.predict import BATCH_ROWS, score_batch, scored_batches
 from flows.prediction.prediction_file import Predictions, PredictionWriter, prediction_table
 from flows.prediction.prediction_folder import PartitionRecords, PredictionFolder, UnitReceipt
@@ -65,7 +66,7 @@ class UnitScoring:
             BraidError: One of them cannot be.
         """
         with _loading:
-            model, blank = _load(self._job.export)
+            model, blank = _load(export_here(self._job))
         self._folder = PredictionFolder.open(self._job.output)
         self._reader = BatchReader(self._job.table, features_only=True)
         self._partitions = {partition.name: partition for partition in self._job.partitions}

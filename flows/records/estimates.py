@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.records.record import RunRecord, StepRecord
-from transforms.contract.workspace.layout import Workspace
-from transforms.contract.workspace.partition import Partition
+from transforms.contract.workspace.manifest import ShardManifest
+from transforms.contract.workspace.partition import Partition, PartitionId
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class Estimates:
 
     Args:
         records: The pipeline's runs, the oldest first.
-        workspace: Where everything lies.
-        transform: The transform whose manifests tell rows.
+        manifests: Those of the committed partitions of the transform, which tell rows.
         partitions: What the source has.
         rows_of: Returns the rows of a partition that was never read, if its files tell them.
     """
@@ -47,14 +46,12 @@ class Estimates:
     def __init__(
         self,
         records: Sequence[RunRecord],
-        workspace: Workspace,
-        transform: str,
+        manifests: Mapping[PartitionId, ShardManifest],
         partitions: Sequence[Partition],
         rows_of: Callable[[Partition], int | None],
     ) -> None:
         self._records = records
         self._rows_of = rows_of
-        manifests = workspace.read_all_shards(transform, [part.id for part in partitions])
         self._known = {part.name: m.rows + m.left_out for part, m in manifests.items()}
         self._known_bytes = _bytes([part for part in partitions if part.name in self._known])
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flows.records.estimates import Estimates, PlannedStep
@@ -21,8 +21,8 @@ from flows.records.step_names import DECIDING, MEASURE_DRIFT, ON_MODEL, WINDOWS,
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.workspace.files import presence
 from transforms.contract.workspace.layout import Workspace
-from transforms.contract.workspace.manifest import TransformManifest
-from transforms.contract.workspace.partition import Partition
+from transforms.contract.workspace.manifest import ShardManifest, TransformManifest
+from transforms.contract.workspace.partition import Partition, PartitionId
 from transforms.contract.workspace.transform_choice import (
     TransformChoice,
     Undecided,
@@ -53,6 +53,7 @@ class RunPlan:
         resumed: The run that this one would go on with, and why.
         steps: What would be done, in order, with its size and what it may take. An evaluation that
             is done is done again also where the champion is another by then, which is not asked.
+        manifests: Those of its transform that its steps were estimated by, where there are any.
     """
 
     pipeline: PipelineSpec
@@ -67,6 +68,7 @@ class RunPlan:
     finished: tuple[Path, RunRecord] | None
     resumed: OpenedRun | None
     steps: tuple[PlannedStep, ...]
+    manifests: Mapping[PartitionId, ShardManifest] = field(default_factory=dict)
 
     def decided(self) -> DecidedPlan:
         """Returns the plan as one whose transform is chosen."""
@@ -149,10 +151,12 @@ def _with_steps(
 ) -> RunPlan:
     if plan.finished is not None:
         return plan
-    estimates = Estimates(records, workspace, plan.transform, plan.partitions, rows_of)
+    manifests = workspace.read_all_shards(plan.transform, [part.id for part in plan.partitions])
+    estimates = Estimates(records, manifests, plan.partitions, rows_of)
     planned = {**_on_table(plan, workspace, estimates), **_on_model(plan, estimates)}
     order = steps_of(plan.pipeline)
-    return replace(plan, steps=tuple(sorted(planned.values(), key=lambda s: order.index(s.name))))
+    steps = tuple(sorted(planned.values(), key=lambda s: order.index(s.name)))
+    return replace(plan, steps=steps, manifests=manifests)
 
 
 def _on_table(plan: RunPlan, workspace: Workspace, estimates: Estimates) -> dict[str, PlannedStep]:

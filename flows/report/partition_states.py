@@ -45,7 +45,12 @@ def states_of(
     if transform is None:
         return tuple(PartitionStatus(part.name, "new") for part in partitions)
     seen = {part for r in records if r.transform == transform for part in r.ever_seen()}
-    manifests = workspace.read_all_shards(transform, seen.union(part.id for part in partitions))
+    wanted = seen.union(part.id for part in partitions)
+    manifests = dict(plan.manifests) if transform == plan.transform else {}
+    if manifests:  # that of every present partition, if there is one
+        wanted = seen.difference(part.id for part in partitions)
+    if wanted:
+        manifests |= workspace.read_all_shards(transform, wanted)
     earlier = {part.name: part for part in sorted(seen) if part in manifests}
     gone = sorted(set(earlier) - {part.name for part in partitions})
     budget = plan.pipeline.transform.max_reject_fraction

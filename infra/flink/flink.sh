@@ -1,7 +1,7 @@
 #!/bin/sh
 # flink.sh fetch                   the jars, with Maven, into lib/
 # flink.sh jobmanager              in the foreground, as the two below
-# flink.sh taskmanager NAME
+# flink.sh taskmanager NAME        NAME is its own on its machine
 # flink.sh job-server [FLINK]      Beam's, at port 8099; FLINK is the JobManager's REST address, by
 #                                  default 127.0.0.1:8081, or [local] for a Flink inside of it
 # FLINK_LIB and FLINK_CONF: other folders than lib/ and conf/ beside this file.
@@ -46,9 +46,12 @@ jobmanager)
 taskmanager)
     # What conf/flink-conf.yaml adds up to: heaps, off-heap with network, metaspace.
     memory="-Xmx512m -XX:MaxDirectMemorySize=320m -XX:MaxMetaspaceSize=256m"
+    # One that was killed leaves what jobs were sent, all of which Flink reads when it starts there.
+    work=${TMPDIR:-/tmp}/braid-taskmanager-$(id -u)-$2
+    rm -rf "$work"
     pool
-    start org.apache.flink.runtime.taskexecutor.TaskManagerRunner \
-        --configDir "$conf" "-Dtaskmanager.resource-id=$2"
+    start org.apache.flink.runtime.taskexecutor.TaskManagerRunner --configDir "$conf" \
+        "-Dtaskmanager.resource-id=$2" "-Dprocess.taskmanager.working-dir=$work"
     ;;
 job-server)
     memory=-Xmx700m

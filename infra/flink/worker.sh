@@ -4,6 +4,7 @@
 # BRAID_PYTHON: the Python in which Braid is installed. BRAID_CHECKOUT: a checkout instead of a wheel.
 # BRAID_MODULES: the folder of your own functions and kinds. BRAID_WORKER_LOG: where its
 # output goes, which a TaskManager would throw away; by default a file of the user's own in /tmp.
+# BRAID_CACHE: the folder of its copies of what lies in a bucket; by default in the user's cache.
 module=transforms.runners.worker
 if [ "$1" = pool ]; then
     module=transforms.runners.worker_pool

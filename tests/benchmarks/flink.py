@@ -1,9 +1,11 @@
 """Analysis and transform of the mixed table on a Flink cluster of this machine, and in-process.
 
     python -m tests.benchmarks.flink [ROWS]
+    python -m tests.benchmarks.flink --slope FEW MANY [REPEATS]
 
-It needs Java and what `infra/flink/flink.sh fetch` fetches; docs/flink.md says how to run it apart
-from the network.
+The second has in-process and Flink alone, each on two tables: what a row costs, and what a run
+costs without rows. Both need Java and what `infra/flink/flink.sh fetch` fetches; docs/flink.md says
+how to run them apart from the network.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from functools import reduce
 from pathlib import Path
 from statistics import median
 
+from tests.benchmarks.flink_slope import Trial, cpu_of, report, trial_of
 from tests.benchmarks.measuring import Cost, run_braid
 from tests.benchmarks.mixed_table import PIPELINE, write_mixed_table
 from tests.benchmarks.report import Report
@@ -26,6 +29,7 @@ from tests.support.flink_cluster import ON_FLINK, Cluster, cluster, what_lacks
 from tests.support.runners import IN_PROCESS
 
 REPEATS = 3
+REAPED_SECONDS = 3.0  # in which a pool has heard that its workers have ended
 ROWS = 50_000
 FEW_ROWS = 200  # the first on a cluster that has just been started
 HERE, FLINK = "in-process", "Flink"
@@ -76,6 +80,28 @@ def main(rows: int) -> None:
     ).keep("flink")
 
 
+def slope(few: int, many: int, repeats: int) -> None:
+    """Runs both sides in turn on two tables, several times, and reports what a row costs."""
+    lacks = what_lacks()
+    if lacks is not None:
+        raise SystemExit(lacks)
+    trials: dict[tuple[str, int], list[Trial]] = {}
+    with tempfile.TemporaryDirectory() as folder, cluster(Path(folder)) as running:
+        tables = {size: Path(folder) / f"{size}.parquet" for size in (FEW_ROWS, few, many)}
+        for size, path in tables.items():
+            write_mixed_table(path, size)
+        _steps(tables[FEW_ROWS], FLINK)  # a cluster that has just been started is slower
+        for _ in range(repeats):
+            for size in (few, many):
+                for name in (HERE, FLINK):
+                    before = cpu_of(running)
+                    steps = _steps(tables[size], name)
+                    time.sleep(REAPED_SECONDS)
+                    used = cpu_of(running) - before if name == FLINK else 0.0
+                    trials.setdefault((name, size), []).append(trial_of(steps, used))
+    report(trials, f"python -m tests.benchmarks.flink --slope {few} {many} {repeats}")
+
+
 def _runner(name: str, folder: Path) -> AbstractContextManager[Cluster | None]:
     if name == HERE:
         return nullcontext()
@@ -111,4 +137,8 @@ def _seconds_of_pip() -> float:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else ROWS)
+    if sys.argv[1:2] == ["--slope"]:
+        few, many, *repeats = map(int, sys.argv[2:])
+        slope(few, many, *(repeats or [REPEATS]))
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else ROWS)

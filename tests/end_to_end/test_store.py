@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,46 +15,19 @@ import pytest
 import yaml
 
 from tests.support.command import BRAID, kill_tree, start, until
+from tests.support.s3 import HAS_MOTO
+from tests.support.s3 import s3 as s3_of_moto
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("moto") is None, reason="moto is not installed; the lock has it"
-    ),
+    pytest.mark.skipif(not HAS_MOTO, reason="moto is not installed; the lock has it"),
 ]
 
 
 @pytest.fixture
-def s3(monkeypatch, tmp_path) -> Iterator[str]:
-    """Starts an S3 with one bucket; yields the options by which a URL reaches it."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "word",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with (tmp_path / "moto.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        until(lambda: _listens(port))
-        options = f"scheme=http&endpoint_override=127.0.0.1:{port}&region=us-east-1"
-        filesystem, path = pafs.FileSystem.from_uri(
-            f"s3://bucket?allow_bucket_creation=true&{options}"
-        )
-        filesystem.create_dir(path)
+def s3(tmp_path) -> Iterator[str]:
+    with s3_of_moto(tmp_path) as options:
         yield options
-    finally:
-        server.kill()
-        server.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def write_day(project: Path, day: int) -> None:

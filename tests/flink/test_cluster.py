@@ -1,6 +1,6 @@
 """A Flink cluster of a JobManager and two TaskManagers, with workers as processes.
 
-Whatever is killed, each alone: nothing is lost or torn, and no job is left behind.
+Whatever is killed, each alone and at any time: nothing is lost or torn, and no job is left behind.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -26,64 +24,81 @@ from tests.support.flink_cluster import (
     ON_FLINK,
     TASK_MANAGERS,
     Cluster,
-    cluster,
-    what_lacks,
 )
 from tests.support.runners import IN_PROCESS, ROOT, files, run, write_listings
-from transforms.runners.job_server import RunnerFailed
 
 pytestmark = pytest.mark.flink
 
 ROWS = 8_000  # seconds of work for two workers, in two row groups
-LONGEST_START = 6.0  # seconds from the first worker's arrival into the transform
-RUNNING = """
+LONGEST_END = 150.0  # seconds from a kill to the end of the run; a job server tries for a minute
+PARTS = {"task-manager": TASK_MANAGERS[0], "job-manager": JOB_MANAGER, "job-server": JOB_SERVER}
+FAILED = 3  # of a run that ends in a sentence
+RUNNING = f"""
 import sys
 from pathlib import Path
 from tests.support.flink_cluster import ON_FLINK
 from tests.support.runners import run
-run(Path(sys.argv[1]), sys.argv[2], ON_FLINK)
+from transforms.contract.errors import BraidError
+try:
+    run(Path(sys.argv[1]), sys.argv[2], ON_FLINK)
+except BraidError as error:
+    print(error)
+    sys.exit({FAILED})
 """
 
 
-@pytest.fixture(scope="module")
-def flink(tmp_path_factory) -> Iterator[Cluster]:
-    lacks = what_lacks()
-    if lacks is not None:
-        pytest.skip(lacks)
-    with cluster(tmp_path_factory.mktemp("flink")) as parts:
-        yield parts
+@dataclass(frozen=True)
+class Table:
+    """A table that is through both steps in-process.
+
+    Attributes:
+        declaration: Its pipeline.yaml.
+        seconds: The time that both steps take on the cluster if nothing is killed.
+    """
+
+    declaration: Path
+    seconds: float
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory) -> Path:
+def table(flink: Cluster, tmp_path_factory) -> Table:
     folder = tmp_path_factory.mktemp("mixed")
     write_mixed_table(folder / "mixed.parquet", ROWS)
     path = folder / "pipeline.yaml"
     path.write_text(PIPELINE.format(path=folder / "mixed.parquet"))
     run(path, "in-process", IN_PROCESS)
-    return path
+    begun = time.monotonic()
+    assert ended(started(path, "undisturbed")) == 0
+    seconds = time.monotonic() - begun
+    check(path, "undisturbed", flink)
+    return Table(path, seconds)
 
 
-@contextmanager
-def being_run(table: Path, name: str) -> Iterator[Future[None]]:
-    """Runs both steps in a thread of this process, whose end the block has to await."""
-    with ThreadPoolExecutor(1) as thread:
-        yield thread.submit(run, table, name, ON_FLINK)
+def started(declaration: Path, name: str) -> subprocess.Popen[str]:
+    """Starts both steps in a process of their own, which prints the sentence that it ends with."""
+    return subprocess.Popen(
+        [sys.executable, "-c", RUNNING, str(declaration), name],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
 
 
-def arrived(table: Path, name: str) -> bool:
-    return any((table.parent / name).glob("beam/*.arrived"))
+def ended(steps: subprocess.Popen[str]) -> int:
+    """Awaits the end of the steps, and returns their code: all went well, or it is a sentence."""
+    told, _ = steps.communicate(timeout=300)
+    if steps.returncode == FAILED:
+        sentence = told.splitlines()[-1]
+        assert "again" in sentence or "Start it" in sentence, told
+    else:
+        assert steps.returncode in (0, -signal.SIGKILL), told
+    return steps.returncode
 
 
-def transforming(table: Path, name: str) -> bool:
-    """Returns whether a unit of the transform is done, and others are not."""
-    return any((table.parent / name).glob("shards/**/units/0*.json"))
-
-
-def check(table: Path, name: str, flink: Cluster) -> None:
-    assert files(table, name) == files(table, "in-process")
-    assert list((table.parent / name / "beam").iterdir()) == []
-    assert flink.running_jobs() == 0
+def check(declaration: Path, name: str, flink: Cluster) -> None:
+    assert files(declaration, name) == files(declaration, "in-process")
+    assert list((declaration.parent / name / "beam").iterdir()) == []
+    until(lambda: flink.running_jobs() == 0, seconds=60)
 
 
 def test_every_kind_of_column_is_byte_for_byte_that_of_the_in_process_runner(flink, tmp_path):
@@ -93,51 +108,29 @@ def test_every_kind_of_column_is_byte_for_byte_that_of_the_in_process_runner(fli
     check(table, "flink", flink)
 
 
-@pytest.mark.parametrize("name", ["task-manager", "worker"])
-def test_what_is_killed_at_any_time_is_done_by_another(flink: Cluster, table: Path, name: str):
-    wait = random.uniform(0, LONGEST_START)
-    with being_run(table, name) as steps:
-        until(lambda: arrived(table, name))
-        time.sleep(wait)
-        if name == "worker":
-            until(lambda: flink.kill_worker(TASK_MANAGERS[0]) or steps.done())
-        else:
-            flink.kill(TASK_MANAGERS[0])
-        steps.result(300)
-    if name == "task-manager":
-        flink.start(TASK_MANAGERS[0])
-        flink.until_ready()
-    check(table, name, flink)
-
-
-@pytest.mark.parametrize("part", [JOB_MANAGER, JOB_SERVER])
-def test_without_its_servers_a_run_ends_in_a_sentence_and_is_resumed(
-    flink: Cluster, table: Path, part: tuple[str, ...]
+@pytest.mark.parametrize("victim", ["worker", *PARTS, "flow"])
+def test_whatever_is_killed_at_any_time_the_same_command_makes_the_same_files(
+    flink: Cluster, table: Table, victim: str
 ):
-    (name,) = part
-    with being_run(table, name) as steps:
-        until(lambda: transforming(table, name))
-        flink.kill(part)
-        killed = time.monotonic()
-        with pytest.raises(RunnerFailed, match="Running the same command again") as caught:
-            steps.result(300)
-    assert time.monotonic() - killed < 150
-    assert "\n" not in str(caught.value)
-    flink.start(part)
-    flink.until_ready()
-    run(table, name, ON_FLINK)
-    until(lambda: flink.running_jobs() == 0, seconds=60)
-    check(table, name, flink)
-
-
-def test_the_job_of_a_killed_run_is_cancelled_by_the_next(flink: Cluster, table: Path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUNNING, str(table), "flow"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    until(lambda: transforming(table, "flow") or process.poll() is not None)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert flink.running_jobs() == 1, "nobody could cancel it"
-    run(table, "flow", ON_FLINK)
-    check(table, "flow", flink)
+    seed = os.environ.get("BRAID_TEST_SEED") or str(random.randrange(10**6))
+    moment = random.Random(f"{seed} {victim}").uniform(0, table.seconds)
+    sys.stdout.write(f"BRAID_TEST_SEED={seed}: {victim} killed after {moment:.1f} s\n")
+    steps = started(table.declaration, victim)
+    time.sleep(moment)
+    if victim == "flow":
+        steps.kill()
+    elif victim == "worker":
+        until(lambda: flink.kill_worker(TASK_MANAGERS[0]) or steps.poll() is not None)
+    else:
+        flink.kill(PARTS[victim])
+    killed = time.monotonic()
+    code = ended(steps)
+    assert time.monotonic() - killed < LONGEST_END
+    if victim in ("worker", "task-manager"):
+        assert code == 0, "others do its units"
+    if victim in PARTS:
+        flink.start(PARTS[victim])
+        flink.until_ready()
+    if code != 0:
+        assert ended(started(table.declaration, victim)) == 0
+    check(table.declaration, victim, flink)

@@ -44,11 +44,13 @@ class Cluster:
     Args:
         folder: Where their logs go.
         variables: Of their environment, beside those of the workers.
+        hidden: A folder that TaskManagers and their workers see without what is in it.
     """
 
-    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
-        log = {"BRAID_WORKER_LOG": str(folder / "worker.log")}
-        self._environment = {**os.environ, **FLINK_WORKER, **log, **variables}
+    def __init__(self, folder: Path, variables: Mapping[str, str], hidden: Path | None) -> None:
+        self.hidden = hidden
+        own = {"BRAID_WORKER_LOG": str(folder / "worker.log"), "TMPDIR": str(folder)}
+        self._environment = {**os.environ, **FLINK_WORKER, **own, **variables}
         self._folder = folder
         self._groups: list[int] = []
         self._processes: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
@@ -58,13 +60,25 @@ class Cluster:
         for part in parts:
             with (self._folder / f"{'-'.join(part)}.log").open("ab") as log:
                 self._processes[part] = subprocess.Popen(
-                    [FLINK / "flink.sh", *part],
+                    [*self._apart(part), FLINK / "flink.sh", *part],
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     env=self._environment,
                     start_new_session=True,
                 )
             self._groups.append(self._processes[part].pid)
+
+    def _apart(self, part: tuple[str, ...]) -> list[str]:
+        """Returns what a command of a part begins with, so that the folder is empty for it."""
+        if self.hidden is None or part not in TASK_MANAGERS:
+            return []
+        unshare = ["unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",))]
+        mount = 'mount -t tmpfs -o ro none "$0" && exec "$@"'
+        return [*unshare, "sh", "-c", mount, str(self.hidden)]
+
+    def sessions(self) -> set[int]:
+        """Returns the sessions of its processes, workers among them."""
+        return set(self._groups)
 
     def kill(self, part: tuple[str, ...]) -> None:
         """Kills one of its processes, and none that it started."""
@@ -101,9 +115,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, variables: Mapping[str, str] | None = None) -> Iterator[Cluster]:
+def cluster(
+    folder: Path, variables: Mapping[str, str] | None = None, hidden: Path | None = None
+) -> Iterator[Cluster]:
     """Yields a cluster that is ready, and ends with the block."""
-    parts = Cluster(folder, variables or {})
+    parts = Cluster(folder, variables or {}, hidden)
     try:
         parts.start(JOB_MANAGER, *TASK_MANAGERS, JOB_SERVER)
         parts.until_ready()

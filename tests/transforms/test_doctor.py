@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.bucket import URI, memory_bucket
 from tests.support.idle_job_server import idle_job_server
 from tests.support.job_server import WORKER, JobServer, job_server
 from tests.transforms.conftest import write_rows
@@ -27,7 +28,7 @@ def server(tmp_path_factory):
         yield server
 
 
-def job_of(folder: Path, beam: dict[str, object] = IN_PROCESS) -> DoctorJob:
+def job_of(folder: Path, beam: dict[str, object] = IN_PROCESS, **keys: object) -> DoctorJob:
     write_rows({"id": ["a", "b"], "price": [1.0, 2.0]}, folder / "data" / "rows.parquet")
     pipeline = parse(
         {
@@ -36,6 +37,7 @@ def job_of(folder: Path, beam: dict[str, object] = IN_PROCESS) -> DoctorJob:
             "features": {"price": {"kind": "numeric"}},
             "targets": {"sold": {"kind": "numeric", "column": "price"}},
             "beam": beam,
+            **keys,
         }
     )
     (partition,) = scan(pipeline.source).partitions
@@ -62,6 +64,47 @@ def test_a_unit_goes_through_the_runner_of_this_process(tmp_path):
     whole = [(name, True) for name in ("worker", "installation", "workspace", "source")]
     assert examined(job) == whole
     assert list((tmp_path / "workspace" / "beam").iterdir()) == []
+
+
+def test_a_store_in_a_bucket_is_tried_here_and_by_the_worker_which_needs_no_workspace(tmp_path):
+    with memory_bucket() as bucket:
+        links = examined(job_of(tmp_path, store=URI))
+        names = ("store", "worker", "installation", "store, by a worker", "source")
+        assert links == [(name, True) for name in names]
+        assert bucket.objects == {}
+
+
+def test_a_store_on_a_disk_is_tried_beside_the_workspace(tmp_path):
+    links = examined(job_of(tmp_path, store=str(tmp_path / "store")))
+    names = ("store", "worker", "installation", "workspace", "store, by a worker", "source")
+    assert links == [(name, True) for name in names]
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_a_store_that_refuses_is_the_first_link_that_is_named(tmp_path):
+    with memory_bucket() as bucket:
+        bucket.failures = [OSError("ACCESS_DENIED")] * 9
+        link = broken(job_of(tmp_path, store=URI))
+    assert link.name == "store"
+    assert "ACCESS_DENIED" in link.error.received
+
+
+def test_a_store_that_only_the_worker_does_not_see_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        examination._Probe, "process", _of_another_bucket(examination._Probe.process)
+    )
+    with memory_bucket():
+        link = broken(job_of(tmp_path, store=URI))
+    assert link.name == "store, by a worker"
+
+
+def _of_another_bucket(process):
+    def of_another(probe, unit):
+        order = examination.Order.model_validate_json(probe._order)
+        probe._order = order.model_copy(update={"name": "elsewhere"}).model_dump_json()
+        process(probe, unit)
+
+    return of_another
 
 
 def test_a_source_that_the_worker_does_not_see_is_named(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import apache_beam as beam
 
-from transforms.analysis.reject_budget import RejectBudget
+from transforms.analysis.reject_budget import RejectBudget, rows_with_key
 from transforms.analysis.request_counter import RequestCounter
 from transforms.beam import COUNTER, known_rows, marked_errors, run_todo, workers
 from transforms.contract.declaration.split import SPLITS
@@ -58,21 +58,21 @@ def count_partitions(job: TransformJob) -> PartitionsRead:
     is_counted = presence(_path(job, part) for part in job.partitions)
     todo = [part for part in job.partitions if not is_counted(_path(job, part))]
     units = _units(job, todo)
-    paths = {part.name: _path(job, part) for part in todo}
-    call = uuid.uuid4().hex[:8]
+    paths = _paths(job, todo)
+    call, with_key = uuid.uuid4().hex[:8], rows_with_key(job)
 
     def build(p: beam.Pipeline, arrival: Arrival) -> None:
         _ = (
             p
             | "Units" >> beam.Create(units)
             | "SpreadUnits" >> beam.Reshuffle()
-            | "CountTrainingRows" >> beam.ParDo(_CountTrainingRows(job, call, arrival))
+            | "CountTrainingRows" >> beam.ParDo(_CountTrainingRows(job, call, arrival, with_key))
             | "MergePartitions" >> beam.GroupByKey()
-            | "WriteStatistics" >> beam.Map(_write, job, paths, arrival)
+            | "WriteStatistics" >> beam.Map(_write, job, arrival)
         )
 
     progress = COUNTER.reporting(
-        job.pipeline.beam, known_rows(units), _RowsWritten(job, units, call)
+        job.pipeline.beam, job.folders(), known_rows(units), _RowsWritten(job, units, call)
     )
     with progress, _parts_removed(paths.values(), call):
         run_todo(job.pipeline.beam, job.folders(), build, units)
@@ -97,7 +97,7 @@ def read_partitions(job: TransformJob) -> Iterator[tuple[Partition, Accumulated]
 def _read(
     job: TransformJob, partitions: Sequence[Partition]
 ) -> Iterator[tuple[Partition, Accumulated]]:
-    paths = {part.name: _path(job, part) for part in partitions}
+    paths = _paths(job, partitions)
     copies = local_copies(paths.values())  # side by side where they are of a bucket
     for part in partitions:
         path = paths[part.name]
@@ -106,6 +106,11 @@ def _read(
 
 def _path(job: TransformJob, partition: Partition) -> Place:
     return job.folders().statistics(job.pipeline.data_fingerprint(), *partition.id)
+
+
+def _paths(job: TransformJob, partitions: Iterable[Partition]) -> dict[str, Place]:
+    """Returns the place of every partition's statistics, by its name."""
+    return {part.name: _path(job, part) for part in partitions}
 
 
 def _places(job: TransformJob) -> dict[str, int]:
@@ -125,7 +130,7 @@ class _RowsWritten:
     """
 
     def __init__(self, job: TransformJob, units: Iterable[WorkUnit], call: str) -> None:
-        paths = {part.name: _path(job, part) for part in job.partitions}
+        paths = _paths(job, job.partitions)
         places = _places(job)
         self._left = {
             (f"{unit.index:05d}", call, str(places[unit.partition])): (
@@ -174,19 +179,15 @@ def _parts_of(folder: Place, call: str) -> list[Place]:
     return [p for p in paths if p.name.startswith(TEMPORARY) and f"-{call}-" in p.name]
 
 
-def _write(
-    counted: tuple[str, Iterable[str]],
-    job: TransformJob,
-    paths: dict[str, Place],
-    arrival: Arrival = HERE,
-) -> None:
-    partition, parts = counted
-    if paths[partition].exists():
+def _write(counted: tuple[str, Iterable[str]], job: TransformJob, arrival: Arrival = HERE) -> None:
+    name, parts = counted
+    partition = job.partitions[_places(job)[name]]
+    whole = _path(job, partition)
+    if whole.exists():
         return  # a runner may give a partition twice, and the units' files are gone then
     with marked_errors("analyze"):
         arrival.refuse_forsaken()
-        _refuse_changed(job, (part for part in job.partitions if part.name == partition))
-        whole = paths[partition]
+        _refuse_changed(job, [partition])
         files = [whole.with_name(part) for part in sorted(parts)]  # one order, so one rounding
         if len(files) == 1:
             rename(files[0], whole.name)
@@ -225,11 +226,17 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
         job: What to count.
         call: What the names of all files of one call have in common.
         arrival: What a worker of another process writes first, and looks for.
+        with_key: What `rows_with_key` says where the workspace is.
     """
 
-    def __init__(self, job: TransformJob, call: str, arrival: Arrival = HERE) -> None:
-        self._job, self._call, self._arrival = job, call, arrival
-        self._paths = {part.name: _path(job, part) for part in job.partitions}
+    def __init__(
+        self,
+        job: TransformJob,
+        call: str,
+        arrival: Arrival = HERE,
+        with_key: int | None = None,
+    ) -> None:
+        self._job, self._call, self._with_key, self._arrival = job, call, with_key, arrival
         self._places = _places(job)
         self._source = job.table().source.path
 
@@ -237,8 +244,9 @@ class _CountTrainingRows(beam.DoFn):  # type: ignore[misc]
         """Opens the source once a worker."""
         with marked_errors("analyze"):
             self._arrival.tell()
+        self._paths = _paths(self._job, self._job.partitions)  # of this machine's copies
         self._counter = RequestCounter.shared(self._job.pipeline)
-        self._budget = RejectBudget.shared(self._job, self._call)
+        self._budget = RejectBudget.shared(self._job, self._call, self._with_key)
         self._reader = BatchReader(self._job.table(), self._counter.columns)
         raws = raw_columns(self._job.pipeline, with_targets=True)
         row_values = sum(math.prod(raws[name].shape) for name in self._counter.columns)

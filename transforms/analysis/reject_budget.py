@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 from transforms.contract.steps.budget import too_many_rejects
 from transforms.contract.steps.jobs import TransformJob
 from transforms.contract.workspace.manifest import RejectCount
-from transforms.contract.workspace.partition import Partition
 from transforms.reading.batches import Reject
 from transforms.reading.keys import read_hashes
 from transforms.reading.sensitive import shown_rejects
@@ -29,14 +28,13 @@ class RejectBudget:
 
     Args:
         job: The analysis.
+        with_key: What `rows_with_key` says of it where the workspace is.
     """
 
-    def __init__(self, job: TransformJob) -> None:
+    def __init__(self, job: TransformJob, with_key: int | None) -> None:
         self._pipeline = job.pipeline
         self._trained = {part.name for part in choose(job.partitions, job.pipeline.training)}
-        self._with_key = _rows_with_key(
-            job, [part for part in job.partitions if part.name in self._trained]
-        )
+        self._with_key = with_key
         self._fraction = job.pipeline.transform.max_reject_fraction
         self._counts: Counter[tuple[str, str]] = Counter()  # by column and reason
         self._keyless = 0
@@ -44,15 +42,16 @@ class RejectBudget:
         self._lock = threading.Lock()
 
     @classmethod
-    def shared(cls, job: TransformJob, call: str) -> RejectBudget:
+    def shared(cls, job: TransformJob, call: str, with_key: int | None) -> RejectBudget:
         """Returns the one budget of this process.
 
         Args:
             job: The analysis.
             call: What tells this call of the analysis from others.
+            with_key: What `rows_with_key` says of it where the workspace is.
         """
         with _opening:
-            return _opened(job.model_dump_json(), call)
+            return _opened(job.model_dump_json(), call, with_key)
 
     def add(self, partition: str, rejects: Sequence[Reject]) -> None:
         """Counts rejects of a partition.
@@ -94,10 +93,13 @@ class RejectBudget:
         )
 
 
-def _rows_with_key(job: TransformJob, partitions: Iterable[Partition]) -> int | None:
-    """Returns the rows that have a key, as the check of the keys left them; None without it."""
+def rows_with_key(job: TransformJob) -> int | None:
+    """Returns the rows of the partitions that train that have a key, as their check left them.
+
+    None is of partitions whose keys were not checked.
+    """
     folders, key = job.folders(), job.pipeline.source.key_rows
-    paths = [folders.keys(key, *part.id) for part in partitions]
+    paths = [folders.keys(key, *p.id) for p in choose(job.partitions, job.pipeline.training)]
     if not all(path.exists() for path in paths):
         return None
     return sum(len(read_hashes(path)) for path in paths)
@@ -107,6 +109,6 @@ _opening = threading.Lock()
 
 
 @cache
-def _opened(job: str, call: str) -> RejectBudget:
+def _opened(job: str, call: str, with_key: int | None) -> RejectBudget:
     del call  # which only tells one call of the analysis from another
-    return RejectBudget(TransformJob.model_validate_json(job))
+    return RejectBudget(TransformJob.model_validate_json(job), with_key)

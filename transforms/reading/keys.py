@@ -109,7 +109,8 @@ def _hashes(pipeline: PipelineSpec, partitions: Iterable[Partition]) -> np.ndarr
 def _refuse_equal(
     pipeline: PipelineSpec, partitions: tuple[Partition, ...], parts: list[np.ndarray]
 ) -> int:
-    hashes = np.sort(np.concatenate(parts)) if parts else np.zeros(0, np.uint64)
+    hashes = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+    hashes.sort()  # in place: at a billion rows a copy is 8 GB
     shared = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
     if len(shared):
         _refuse_shared(pipeline, partitions, shared)

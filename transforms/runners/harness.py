@@ -16,6 +16,8 @@ from apache_beam.runners.worker.worker_id_interceptor import WorkerIdInterceptor
 from google.protobuf import json_format, text_format
 
 from transforms.contract.process.startup import keep_freed_memory
+from transforms.contract.process.user_folder import user_folder
+from transforms.contract.workspace.layout import CACHE
 
 _ANSWER_SECONDS = 30.0
 
@@ -53,11 +55,16 @@ def provisioned(worker: str, endpoint: str) -> dict[str, str]:
 def work(worker: str, endpoint: str) -> None:
     """Works for a runner until it ends the worker.
 
+    Copies of what lies in a bucket go into a folder of this machine, as who submits may be another
+    one, whose workspace is not here.
+
     Args:
         worker: The worker's id.
         endpoint: The address of the provision service.
     """
     keep_freed_memory()
+    if not os.environ.get(CACHE):
+        os.environ[CACHE] = str(user_folder("worker"))
     os.environ.update(provisioned(worker, endpoint))
     # Beam's log asks for it, and reads it from the environment when it is imported: too early in a
     # process that was forked.

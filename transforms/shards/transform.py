@@ -54,7 +54,9 @@ from transforms.source.units import WorkUnit, plan_units, read_files
 
 _BATCH_BYTES = 8 * 1024 * 1024  # of stored values; fits the caches of a few cores, amortizes calls
 _MAX_BATCH_ROWS = 4_096
-_COMMIT_SECONDS = 0.5  # between two looks for partitions whose units are all done
+_COMMIT_SECONDS = (
+    0.5  # between two looks for partitions whose units are all done; rarer in a bucket
+)
 
 
 def transform(text: str) -> TransformResult:
@@ -81,9 +83,10 @@ def transform(text: str) -> TransformResult:
         units = p | "Units" >> beam.Create(todo)
         _ = units | "TransformUnits" >> beam.ParDo(_TransformUnit(job, lanes, arrival))
 
-    with COUNTER.reporting(job.pipeline.beam, known_rows(todo), commits.rows_written):
-        with repeated(commits.try_those_done, _COMMIT_SECONDS):
-            run_todo(job.pipeline.beam, job.folders(), build, todo)
+    spec, folders = job.pipeline.beam, job.folders()
+    with COUNTER.reporting(spec, folders, known_rows(todo), commits.rows_written):
+        with repeated(commits.try_those_done, max(_COMMIT_SECONDS, folders.poll_seconds)):
+            run_todo(spec, folders, build, todo)
         commits.all()
     return TransformResult(
         rows=commits.rows, partitions=len(job.partitions), seconds=time.monotonic() - started

@@ -106,7 +106,8 @@ FILES: tuple[tuple[Path, str], ...] = (
      "broken link"),
     (Path("braid-store.json"), "the name by which a store knows the workspace that it belongs to; "
      "the same file in the store says whose it is"),
-    (Path("cache/<store>/**"), "verified copies of what lies in a bucket"),
+    (Path("cache/<store>/**"), "verified copies of what lies in a bucket, unless `BRAID_CACHE` "
+     "names another folder"),
     (_WINDOWS / "<table>.parquet", "windows that were cut from a long table"),
     (_WINDOWS / "windows.json", "how many, and how many were left out"),
     (_RUN / RECORD_FILE, "[the record of the run](run.md), after every step"),

@@ -17,6 +17,7 @@ from rich.console import Console
 from flows.records.record import StepRecord, write_record
 from flows.records.run_identity import identity_of, open_run
 from flows.report.status import PipelineStatus, status_of, status_table
+from tests.support.bucket import URI, memory_bucket
 from transforms.contract.declaration.parsing import load
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
@@ -66,7 +67,8 @@ def _write(project: Path, day: str, rows: int = 2) -> Path:
 
 
 def _open(project: Path, *overrides: str) -> tuple[PipelineSpec, Workspace]:
-    return load(project / "pipeline.yaml", overrides), Workspace(project / "workspace")
+    pipeline = load(project / "pipeline.yaml", overrides)
+    return pipeline, Workspace.declared(project / "workspace", pipeline.declared_store())
 
 
 def _status(project: Path, *overrides: str) -> PipelineStatus:
@@ -122,8 +124,8 @@ def _commit(workspace: Workspace, transform: str, part: Partition, rejected: int
         rows=2,
         rejects=(reject,) if rejected else (),
     )
-    folder = workspace.shards(transform, part.name, part.fingerprint)
-    write_atomic(folder / "manifest.json", manifest.model_dump_json())
+    place = workspace.manifest(transform, part.name, part.fingerprint)
+    write_atomic(place, manifest.model_dump_json())
 
 
 def test_without_a_run_all_is_new(project):
@@ -163,6 +165,18 @@ def test_new_changed_and_gone_partitions_are_told_apart(project):
     assert "reuses transform " in plan
     assert ": refit is never; transforms 1 new, 1 changed of 3 partitions; " in plan
     assert plan.endswith("trains on the last 2: day=2026-01-31 to day=2026-02-02 (2).")
+
+
+def test_manifests_in_a_bucket_are_listed_for_the_plan_and_read_once(project):
+    with memory_bucket() as bucket:
+        _run(project, f"store={URI}")
+        _write(project, "2026-02-02")
+        for reads in (5, 1):  # three manifests and the transform's, then the latter alone
+            bucket.requests.clear()
+            states = _states(_status(project, f"store={URI}"))
+            assert list(states.values()) == ["committed"] * 3 + ["new"]
+            assert bucket.requests["read"] == reads
+            assert bucket.requests["list"] == 4, "twice transforms, twice manifests"
 
 
 def test_a_refit_says_what_it_is_for(project):

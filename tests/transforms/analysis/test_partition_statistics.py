@@ -40,7 +40,7 @@ def test_two_attempts_at_one_unit_write_files_of_their_own(tmp_path: Path) -> No
     ((name, of_first),) = first.process(unit)
     ((_, of_second),) = second.process(unit)
     assert of_first != of_second
-    _write((name, [of_first]), job, {name: whole})
+    _write((name, [of_first]), job)
     assert Accumulated.read(whole).rows == Accumulated.read(whole.with_name(of_second)).rows > 0
     assert list(first.process(unit)) == [], "what is counted is not counted again"
 

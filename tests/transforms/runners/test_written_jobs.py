@@ -12,11 +12,14 @@ import grpc
 import pytest
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
+from tests.support.bucket import memory_bucket, place_in
 from tests.support.command import until
 from tests.support.idle_job_server import idle_job_server
 from tests.support.job_server import ROOT, job_server
 from tests.transforms.runners.test_job_server import run
+from transforms.contract.errors import BraidError
 from transforms.contract.workspace.documents import read_json
+from transforms.runners.arrival import Arrival
 from transforms.runners.written_jobs import WrittenJob, cancel_left, waited_for, written_down
 
 WAITING = """
@@ -74,6 +77,34 @@ def test_workers_of_a_killed_run_stop_also_where_no_job_was_written_down(tmp_pat
     (tmp_path / "a.arrived").touch()
     assert cancel_left(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_look_into_a_bucket_for_who_waits_and_share_no_folder_with_it(tmp_path):
+    folder = tmp_path / "workspace"
+    with memory_bucket() as bucket:
+        signs = place_in(tmp_path / "cache") / "beam"
+        with waited_for(folder, signs) as lock:
+            waiting, worker = Arrival(lock, signs), Arrival(tmp_path / "gone" / lock.name, signs)
+            assert not waiting.is_told()
+            worker.tell()
+            assert waiting.is_told()
+            worker.refuse_forsaken()
+        assert bucket.objects == {}
+        assert list(folder.iterdir()) == []
+        with pytest.raises(BraidError, match="none that holds"):
+            worker.tell()
+
+
+def test_the_sign_of_a_killed_run_goes_from_the_bucket_and_anothers_stays(tmp_path):
+    with memory_bucket() as bucket:
+        signs = place_in(tmp_path / "cache") / "beam"
+        for name in ("a.lock", "a.arrived", "b.lock"):
+            (signs / name).write_bytes(b"")
+        (tmp_path / "a.lock").touch()
+        cancel_left(tmp_path, signs)
+        (left,) = bucket.objects
+        assert left.endswith("/beam/b.lock"), "of another workspace's"
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_job_whose_server_does_not_answer_stays_written_down(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -10,22 +11,29 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.spec import Spec
 from transforms.contract.steps.results import Result
+from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.partition import Partition
 
-LinkName = Literal["job server", "worker", "installation", "workspace", "source"]
+LinkName = Literal[
+    "store", "job server", "worker", "installation", "workspace", "store, by a worker", "source"
+]
 
 
 class DoctorJob(Spec):
     """The examination of the declared runner.
 
     Attributes:
-        workspace: The folder that its workers have to see.
+        workspace: The folder that its workers have to see, unless the store is a bucket.
         partition: Where the unit is cut from.
     """
 
     pipeline: PipelineSpec
     workspace: str
     partition: Partition
+
+    def folders(self) -> Workspace:
+        """Returns the workspace, with the store that is declared for it."""
+        return Workspace.declared(Path(self.workspace), self.pipeline.declared_store())
 
 
 class Link(Result):

@@ -308,9 +308,10 @@ class BucketPath:
             infos = filesystem.get_file_info(
                 fs.FileSelector(path, allow_not_found=True, recursive=all_below)
             )
+            below = len(path.rstrip("/")) + 1
             return [
                 Listed(
-                    key=posixpath.join(self.key, posixpath.relpath(info.path, path)),
+                    key=posixpath.join(self.key, info.path[below:].rstrip("/")),
                     bytes=info.size or 0,
                     modified_ns=info.mtime_ns or 0,
                     is_folder=not info.is_file,
@@ -330,6 +331,7 @@ class BucketPath:
 
         All below is listed: of a level, Arrow shows Google's objects alone.
         """
-        paths = (posixpath.relpath(each.key, self.key) for each in self.listed(all_below=True))
+        below = len(self.key) + 1 if self.key else 0
+        paths = (each.key[below:] for each in self.listed(all_below=True))
         names = {path.split("/")[0] for path in paths if "/" in path}
         return [self / name for name in sorted(names)]

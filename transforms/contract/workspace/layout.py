@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ MANIFEST_FILE = "manifest.json"  # of a partition's shards, written last: with i
 UNITS_FOLDER = "units"  # of plans and receipts, until a partition is committed
 REMOVED = "removed"  # of a bucket: what stands among the units of a partition that is to go
 MANIFESTS_FOLDER = "manifests"  # of a bucket: those of all partitions of a transform
+# A variable: the folder of copies of what lies in a bucket, of a machine that has no workspace.
+CACHE = "BRAID_CACHE"
 # Of the folder of a transform's statistics.
 MOMENTS_FILE = "moments.json"
 QUANTILES_FILE = "quantiles.json"
@@ -81,7 +84,8 @@ class Workspace:
             return cls(root)
         if "://" not in store.path:
             return cls(root, Path(store.path))
-        cache = root / "cache" / fingerprint(store.path)
+        copies = Path(os.environ.get(CACHE) or root / "cache")
+        cache = copies / fingerprint(store.path)
         return cls(root, BucketPath(Bucket(store.path, cache, store.cache_bytes)))
 
     @property
@@ -190,6 +194,10 @@ class Workspace:
     def beam_jobs(self) -> Path:
         """Returns the folder of the jobs that wait for a Beam runner of another process."""
         return self.root / "beam"
+
+    def beam_signs(self) -> BucketPath | None:
+        """Returns where the workers of such jobs look instead: in a bucket; None without one."""
+        return self.store / "beam" if isinstance(self.store, BucketPath) else None
 
     def lock(self, kind: LockKind, name: str) -> Path:
         """Returns the file of a lock; equal names of different kinds are different locks."""

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from transforms.contract.declaration.transform import StoreSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.files import remove_temporaries, replacing, write_atomic
-from transforms.contract.workspace.layout import Workspace
+from transforms.contract.workspace.layout import CACHE, Workspace
 from transforms.contract.workspace.locks import exclusive_lock, waiting_lock
 
 
@@ -101,3 +102,14 @@ def test_a_partition_with_a_long_name_has_a_folder_that_file_systems_take(tmp_pa
     folder.mkdir(parents=True)
     assert folder != workspace.shards("t", long + "x", "f1")
     assert workspace.shards("t", "2026/a.csv", "f1").name == "2026,a.csv@f1"
+
+
+def test_copies_of_a_bucket_lie_in_the_workspace_or_where_a_variable_says(tmp_path, monkeypatch):
+    store = StoreSpec(path="s3://bucket/braid")
+
+    def cache() -> Path:
+        return Workspace.declared(tmp_path, store).store.bucket.cache
+
+    assert cache().parent == tmp_path / "cache"
+    monkeypatch.setenv(CACHE, "/mnt/fast")
+    assert cache().parent == Path("/mnt/fast")

@@ -1,0 +1,102 @@
+"""A run whose workers see a bucket and nothing of the flow's folders."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.dataset as pads
+import pyarrow.fs as pafs
+import pytest
+import yaml
+
+from tests.support.command import BRAID
+from tests.support.flink_cluster import ON_FLINK, Cluster
+from tests.support.runners import IN_PROCESS, run, write_listings
+from tests.support.s3 import HAS_MOTO, objects
+from tests.support.s3 import s3 as s3_of_moto
+
+pytestmark = [
+    pytest.mark.flink,
+    pytest.mark.skipif(not HAS_MOTO, reason="moto is not installed; the lock has it"),
+]
+# TensorFlow's, which are never the same twice, and what names all files by their content.
+_UNLIKE = ("saved_model.pb", "fingerprint.pb", "contents.json", "braid-store.json")
+
+
+@pytest.fixture
+def s3(tmp_path) -> Iterator[str]:
+    with s3_of_moto(tmp_path) as options:
+        yield options
+
+
+def declared(hidden: Path, s3: str) -> Path:
+    """Writes a project whose rows lie in the bucket, into a folder that no worker sees."""
+    path = write_listings(hidden)
+    table, root = pafs.FileSystem.from_uri(f"s3://bucket/table?{s3}")
+    pafs.copy_files(str(hidden / "data"), root, destination_filesystem=table)
+    document = yaml.safe_load(path.read_text())
+    document["source"]["path"] = f"s3://bucket/table?{s3}"
+    document["store"] = f"s3://bucket/flink?{s3}"
+    document["training"] = {"epochs": 1, "members": 1}
+    document["gate"] = {"metric": "test_price_mae", "tolerance": 1e9}
+    document["beam"] = ON_FLINK.model_dump(mode="json", exclude_defaults=True)
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def braid(path: Path, command: str, *options: str) -> str:
+    done = subprocess.run(
+        [*BRAID, command, str(path), *options],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def shaped(uri: str) -> dict[str, bytes]:
+    """Returns what the two steps made, apart from what is never the same twice."""
+    return {name: content for name, content in objects(uri).items() if not name.endswith(_UNLIKE)}
+
+
+def test_without_a_shared_folder_a_run_and_predictions_are_those_of_one_machine(
+    flink: Cluster, s3: str
+):
+    path = declared(flink.hidden, s3)
+    links = json.loads(braid(path, "doctor", "--json"))["result"]["links"]
+    assert [link["name"] for link in links if link["error"] is None] == [
+        "store",
+        "job server",
+        "worker",
+        "installation",
+        "store, by a worker",
+        "source",
+    ]
+    assert "Model listings version 1, alias champion" in braid(path, "run")
+    by_flink = shaped(f"s3://bucket/flink?{s3}")
+    assert {name.split("/")[0] for name in by_flink} == {
+        "manifests",
+        "rejects",
+        "shards",
+        "statistics",
+        "transforms",
+    }
+
+    document = yaml.safe_load(path.read_text())
+    here = path.with_name("here.yaml")
+    here.write_text(yaml.safe_dump(document | {"store": f"s3://bucket/here?{s3}"}))
+    run(here, "here", IN_PROCESS)
+    assert shaped(f"s3://bucket/here?{s3}") == by_flink
+
+    table, scores = (f"s3://bucket/{name}?{s3}" for name in ("table", "scores/"))
+    braid(path, "predict", "--input", table, "--output", scores)
+    bucket, root = pafs.FileSystem.from_uri(f"s3://bucket/scores?{s3}")
+    scored = pads.dataset(root, filesystem=bucket, partitioning="hive").to_table()
+    assert len(set(scored["listing_id"].to_pylist())) == scored.num_rows == 120
+    assert [name for name in objects(f"s3://bucket/flink?{s3}") if name.startswith("beam/")] == []
+    assert flink.running_jobs() == 0
