@@ -28,6 +28,10 @@ class Needed:
         shards = {(transform, partition) for partition in partitions}
         return Needed(self.transforms | {transform}, self.shards | shards)
 
+    def and_all(self, other: Needed) -> Needed:
+        """Returns the same with what another one needs."""
+        return Needed(self.transforms | other.transforms, self.shards | other.shards)
+
     def partitions(self) -> set[PartitionId]:
         """Returns the needed partitions, whatever their transform is."""
         return {partition for _, partition in self.shards}

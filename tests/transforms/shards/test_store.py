@@ -6,7 +6,9 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 
+from flows.retention.exclusion import exclusive
 from flows.retention.leftovers import remove_leftovers
+from flows.retention.needed_shards import Needed
 from tests.support.bucket import URI, memory_bucket
 from tests.support.jobs import transform_job
 from tests.transforms.conftest import write_rows
@@ -192,7 +194,8 @@ def test_a_run_that_a_lost_bucket_ended_goes_on_where_it_was(plain, bucket, job,
         transform(job.model_dump_json())
     bucket.open_output_stream, bucket.delete_file = open_stream, delete
     transform(job.model_dump_json())
-    remove_leftovers(job.folders(), job.transform, job.partitions)
+    with exclusive(job.folders(), "transform", job.transform) as hold:
+        remove_leftovers(job.folders(), job.transform, job.partitions, hold, Needed())
     assert outcome(job) == outcome(plain)
     assert is_whole(bucket, job)
 

@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -219,7 +219,9 @@ def download_whole(place: BucketPath, local: Path, size: int, content: str) -> N
     )
 
 
-def upload_folder(folder: Path, place: BucketPath, *, last: str) -> None:
+def upload_folder(
+    folder: Path, place: BucketPath, *, last: str, check: Callable[[], None] = lambda: None
+) -> None:
     """Writes a folder into a bucket: its files, what they are, and the file that commits it.
 
     Two attempts harm nobody: objects are named by their content, and both say the same of them.
@@ -228,6 +230,7 @@ def upload_folder(folder: Path, place: BucketPath, *, last: str) -> None:
         folder: The folder, whole.
         place: Where it goes.
         last: The name of the file that readers look for; it is written last, under its own name.
+        check: May refuse to commit what is uploaded by then.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     held = []
@@ -243,17 +246,21 @@ def upload_folder(folder: Path, place: BucketPath, *, last: str) -> None:
         (place / each.stored).upload(path)
         held.append(each)
     document = Contents(files=tuple(held)).model_dump_json(indent=1)
+    check()
     (place / CONTENTS_FILE).write_bytes(document.encode())
     (place / last).upload(folder / last)
 
 
 @contextmanager
-def writing_folder(place: Place, *, last: str) -> Iterator[Path]:
+def writing_folder(
+    place: Place, *, last: str, check: Callable[[], None] = lambda: None
+) -> Iterator[Path]:
     """Gives a folder to write into, which takes its place whole when the block ends well.
 
     Args:
         place: Where it goes.
         last: The file with which it is committed.
+        check: May refuse to commit it in a bucket.
     """
     if isinstance(place, Path):
         with replacing(place) as folder:
@@ -262,7 +269,7 @@ def writing_folder(place: Place, *, last: str) -> Iterator[Path]:
     folder = place.bucket.new_scratch(place.name)
     try:
         yield folder
-        upload_folder(folder, place, last=last)
+        upload_folder(folder, place, last=last, check=check)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
