@@ -16,6 +16,8 @@ from transforms.analysis.freeze import analyze
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import new_checksum
+from transforms.contract.leases.lease import LeaseDocument, LeaseLost, lease_place
+from transforms.contract.leases.versioned import write_versioned
 from transforms.contract.workspace.cache import local_copies
 from transforms.contract.workspace.files import children
 from transforms.shards.transform import _cut, _TransformUnit, transform
@@ -213,6 +215,21 @@ def test_an_attempt_that_comes_late_changes_nothing(plain, bucket, job):
     late.process(unit)
     assert outcome(job) == outcome(plain)
     assert is_whole(bucket, job)
+
+
+@pytest.mark.parametrize("step", [analyze, transform])
+def test_what_lost_its_lease_commits_nothing(bucket, job, step):
+    place = lease_place(job.folders().stored, "transform", job.transform)
+    other = LeaseDocument(workspace="b", holder="7 on b", token="b", term=60.0, renewals=1)
+    write_versioned(place, other.model_dump_json().encode(), over=None)
+    if step is analyze:
+        bucket.objects.pop(f"bucket/braid/transforms/{job.transform}/transform.json")
+    leased = job.model_copy(update={"lease": "a"})
+    with pytest.raises(LeaseLost, match=r"\.json: .*that of process 7 on b"):
+        step(leased.model_dump_json())
+    assert not [path for path in bucket.objects if "/manifests/" in path]
+    frozen = job.folders().read_transform(job.transform) is not None
+    assert frozen == (step is transform)
 
 
 def test_a_newer_partition_reads_the_others_statistics_from_the_bucket(
