@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 from flows.records.backfill_record import BackfillRecord, read_backfills
 from flows.records.record import FINISHED, RunRecord, pipelines, read_records, read_tunings
@@ -35,6 +36,11 @@ class Needed:
     def partitions(self) -> set[PartitionId]:
         """Returns the needed partitions, whatever their transform is."""
         return {partition for _, partition in self.shards}
+
+
+def union(parts: Iterable[Needed]) -> Needed:
+    """Returns what any of several needs."""
+    return reduce(Needed.and_all, parts, Needed())
 
 
 def needed(workspace: Workspace, asking: str | None = None) -> Needed:

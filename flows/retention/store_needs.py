@@ -16,19 +16,20 @@ from flows.console.progress import Reporter
 from flows.records.kept import KeptRecord, now
 from flows.records.store_owner import claim_folder, own_name
 from flows.retention.exclusion import NEEDS_FOLDER, waiting
-from flows.retention.needed_shards import Needed, needed
+from flows.retention.needed_shards import Needed, needed, union
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.leases.lease import is_held, lease_place
 from transforms.contract.workspace.bucket import BucketPath
 from transforms.contract.workspace.documents import read_json
-from transforms.contract.workspace.files import Place, write_atomic
+from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import LockKind, Workspace
 from transforms.contract.workspace.locks import waiting_lock
 from transforms.contract.workspace.partition import PartitionId
 
 _SWEEP: tuple[LockKind, str] = ("store", "sweep")
 _NEEDS: tuple[LockKind, str] = ("store", "needs")
+_GONE = "If that workspace is gone for good, remove the file, and run again."
 
 
 class StoreNeeds(KeptRecord):
@@ -47,6 +48,11 @@ class StoreNeeds(KeptRecord):
     written: datetime
     transforms: tuple[str, ...]
     shards: dict[str, tuple[PartitionId, ...]]
+
+    def needed(self) -> Needed:
+        """Returns what it says."""
+        shards = ((name, part) for name, parts in self.shards.items() for part in parts)
+        return Needed(frozenset(self.transforms), frozenset(shards))
 
 
 def open_store(pipeline: PipelineSpec, root: Path) -> Workspace:
@@ -138,30 +144,23 @@ def sweeping(workspace: Workspace) -> Iterator[Callable[[], None]]:
         yield lambda: None
 
 
-def needs_of_others(workspace: Workspace) -> Needed:
-    """Returns what the other workspaces of a bucket need.
+def notes_of_others(workspace: Workspace) -> dict[BucketPath, StoreNeeds]:
+    """Returns the notes of the other workspaces of a bucket.
 
     Raises:
-        DamagedFile: A note is not as it was written.
+        DamagedFile: One is not as it was written.
     """
-    store, others = workspace.stored, Needed()
+    store = workspace.stored
     if not isinstance(store, BucketPath):
-        return others
-    own = own_name(workspace).workspace
-    for place in (store / NEEDS_FOLDER).children():
-        if place != _place(store, own):
-            others = others.and_all(_read(place))
-    return others
+        return {}
+    own = _place(store, own_name(workspace).workspace)
+    places = (place for place in (store / NEEDS_FOLDER).children() if place != own)
+    return {place: read_json(place, StoreNeeds, action=_GONE) for place in places}
 
 
-def _read(place: Place) -> Needed:
-    note = read_json(
-        place,
-        StoreNeeds,
-        action="If that workspace is gone for good, remove the file, and run again.",
-    )
-    shards = {(name, part) for name, parts in note.shards.items() for part in parts}
-    return Needed(frozenset(note.transforms), frozenset(shards))
+def needs_of_others(workspace: Workspace) -> Needed:
+    """Returns what the other workspaces of a bucket need, as `notes_of_others` does."""
+    return union(note.needed() for note in notes_of_others(workspace).values())
 
 
 def _place(store: BucketPath, workspace: str) -> BucketPath:

@@ -11,19 +11,23 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
+from flows.records.kept import now
 from flows.retention.exclusion import Hold, exclusive
 from flows.retention.leftovers import remove_transform
-from flows.retention.needed_shards import Needed, needed, past_partitions
-from flows.retention.store_needs import needs_of_others, note_needs, sweeping
+from flows.retention.needed_shards import Needed, needed, past_partitions, union
+from flows.retention.store_needs import StoreNeeds, note_needs, notes_of_others, sweeping
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
+from transforms.contract.workspace.bucket import BucketPath
 from transforms.contract.workspace.files import TEMPORARY, Place, remove, times_in
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock
 from transforms.contract.workspace.partition import PartitionId
 
 _LONGEST_WRITE_SECONDS = 3_600  # a temporary file that is older is a killed process's
+_QUIET = timedelta(days=30)  # a workspace that has noted nothing for longer may be gone for good
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,13 @@ class Swept:
     Attributes:
         transforms: How many older ones, with their shards.
         partitions: The names of those whose shards went, as they changed or are gone.
+        kept_for: The notes of other workspaces for which alone older transforms stay, and which
+            were not written for long.
     """
 
     transforms: int
     partitions: tuple[str, ...]
+    kept_for: tuple[str, ...] = ()
 
 
 class Sweep:
@@ -63,7 +70,9 @@ class Sweep:
         self._transform = transform
         self._partitions = tuple(partitions)
         self._hold = hold
-        self._others = Needed()  # of other workspaces, once no other one begins to need more
+        # Of other workspaces, once no other one begins to need more.
+        self._notes: dict[BucketPath, StoreNeeds] = {}
+        self._kept: set[str] = set()  # transforms that stay for others alone
 
     def run(self) -> Swept:
         """Removes what nothing needs, and returns what that was.
@@ -75,16 +84,28 @@ class Sweep:
         with sweeping(self._workspace) as check:
             own = Needed().and_by(self._transform, self._partitions)
             note_needs(self._workspace, own, asking=self._pipeline.name)
-            self._others = needs_of_others(self._workspace)
+            self._notes = notes_of_others(self._workspace)
             transforms = self._transforms(check)
             self._counted(check)
             if self._pipeline.source.windows is not None:
                 self._windows()
-            return Swept(transforms, self._superseded(check))
+            return Swept(transforms, self._superseded(check), self._kept_for())
 
     def _needed(self) -> Needed:
-        known = needed(self._workspace, self._pipeline.name).and_all(self._others)
+        others = union(note.needed() for note in self._notes.values())
+        return self._needed_here().and_all(others)
+
+    def _needed_here(self) -> Needed:
+        known = needed(self._workspace, self._pipeline.name)
         return known.and_by(self._transform, self._partitions)
+
+    def _kept_for(self) -> tuple[str, ...]:
+        """Returns the quiet notes of others for which older transforms stay, in words."""
+        return tuple(
+            f"{place} ({note.place}, since {note.written:%Y-%m-%d})"
+            for place, note in self._notes.items()
+            if now() - note.written > _QUIET and self._kept.intersection(note.transforms)
+        )
 
     def _transforms(self, check: Callable[[], None]) -> int:
         """Removes older transforms of the declaration, with their shards."""
@@ -99,6 +120,8 @@ class Sweep:
                     check()
                     remove_transform(workspace, name, hold)
                     removed += 1
+                elif name not in self._needed_here().transforms:
+                    self._kept.add(name)
         return removed
 
     def _superseded(self, check: Callable[[], None]) -> tuple[str, ...]:

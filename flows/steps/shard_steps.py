@@ -219,6 +219,11 @@ def _remove_unneeded(work: Work, reporter: Reporter, hold: Hold) -> None:
     swept = Sweep(work.workspace, work.pipeline, work.transform, present, hold).run()
     if swept.transforms:
         reporter.note(f"  removed {counted(swept.transforms, 'older transform')}, with shards")
+    for note in swept.kept_for:
+        reporter.note(
+            f"  kept older transforms that another workspace noted to need in {note}: remove that "
+            "file if the workspace is gone for good"
+        )
     removed = swept.partitions
     if removed:
         names = ", ".join(removed[:3]) + (" ..." if len(removed) > 3 else "")

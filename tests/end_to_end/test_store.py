@@ -1,13 +1,10 @@
-"""A store in a bucket by the public commands, on moto's S3: about three minutes."""
+"""A store in a bucket by the public commands, on moto's S3: about four minutes."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,46 +15,16 @@ import pytest
 import yaml
 
 from tests.support.command import BRAID, kill_tree, start, until
+from tests.support.s3 import needs_moto, s3_server
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("moto") is None, reason="moto is not installed; the lock has it"
-    ),
-]
+pytestmark = [pytest.mark.slow, needs_moto]
 
 
 @pytest.fixture
-def s3(monkeypatch, tmp_path) -> Iterator[str]:
+def s3() -> Iterator[str]:
     """Starts an S3 with one bucket; yields the options by which a URL reaches it."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "word",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with (tmp_path / "moto.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        until(lambda: _listens(port))
-        options = f"scheme=http&endpoint_override=127.0.0.1:{port}&region=us-east-1"
-        filesystem, path = pafs.FileSystem.from_uri(
-            f"s3://bucket?allow_bucket_creation=true&{options}"
-        )
-        filesystem.create_dir(path)
-        yield options
-    finally:
-        server.kill()
-        server.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+    with s3_server() as server:
+        yield server.options
 
 
 def write_day(project: Path, day: int) -> None:
@@ -144,9 +111,35 @@ def test_runs_in_a_bucket_are_those_of_a_workspace_also_after_kills(tmp_path, s3
     assert "transforms 1 new of 3 partitions" in braid(project, "status")
 
 
+def test_two_workspaces_make_shards_once_and_train_on_what_either_made(tmp_path, s3):
+    """Machines that share nothing but the bucket and the table: a folder each, and no lock."""
+    project = project_of(tmp_path / "project", store=f"s3://bucket/braid?{s3}")
+    filesystem, root = pafs.FileSystem.from_uri(f"s3://bucket/braid?{s3}")
+    command = ["backfill", str(project / "pipeline.yaml"), "--train", "none", "--workspace"]
+    logs = {name: tmp_path / f"{name}.log" for name in "ab"}
+    both = {name: start([*command, str(tmp_path / name)], log) for name, log in logs.items()}
+    for name, running in both.items():
+        assert running.wait(300) == 0, logs[name].read_text()
+    told = " ".join("".join(log.read_text() for log in logs.values()).split())
+    assert "another pipeline's run writes the same shards (one in process" in told
+
+    braid(project, "run", "--workspace", str(tmp_path / "b"))
+    record = json.loads(next((tmp_path / "b").glob("runs/days/*/run.json")).read_text())
+    steps = {step["name"]: step.get("note", "") for step in record["steps"]}
+    assert "is committed" in steps["analyze"]
+    assert steps["transform"] == "reuses 2 of 2 partitions"
+    below = pafs.FileSelector(f"{root}/shards", recursive=True)
+    shards = [info.path for info in filesystem.get_file_info(below) if info.is_file]
+    assert len(shards) == sum(
+        len(json.loads(filesystem.open_input_file(info.path).read())["shards"])
+        for info in filesystem.get_file_info(pafs.FileSelector(f"{root}/manifests", recursive=True))
+        if info.is_file
+    )
+
+
 def test_a_store_that_cannot_be_is_one_sentence(tmp_path, s3):
     project = project_of(tmp_path / "nowhere", store=f"s3://nowhere/braid?{s3}")
     said = braid(project, "run", code=1)
-    assert "s3://nowhere/braid/braid-store.json" in said
+    assert "s3://nowhere/braid/needs/" in said
     assert "NO_SUCH_BUCKET" in said
     assert "Traceback" not in said

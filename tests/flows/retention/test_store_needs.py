@@ -87,7 +87,9 @@ def test_a_transform_stays_until_no_workspace_needs_it(pair):
     note_needs(second)
     freeze(first, OURS, DAY_1)
     commit(first, OURS, DAY_1)
-    assert "removed" not in run(first, DAY_1)
+    told = run(first, DAY_1)
+    assert "removed" not in told
+    assert "gone for good" not in told
     assert first.read_transform("old") is not None
     assert second.is_committed("old", *DAY_1.id)
 
@@ -95,6 +97,22 @@ def test_a_transform_stays_until_no_workspace_needs_it(pair):
         record.abandoned, record.status = True, "killed"
     assert "removed 1 older transform" in run(second, DAY_1)
     assert first.read_transform("old") is None
+
+
+def test_what_stays_for_a_workspace_that_is_quiet_for_long_is_told(pair):
+    first, second = pair
+    freeze(first, "old", DAY_1)
+    note_needs(second, Needed(frozenset({"old"})))
+    (note,) = (first.stored / "needs").children()
+    document = json.loads(note.read_bytes()) | {"written": "2020-01-01T00:00:00Z"}
+    write_atomic(note, json.dumps(document))
+    freeze(first, OURS, DAY_1)
+    commit(first, OURS, DAY_1)
+    told = " ".join(run(first, DAY_1).split())
+    assert f"in {note} ({second.root} on " in told
+    assert "since 2020-01-01): remove that file if the workspace is gone for good" in told
+    note.delete()
+    assert "removed 1 older transform" in run(first, DAY_1)
 
 
 def test_shards_that_one_source_has_no_more_stay_for_a_workspace_whose_source_has_them(pair):

@@ -23,6 +23,7 @@ TERM_SECONDS = 60.0  # what a machine may sleep, or not reach the bucket, while 
 _RENEWALS = 4  # a term
 _AGAIN_SECONDS = 1.0  # after a renewal that failed
 _LOOK_SECONDS = 2.0  # between two looks of who waits
+_RACE_SECONDS = 0.05  # after a write that another one was before
 
 
 class LeaseDocument(Spec):
@@ -146,6 +147,8 @@ class Lease:
                 )
             else:
                 self._version = write_versioned(self._place, self._content(), over=seen)
+                if self._version is None:  # another one was first, or the answer was lost
+                    time.sleep(_RACE_SECONDS)
         self._thread.start()
 
     def check(self) -> None:
