@@ -61,6 +61,7 @@ def shards_lock(
         )
 
     with waiting(workspace, "transform", transform, on_wait=waits, on_lost=on_lost) as hold:
+        others = needs_of_others(workspace)  # of now: this may have waited for hours
         remove_leftovers(workspace, transform, partitions, hold, others)
         try:
             yield hold

@@ -164,6 +164,29 @@ def test_a_note_that_cannot_be_read_lets_nothing_be_removed(pair):
     assert first.read_transform("old") is not None
 
 
+def test_who_wants_to_write_shards_waits_for_the_workspace_that_does(pair, monkeypatch):
+    monkeypatch.setattr(leases, "_LOOK_SECONDS", 0.01)
+    first, second = (flats_run(workspace, DAY_1) for workspace in pair)
+    entered = threading.Event()
+
+    def work() -> None:
+        with transform_lock(second):
+            entered.set()
+
+    with transform_lock(first):
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert not entered.wait(0.3)
+        freeze(pair[0], OURS, DAY_1)
+        commit(pair[0], OURS, DAY_1)
+    thread.join(10)
+    assert entered.is_set()
+    told = " ".join(told_by(second).split())
+    assert "another pipeline's run writes the same shards (one in process" in told
+    assert "of another workspace); waiting for it" in told
+    assert second.work.manifests([DAY_1])
+
+
 def take_over(place: BucketPath) -> None:
     """Takes a lease that is held, as who has watched it for a term does."""
     document = LeaseDocument(workspace="b", holder="7 on other", token="t", term=60.0, renewals=1)
