@@ -52,7 +52,7 @@ def measure(rows: int, folder: Path) -> Report:
             f"step are the epochs' alone. {len(_MOSTLY_ZERO)} of the numbers are 0 in "
             f"{_ZEROS:.0%} of the rows. One run."
         ],
-        details={"train_seconds": seconds, "training": training},
+        details={"train_seconds": seconds, "training": training.model_dump()},
     )
 
 

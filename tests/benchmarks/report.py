@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+
+Json = str | float | None | Sequence["Json"] | Mapping[str, "Json"]  # as JSON can have it
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("tensorflow", "apache-beam", "tensorflow-transform", "keras", "prefect", "pyarrow")
@@ -34,7 +35,7 @@ class Report:
     columns: Sequence[str]
     lines: Sequence[Sequence[str]]
     sentences: Sequence[str]
-    details: Mapping[str, Any]
+    details: Mapping[str, Json]
 
     def keep(self, name: str) -> None:
         """Prints the table and writes `results/<name>.json`, with the machine and versions."""
