@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from flows.console.progress import Reporter
 from flows.process.child import StepStopped
@@ -42,9 +43,9 @@ def shards_lock(
     Raises:
         LeaseLost: Another workspace has.
     """
-    bases = frozenset[str]() if base is None else frozenset({base})
-    also = Needed(bases).and_by(transform, [part.id for part in partitions])
-    begin_to_need(workspace, also, reporter)
+    bases = Needed() if base is None else Needed(frozenset({base}))
+    needs = bases.and_by(transform, [part.id for part in partitions])
+    begin_to_need(workspace, needs, reporter)
     others = needs_of_others(workspace)
     remove_leftovers_of_others(workspace, transform, others)
     frozen = workspace.read_transform(transform) is not None
@@ -54,13 +55,8 @@ def shards_lock(
             remove_leftovers(workspace, transform, partitions, hold, others)
         yield None
         return
-
-    def waits(held: BraidError) -> None:
-        reporter.note(
-            f"  another pipeline's run writes the same shards ({held.received}); waiting for it"
-        )
-
-    with waiting(workspace, "transform", transform, on_wait=waits, on_lost=on_lost) as hold:
+    tell = partial(_tell_of_waiting, reporter)
+    with waiting(workspace, "transform", transform, on_wait=tell, on_lost=on_lost) as hold:
         others = needs_of_others(workspace)  # of now: this may have waited for hours
         remove_leftovers(workspace, transform, partitions, hold, others)
         try:
@@ -69,3 +65,9 @@ def shards_lock(
             hold.refuse_lost()  # which is why, if it is
             raise
         hold.refuse_lost()
+
+
+def _tell_of_waiting(reporter: Reporter, held: BraidError) -> None:
+    reporter.note(
+        f"  another pipeline's run writes the same shards ({held.received}); waiting for it"
+    )
