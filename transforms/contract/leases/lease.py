@@ -13,7 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from transforms.contract.errors import BraidError
-from transforms.contract.leases.versioned import Versioned, read_versioned, write_versioned
+from transforms.contract.leases.versioned import (
+    Versioned,
+    read_versioned,
+    refuse_unconditional,
+    write_versioned,
+)
 from transforms.contract.spec import Spec
 from transforms.contract.workspace.bucket import BucketPath
 from transforms.contract.workspace.documents import reading
@@ -133,6 +138,7 @@ class Lease:
             LeaseHeld: Another one has it.
             StoreFailed: The bucket does not answer, or refuses.
         """
+        refuse_unconditional(self._place.bucket)
         while self._version is None:
             seen = read_versioned(self._place)
             held = None if seen is None else _document(self._place, seen)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from transforms.contract.workspace.bucket import BucketPath, asked, failed, open_bucket
+from transforms.contract.workspace.bucket import Bucket, BucketPath, asked, failed, open_bucket
 
 _T = TypeVar("_T")
 
@@ -93,6 +93,20 @@ def write_versioned(
     return _ask(place, write)
 
 
+@cache
+def refuse_unconditional(bucket: Bucket) -> None:
+    """Refuses a service that writes whatever the condition is: there all would hold a lease.
+
+    Raises:
+        StoreFailed: It is one, does not answer, or refuses.
+    """
+    place = BucketPath(bucket, "leases/condition.json")
+    for _ in range(2):  # if the first one is written, the second one is none on the condition
+        if write_versioned(place, b"{}", over=None) is None:
+            return
+    raise failed(str(place), "an object that was written although there was one")
+
+
 def _version(result: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((name, result[name]) for name in ("e_tag", "version") if result[name] is not None)
 
@@ -128,8 +142,11 @@ def open_client(uri: str) -> tuple[Any, str]:
         StoreFailed: obstore is not installed, or cannot be configured so.
     """
     try:
+        from obstore.exceptions import BaseError
         from obstore.store import GCSStore, S3Store
-
+    except ImportError as error:
+        raise failed(uri.partition("?")[0], str(error)) from None
+    try:
         filesystem, root = open_bucket(uri)
         bucket, _, path = root.partition("/")
         url = urlsplit(uri)
@@ -145,8 +162,8 @@ def open_client(uri: str) -> tuple[Any, str]:
         else:
             anonymous = url.username == "anonymous"
             client = GCSStore(bucket, config=_gcs_config(address, anonymous), **limits)
-    except (ImportError, OSError, ValueError) as error:
-        raise failed(uri.partition("?")[0], " ".join(str(error).split())) from None
+    except (BaseError, OSError, ValueError) as error:
+        raise failed(uri.partition("?")[0], " ".join(_said(error).split())) from None
     return client, path
 
 

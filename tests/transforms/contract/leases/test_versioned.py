@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import sys
 
+import obstore
 import pytest
 
+from tests.support.bucket import URI, memory_bucket
 from tests.support.s3 import needs_moto, s3_server
 from transforms.contract.errors import BraidError
-from transforms.contract.leases.versioned import open_client, read_versioned, write_versioned
+from transforms.contract.leases.versioned import (
+    open_client,
+    read_versioned,
+    refuse_unconditional,
+    write_versioned,
+)
 from transforms.contract.workspace import bucket as module
 from transforms.contract.workspace.bucket import Bucket, BucketPath
 
@@ -56,6 +63,23 @@ def test_a_machine_without_obstore_is_told_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "obstore.store", None)
     with pytest.raises(BraidError, match=r"s3://bucket/x: .*obstore"):
         open_client("s3://bucket/x?region=eu-central-1")
+
+
+def test_credentials_that_cannot_be_read_are_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(BraidError, match=r"gs://bucket/x: .*none\.json.*give this user access"):
+        open_client("gs://bucket/x")
+
+
+def test_a_service_that_knows_no_conditions_is_refused(tmp_path, monkeypatch):
+    with memory_bucket():
+        bucket = BucketPath(Bucket(URI, tmp_path, 1)).bucket
+        refuse_unconditional(bucket)
+        refuse_unconditional.cache_clear()
+        put = obstore.put
+        monkeypatch.setattr(obstore, "put", lambda *a, mode: put(*a))
+        with pytest.raises(BraidError, match="written although there was one"):
+            refuse_unconditional(bucket)
 
 
 @needs_moto
