@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.quality --data DIR               13 tables, 3 seeds each
     python -m tests.benchmarks.quality --data DIR --tables german,wine --seeds 1
-    python -m tests.benchmarks.quality --data DIR --subsets     a mixed table with parts of it
+    python -m tests.benchmarks.quality --data DIR --subsets     mixed tables with parts of them
     python -m tests.benchmarks.quality --data DIR --tune 10     10 minutes of trials on each table
     python -m tests.benchmarks.quality --speed                  33,000 generated rows
 
@@ -38,7 +38,7 @@ from tests.benchmarks.quality_report import (
 from tests.benchmarks.quality_runs import RunFailed, predicted, train_seconds, trained
 from tests.benchmarks.quality_speed import ROWS, measure
 from tests.benchmarks.quality_tables import (
-    EMOJI_SUBSETS,
+    SUBSETS,
     TABLES,
     BenchmarkTable,
     SplitTable,
@@ -69,8 +69,9 @@ def main(arguments: argparse.Namespace) -> int:
                     trained_tables,
                 )
             )
-        if arguments.subsets:
-            succeeded.append(_subsets(arguments.data, arguments.seeds, work))
+        succeeded += [
+            _subsets(name, arguments.data, arguments.seeds, work) for name in arguments.subsets
+        ]
         if arguments.tune:
             succeeded.append(_tuning(tuned_tables, arguments.data, arguments.tune, work))
         if arguments.speed:
@@ -107,19 +108,18 @@ def _table(
     return True
 
 
-def _subsets(data: Path, seeds: Sequence[int], work: Path) -> bool:
-    """Measures the mixed table with parts of its features; returns whether that succeeded."""
-    table = TABLES["emoji"]
+def _subsets(name: str, data: Path, seeds: Sequence[int], work: Path) -> bool:
+    """Measures a mixed table with parts of its features; returns whether that succeeded."""
     overrides = {
-        name: [f"model.features=[{', '.join(columns)}]"] for name, columns in EMOJI_SUBSETS.items()
+        part: [f"model.features=[{', '.join(columns)}]"] for part, columns in SUBSETS[name].items()
     }
     try:
-        split = read_table(table, data)
-        folder = work / "emoji-subsets"
+        split = read_table(TABLES[name], data)
+        folder = work / f"{name}-subsets"
         measured = _trainings(split, data, seeds, folder, overrides | {"all": []})
     except _FAILURES as error:
-        return _failed("subsets", error)
-    subsets_report(table.name, measured).keep("quality_subsets")
+        return _failed(f"the subsets of {name}", error)
+    subsets_report(name, measured).keep(f"quality_subsets_{name}")
     return True
 
 
@@ -218,7 +218,15 @@ def _arguments() -> argparse.Namespace:
         type=lambda text: text.split(","),
         help="some of " + ",".join(TABLES) + "; by default all, or none with the flags below",
     )
-    parser.add_argument("--subsets", action="store_true", help="emoji by parts of its features")
+    parser.add_argument(
+        "--subsets",
+        type=lambda text: text.split(","),
+        nargs="?",
+        const=list(SUBSETS),
+        default=[],
+        metavar="TABLES",
+        help="tables by parts of their features; by default " + ",".join(SUBSETS),
+    )
     parser.add_argument("--tune", type=float, metavar="MINUTES", help="tune the tables instead")
     parser.add_argument(
         "--speed", type=int, nargs="?", const=ROWS, metavar="ROWS", help="a training's seconds"
@@ -236,8 +244,9 @@ def _arguments() -> argparse.Namespace:
     if arguments.tables is None:
         others = arguments.subsets or arguments.tune or arguments.speed
         arguments.tables = [] if others else list(TABLES)
-    if unknown := set(arguments.tables) - set(TABLES):
-        parser.error(f"--tables: {', '.join(sorted(unknown))}: no such table")
+    for option, known in (("tables", TABLES), ("subsets", SUBSETS)):
+        if unknown := set(getattr(arguments, option)) - set(known):
+            parser.error(f"--{option}: {', '.join(sorted(unknown))}: no such table")
     needs_data = arguments.tables or arguments.subsets or arguments.tune
     if needs_data and not (arguments.data and arguments.data.is_dir()):
         parser.error(f"--data: the folder with bench/ and emoji/ is needed, not {arguments.data}")

@@ -10,11 +10,17 @@ from statistics import mean
 from pydantic import BaseModel
 
 from tests.benchmarks.quality_metrics import METRICS, Comparison, Verdict, compare
-from tests.benchmarks.quality_tables import TABLES
+from tests.benchmarks.quality_tables import SUBSETS, TABLES
 from tests.benchmarks.report import RESULTS, Report, page
 
 PAGE = Path(__file__).parent / "QUALITY.md"
-_SECTIONS = ("quality", "quality_figures", "quality_subsets", "quality_tuning", "quality_speed")
+_SECTIONS = (
+    "quality",
+    "quality_figures",
+    *(f"quality_subsets_{name}" for name in SUBSETS),
+    "quality_tuning",
+    "quality_speed",
+)
 _COMMAND = "make bench-quality DATA=folder"
 _ENOUGH_LEVEL, _ENOUGH_AHEAD = 12, 7  # of the 13 tables
 _HEAD = """# What the defaults are worth
@@ -169,7 +175,7 @@ def subsets_report(table: str, subsets: Mapping[str, list[SeedResult]]) -> Repor
         lines.append((name, f"{mean(values):.4f}", spread, _seconds(seeds)))
     return Report(
         title=f"Parts of the features of {table}",
-        command="python -m tests.benchmarks.quality --data folder --subsets",
+        command=f"python -m tests.benchmarks.quality --data folder --subsets {table}",
         columns=("features", metric, "spread", "train s"),
         lines=lines,
         sentences=["Chosen by `model.features`, so that all train on the same shards."],

@@ -21,17 +21,15 @@ Task = Literal["binary", "multiclass", "numeric"]
 # What Braid takes a time as; None leaves the column out, until there is a kind for it.
 DATETIME_KIND: str | None = "datetime"
 
-# The parts of a table whose columns are of several kinds, for the comparison of subsets.
-EMOJI_SUBSETS = {
-    "text": ("name", "keywords"),
-    "numbers and category": (
-        "unicode_version",
-        "codepoint_count",
-        "keyword_count",
-        "image_bytes",
-        "skin_tone_support",
-    ),
-    "image": ("image",),
+_EMOJI_NUMBERS = ("unicode_version", "codepoint_count", "keyword_count", "image_bytes")
+# The parts of the tables that mix modalities, for the comparison of subsets.
+SUBSETS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "emoji": {
+        "text": ("name", "keywords"),
+        "numbers and category": (*_EMOJI_NUMBERS, "skin_tone_support"),
+        "image": ("image",),
+    },
+    "sms": {"text": ("text",), "number": ("characters",)},
 }
 
 
@@ -151,7 +149,7 @@ def _series(name: str, **signal: Any) -> BenchmarkTable:
 _KINDS_OF_EMOJI: dict[str, dict[str, Any]] = {
     "name": {"kind": "text"},
     "keywords": {"kind": "text"},
-    **{name: {"kind": "numeric"} for name in EMOJI_SUBSETS["numbers and category"]},
+    **{name: {"kind": "numeric"} for name in _EMOJI_NUMBERS},
     "skin_tone_support": {"kind": "categorical"},
     "image": {"kind": "image", "height": 72, "width": 72},
 }
