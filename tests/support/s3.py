@@ -6,6 +6,7 @@ import importlib.util
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.request import Request, urlopen
 
 import pyarrow.fs as pafs
 import pytest
@@ -45,6 +46,8 @@ class S3:
         address = f"127.0.0.1:{self._server.port}"
         self.options = f"scheme=http&endpoint_override={address}&region=us-east-1"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        # All servers of a process have one memory.
+        urlopen(Request(f"http://{address}/moto-api/reset", method="POST")).close()
 
     def url(self, path: str) -> str:
         """Returns the URL of a path in the bucket."""
