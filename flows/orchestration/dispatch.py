@@ -1,5 +1,8 @@
 """Hands the trainer's steps over to the `gpu` pool of a Prefect server and waits for them.
 
+Where the store is a bucket, the step's machine shares no folder with this one: jobs, progress and
+outcomes lie among the run's copies there, and what a step leaves is taken from them.
+
 Import this after `flows.orchestration.prefect_settings.configure`.
 """
 
@@ -9,7 +12,9 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -30,10 +35,14 @@ from flows.process.attempt import (
     remove_leftovers_of_the_dead,
 )
 from flows.process.child import Done, StepDied, StepStopped, refuse_stopped
+from flows.process.inputs import send_inputs
+from flows.process.run_copies import RunCopies
 from transforms.contract.errors import BraidError
 from transforms.contract.process.events import Progress, Returned
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.steps.step import Step
+from transforms.contract.workspace.bucket import BucketPath
+from transforms.contract.workspace.files import Place
 
 _R = TypeVar("_R", bound=BaseModel)
 
@@ -59,6 +68,7 @@ class GpuPool:
         title: What the run works on, for the names of flow runs.
         search_path: Where the user's own functions are imported from.
         reporter: Who is told about attempts.
+        copies: Those of the run's files in a bucket; None where the machines share the workspace.
     """
 
     pipeline: str
@@ -66,6 +76,7 @@ class GpuPool:
     title: str
     search_path: Path | None
     reporter: Reporter
+    copies: RunCopies | None = None
 
     def __call__(
         self,
@@ -89,7 +100,8 @@ class GpuPool:
         """
         for number, attempt in enumerate(self._attempts(step.name, job), start=1):
             try:
-                returned = self._run(step.name, attempt, on_progress, stopping)
+                with self._taking_copies():
+                    returned = self._run(step.name, attempt, on_progress, stopping)
                 result = step.result.model_validate_json(returned.result)
                 return Done(result, returned.peak_bytes)
             except StepDied as error:
@@ -98,18 +110,44 @@ class GpuPool:
                 self.reporter.note(
                     f"  {step.name}: attempt {number} of {MOST_ATTEMPTS} died: {error.received}"
                 )
-                remove_leftovers_of_the_dead(self.run_folder)
+                if self.copies is None:  # else what died wrote on another machine
+                    remove_leftovers_of_the_dead(self.run_folder)
         raise ValueError("there is an attempt for every number")
 
     def _attempts(self, step: str, job: TrainJob) -> Iterator[Attempt]:
-        for attempt in list(attempts(self.run_folder, step)):
+        place: Place = self.run_folder if self.copies is None else self.copies.place
+        for attempt in list(attempts(place, step)):
             if attempt.is_for(job):
                 self.reporter.note(f"  {step}: goes on with the attempt of the run's earlier flow")
                 yield attempt
             else:
                 attempt.give_up()
         while True:
-            yield new_attempt(self.run_folder, step, job)
+            if self.copies is not None:
+                self.copies.pull()
+                self.copies.push()
+            yield new_attempt(place, step, job, partial(self._send_inputs, job))
+
+    def _send_inputs(self, job: TrainJob, folder: Place) -> None:
+        if isinstance(folder, BucketPath):
+            send_inputs(job, self.search_path, folder)
+
+    @contextmanager
+    def _taking_copies(self) -> Iterator[None]:
+        """Takes at the end of the block what the step's machine has pushed, its log at least."""
+        try:
+            yield
+        except StepStopped:
+            raise
+        except BraidError:
+            with contextlib.suppress(BraidError):  # what failed is what is to be told
+                self._take_copies()
+            raise
+        self._take_copies()
+
+    def _take_copies(self) -> None:
+        if self.copies is not None:
+            self.copies.pull()
 
     def _run(
         self,
@@ -138,15 +176,16 @@ class GpuPool:
                 attempt.give_up()
 
     def _start(self, step: str, attempt: Attempt) -> FlowRun:
-        name = f"{TRAINING_FLOW}/{self.pipeline}"
+        name, folder = f"{TRAINING_FLOW}/{self.pipeline}", attempt.folder
+        modules = None if self.search_path is None else str(self.search_path)
+        if isinstance(folder, BucketPath):  # the modules have come there, too
+            places = {"attempt": folder.key, "store": folder.bucket.uri}
+        else:
+            places = {"attempt": str(folder)} | ({"search_path": modules} if modules else {})
         try:
             made = run_deployment(
                 name,
-                parameters={
-                    "step": step,
-                    "attempt": str(attempt.folder),
-                    "search_path": None if self.search_path is None else str(self.search_path),
-                },
+                parameters={"step": step, **places},
                 flow_run_name=f"{step}: {self.title}",
                 idempotency_key=f"{self.run_folder.name} {attempt.folder.name}",
                 timeout=0,

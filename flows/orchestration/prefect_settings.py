@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from transforms.contract.errors import BraidError
+from transforms.contract.process.user_folder import user_folder
 from transforms.contract.servers import problem_of
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import exclusive_lock, waiting_lock
@@ -46,7 +46,7 @@ def configure(*, quiet: bool = True) -> None:
     if quiet and not os.environ.get("BRAID_DEBUG"):
         settings |= _QUIET
     if not os.environ.get("PREFECT_API_URL"):
-        settings["PREFECT_HOME"] = str(_default_home())
+        settings["PREFECT_HOME"] = str(user_folder("prefect"))
         # Its reader would be the temporary server, which is gone when the run is.
         settings["PREFECT_LOGGING_TO_API_ENABLED"] = "false"
     for name, value in settings.items():
@@ -106,13 +106,3 @@ def _serve() -> Iterator[None]:
         yield
     finally:
         server.stop()
-
-
-def _default_home() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    try:
-        home = cache / "braid" / "prefect"
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError:  # an account without a home, as in many containers
-        return Path(tempfile.gettempdir()) / f"braid-{os.getuid()}" / "prefect"
-    return home

@@ -30,6 +30,7 @@ from flows.orchestration.telling.events import emit_failure, emit_refusal
 from flows.orchestration.telling.task_log import TaskLog
 from flows.process.child import StepDied
 from flows.process.pipeline_lock import pipeline_lock
+from flows.process.run_copies import copies_of, give_place
 from flows.records.kept import now
 from flows.records.log import RunLog
 from flows.records.plan import DecidedPlan
@@ -238,12 +239,14 @@ def carry_out(
 def _begin(order: RunOrder, opened: OpenedRun, plan: DecidedPlan) -> Run:
     pipeline, modules = order.pipeline, order.search_path
     work = Work(pipeline, order.workspace, opened.folder, plan.choice, plan.partitions)
-    pool = GpuPool(pipeline.name, opened.folder, work.title, modules, order.reporter)
+    is_elsewhere = pipeline.training.dispatch == "deployment"
+    copies = give_place(order.workspace, opened.folder) if is_elsewhere else None
+    pool = GpuPool(pipeline.name, opened.folder, work.title, modules, order.reporter, copies)
     processes = Processes(
         opened.folder,
         order.reporter,
         modules,
-        elsewhere=pool if pipeline.training.dispatch == "deployment" else None,
+        elsewhere=pool if is_elsewhere else None,
     )
     return Run(work, processes, RunLog(opened.folder, opened.record, order.reporter))
 
@@ -257,13 +260,22 @@ def _steps(run: Run) -> None:
             if run.work.pipeline.expect:
                 expect(run)
             analyze(run)
-            if run.work.pipeline.training.start == "streaming" and run.has_pending():
+            if _may_train_beside(run) and run.has_pending():
                 training.begin()
             transform(run)
         count_rows(run)
     if not training.has_begun:
         train(run)
     _steps_on_model(run)
+
+
+def _may_train_beside(run: Run) -> bool:
+    """Returns whether a training may begin before all is transformed, as declared.
+
+    By the transform's lock it knows that somebody still works, and sees that in this workspace.
+    """
+    sees_lock = run.processes.elsewhere is None or isinstance(run.work.workspace.stored, Path)
+    return run.work.pipeline.training.start == "streaming" and sees_lock
 
 
 def steps_on_committed(run: Run) -> None:
@@ -289,7 +301,18 @@ def _steps_on_model(run: Run) -> None:
     with run.log.recording() as record:
         record.status = "promoted" if passed else "refused"
         record.ended = now()
-    remove(run.log.folder / CHECKPOINT_FOLDER)  # the model is whole; nothing resumes this training
+    _remove_checkpoints(run)
+
+
+def _remove_checkpoints(run: Run) -> None:
+    """Removes what a training resumes from, here and in the store: the model is whole by now."""
+    remove(run.log.folder / CHECKPOINT_FOLDER)
+    copies = copies_of(run.work.workspace, run.log.folder)
+    if copies is not None:
+        try:
+            copies.push()
+        except BraidError as error:  # the run has ended well
+            run.log.reporter.note(f"  checkpoints stay in the store: {error.received}")
 
 
 def _publish(log: RunLog) -> None:

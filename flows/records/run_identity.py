@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.process.attempt import attempts, remove_leftovers_of_the_dead
+from flows.process.run_copies import remove_copies
 from flows.records.backfill_record import BackfillRecord
 from flows.records.kept import WorkRecord, free_name, now, own_host, own_process
 from flows.records.record import (
@@ -149,7 +150,7 @@ def open_run(
     records = read_records(workspace, pipeline.name)
     for folder, record in records:
         if record.may_be_resumed() and not _is_same(record, identity):
-            _abandon(folder, record)
+            _abandon(workspace, folder, record)
     opened = run_to_resume(records, identity, retrain=retrain)
     if opened is None:
         opened = _new_run(workspace, pipeline, identity, transform)
@@ -218,12 +219,13 @@ def _prepare(opened: OpenedRun, identity: Identity, pipeline: PipelineSpec) -> N
     write_atomic(opened.folder / DECLARED_FILE, pipeline.model_dump_json(indent=2) + "\n")
 
 
-def _abandon(folder: Path, record: RunRecord) -> None:
+def _abandon(workspace: Workspace, folder: Path, record: RunRecord) -> None:
     record.status = "killed" if record.status == "running" else record.status
     record.abandoned, record.ended = True, record.ended or now()
     write_record(folder, record)
     for attempt in attempts(folder):
         attempt.give_up()
+    remove_copies(workspace, folder)
     remove(folder / CHECKPOINT_FOLDER)  # the bulk of a run that will not be resumed
     remove_temporaries(folder)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.process.run_copies import remove_copies
 from flows.records.kept import KeptRecord, read_kept, write_kept
 from flows.records.record import FINISHED, RunRecord
 from trainer.registry.champions import History
@@ -168,7 +169,14 @@ def remove_version(
 
 
 def remove_run(workspace: Workspace, pipeline: str, folder: Path) -> None:
-    """Removes a run's folder as a whole: what a kill leaves of it is no run, and goes next time."""
+    """Removes a run's folder as a whole: what a kill leaves of it is no run, and goes next time.
+
+    Its copies in a bucket go before it: they are known by the folder's name alone.
+
+    Raises:
+        StoreFailed: The bucket does not answer.
+    """
+    remove_copies(workspace, folder)
     gone = _out_of_the_way(workspace, pipeline)
     folder.rename(gone)
     remove(gone)

@@ -29,7 +29,6 @@ from flows.serving.served import Served
 from transforms.contract.errors import BraidError
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
-_V1, _V2 = "v1", "v2"
 
 Answer = Callable[[Served, bytes], Awaitable[dict[str, Any]]]
 
@@ -72,8 +71,8 @@ class Service:
             RequestError: Too many rows wait, or none of these can have a prediction.
         """
         predictions = await self.batcher.submit(served, rows)
-        self.counters.rows.labels("scored").inc(len(predictions.rows))
-        self.counters.rows.labels("refused").inc(rows.count - len(predictions.rows))
+        self.counters.scored.inc(len(predictions.rows))
+        self.counters.refused.inc(rows.count - len(predictions.rows))
         if self.log is not None:
             self.log.add(served, rows, predictions)
         reason = refusal_in(rows.count, predictions)
@@ -110,10 +109,39 @@ def make_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _no_such_address)
     app.add_exception_handler(BraidError, _failed)
     app.add_exception_handler(Exception, _failed)
+    # First of all, as Starlette tries one address after the other.
+    _add_predictions(app, service)
     _add_health(app, service)
     _add_v1(app, service)
     _add_v2(app, service)
     return app
+
+
+def _add_predictions(app: FastAPI, service: Service) -> None:
+    async def predict(served: Served, body: bytes) -> dict[str, Any]:
+        rows, as_columns = await service.bodies.parse(
+            body, lambda document: tensorflow_serving.rows_of(document, served.reader)
+        )
+        predictions = await service.predict(served, rows)
+        return tensorflow_serving.body_of(served, rows.count, predictions, as_columns=as_columns)
+
+    async def infer(served: Served, body: bytes) -> dict[str, Any]:
+        def read(document: Any) -> tuple[Rows, Any, Any]:
+            rows = open_inference.rows_of(document, served.reader)
+            return rows, open_inference.asked_outputs(document, served), document.get("id")
+
+        rows, outputs, identity = await service.bodies.parse(body, read)
+        predictions = await service.predict(served, rows)
+        return open_inference.body_of(served, outputs, rows.count, predictions, identity)
+
+    v1, v2 = _prediction(service, "v1", predict), _prediction(service, "v2", infer)
+    for path, endpoint in {
+        "/v1/models/{name}:predict": v1,
+        "/v2/models/{name}/infer": v2,
+        "/v1/models/{name}/versions/{version}:predict": v1,
+        "/v2/models/{name}/versions/{version}/infer": v2,
+    }.items():
+        app.add_route(path, endpoint, methods=["POST"])
 
 
 def _add_health(app: FastAPI, service: Service) -> None:
@@ -136,13 +164,6 @@ def _add_health(app: FastAPI, service: Service) -> None:
 
 
 def _add_v1(app: FastAPI, service: Service) -> None:
-    async def predict(served: Served, body: bytes) -> dict[str, Any]:
-        rows, as_columns = await service.bodies.parse(
-            body, lambda document: tensorflow_serving.rows_of(document, served.reader)
-        )
-        predictions = await service.predict(served, rows)
-        return tensorflow_serving.body_of(served, rows.count, predictions, as_columns=as_columns)
-
     @app.get("/v1/models/{name}")
     @app.get("/v1/models/{name}/versions/{version}")
     def status(name: str, version: str | None = None) -> Response:
@@ -153,20 +174,8 @@ def _add_v1(app: FastAPI, service: Service) -> None:
     def metadata(name: str, version: str | None = None) -> Response:
         return _json(tensorflow_serving.metadata_of(service.served(name, version)))
 
-    for path in ("/v1/models/{name}:predict", "/v1/models/{name}/versions/{version}:predict"):
-        app.add_route(path, _prediction(service, _V1, predict), methods=["POST"])
-
 
 def _add_v2(app: FastAPI, service: Service) -> None:
-    async def infer(served: Served, body: bytes) -> dict[str, Any]:
-        def read(document: Any) -> tuple[Rows, Any, Any]:
-            rows = open_inference.rows_of(document, served.reader)
-            return rows, open_inference.asked_outputs(document, served), document.get("id")
-
-        rows, outputs, identity = await service.bodies.parse(body, read)
-        predictions = await service.predict(served, rows)
-        return open_inference.body_of(served, outputs, rows.count, predictions, identity)
-
     @app.get("/v2")
     def server() -> Response:
         return _json({"name": "braid", "version": braid_version(), "extensions": []})
@@ -189,9 +198,6 @@ def _add_v2(app: FastAPI, service: Service) -> None:
     def model_ready(name: str, version: str | None = None) -> Response:
         served = service.served(name, version)
         return _json({"name": served.name, "ready": True})
-
-    for path in ("/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer"):
-        app.add_route(path, _prediction(service, _V2, infer), methods=["POST"])
 
 
 def _prediction(

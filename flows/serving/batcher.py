@@ -81,7 +81,8 @@ class Batcher:
             finally:
                 with self._changed:
                     self._working -= 1
-                    self._changed.notify()
+                    if self._waiting:  # no thread is woken to find nothing
+                        self._changed.notify()
 
     def _wait(self) -> bool:
         """Waits until there is a batch to take; returns False when all is done."""

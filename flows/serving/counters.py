@@ -23,7 +23,8 @@ class Counters:
             buckets=_SECONDS,
             registry=own,
         )
-        self.rows = Counter("braid_rows", "Rows of requests.", ["outcome"], registry=own)
+        rows = Counter("braid_rows", "Rows of requests.", ["outcome"], registry=own)
+        self.scored, self.refused = rows.labels("scored"), rows.labels("refused")
         self.logged = Counter("braid_logged_rows", "Rows for the log.", ["outcome"], registry=own)
         self.batches = Histogram(
             "braid_batch_rows", "Rows that the model got at once.", buckets=_ROWS, registry=own

@@ -100,6 +100,8 @@ class Served:
         """Returns the predictions of several requests, which go through the model at once."""
         batch = self.reader.batch(parts)
         predictions = score_batch(self.scorer, batch, judge=self._judge, keep_invalid=False)
+        if len(parts) == 1:
+            return [predictions]
         answers, start = [], 0
         for part in parts:
             answers.append(part_of(predictions, start, start + part.count))

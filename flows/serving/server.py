@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import uvicorn
+import uvloop
 
 from flows.prediction.predict import libraries_kept_quiet
 from flows.serving.app import Service, make_app
@@ -62,7 +62,7 @@ def serve(
         ready = partial(on_ready, f"{served.name} version {served.version}", address)
         kept = None if log is None else RequestLog(log, counters)
         try:
-            asyncio.run(_answer(listener, follower, limits, counters, kept, ready))
+            uvloop.run(_answer(listener, follower, limits, counters, kept, ready))
         finally:
             if kept is not None:
                 kept.close()
@@ -120,8 +120,7 @@ def listening(host: str, port: int) -> socket.socket:
         BraidError: The address is not this machine's, or the port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sends at once, and does not wait 40 ms for more, where the protocol is said to be TCP.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -36,7 +36,7 @@ def _pins(path: str) -> dict[str, str]:
         ),
         (
             "serve",
-            {"tensorflow", "fastapi", "uvicorn", "orjson", "pyarrow"},
+            {"tensorflow", "fastapi", "uvicorn", "uvloop", "httptools", "orjson", "pyarrow"},
             {"apache-beam", "tensorflow-transform", "matplotlib"},
         ),
         ("worker", {"prefect", "prefect-kubernetes"}, {"tensorflow", "pyarrow", "mlflow-skinny"}),

@@ -30,6 +30,11 @@ _PROJECT = Path(__file__).parents[2]
 _MARK = "BRAID_TEST_CLUSTER"  # an environment variable that all its processes inherit
 _START_SECONDS = 180.0  # a Prefect server migrates its database first, some 15 s on two idle cores
 _TAIL_LINES = 40
+# A command that puts an empty folder in the place of one, for itself, and becomes another one.
+_HIDING = (
+    *("unshare", "--map-root-user", "--mount"),
+    *("sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"'),
+)
 
 
 @dataclass(frozen=True)
@@ -99,16 +104,24 @@ class Cluster:
         _wait_for(prefect, lambda: _answers(f"{self.prefect_api}/health"))
         _wait_for(mlflow, lambda: _answers(f"{self.mlflow}/health"))
 
-    def worker(self, pool: str) -> Service:
-        """Starts a worker of a pool, named after it; it polls as soon as it is up."""
+    def worker(self, pool: str, *, hidden: Path | None = None, **variables: str) -> Service:
+        """Starts a worker of a pool, named after it; it polls as soon as it is up.
+
+        Args:
+            pool: The pool.
+            hidden: A folder that is an empty one to the worker and to all that it starts.
+            **variables: What it has in its environment besides.
+        """
         number = sum(service.name.startswith(f"{pool}-") for service in self.services) + 1
         name = f"{pool}-{number}"
         return self._launch(
             name,
             [
+                *([] if hidden is None else [*_HIDING, str(hidden)]),
                 *("prefect", "worker", "start", f"--pool={pool}", "--type=process"),
                 *(f"--name={name}", "--install-policy=never"),
             ],
+            **variables,
         )
 
     def lose(self, *pools: str) -> None:

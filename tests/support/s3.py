@@ -11,6 +11,11 @@ from urllib.request import Request, urlopen
 import pyarrow.fs as pafs
 import pytest
 
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "word",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 needs_moto = pytest.mark.skipif(
     importlib.util.find_spec("moto") is None, reason="moto is not installed; the lock has it"
 )
@@ -71,11 +76,7 @@ class S3:
 def s3_server() -> Iterator[S3]:
     """Starts an S3 for the block, with credentials in the environment."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "AWS_ACCESS_KEY_ID": "key",
-            "AWS_SECRET_ACCESS_KEY": "word",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }.items():
+        for name, value in CREDENTIALS.items():
             patch.setenv(name, value)
         server = S3()
         try:
@@ -86,3 +87,15 @@ def s3_server() -> Iterator[S3]:
             yield server
         finally:
             server.close()
+
+
+def objects(uri: str) -> dict[str, bytes]:
+    """Returns the content of every object below a URI, by its path from there."""
+    filesystem, root = pafs.FileSystem.from_uri(uri)
+    below = pafs.FileSelector(root, recursive=True, allow_not_found=True)
+    contents = {}
+    for info in filesystem.get_file_info(below):
+        if info.is_file:
+            with filesystem.open_input_file(info.path) as file:
+                contents[info.path.removeprefix(f"{root}/")] = file.read()
+    return contents

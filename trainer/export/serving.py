@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,11 @@ from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.steps.results import CheckResult
 from transforms.contract.workspace.documents import reading
-from transforms.contract.workspace.manifest import UNUSABLE_SUFFIX, TransformManifest
+from transforms.contract.workspace.manifest import (
+    UNUSABLE_SUFFIX,
+    StoredFeature,
+    TransformManifest,
+)
 
 _MOST_ROWS = 256  # at a time
 _LONGEST_REFUSAL = 300  # characters of what TensorFlow says
@@ -42,6 +47,19 @@ class Scorer:
     manifest: TransformManifest
     _arguments: dict[str, str]
     _model: Any
+
+    @cached_property
+    def _raws(self) -> tuple[RawColumn, ...]:
+        return self.manifest.serving_inputs()
+
+    @cached_property
+    def _batch_rows(self) -> int:
+        return self.manifest.batch_rows(_MOST_ROWS)
+
+    @cached_property
+    def _of_own_kinds(self) -> tuple[StoredFeature, ...]:
+        inputs = self.manifest.inputs()
+        return tuple(s for s in inputs if s.role == "feature" and is_user_kind(s.kind))
 
     def score(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Returns the predictions for rows of raw columns.
@@ -65,7 +83,7 @@ class Scorer:
         """
         arrays = self._inputs(columns)
         rows = len(next(iter(arrays.values())))
-        starts = range(0, max(rows, 1), self.manifest.batch_rows(_MOST_ROWS))
+        starts = range(0, max(rows, 1), self._batch_rows)
         parts = [self._batch(arrays, start) for start in starts]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -78,7 +96,7 @@ class Scorer:
         Returns:
             The rows by the name of the feature; nothing where all kinds are Braid's own.
         """
-        own = [s for s in self.manifest.inputs() if s.role == "feature" and is_user_kind(s.kind)]
+        own = self._of_own_kinds
         if not own:
             return {}
         inputs = {self.manifest.raw_features[stored.name].name for stored in own}
@@ -98,7 +116,7 @@ class Scorer:
         Raises:
             BraidError: As of `score`.
         """
-        raws = self.manifest.serving_inputs()
+        raws = self._raws
         given = {raw.name: columns[name] for raw in raws for name in _names_in(raw, columns)}
         lengths = {name: len(values) for name, values in given.items()}
         if len(set(lengths.values())) != 1:
@@ -117,7 +135,7 @@ class Scorer:
         return {name: _as_output(tensor) for name, tensor in served.items()}
 
     def _batch(self, arrays: Mapping[str, np.ndarray], start: int) -> dict[str, np.ndarray]:
-        stop = start + self.manifest.batch_rows(_MOST_ROWS)
+        stop = start + self._batch_rows
         batch = {
             self._arguments[column]: tf.constant(values[start:stop])
             for column, values in arrays.items()

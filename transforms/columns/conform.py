@@ -72,14 +72,17 @@ def _strings(column: pa.Array) -> Conformed:
         column = pc.if_else(pc.is_nan(column), None, column)
     if is_datetime(column.type):
         column = iso_texts(column)
-    if not is_bytes(column.type):
-        column = column.cast(pa.large_string()).cast(pa.large_binary())
+    # A call of Arrow's costs as much for one row as for hundreds: a lone row has as few as can be.
+    if not is_bytes(column.type) and not pat.is_large_string(column.type):
+        column = column.cast(pa.large_string())
+    if pat.is_large_string(column.type):
+        column = column.view(pa.large_binary())
     elif not pat.is_large_binary(column.type):
         column = column.cast(pa.large_binary())
     if column.null_count:
         column = column.fill_null(b"")
-    lengths = pc.binary_length(column).to_numpy(zero_copy_only=False)
-    return Conformed(column.to_numpy(zero_copy_only=False), lengths == 0)
+    values = column.to_numpy(zero_copy_only=False)
+    return Conformed(values, values == b"")
 
 
 def iso_texts(times: pa.Array) -> pa.Array:
@@ -111,7 +114,9 @@ def _numbers(column: pa.Array) -> Conformed:
     invalid: dict[int, str] = {}
     if is_text(column.type):
         column, invalid = parse_numbers(column)
-    values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    if not pat.is_float64(column.type):
+        column = column.cast(pa.float64(), safe=False)
+    values = column.to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore"):  # a double that float32 cannot hold becomes infinite
         values = values.astype(np.float32)
     missing = np.isnan(values)

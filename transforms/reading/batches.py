@@ -214,7 +214,7 @@ class BatchReader:
         for name in filter(None, (*key_columns, split_column)):
             for row in not_utf8[name]:
                 reject(row, name, NOT_UTF8)
-        nameless = np.flatnonzero(keys == b"")
+        nameless = np.flatnonzero(keys == b"") if key_columns else ()
         for name in key_columns if len(nameless) else ():
             for row in nameless[key_bytes(table[name])[nameless] == b""].tolist():
                 reject(row, name, "missing")
@@ -252,7 +252,7 @@ class BatchReader:
     ) -> tuple[dict[str, pa.Array], np.ndarray]:
         """Returns the columns of the rows that the filter keeps, and the numbers of these rows."""
         folder = self._pipeline.source.partition_column
-        given = {name: batch.column(name) for name in batch.schema.names}
+        given = dict(zip(batch.schema.names, batch.columns, strict=True))
         if folder is not None and folder not in given:
             given[folder] = pa.repeat(pa.scalar(value, pa.string()), batch.num_rows)
         numbers = np.arange(first, first + batch.num_rows)
@@ -294,7 +294,7 @@ class BatchReader:
         for row in not_utf8:
             conformed.missing[row] = False
             conformed.invalid[row] = NOT_UTF8
-        result.unusable[name, "missing"] += int(conformed.missing.sum())
+        result.unusable[name, "missing"] += int(np.count_nonzero(conformed.missing))
         result.unusable.update((name, reason) for reason in conformed.invalid.values())
         rejects, replaced = settle(spec, raw, conformed)
         result.replaced.update({(raw.name, reason): n for reason, n in replaced.items()})

@@ -27,11 +27,13 @@ def settle(
     """
     rejects: dict[int, str] = {}
     replaced: Counter[str] = Counter()
-    missing = np.flatnonzero(conformed.missing).tolist()
-    if spec.missing == "reject":
-        rejects = dict.fromkeys(missing, "missing")
+    missing = int(np.count_nonzero(conformed.missing))
+    if missing and spec.missing == "reject":
+        rejects = dict.fromkeys(np.flatnonzero(conformed.missing).tolist(), "missing")
     elif missing:
-        replaced["missing"] += len(missing)
+        replaced["missing"] += missing
+    if not conformed.invalid:
+        return rejects, replaced
     if spec.invalid == "reject":
         rejects |= conformed.invalid
     else:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flows.process.attempt import ATTEMPTS_FOLDER, LOCK_FILE
+from flows.process.inputs import INPUTS_FOLDER
+from flows.process.run_note import NOTE_FILE
 from flows.records import backfill_record
 from flows.records.record import DECLARED_FILE, PAGE_FILE, PICTURE_FILE, RECORD_FILE, SUMMARY_FILE
 from reference.documents import table
@@ -52,9 +54,10 @@ Braid, and `<partition>` is a partition's name with the fingerprint of its files
 
 With a [`store`](../store.md) the folders `transforms`, `statistics`, `shards` and `rejects` lie
 there. In a bucket a partition's manifest is `manifests/<transform>/<partition>.json`, its receipts
-are `units/<transform>/<partition>.<unit>.json`, and shards have their checksum in their names;
+are `units/<transform>/<partition>.<unit>.json`, and shards have their checksum in their names.
 `leases/<kind>/<name>.json` says who works on what, `needs/<workspace>.json` what each workspace
-needs.
+needs. A run that is handed over lies in `runs/<pipeline>/<run>-<id>/`: `contents.json` names its
+files.
 
 """
 _PLACES = Workspace(Path())
@@ -134,6 +137,9 @@ FILES: tuple[tuple[Path, str], ...] = (
     (_CHECKPOINTS / "refit/<file>", "the same of the training on validation rows too"),
     (_RUN / LOCK_FILE, "held while a step of the run works on another machine"),
     (_ATTEMPT / "<file>.json", "what that machine was told, how far it is, and how it ended"),
+    (_RUN / NOTE_FILE, "what of the run was in a bucket when it was last put there or taken"),
+    (_RUN / INPUTS_FOLDER / "**", "on a machine that a step came to by a bucket: the champion, "
+     "what a warm start begins with, modules of the user's own"),
     (_BACKFILL / backfill_record.RECORD_FILE, "the record of a backfill"),
     (_BACKFILL / "<folder>/<file>", "jobs and logs of its steps"),
     (_TUNING / RECORD_FILE, "the record of a tuning up to its shards"),

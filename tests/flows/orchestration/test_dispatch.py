@@ -19,13 +19,16 @@ from flows.orchestration import dispatch
 from flows.orchestration.dispatch import MOST_ATTEMPTS, GpuPool
 from flows.process.attempt import Outcome, attempts, new_attempt
 from flows.process.child import Done, StepDied, StepStopped
+from flows.process.run_copies import RunCopies
 from tests.flows.orchestration.test_trainer_flow import Job
+from tests.support.bucket import URI, memory_bucket, place_in
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.error_report import ErrorReport
 from transforms.contract.errors import BraidError, DeclarationError
 from transforms.contract.process.events import Progress, Returned
 from transforms.contract.steps.results import TrainResult
 from transforms.contract.steps.step import TRAIN
+from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
 
 JOB = Job('{"epochs": 3}')
@@ -47,7 +50,8 @@ class Server:
         if idempotency_key not in self._runs:
             self.keys.append(idempotency_key)
             (attempt,) = attempts(self.folder, parameters["step"])
-            assert str(attempt.folder) == parameters["attempt"]
+            assert str(attempt.folder).endswith(parameters["attempt"])
+            self.parameters = parameters
             flow_run = self._runs[idempotency_key] = uuid.uuid4()
             self._states[flow_run] = list(self.work(attempt))
         return SimpleNamespace(id=self._runs[idempotency_key])
@@ -64,21 +68,34 @@ class Server:
 @pytest.fixture
 def pool(tmp_path, monkeypatch):
     """Returns how to run a step on a pool whose worker does some work."""
+    return _pool(tmp_path / "runs" / "flats" / "r1", monkeypatch)
+
+
+@pytest.fixture
+def pool_apart(tmp_path, monkeypatch):
+    """The same where the worker's machine shares a bucket with this one, and no folder."""
+    with memory_bucket():
+        folder = tmp_path / "runs" / "flats" / "r1"
+        place = place_in(tmp_path / "cache") / "runs/flats/r1"
+        yield _pool(folder, monkeypatch, RunCopies(folder, place))
+
+
+def _pool(folder, monkeypatch, copies=None):
     monkeypatch.setattr(dispatch, "_POLL_SECONDS", 0.01)
     monkeypatch.setattr(dispatch, "_OUTCOME_SECONDS", 0.05)
     output = io.StringIO()
-    folder = tmp_path / "runs" / "flats" / "r1"
-    made = GpuPool("flats", folder, "flats, day=1", None, Reporter(Console(file=output, width=200)))
+    reporter = Reporter(Console(file=output, width=200))
+    made = GpuPool("flats", folder, "flats, day=1", None, reporter, copies)
 
     def run(work, on_progress=lambda _: None, stopping=None):
         server = Server(work)
-        server.folder = folder
+        server.folder = folder if copies is None else copies.place
         monkeypatch.setattr(dispatch, "run_deployment", server.run_deployment)
         monkeypatch.setattr(dispatch, "get_client", lambda **_: contextlib.nullcontext(server))
         run.server = server
         return made(TRAIN, JOB, on_progress, stopping or threading.Event())
 
-    run.folder, run.output = folder, output
+    run.folder, run.output, run.copies = folder, output, copies
     return run
 
 
@@ -227,3 +244,47 @@ def test_without_a_server_a_training_elsewhere_is_refused_before_anything_runs(
     with pytest.raises(DeclarationError, match=r"training\.dispatch: deployment.*PREFECT_API_URL"):
         launch(Console(), tmp_path / "pipeline.yaml", pipeline, workspace, (), retrain=False)
     assert not workspace.root.exists()
+
+
+def test_through_a_bucket_the_run_goes_to_another_machine_and_comes_back(pool_apart, tmp_path):
+    write_atomic(pool_apart.folder / "training" / "state.json", "epoch 3")
+
+    def work(attempt):
+        trainer = RunCopies(tmp_path / "trainer", attempt.run_folder)
+        trainer.pull()
+        assert (trainer.folder / "training" / "state.json").read_text() == "epoch 3"
+        attempt.put_progress(Progress(done=1, total=2, unit="steps"))
+        write_atomic(trainer.folder / "model.keras", "weights")
+        trainer.push()
+        return _ended(attempt, _returned(epochs=3))
+
+    seen = []
+    assert pool_apart(work, seen.append) == Done(TrainResult(epochs=3), 7)
+    assert seen == [Progress(done=1, total=2, unit="steps")]
+    parameters = pool_apart.server.parameters
+    assert parameters["store"] == URI
+    assert parameters["attempt"].startswith("runs/flats/r1/dispatched/train-")
+    assert (pool_apart.folder / "model.keras").read_text() == "weights"
+    assert list(attempts(pool_apart.copies.place)) == []
+
+
+def test_through_a_bucket_another_attempt_goes_on_from_what_the_dead_one_left(pool_apart, tmp_path):
+    def work(attempt):
+        number = len(pool_apart.server.keys)
+        trainer = RunCopies(tmp_path / f"trainer {number}", attempt.run_folder)
+        trainer.pull()
+        if number > 1:
+            assert (trainer.folder / "training" / "state.json").read_text() == "epoch 1"
+            return _ended(attempt, _returned())
+        write_atomic(trainer.folder / "training" / "state.json", "epoch 1")
+        trainer.push()
+        return [Running(), Crashed(message="the host is lost")]
+
+    assert pool_apart(work).result == TrainResult()
+    assert len(set(pool_apart.server.keys)) == 2
+
+
+def test_through_a_bucket_a_flow_that_starts_again_goes_on_with_the_attempt_under_way(pool_apart):
+    under_way = new_attempt(pool_apart.copies.place, "train", JOB)
+    assert pool_apart(lambda attempt: _ended(attempt, _returned(epochs=3))).result.epochs == 3
+    assert pool_apart.server.keys == [f"r1 {under_way.folder.name}"]

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from flows.process.attempt import new_attempt
+from flows.process.run_copies import give_place
 from flows.records import run_identity
 from flows.records.plan import plan_run
 from flows.records.record import (
@@ -27,7 +28,9 @@ from flows.records.run_identity import (
     open_run,
 )
 from tests.flows.orchestration.test_trainer_flow import Job
+from tests.support.bucket import URI, memory_bucket
 from transforms.contract.declaration.parsing import parse
+from transforms.contract.declaration.transform import StoreSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.documents import DamagedFile
 from transforms.contract.workspace.files import write_atomic
@@ -236,6 +239,21 @@ def test_what_an_abandoned_run_handed_over_is_given_up(workspace):
     attempt = new_attempt(first.folder, "train", Job())
     _open(workspace, OTHER)
     assert attempt.is_given_up()
+
+
+def test_an_abandoned_run_leaves_nothing_in_a_bucket(tmp_path):
+    with memory_bucket() as bucket:
+        workspace = Workspace.declared(tmp_path / "workspace", StoreSpec(path=URI))
+        first = _open(workspace)
+        copies = give_place(workspace, first.folder)
+        attempt = new_attempt(copies.place, "train", Job())
+        write_atomic(first.folder / "training" / "state.json", "epoch 1")
+        copies.push()
+        _open(workspace)
+        assert not attempt.is_given_up()
+        _open(workspace, OTHER)
+        assert bucket.objects == {}
+        assert attempt.is_given_up()
 
 
 @pytest.mark.parametrize("status", ["promoted", "refused"])

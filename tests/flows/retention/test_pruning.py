@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import pytest
 
+from flows.process.run_copies import give_place
 from flows.records.record import RunRecord
 from flows.retention import pruning
 from flows.retention.pruning import (
@@ -14,10 +15,13 @@ from flows.retention.pruning import (
     remove_run,
     remove_version,
 )
+from tests.support.bucket import URI, memory_bucket
 from tests.support.records import run_record
 from trainer.registry.champions import ChampionChange, History
 from trainer.registry.registry import ModelRegistry
 from trainer.registry.version import RegisteredVersion
+from transforms.contract.declaration.transform import StoreSpec
+from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
@@ -97,6 +101,18 @@ def test_what_a_killed_removal_left_of_a_run_goes_with_the_next(tmp_path, monkey
     remove_interrupted(workspace, "flats", ModelRegistry(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     assert not list((tmp_path / "runs").iterdir())
+
+
+def test_a_run_goes_with_its_copies_in_a_bucket(tmp_path):
+    with memory_bucket() as bucket:
+        workspace = Workspace.declared(tmp_path, StoreSpec(path=URI))
+        for name in ("a", "b"):
+            folder = workspace.run("flats", name)
+            write_atomic(folder / "model.keras", name)
+            give_place(workspace, folder).push()
+        remove_run(workspace, "flats", workspace.run("flats", "a"))
+        assert bucket.objects
+        assert not [path for path in bucket.objects if "/flats/a-" in path]
 
 
 class Registry:

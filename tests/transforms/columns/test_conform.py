@@ -38,6 +38,7 @@ VIEWS = pa.DictionaryArray.from_arrays(
         (pa.array(["a", None, "a"]).dictionary_encode(), [b"a", b"", b"a"]),
         (VIEWS, [b"a", b"", b"a"]),
         (pa.array(["é", "a", "b"], pa.large_string()), ["é".encode(), b"a", b"b"]),
+        (pa.array(["x", "a", None, ""], pa.large_string()).slice(1), [b"a", b"", b""]),
         (pa.nulls(2), [b"", b""]),
     ],
 )

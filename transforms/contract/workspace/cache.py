@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -131,10 +131,7 @@ class Cache:
             return path
         copy = path.with_name(f"{uuid.uuid4().hex}-{path.name}")
         try:
-            for held in read_json(place / CONTENTS_FILE, Contents).files:
-                target = copy / held.file
-                target.parent.mkdir(parents=True, exist_ok=True)
-                download_whole(place / held.stored, target, held.bytes, held.checksum)
+            download_folder(place, copy)
             _rename_first(copy, path)
         finally:
             remove(copy)
@@ -219,12 +216,55 @@ def download_whole(place: BucketPath, local: Path, size: int, content: str) -> N
     )
 
 
+def download_folder(place: BucketPath, local: Path) -> None:
+    """Copies a folder that was written by `upload_files` or `upload_folder`.
+
+    Raises:
+        DamagedFile: Something of it is gone, or other than it was written.
+        FileNotFoundError: There is no such folder.
+    """
+    for held in read_json(place / CONTENTS_FILE, Contents).files:
+        target = local / held.file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        download_whole(place / held.stored, target, held.bytes, held.checksum)
+
+
+def upload_files(
+    files: Mapping[str, Path], place: BucketPath, check: Callable[[], None] = lambda: None
+) -> None:
+    """Writes files into a bucket, and last what they are.
+
+    Two attempts harm nobody: objects are named by their content, and both say the same of them.
+
+    Args:
+        files: By their paths in the folder that they are to be.
+        place: The folder.
+        check: May refuse to commit what is uploaded by then.
+    """
+    contents = Contents(files=tuple(held_file(path, name) for name, path in sorted(files.items())))
+    for held in contents.files:
+        (place / held.stored).upload(files[held.file])
+    check()
+    (place / CONTENTS_FILE).write_bytes(contents.model_dump_json(indent=1).encode())
+
+
+def held_file(path: Path, name: str) -> Held:
+    """Returns what a file is, as a folder in a bucket would have it.
+
+    Args:
+        path: The file.
+        name: Its path in the folder.
+    """
+    content = checksum(path)
+    return Held(
+        file=name, stored=f"{content}-{path.name}", bytes=path.stat().st_size, checksum=content
+    )
+
+
 def upload_folder(
     folder: Path, place: BucketPath, *, last: str, check: Callable[[], None] = lambda: None
 ) -> None:
     """Writes a folder into a bucket: its files, what they are, and the file that commits it.
-
-    Two attempts harm nobody: objects are named by their content, and both say the same of them.
 
     Args:
         folder: The folder, whole.
@@ -232,23 +272,14 @@ def upload_folder(
         last: The name of the file that readers look for; it is written last, under its own name.
         check: May refuse to commit what is uploaded by then.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    held = []
-    for path in files:
-        content = checksum(path)
-        name = path.relative_to(folder).as_posix()
-        each = Held(
-            file=name,
-            stored=f"{content}-{path.name}",
-            bytes=path.stat().st_size,
-            checksum=content,
-        )
-        (place / each.stored).upload(path)
-        held.append(each)
-    document = Contents(files=tuple(held)).model_dump_json(indent=1)
-    check()
-    (place / CONTENTS_FILE).write_bytes(document.encode())
+    upload_files(files_below(folder), place, check)
     (place / last).upload(folder / last)
+
+
+def files_below(folder: Path) -> dict[str, Path]:
+    """Returns all files of a folder, by their paths in it."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
 @contextmanager

@@ -199,6 +199,14 @@ class Workspace:
         """Returns the folder of one run."""
         return self.runs(pipeline) / run_id
 
+    def copied_runs(self, pipeline: str) -> BucketPath | None:
+        """Returns the place of the copies of a pipeline's runs; None where the store is no bucket.
+
+        Workspaces that work with one bucket have runs there beside each other.
+        """
+        stored = self.stored
+        return stored / "runs" / pipeline if isinstance(stored, BucketPath) else None
+
     def read_transform(self, fingerprint: str) -> TransformManifest | None:
         """Returns a transform's manifest, or None if it is not committed."""
         path = self.transform(fingerprint) / TRANSFORM_FILE
