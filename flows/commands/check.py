@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,12 +14,15 @@ from flows.commands.exit_codes import DAMAGED
 from flows.console.harmless import say
 from flows.console.output import give
 from flows.console.wording import counted
-from flows.records.store_owner import claim_store
+from flows.retention.bucket_leftovers import transforms_in_bucket
+from flows.retention.exclusion import exclusive
+from flows.retention.store_needs import join_store, sweeping
 from flows.steps.registration import open_registry
 from trainer.registry.own_database import DATABASE_FILE
 from trainer.registry.registry import ModelRegistry
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
+from transforms.contract.workspace.bucket import BucketPath
 from transforms.contract.workspace.files import Place, remove
 from transforms.contract.workspace.layout import LockKind, Workspace
 from transforms.contract.workspace.locks import exclusive_lock
@@ -52,10 +55,11 @@ def check(workspace: Workspace, pipeline: PipelineSpec | None, *, repair: bool) 
     looked_at: Counter[str] = Counter()
     with ExitStack() as stack:
         if repair:
-            claim_store(workspace)
+            join_store(workspace)
+            refuse_lost = stack.enter_context(sweeping(workspace))
             _keep_others_out(workspace, stack)
         defects = list(_damages(workspace, pipeline, looked_at))
-        removed = _remove(defects) if repair else []
+        removed = _remove(defects, refuse_lost) if repair else []
     for defect in defects:
         _show(workspace, defect, removed)
     seen = ", ".join(counted(number, name) for name, number in looked_at.items()) or "nothing"
@@ -88,17 +92,25 @@ def _damages(
 
 
 def _keep_others_out(workspace: Workspace, stack: ExitStack) -> None:
-    """Holds every lock that a run or a backfill works under."""
+    """Holds every lock that a run or a backfill works under, of a bucket all workspaces' leases."""
+    store = workspace.stored
     for kind in _LOCKED:
-        for path in sorted(workspace.lock(kind, "any").parent.glob("*.lock")):
-            holder = f"{kind} {path.stem}, while the workspace is repaired"
-            stack.enter_context(exclusive_lock(path, holder=holder))
+        names = {path.stem for path in workspace.lock(kind, "any").parent.glob("*.lock")}
+        if kind == "transform" and isinstance(store, BucketPath):
+            names |= transforms_in_bucket(store)
+        for name in sorted(names):
+            holder = f"{kind} {name}, while the workspace is repaired"
+            if kind == "transform":
+                stack.enter_context(exclusive(workspace, kind, name, holder))
+            else:
+                stack.enter_context(exclusive_lock(workspace.lock(kind, name), holder=holder))
 
 
-def _remove(defects: Sequence[Defect]) -> list[Defect]:
+def _remove(defects: Sequence[Defect], refuse_lost: Callable[[], None]) -> list[Defect]:
     """Removes what a run makes again, and returns whose that was."""
     removed = [defect for defect in defects if defect.removes]
     for defect in removed:
+        refuse_lost()
         for path in defect.removes:
             remove(path)
     return removed

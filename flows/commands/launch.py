@@ -17,7 +17,7 @@ from flows.orchestration.prefect_settings import ask_server, configure, temporar
 from flows.records.backfill_record import BackfillRecord, Training, read_backfill
 from flows.records.plan import plan_run
 from flows.records.record import RunRecord, read_record
-from flows.records.store_owner import claim_store
+from flows.retention.store_needs import join_store
 from flows.steps.backfill import partitions_between, partitions_of_source
 from flows.steps.registration import reach_registry, refuse_lost_version
 from flows.steps.shard_steps import scan_source
@@ -46,7 +46,7 @@ def launch(
     """
     _check_dispatch(pipeline)
     partitions = scan_source(pipeline)
-    claim_store(workspace)
+    join_store(workspace)
     reach_registry(pipeline, workspace, may_begin=retrain)
     finished = plan_run(pipeline, partitions, workspace, retrain=retrain).finished
     if finished is not None:
@@ -88,7 +88,7 @@ def launch_backfill(
     if train != "none":
         _check_dispatch(pipeline)
         reach_registry(pipeline, workspace)
-    claim_store(workspace)
+    join_store(workspace)
     everything = partitions_of_source(pipeline)
     partitions_between(everything, first, last)
     with _started(console, workspace, pipeline.name, "backfill_flow") as backfill_flow:

@@ -24,8 +24,8 @@ from flows.records.plan import DecidedPlan
 from flows.records.record import RunRecord, write_record
 from flows.records.run_identity import OpenedRun, new_record
 from flows.records.step_result import StepResult, Stopwatch
-from flows.records.store_owner import claim_store
 from flows.report.summary import write_report
+from flows.retention.store_needs import join_store
 from flows.steps import drift
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
@@ -91,7 +91,7 @@ def tune(order: Order, *, trials: int, seconds: float) -> Tuning:
     """
     keys = _keys(order.pipeline)
     reach_registry(order.pipeline, order.workspace)
-    claim_store(order.workspace)
+    join_store(order.workspace)
     partitions = scan_source(order.pipeline)
     with _under_way(order, keys, partitions) as run:
         run = shards(run)

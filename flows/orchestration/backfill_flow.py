@@ -36,8 +36,8 @@ from flows.records.kept import now
 from flows.records.log import BackfillLog
 from flows.records.plan import plan_run
 from flows.records.record import read_record
-from flows.records.store_owner import open_store
 from flows.report.backfill_report import markdown
+from flows.retention.store_needs import open_store
 from flows.steps.backfill import (
     default_workers,
     partitions_between,

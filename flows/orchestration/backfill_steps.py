@@ -97,8 +97,14 @@ class Backfill:
     def holding(self) -> Iterator[None]:
         """Keeps other pipelines' runs from writing the same shards while the block runs."""
         reporter = self.log.reporter
-        lock = shards_lock(self.workspace, self.transform, self.pending(), reporter)
-        with lock as descriptors, self.processes.inheriting(*descriptors):
+        lock = shards_lock(
+            self.workspace,
+            self.transform,
+            self.pending(),
+            reporter,
+            on_lost=self.processes.stopping.set,
+        )
+        with lock as hold, self.processes.holding_shards(hold):
             yield
 
 

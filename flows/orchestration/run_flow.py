@@ -38,8 +38,8 @@ from flows.records.record import PAGE_FILE
 from flows.records.run_identity import OpenedRun, open_run
 from flows.records.step_names import MEASURE_DRIFT, WINDOWS, steps_of
 from flows.records.step_result import StepResult
-from flows.records.store_owner import open_store
 from flows.report.summary import markdown, with_picture
+from flows.retention.store_needs import open_store
 from flows.steps import drift, shard_steps
 from flows.steps.processes import Processes
 from flows.steps.registration import reach_registry
@@ -280,6 +280,7 @@ def _may_train_beside(run: Run) -> bool:
 
 def steps_on_committed(run: Run) -> None:
     """The steps of a run whose partitions are all committed."""
+    steps.keep_shards(run)
     check_source(run)
     if run.work.pipeline.expect:
         expect(run)

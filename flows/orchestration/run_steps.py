@@ -76,6 +76,11 @@ def transform_lock(run: Run) -> Iterator[None]:
         yield
 
 
+def keep_shards(run: Run) -> None:
+    """Lets no other workspace remove the run's shards, which are all committed."""
+    shard_steps.keep_shards(run.work, run.processes.reporter)
+
+
 def expect(run: Run) -> None:
     """Holds partitions against what is expected of them, unless their analysis will."""
     judged = shard_steps.expect(run.work, run.processes)

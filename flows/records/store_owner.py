@@ -1,23 +1,22 @@
-"""The store of a pipeline's shards, and the workspace that it belongs to."""
+"""The workspaces of a store: what each is called, and whose a store on a disk is."""
 
 from __future__ import annotations
 
 import uuid
 from pathlib import Path
 
-from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.spec import Spec
 from transforms.contract.workspace.documents import BRING_BACK, read_json
-from transforms.contract.workspace.files import Place, write_atomic
+from transforms.contract.workspace.files import write_atomic
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.locks import this_machine
 
-OWNER_FILE = "braid-store.json"  # of a store, and of the workspace that it belongs to
+OWNER_FILE = "braid-store.json"  # of a workspace with a store, and of a store on a disk
 
 
 class StoreOwner(Spec):
-    """The workspace that a store belongs to: no lock keeps two from removing each other's shards.
+    """A workspace, as stores know it.
 
     Attributes:
         workspace: A name that no other workspace has; a copy has the same.
@@ -28,31 +27,26 @@ class StoreOwner(Spec):
     place: str
 
 
-def open_store(pipeline: PipelineSpec, root: Path) -> Workspace:
-    """Returns a workspace with its declared store, which belongs to it from now on.
-
-    Raises:
-        BraidError: It belongs to another one, or cannot be written.
-    """
-    workspace = Workspace.declared(root, pipeline.declared_store())
-    claim_store(workspace)
-    return workspace
-
-
-def claim_store(workspace: Workspace) -> None:
-    """Notes in a store that it belongs to a workspace, before something is written there.
-
-    Raises:
-        BraidError: It belongs to another one, or cannot be written.
-    """
-    root, store = workspace.root, workspace.store
-    if store is None:
-        return
-    own = _read(root / OWNER_FILE)
+def own_name(workspace: Workspace) -> StoreOwner:
+    """Returns how a store knows a workspace, which is given a name the first time."""
+    file = workspace.root / OWNER_FILE
+    own = _read(file)
     if own is None:
-        own = StoreOwner(workspace=uuid.uuid4().hex, place=f"{root} on {this_machine()}")
-        write_atomic(root / OWNER_FILE, own.model_dump_json())
-    mark = store / OWNER_FILE
+        place = f"{workspace.root} on {this_machine()}"
+        own = StoreOwner(workspace=uuid.uuid4().hex, place=place)
+        write_atomic(file, own.model_dump_json())
+    return own
+
+
+def claim_folder(workspace: Workspace, store: Path) -> None:
+    """Notes in a store on a disk that it belongs to a workspace, before something is written there.
+
+    No lock keeps two workspaces from removing each other's shards there.
+
+    Raises:
+        BraidError: It belongs to another one, or cannot be written.
+    """
+    own, mark = own_name(workspace), store / OWNER_FILE
     owner = _read(mark)
     if owner is None:
         write_atomic(mark, own.model_dump_json())
@@ -67,5 +61,5 @@ def claim_store(workspace: Workspace) -> None:
         )
 
 
-def _read(place: Place) -> StoreOwner | None:
-    return read_json(place, StoreOwner, action=BRING_BACK) if place.exists() else None
+def _read(file: Path) -> StoreOwner | None:
+    return read_json(file, StoreOwner, action=BRING_BACK) if file.exists() else None

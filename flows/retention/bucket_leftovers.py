@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from transforms.contract.workspace.bucket import BucketPath
 from transforms.contract.workspace.cache import CONTENTS_FILE, Contents, cache_of
@@ -26,21 +26,31 @@ def transforms_in_bucket(store: BucketPath) -> set[str]:
     return {folder.name for kind in kinds for folder in (store / kind).folders()}
 
 
-def remove_from_bucket(store: BucketPath, transform: str) -> None:
+def remove_from_bucket(store: BucketPath, transform: str, check: Callable[[], None]) -> None:
     """Removes a transform with its shards; one that is killed is gone on with by the next run.
 
     The transform's manifest goes first, so that half a transform is none, and its folder last, by
     which what is left is seen.
+
+    Args:
+        store: The bucket.
+        transform: The transform's fingerprint.
+        check: Refuses each removal without the transform's lease.
     """
     own = store / "transforms" / transform
     cache_of(store.bucket).forget(own)
-    (own / TRANSFORM_FILE).delete()
-    for kind in _OF_A_TRANSFORM:
-        (store / kind / transform).delete()
-    own.delete()
+    for place in (
+        own / TRANSFORM_FILE,
+        *(store / kind / transform for kind in _OF_A_TRANSFORM),
+        own,
+    ):
+        check()
+        place.delete()
 
 
-def sweep_bucket(store: BucketPath, transform: str, kept: Collection[str]) -> None:
+def sweep_bucket(
+    store: BucketPath, transform: str, kept: Collection[str], check: Callable[[], None]
+) -> None:
     """Removes what led to a commit, and every partition that is neither committed nor kept.
 
     What is begun has its plan or receipts: those are listed, and no partition.
@@ -48,9 +58,10 @@ def sweep_bucket(store: BucketPath, transform: str, kept: Collection[str]) -> No
     Args:
         store: The bucket.
         transform: The transform's fingerprint.
-        kept: The names in the store of the partitions to work on.
+        kept: The names in the store of the partitions that somebody works on, or goes on with.
+        check: Refuses each removal without the transform's lease.
     """
-    _sweep_transform(store / "transforms" / transform)
+    _sweep_transform(store / "transforms" / transform, check)
     shards, rejects, manifests, units = (
         store / kind / transform for kind in ("shards", "rejects", MANIFESTS_FOLDER, UNITS_FOLDER)
     )
@@ -61,29 +72,31 @@ def sweep_bucket(store: BucketPath, transform: str, kept: Collection[str]) -> No
         begun.setdefault(address_of_unit(place), []).append(place)
     for name, places in begun.items():
         goes_on = name in kept and units / f"{name}.{REMOVED}.json" not in places
+        unneeded: list[BucketPath] = []
         if name in committed:
-            _remove_unnamed(shards / name, manifests / f"{name}.json")
+            unneeded += _unnamed(shards / name, manifests / f"{name}.json")
         elif not goes_on:
-            (rejects / name).delete()
-            (shards / name).delete()
+            unneeded += (rejects / name, shards / name)
         if name in committed or not goes_on:
-            for place in places:
-                place.delete()
-
-
-def _remove_unnamed(shards: BucketPath, manifest: BucketPath) -> None:
-    """Removes what a commit that was killed has not: objects that its manifest does not name."""
-    named = {shard.file for shard in read_json(manifest, ShardManifest).shards}
-    for place in shards.children():
-        if place.name not in named:
+            unneeded += places
+        if unneeded:
+            check()
+        for place in unneeded:
             place.delete()
 
 
-def _sweep_transform(own: BucketPath) -> None:
+def _unnamed(shards: BucketPath, manifest: BucketPath) -> list[BucketPath]:
+    """Returns what a commit that was killed left: objects that its manifest does not name."""
+    named = {shard.file for shard in read_json(manifest, ShardManifest).shards}
+    return [place for place in shards.children() if place.name not in named]
+
+
+def _sweep_transform(own: BucketPath, check: Callable[[], None]) -> None:
     """Removes the files of attempts at a transform that another attempt committed."""
     names = {place.name for place in own.children()}
     if not {TRANSFORM_FILE, CONTENTS_FILE} <= names:
         return
     held = read_json(own / CONTENTS_FILE, Contents).files
     for name in names - {TRANSFORM_FILE, CONTENTS_FILE, *(each.stored for each in held)}:
+        check()
         (own / name).delete()

@@ -11,30 +11,37 @@ from flows.retention.bucket_leftovers import (
     sweep_bucket,
     transforms_in_bucket,
 )
+from flows.retention.exclusion import Hold, exclusive
+from flows.retention.needed_shards import Needed
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.bucket import BucketPath
 from transforms.contract.workspace.files import TEMPORARY, remove, remove_temporaries
 from transforms.contract.workspace.layout import MANIFEST_FILE, Workspace
-from transforms.contract.workspace.locks import exclusive_lock
 from transforms.contract.workspace.partition import Partition
 
 _UNUSED = f"{TEMPORARY}unused-"  # and the name of a transform that is being removed
 
 
 def remove_leftovers(
-    workspace: Workspace, transform: str, partitions: Collection[Partition]
+    workspace: Workspace,
+    transform: str,
+    partitions: Collection[Partition],
+    hold: Hold,
+    others: Needed,
 ) -> None:
-    """Removes what killed steps left of a transform. The caller holds the transform's lock.
+    """Removes what killed steps left of a transform.
 
     Args:
         workspace: Where everything lies.
         transform: The transform's fingerprint.
         partitions: Those to work on: what is finished of them is kept for the next attempt.
+        hold: Keeps others from the transform.
+        others: What other workspaces need, which is kept for them, too.
     """
     kept = [workspace.shards(transform, *part.id).name for part in partitions]
     store = workspace.stored
     if isinstance(store, BucketPath):
-        sweep_bucket(store, transform, kept)
+        sweep_bucket(store, transform, [*kept, *_theirs(workspace, transform, others)], hold.check)
         return
     _sweep(workspace, store, transform, kept)
     for part in partitions:
@@ -49,38 +56,49 @@ def remove_leftovers(
                 remove(path)
 
 
-def remove_leftovers_of_others(workspace: Workspace, transform: str) -> None:
+def _theirs(workspace: Workspace, transform: str, others: Needed) -> list[str]:
+    """Returns the names in the store of the partitions of a transform that others need."""
+    parts = (part for name, part in others.shards if name == transform)
+    return [workspace.shards(transform, *part).name for part in parts]
+
+
+def remove_leftovers_of_others(workspace: Workspace, transform: str, others: Needed) -> None:
     """Does so for every other transform that nobody works on at the moment.
 
     What a removal that was killed has left of a transform goes with the rest of it.
+
+    Args:
+        workspace: Where everything lies.
+        transform: The transform that is not meant.
+        others: What other workspaces need: they clean up there by themselves.
     """
-    for other in sorted(_transforms(workspace) - {transform}):
+    for other in sorted(_transforms(workspace) - {transform} - others.transforms):
         # What another run works on, or another user owns, is not this run's business.
         with (
             suppress(BraidError, OSError),
-            exclusive_lock(workspace.lock("transform", other), holder=f"transform {other}"),
+            exclusive(workspace, "transform", other) as hold,
         ):
-            _remove_leftovers_of(workspace, other)
+            _remove_leftovers_of(workspace, other, hold)
 
 
-def _remove_leftovers_of(workspace: Workspace, transform: str) -> None:
+def _remove_leftovers_of(workspace: Workspace, transform: str, hold: Hold) -> None:
     store = workspace.stored
     if isinstance(store, BucketPath):
         if workspace.read_transform(transform) is None:
-            remove_transform(workspace, transform)
-        sweep_bucket(store, transform, ())
+            remove_transform(workspace, transform, hold)
+        sweep_bucket(store, transform, (), hold.check)
         return
     own, unused = _own_and_unused(store, transform)
     if unused.is_dir() and not own.is_dir():
-        remove_transform(workspace, transform)
+        remove_transform(workspace, transform, hold)
     _sweep(workspace, store, transform, ())
 
 
-def remove_transform(workspace: Workspace, name: str) -> None:
-    """Removes a transform with its shards. The caller holds the transform's lock."""
+def remove_transform(workspace: Workspace, name: str, hold: Hold) -> None:
+    """Removes a transform with its shards, from which the hold keeps others."""
     store = workspace.stored
     if isinstance(store, BucketPath):
-        remove_from_bucket(store, name)
+        remove_from_bucket(store, name, hold.check)
         remove(workspace.root / "drift" / name)
         return
     own, unused = _own_and_unused(store, name)

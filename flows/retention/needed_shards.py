@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 from flows.records.backfill_record import BackfillRecord, read_backfills
 from flows.records.record import FINISHED, RunRecord, pipelines, read_records, read_tunings
@@ -28,9 +29,18 @@ class Needed:
         shards = {(transform, partition) for partition in partitions}
         return Needed(self.transforms | {transform}, self.shards | shards)
 
+    def and_all(self, other: Needed) -> Needed:
+        """Returns the same with what another one needs."""
+        return Needed(self.transforms | other.transforms, self.shards | other.shards)
+
     def partitions(self) -> set[PartitionId]:
         """Returns the needed partitions, whatever their transform is."""
         return {partition for _, partition in self.shards}
+
+
+def union(parts: Iterable[Needed]) -> Needed:
+    """Returns what any of several needs."""
+    return reduce(Needed.and_all, parts, Needed())
 
 
 def needed(workspace: Workspace, asking: str | None = None) -> Needed:

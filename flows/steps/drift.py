@@ -12,6 +12,8 @@ from flows.process.child import run_child
 from flows.records.plan import DecidedPlan, plan_run
 from flows.records.step_names import MEASURE_DRIFT
 from flows.records.step_result import StepResult, Stopwatch, on_rows
+from flows.retention.needed_shards import Needed
+from flows.retention.store_needs import begin_to_need
 from flows.steps.work import search_path
 from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.steps.jobs import TransformJob
@@ -54,6 +56,7 @@ class Measurement:
 def measure_drift(work: Measurement) -> StepResult[None]:
     """Counts the new partitions that are not counted yet, and writes how far they are."""
     watch = Stopwatch()
+    begin_to_need(work.workspace, Needed(frozenset({work.open.newest})), work.reporter)
     job = TransformJob(
         pipeline=work.pipeline,
         workspace=str(work.workspace.root),

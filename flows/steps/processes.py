@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from flows.console.progress import Reporter, Steps, StepView
 from flows.process.child import Done, run_child
+from flows.retention.exclusion import Hold
 from transforms.contract.process.events import Progress
 from transforms.contract.spec import Spec
 from transforms.contract.steps.jobs import TrainJob, TransformJob
@@ -21,6 +22,7 @@ from transforms.contract.workspace.files import write_atomic
 
 _J = TypeVar("_J", bound=Spec)
 _R = TypeVar("_R", bound=BaseModel)
+_T = TypeVar("_T")
 
 
 class Elsewhere(Protocol):
@@ -59,7 +61,7 @@ class Processes:
     name: str | None = None
     shown: Steps | None = None
     _locks: list[int] = field(default_factory=list)
-    _shard_locks: list[int] = field(default_factory=list)
+    _holds: list[Hold] = field(default_factory=list)
 
     def of_partition(self, name: str, shown: Steps) -> Processes:
         """Returns the same for the steps on one partition, which run beside those on others."""
@@ -72,12 +74,12 @@ class Processes:
             yield
 
     @contextmanager
-    def inheriting_shards(self, *descriptors: int) -> Iterator[None]:
-        """Lets the block's steps that write shards inherit descriptors of held locks.
+    def holding_shards(self, hold: Hold | None) -> Iterator[None]:
+        """Lets the block's steps that write shards do so under a hold, whose lock they inherit.
 
-        A training that begins within the block outlives it, and would hold them for too long.
+        A training that begins within the block outlives it, and would hold it for too long.
         """
-        with _added(self._shard_locks, descriptors):
+        with _added(self._holds, () if hold is None else (hold,)):
             yield
 
     def run(
@@ -107,24 +109,30 @@ class Processes:
                 return self.elsewhere(elsewhere, job, on_progress, self.stopping)
             file = name.replace("/", ",")
             path = self.folder / "jobs" / f"{file}.json"
-            write_atomic(path, job.model_dump_json(indent=2))
-            writes_shards = isinstance(job, TransformJob)
+            holds = self._holds if isinstance(job, TransformJob) else ()
+            told = job.model_copy(update={"lease": _lease(holds)}) if holds else job
+            write_atomic(path, told.model_dump_json(indent=2))
             return run_child(
                 step,
                 path,
                 log=self.folder / "logs" / f"{file}.log",
                 on_progress=on_progress,
-                inherit=[*self._locks, *(self._shard_locks if writes_shards else ())],
+                inherit=[*self._locks, *(hold.descriptor for hold in holds)],
                 search_path=self.search_path,
                 stopping=self.stopping,
             )
 
 
+def _lease(holds: Sequence[Hold]) -> str | None:
+    """Returns the token of the lease of some holds; None if there is none."""
+    return next((hold.lease.token for hold in holds if hold.lease is not None), None)
+
+
 @contextmanager
-def _added(locks: list[int], descriptors: Sequence[int]) -> Iterator[None]:
-    locks.extend(descriptors)
+def _added(all_: list[_T], added: Sequence[_T]) -> Iterator[None]:
+    all_.extend(added)
     try:
         yield
     finally:
-        for descriptor in descriptors:
-            locks.remove(descriptor)
+        for each in added:
+            all_.remove(each)

@@ -11,7 +11,10 @@ from flows.console.wording import counted
 from flows.records.record import StepRecord
 from flows.records.run_identity import pending_partitions
 from flows.records.step_result import StepResult, Stopwatch, idle, on_rows, rows_text
+from flows.retention.exclusion import Hold, exclusive
 from flows.retention.locks import shards_lock
+from flows.retention.needed_shards import Needed
+from flows.retention.store_needs import begin_to_need
 from flows.retention.sweep import Sweep
 from flows.steps.budget import rows_per_split
 from flows.steps.drift import why_kept
@@ -21,7 +24,6 @@ from transforms.contract.declaration.pipeline import PipelineSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.steps.jobs import declaration_of_table
 from transforms.contract.steps.step import ANALYZE, EXPECT, TRANSFORM
-from transforms.contract.workspace.locks import exclusive_lock
 from transforms.contract.workspace.manifest import (
     RejectCount,
     ReplacedCount,
@@ -180,6 +182,12 @@ def _with_shown_keys(pipeline: PipelineSpec, manifest: ShardManifest) -> ShardMa
     return manifest.model_copy(update={"rejects": tuple(rejects)})
 
 
+def keep_shards(work: Work, reporter: Reporter) -> None:
+    """Lets no other workspace remove shards that are committed."""
+    also = Needed().and_by(work.transform, [part.id for part in work.partitions])
+    begin_to_need(work.workspace, also, reporter)
+
+
 @contextmanager
 def transform_lock(work: Work, processes: Processes) -> Iterator[None]:
     """Keeps other pipelines' runs from writing the same shards; cleans up after killed ones.
@@ -189,22 +197,33 @@ def transform_lock(work: Work, processes: Processes) -> Iterator[None]:
     go that were made of files which the source no longer has, and what older transforms left.
     """
     workspace, transform, reporter = work.workspace, work.transform, processes.reporter
-    lock = shards_lock(workspace, transform, work.partitions, reporter)
-    with lock as descriptors, processes.inheriting_shards(*descriptors):
-        if not descriptors:
-            path, holder = workspace.lock("transform", transform), f"transform {transform}"
-            with suppress(BraidError), exclusive_lock(path, holder=holder):
-                _remove_unneeded(work, reporter)
+    lock = shards_lock(
+        workspace,
+        transform,
+        work.partitions,
+        reporter,
+        base=work.choice.base,
+        on_lost=processes.stopping.set,
+    )
+    with lock as held, processes.holding_shards(held):
+        if held is None:
+            with suppress(BraidError), exclusive(workspace, "transform", transform) as hold:
+                _remove_unneeded(work, reporter, hold)
         yield
-        if descriptors:
-            _remove_unneeded(work, reporter)
+        if held is not None:
+            _remove_unneeded(work, reporter, held)
 
 
-def _remove_unneeded(work: Work, reporter: Reporter) -> None:
+def _remove_unneeded(work: Work, reporter: Reporter, hold: Hold) -> None:
     present = [part.id for part in work.partitions]
-    swept = Sweep(work.workspace, work.pipeline, work.transform, present).run()
+    swept = Sweep(work.workspace, work.pipeline, work.transform, present, hold).run()
     if swept.transforms:
         reporter.note(f"  removed {counted(swept.transforms, 'older transform')}, with shards")
+    for note in swept.kept_for:
+        reporter.note(
+            f"  kept older transforms that another workspace noted to need in {note}: remove that "
+            "file if the workspace is gone for good"
+        )
     removed = swept.partitions
     if removed:
         names = ", ".join(removed[:3]) + (" ..." if len(removed) > 3 else "")

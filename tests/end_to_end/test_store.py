@@ -1,4 +1,4 @@
-"""A store in a bucket by the public commands, on moto's S3: about three minutes."""
+"""A store in a bucket by the public commands, on moto's S3: about four minutes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,16 @@ import pytest
 import yaml
 
 from tests.support.command import BRAID, kill_tree, start, until
-from tests.support.s3 import HAS_MOTO
-from tests.support.s3 import s3 as s3_of_moto
+from tests.support.s3 import needs_moto, s3_server
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not HAS_MOTO, reason="moto is not installed; the lock has it"),
-]
+pytestmark = [pytest.mark.slow, needs_moto]
 
 
 @pytest.fixture
-def s3(tmp_path) -> Iterator[str]:
-    with s3_of_moto(tmp_path) as options:
-        yield options
+def s3() -> Iterator[str]:
+    """Starts an S3 with one bucket; yields the options by which a URL reaches it."""
+    with s3_server() as server:
+        yield server.options
 
 
 def write_day(project: Path, day: int) -> None:
@@ -114,9 +111,32 @@ def test_runs_in_a_bucket_are_those_of_a_workspace_also_after_kills(tmp_path, s3
     assert "transforms 1 new of 3 partitions" in braid(project, "status")
 
 
+def test_two_workspaces_make_shards_once_and_train_on_what_either_made(tmp_path, s3):
+    """Machines that share nothing but the bucket and the table: a folder each, and no lock."""
+    project = project_of(tmp_path / "project", store=f"s3://bucket/braid?{s3}")
+    command = ["backfill", str(project / "pipeline.yaml"), "--train", "none", "--workspace"]
+    logs = {name: tmp_path / f"{name}.log" for name in "ab"}
+    both = {name: start([*command, str(tmp_path / name)], log) for name, log in logs.items()}
+    for name, running in both.items():
+        assert running.wait(300) == 0, logs[name].read_text()
+    records = [
+        json.loads(next((tmp_path / name).glob("backfills/days/*/backfill.json")).read_text())
+        for name in "ab"
+    ]
+    parts = [part for record in records for part in record["partitions"]]
+    assert sum(bool(part["seconds"]) for part in parts) == 2, "each is made once"
+    assert {part["rows"] for part in parts} == {200}
+
+    braid(project, "run", "--workspace", str(tmp_path / "b"))
+    record = json.loads(next((tmp_path / "b").glob("runs/days/*/run.json")).read_text())
+    steps = {step["name"]: step.get("note", "") for step in record["steps"]}
+    assert "is committed" in steps["analyze"]
+    assert steps["transform"] == "reuses 2 of 2 partitions"
+
+
 def test_a_store_that_cannot_be_is_one_sentence(tmp_path, s3):
     project = project_of(tmp_path / "nowhere", store=f"s3://nowhere/braid?{s3}")
     said = braid(project, "run", code=1)
-    assert "s3://nowhere/braid/braid-store.json" in said
+    assert "s3://nowhere/braid/needs/" in said
     assert "NO_SUCH_BUCKET" in said
     assert "Traceback" not in said

@@ -17,7 +17,7 @@ from tests.server.cluster import Cluster
 from tests.server.conftest import has_ended
 from tests.server.flats import BATCH, EPOCHS, Flats
 from tests.support.command import kill_tree, until
-from tests.support.s3 import CREDENTIALS, s3
+from tests.support.s3 import CREDENTIALS, s3_server
 from trainer.training.checkpoint import Checkpoints, Position
 
 pytest.importorskip("moto", reason="moto is not installed; the lock has it")
@@ -59,10 +59,10 @@ def apart(cluster, tmp_path) -> Iterator[tuple[Machine, Machine, str]]:
         machine.folder.mkdir()
         (machine.folder / "there").touch()
     cluster.lose("cpu", "gpu")
-    with s3(tmp_path) as options:
+    with s3_server() as s3:
         flow.worker(cluster, "cpu", other=trainer)
         trainer.worker(cluster, "gpu", other=flow)
-        yield flow, trainer, options
+        yield flow, trainer, s3.options
         cluster.lose("cpu", "gpu")
     cluster.worker("cpu")
     cluster.worker("gpu")

@@ -12,7 +12,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pytest
+from obstore.store import MemoryStore
 
+from transforms.contract.leases import versioned
 from transforms.contract.workspace import bucket as module
 from transforms.contract.workspace.bucket import Bucket, BucketPath
 
@@ -119,11 +121,15 @@ class _Upload(BytesIO):
 
 @contextmanager
 def memory_bucket() -> Iterator[MemoryBucket]:
-    """Gives a bucket that every URI leads to while the block runs, and asks it again at once."""
-    handler = MemoryBucket()
+    """Gives a bucket that every URI leads to while the block runs, and asks it again at once.
+
+    What is written under a condition, leases, lies in a memory of its own.
+    """
+    handler, leases = MemoryBucket(), MemoryStore()
     filesystem = pafs.PyFileSystem(handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "open_bucket", lambda uri: (filesystem, uri.partition("://")[2]))
+        patch.setattr(versioned, "open_client", lambda uri: (leases, uri.partition("://")[2]))
         patch.setattr(module, "_FIRST_WAIT", 0.001)
         patch.setattr(module, "_LAST_WAIT", 0.004)
         yield handler

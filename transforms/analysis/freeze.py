@@ -50,7 +50,8 @@ def analyze(text: str) -> AnalyzeResult:
     read = count_partitions(job)
     check_expectations(job)
     total = statistics_of(job)
-    with writing_folder(job.folders().transform(job.transform), last=TRANSFORM_FILE) as folder:
+    place = job.folders().transform(job.transform)
+    with writing_folder(place, last=TRANSFORM_FILE, check=job.refuse_lost_lease) as folder:
         statistics = statistics_folder(folder)
         statistics.mkdir(parents=True)
         freeze(RequestCounter.shared(job.pipeline).requests, total, statistics, base=_base(job))

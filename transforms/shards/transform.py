@@ -200,6 +200,7 @@ def _read_plan(job: TransformJob, partition: Partition) -> _Plan | None:
     try:
         return read_json(plan_path(job, partition), _Plan)
     except DamagedFile:  # of another version, whose units may be cut otherwise
+        job.refuse_lost_lease()
         job.folders().remove_units(job.transform, *partition.id)
         return None
 
@@ -361,6 +362,7 @@ def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> N
 
     Raises:
         BraidError: A file of the partition changed since the run looked for it.
+        LeaseLost: Another workspace writes these shards by now.
     """
     refuse_changed(job.table().source.path, partition.files)
     folder = folder_of(job, partition)
@@ -377,7 +379,9 @@ def _commit(job: TransformJob, partition: Partition, units: list[WorkUnit]) -> N
     )
     workspace = job.folders()
     place = workspace.manifest(job.transform, *partition.id)
+    job.refuse_lost_lease()
     write_atomic(place, manifest.model_dump_json(indent=1))
+    job.refuse_lost_lease()  # what follows may be another's by now
     named = {MANIFEST_FILE, *(shard.file for shard in manifest.shards)}
     for path in children(folder):
         if path.name not in named:

@@ -54,8 +54,10 @@ Braid, and `<partition>` is a partition's name with the fingerprint of its files
 
 With a [`store`](../store.md) the folders `transforms`, `statistics`, `shards` and `rejects` lie
 there. In a bucket a partition's manifest is `manifests/<transform>/<partition>.json`, its receipts
-are `units/<transform>/<partition>.<unit>.json`, and shards have their checksum in their names. A
-run that is handed over lies in `runs/<pipeline>/<run>-<id>/`: `contents.json` names its files.
+are `units/<transform>/<partition>.<unit>.json`, and shards have their checksum in their names.
+`leases/<kind>/<name>.json` says who works on what, `needs/<workspace>.json` what each workspace
+needs. A run that is handed over lies in `runs/<pipeline>/<run>-<id>/`: `contents.json` names its
+files.
 
 """
 _PLACES = Workspace(Path())
@@ -104,8 +106,8 @@ FILES: tuple[tuple[Path, str], ...] = (
      "runner, until it ends well"),
     (_PLACES.beam_jobs() / "doctor-<id>.log", "what libraries wrote when `braid doctor` met a "
      "broken link"),
-    (Path("braid-store.json"), "the name by which a store knows the workspace that it belongs to; "
-     "the same file in the store says whose it is"),
+    (Path("braid-store.json"), "the name by which stores know the workspace; the same file in a "
+     "store on a disk says whose that is"),
     (Path("cache/<store>/**"), "verified copies of what lies in a bucket, unless `BRAID_CACHE` "
      "names another folder"),
     (_WINDOWS / "<table>.parquet", "windows that were cut from a long table"),

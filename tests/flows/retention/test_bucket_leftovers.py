@@ -2,11 +2,13 @@
 
 import pytest
 
+from flows.retention.exclusion import exclusive
 from flows.retention.leftovers import (
     remove_leftovers,
     remove_leftovers_of_others,
     remove_transform,
 )
+from flows.retention.needed_shards import Needed
 from tests.support.bucket import URI, memory_bucket
 from tests.support.shards import (
     DAY_1,
@@ -53,6 +55,11 @@ def commit(workspace, transform, part):
     write_atomic(workspace.manifest(transform, *part.id), manifest.model_dump_json())
 
 
+def clean_up(workspace, partitions, others=None):
+    with exclusive(workspace, "transform", OURS) as hold:
+        remove_leftovers(workspace, OURS, partitions, hold, others or Needed())
+
+
 def keys(bucket):
     return sorted(path.removeprefix("bucket/braid/") for path in bucket.objects)
 
@@ -70,17 +77,26 @@ def test_what_led_to_a_commit_goes_and_what_is_begun_stays_for_the_next_attempt(
     commit(workspace, OURS, DAY_1)
     begin(workspace, OURS, DAY_2)
     begun = [key for key in keys(bucket) if "day=2" in key]
-    remove_leftovers(workspace, OURS, [DAY_1, DAY_2])
+    clean_up(workspace, [DAY_1, DAY_2])
     assert keys(bucket) == sorted([*committed(OURS, DAY_1), *begun])
-    remove_leftovers(workspace, OURS, [DAY_1])
+    clean_up(workspace, [DAY_1])
     assert keys(bucket) == committed(OURS, DAY_1)
+
+
+def test_what_another_workspace_has_begun_stays_for_it(bucket, workspace):
+    begin(workspace, OURS, DAY_2)
+    begun = keys(bucket)
+    others = Needed().and_by(OURS, [DAY_2.id])
+    clean_up(workspace, [DAY_1], others)
+    remove_leftovers_of_others(workspace, OTHERS, others)
+    assert keys(bucket) == begun
 
 
 def test_others_begun_partitions_go_and_their_committed_ones_stay(bucket, workspace):
     freeze(workspace, OTHERS)
     commit(workspace, OTHERS, DAY_1)
     begin(workspace, OTHERS, DAY_2)
-    remove_leftovers_of_others(workspace, OURS)
+    remove_leftovers_of_others(workspace, OURS, Needed())
     assert keys(bucket) == sorted(
         [*committed(OTHERS, DAY_1), f"transforms/{OTHERS}/transform.json"]
     )
@@ -96,18 +112,21 @@ def test_a_removal_that_was_killed_is_gone_on_with(bucket, workspace):
         raise OSError("PERMISSION_DENIED")
 
     bucket.delete_dir = killed
-    with pytest.raises(BraidError, match="PERMISSION_DENIED"):
-        remove_transform(workspace, OTHERS)
+    with (
+        exclusive(workspace, "transform", OTHERS) as hold,
+        pytest.raises(BraidError, match="PERMISSION_DENIED"),
+    ):
+        remove_transform(workspace, OTHERS, hold)
     assert workspace.read_transform(OTHERS) is None
     bucket.delete_dir = delete
-    remove_leftovers_of_others(workspace, OURS)
+    remove_leftovers_of_others(workspace, OURS, Needed())
     assert keys(bucket) == []
 
 
 @pytest.mark.parametrize("kept", [[], [DAY_1]])
 def test_a_partition_whose_removal_was_killed_goes(bucket, workspace, kept):
     commit(workspace, OURS, DAY_1)
-    remove_leftovers(workspace, OURS, [DAY_1])
+    clean_up(workspace, [DAY_1])
     delete = bucket.delete_dir
 
     def killed(path):
@@ -117,5 +136,5 @@ def test_a_partition_whose_removal_was_killed_goes(bucket, workspace, kept):
     with pytest.raises(BraidError, match="PERMISSION_DENIED"):
         workspace.remove_partition(OURS, *DAY_1.id)
     bucket.delete_dir = delete
-    remove_leftovers(workspace, OURS, kept)
+    clean_up(workspace, kept)
     assert keys(bucket) == []

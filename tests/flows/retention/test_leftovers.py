@@ -9,6 +9,7 @@ import pytest
 
 from flows.orchestration.run_steps import transform_lock
 from flows.retention import leftovers
+from flows.retention.exclusion import exclusive
 from tests.support.shards import (
     DAY_1,
     DAY_2,
@@ -95,10 +96,10 @@ def test_what_a_killed_removal_left_of_a_transform_goes_with_the_next_run(worksp
         if path == old.parent:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, exclusive(workspace, "transform", "old") as hold:
         patch.setattr(leftovers, "remove", killed)
         with pytest.raises(KeyboardInterrupt):
-            leftovers.remove_transform(workspace, "old")
+            leftovers.remove_transform(workspace, "old", hold)
     assert workspace.read_transform("old") is None
     with transform_lock(flats_run(workspace, DAY_1)):
         pass

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from flows.console.progress import Reporter
 from flows.process.child import Done
+from flows.retention.exclusion import Hold
 from flows.steps import processes as module
 from flows.steps.processes import Processes
 from tests.support.runs import flats
@@ -55,7 +56,7 @@ def test_a_step_gets_its_job_in_a_file_and_a_log_of_its_own(tmp_path, calls):
 
 def test_the_locks_of_shards_are_held_by_what_writes_them_and_by_no_training(tmp_path, calls):
     processes = _processes(tmp_path)
-    with processes.inheriting(5), processes.inheriting_shards(6):
+    with processes.inheriting(5), processes.holding_shards(Hold(6)):
         processes.run(TRANSFORM, TO_TRANSFORM)
         processes.run(TRAIN, TO_TRAIN)
     processes.run(TRANSFORM, TO_TRANSFORM)

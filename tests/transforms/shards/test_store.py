@@ -6,7 +6,9 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 
+from flows.retention.exclusion import exclusive
 from flows.retention.leftovers import remove_leftovers
+from flows.retention.needed_shards import Needed
 from tests.support.bucket import URI, memory_bucket
 from tests.support.jobs import transform_job
 from tests.transforms.conftest import write_rows
@@ -14,6 +16,8 @@ from transforms.analysis.freeze import analyze
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.errors import BraidError
 from transforms.contract.fingerprint import new_checksum
+from transforms.contract.leases.lease import LeaseDocument, LeaseLost, lease_place
+from transforms.contract.leases.versioned import write_versioned
 from transforms.contract.workspace.cache import local_copies
 from transforms.contract.workspace.files import children
 from transforms.shards.transform import _cut, _TransformUnit, transform
@@ -192,7 +196,8 @@ def test_a_run_that_a_lost_bucket_ended_goes_on_where_it_was(plain, bucket, job,
         transform(job.model_dump_json())
     bucket.open_output_stream, bucket.delete_file = open_stream, delete
     transform(job.model_dump_json())
-    remove_leftovers(job.folders(), job.transform, job.partitions)
+    with exclusive(job.folders(), "transform", job.transform) as hold:
+        remove_leftovers(job.folders(), job.transform, job.partitions, hold, Needed())
     assert outcome(job) == outcome(plain)
     assert is_whole(bucket, job)
 
@@ -210,6 +215,21 @@ def test_an_attempt_that_comes_late_changes_nothing(plain, bucket, job):
     late.process(unit)
     assert outcome(job) == outcome(plain)
     assert is_whole(bucket, job)
+
+
+@pytest.mark.parametrize("step", [analyze, transform])
+def test_what_lost_its_lease_commits_nothing(bucket, job, step):
+    place = lease_place(job.folders().stored, "transform", job.transform)
+    other = LeaseDocument(workspace="b", holder="7 on b", token="b", term=60.0, renewals=1)
+    write_versioned(place, other.model_dump_json().encode(), over=None)
+    if step is analyze:
+        bucket.objects.pop(f"bucket/braid/transforms/{job.transform}/transform.json")
+    leased = job.model_copy(update={"lease": "a"})
+    with pytest.raises(LeaseLost, match=r"\.json: .*that of process 7 on b"):
+        step(leased.model_dump_json())
+    assert not [path for path in bucket.objects if "/manifests/" in path]
+    frozen = job.folders().read_transform(job.transform) is not None
+    assert frozen == (step is transform)
 
 
 def test_a_newer_partition_reads_the_others_statistics_from_the_bucket(

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from transforms.contract.declaration.pipeline import PipelineSpec
+from transforms.contract.leases.lease import lease_place, refuse_lost
 from transforms.contract.spec import Spec
+from transforms.contract.workspace.bucket import BucketPath
 from transforms.contract.workspace.files import Place
 from transforms.contract.workspace.layout import Workspace
 from transforms.contract.workspace.manifest import ShardManifest, TransformManifest
@@ -44,10 +46,22 @@ class TransformJob(TransformedJob):
     Attributes:
         partitions: What to analyze, to transform, or to measure.
         base: The transform whose ids an analysis keeps.
+        lease: The token of the lease under which the flow lets this write into a bucket.
     """
 
     partitions: tuple[Partition, ...]
     base: str | None = None
+    lease: str | None = None
+
+    def refuse_lost_lease(self) -> None:
+        """Refuses to go on if another workspace has taken the lease over; asks the bucket.
+
+        Raises:
+            LeaseLost: One has.
+        """
+        store = self.folders().stored
+        if self.lease is not None and isinstance(store, BucketPath):
+            refuse_lost(lease_place(store, "transform", self.transform), self.lease)
 
     def table(self) -> PipelineSpec:
         """Returns the declaration as it reads the partitions' files."""

@@ -31,7 +31,7 @@ _CHUNK = 16 * 1024 * 1024  # a request each, when read
 _FOR_GOOD = re.compile(
     "ACCESS_DENIED|NO_SUCH_BUCKET|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH|PERMISSION_DENIED"
     "|Retry policy exhausted|UNAUTHENTICATED"
-    "|HTTP status (301|400|401|403|404)|bucket .* does not exist",
+    "|(HTTP status|status code:) (301|400|401|403|404)|bucket .* does not exist",
     re.IGNORECASE,
 )
 _LONGEST = 300  # characters of what a client says
@@ -91,18 +91,32 @@ class Bucket:
         """
         filesystem, root = open_bucket(self.uri)
         path = posixpath.join(root, place) if place else root
-        wait = _FIRST_WAIT
-        while True:
-            try:
-                return question(filesystem, path)
-            except FileNotFoundError:
-                raise
-            except OSError as error:  # which Arrow's own errors of storage are, too
-                said = " ".join(str(error).split())
-                if wait > _LAST_WAIT or _FOR_GOOD.search(said):
-                    raise _failed(f"{self.address}/{place}", said) from None
-            time.sleep(wait)
-            wait *= 2
+        return asked(f"{self.address}/{place}", lambda: question(filesystem, path))
+
+
+def asked(place: str, question: Callable[[], _T]) -> _T:
+    """Returns a bucket's answer to a question, which is asked again where there is none.
+
+    Args:
+        place: What is asked about, in words.
+        question: Raises an `OSError`, which Arrow's own errors of storage are, if it has no answer.
+
+    Raises:
+        StoreFailed: It does not answer, or refuses.
+        FileNotFoundError: There is no such object.
+    """
+    wait = _FIRST_WAIT
+    while True:
+        try:
+            return question()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            said = " ".join(str(error).split())
+            if wait > _LAST_WAIT or _FOR_GOOD.search(said):
+                raise failed(place, said) from None
+        time.sleep(wait)
+        wait *= 2
 
 
 @cache
@@ -120,11 +134,12 @@ def open_bucket(uri: str) -> tuple[Any, str]:
 
         filesystem, root = fs.FileSystem.from_uri(uri)
     except (ImportError, OSError, ValueError) as error:
-        raise _failed(uri.partition("?")[0], " ".join(str(error).split())) from None
+        raise failed(uri.partition("?")[0], " ".join(str(error).split())) from None
     return filesystem, root
 
 
-def _failed(place: str, said: str) -> StoreFailed:
+def failed(place: str, said: str) -> StoreFailed:
+    """Returns the error of a bucket that says no, by what its client says."""
     return StoreFailed(
         place,
         expected="a bucket that can be read and written, as `store` declares it",
@@ -247,7 +262,7 @@ class BucketPath:
         try:
             self.bucket.ask(self.key, whole)
         except FileNotFoundError as error:  # the bucket
-            raise _failed(str(self), " ".join(str(error).split())) from None
+            raise failed(str(self), " ".join(str(error).split())) from None
         except BraidError:
             with suppress(BraidError, FileNotFoundError):
                 self.delete()

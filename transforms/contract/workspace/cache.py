@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -229,7 +229,9 @@ def download_folder(place: BucketPath, local: Path) -> None:
         download_whole(place / held.stored, target, held.bytes, held.checksum)
 
 
-def upload_files(files: Mapping[str, Path], place: BucketPath) -> None:
+def upload_files(
+    files: Mapping[str, Path], place: BucketPath, check: Callable[[], None] = lambda: None
+) -> None:
     """Writes files into a bucket, and last what they are.
 
     Two attempts harm nobody: objects are named by their content, and both say the same of them.
@@ -237,10 +239,12 @@ def upload_files(files: Mapping[str, Path], place: BucketPath) -> None:
     Args:
         files: By their paths in the folder that they are to be.
         place: The folder.
+        check: May refuse to commit what is uploaded by then.
     """
     contents = Contents(files=tuple(held_file(path, name) for name, path in sorted(files.items())))
     for held in contents.files:
         (place / held.stored).upload(files[held.file])
+    check()
     (place / CONTENTS_FILE).write_bytes(contents.model_dump_json(indent=1).encode())
 
 
@@ -257,15 +261,18 @@ def held_file(path: Path, name: str) -> Held:
     )
 
 
-def upload_folder(folder: Path, place: BucketPath, *, last: str) -> None:
+def upload_folder(
+    folder: Path, place: BucketPath, *, last: str, check: Callable[[], None] = lambda: None
+) -> None:
     """Writes a folder into a bucket: its files, what they are, and the file that commits it.
 
     Args:
         folder: The folder, whole.
         place: Where it goes.
         last: The name of the file that readers look for; it is written last, under its own name.
+        check: May refuse to commit what is uploaded by then.
     """
-    upload_files(files_below(folder), place)
+    upload_files(files_below(folder), place, check)
     (place / last).upload(folder / last)
 
 
@@ -276,12 +283,15 @@ def files_below(folder: Path) -> dict[str, Path]:
 
 
 @contextmanager
-def writing_folder(place: Place, *, last: str) -> Iterator[Path]:
+def writing_folder(
+    place: Place, *, last: str, check: Callable[[], None] = lambda: None
+) -> Iterator[Path]:
     """Gives a folder to write into, which takes its place whole when the block ends well.
 
     Args:
         place: Where it goes.
         last: The file with which it is committed.
+        check: May refuse to commit it in a bucket.
     """
     if isinstance(place, Path):
         with replacing(place) as folder:
@@ -290,7 +300,7 @@ def writing_folder(place: Place, *, last: str) -> Iterator[Path]:
     folder = place.bucket.new_scratch(place.name)
     try:
         yield folder
-        upload_folder(folder, place, last=last)
+        upload_folder(folder, place, last=last, check=check)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -43,7 +43,7 @@ COUNTS_SUFFIX = ".counts.json"  # of how often each term of a vocabulary occurs
 _LONGEST_NAME = 200  # bytes, of the 255 that file systems allow; a path of folders may be longer
 _STATISTICS_FORMAT = 5  # files of another one are not found, so that their partition is read again
 
-LockKind = Literal["run", "server", "transform", "registry", "windows", "predictions"]
+LockKind = Literal["run", "server", "transform", "registry", "windows", "predictions", "store"]
 # The folders of a workspace; every command that writes there has a lock in the last one.
 FOLDERS = (
     "transforms",
