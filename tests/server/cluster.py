@@ -87,10 +87,8 @@ class Cluster:
     def start(self) -> None:
         """Starts the servers and returns when they answer."""
         database = self._start_postgres()
-        prefect = self._launch(
-            "prefect-server",
-            ["prefect", "server", "start", "--host=127.0.0.1", f"--port={self._prefect_port}"],
-            PREFECT_API_DATABASE_CONNECTION_URL=f"postgresql+asyncpg://{database}/prefect",
+        prefect = self._launch_prefect(
+            PREFECT_API_DATABASE_CONNECTION_URL=f"postgresql+asyncpg://{database}/prefect"
         )
         mlflow = self._launch(
             "mlflow-server",
@@ -103,6 +101,10 @@ class Cluster:
         )
         _wait_for(prefect, lambda: _answers(f"{self.prefect_api}/health"))
         _wait_for(mlflow, lambda: _answers(f"{self.mlflow}/health"))
+
+    def start_prefect(self) -> None:
+        """Starts Prefect's server alone, on a database in a file; returns when it answers."""
+        _wait_for(self._launch_prefect(), lambda: _answers(f"{self.prefect_api}/health"))
 
     def worker(self, pool: str, *, hidden: Path | None = None, **variables: str) -> Service:
         """Starts a worker of a pool, named after it; it polls as soon as it is up.
@@ -155,6 +157,10 @@ class Cluster:
 
     def tails(self) -> str:
         return "\n\n".join(service.tail() for service in self.services)
+
+    def _launch_prefect(self, **variables: str) -> Service:
+        command = ["prefect", "server", "start", "--host=127.0.0.1", f"--port={self._prefect_port}"]
+        return self._launch("prefect-server", command, **variables)
 
     def _start_postgres(self) -> str:
         """Starts PostgreSQL with an empty database for each server; returns `user@host:port`."""
