@@ -150,7 +150,7 @@ def test_flow_workers_of_flink_and_trainer_share_the_bucket_alone(
     until(lambda: state() in ends, seconds=_RUN_SECONDS, step=1.0, told=servers.tails)
     assert state() == "COMPLETED", servers.tails()
 
-    (record,) = flow.rglob("run.json")
+    (record,) = flow.glob("workspace/runs/apart/*/run.json")
     assert json.loads(record.read_text())["status"] == "promoted"
     assert list((trainer / "copies").glob("runs/apart/*/history.json"))
     assert not list(flow.rglob("*.tfrecord")), "no shard came to the flow"
