@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,24 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from tests.support.command import printed_by
 from trainer.registry.registry import ModelRegistry
-from transforms.contract.process.own_packages import python_m
 
 pytestmark = pytest.mark.slow
 
-_BRAID = python_m("braid")
-
 
 def braid(project: Path, command: str, *options: str) -> str:
-    done = subprocess.run(
-        [*_BRAID, command, str(project / "pipeline.yaml"), *options],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return printed_by(command, str(project / "pipeline.yaml"), *options)
 
 
 def _write_day(

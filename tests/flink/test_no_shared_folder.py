@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import yaml
 
 from tests.server.api import Prefect
 from tests.server.cluster import Cluster as Servers
-from tests.support.command import BRAID, until
+from tests.support.command import printed_by, until
 from tests.support.flink_cluster import ON_FLINK, Cluster
 from tests.support.runners import IN_PROCESS, run, write_listings
 from tests.support.s3 import CREDENTIALS, needs_moto, objects, s3_server
@@ -61,18 +60,6 @@ def declared(hidden: Path, s3: str) -> Path:
     return path
 
 
-def braid(path: Path, command: str, *options: str) -> str:
-    done = subprocess.run(
-        [*BRAID, command, str(path), *options],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def shaped(uri: str) -> dict[str, bytes]:
     """Returns what the two steps made, apart from what is never the same twice."""
     return {
@@ -86,7 +73,7 @@ def test_without_a_shared_folder_a_run_and_predictions_are_those_of_one_machine(
     flink: Cluster, s3: str
 ):
     path = declared(flink.hidden / "alone", s3)
-    links = json.loads(braid(path, "doctor", "--json"))["result"]["links"]
+    links = json.loads(printed_by("doctor", str(path), "--json"))["result"]["links"]
     assert [link["name"] for link in links if link["error"] is None] == [
         "store",
         "job server",
@@ -95,7 +82,7 @@ def test_without_a_shared_folder_a_run_and_predictions_are_those_of_one_machine(
         "store, by a worker",
         "source",
     ]
-    assert "Model listings version 1, alias champion" in braid(path, "run")
+    assert "Model listings version 1, alias champion" in printed_by("run", str(path))
     by_flink = shaped(f"s3://bucket/flink?{s3}")
     assert {name.split("/")[0] for name in by_flink} == {
         "manifests",
@@ -112,7 +99,7 @@ def test_without_a_shared_folder_a_run_and_predictions_are_those_of_one_machine(
     assert shaped(f"s3://bucket/here?{s3}") == by_flink
 
     table, scores = (f"s3://bucket/{name}?{s3}" for name in ("table", "scores/"))
-    braid(path, "predict", "--input", table, "--output", scores)
+    printed_by("predict", str(path), "--input", table, "--output", scores)
     bucket, root = pafs.FileSystem.from_uri(f"s3://bucket/scores?{s3}")
     scored = pads.dataset(root, filesystem=bucket, partitioning="hive").to_table()
     assert len(set(scored["listing_id"].to_pylist())) == scored.num_rows == 120

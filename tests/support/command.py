@@ -27,6 +27,15 @@ def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
         )
 
 
+def printed_by(*arguments: str) -> str:
+    """Returns what `braid ARGUMENTS` prints; it has to end well within five minutes."""
+    done = subprocess.run(
+        [*BRAID, *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def until(
     reached: Callable[[], object],
     *,

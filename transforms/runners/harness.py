@@ -17,7 +17,7 @@ from google.protobuf import json_format, text_format
 
 from transforms.contract.process.startup import keep_freed_memory
 from transforms.contract.process.user_folder import user_folder
-from transforms.contract.workspace.layout import CACHE
+from transforms.contract.workspace.layout import CACHE_VARIABLE
 
 _ANSWER_SECONDS = 30.0
 
@@ -63,8 +63,8 @@ def work(worker: str, endpoint: str) -> None:
         endpoint: The address of the provision service.
     """
     keep_freed_memory()
-    if not os.environ.get(CACHE):
-        os.environ[CACHE] = str(user_folder("worker"))
+    if not os.environ.get(CACHE_VARIABLE):
+        os.environ[CACHE_VARIABLE] = str(user_folder("worker"))
     os.environ.update(provisioned(worker, endpoint))
     # Beam's log asks for it, and reads it from the environment when it is imported: too early in a
     # process that was forked.

@@ -9,7 +9,7 @@ from flows.prediction.score_job import ScoreJob, Scoring
 from tests.support.bucket import URI, memory_bucket
 from transforms.contract.declaration.parsing import parse
 from transforms.contract.declaration.transform import BeamSpec, StoreSpec
-from transforms.contract.workspace.layout import CACHE
+from transforms.contract.workspace.layout import CACHE_VARIABLE
 
 DECLARATION = {
     "name": "flats",
@@ -40,7 +40,7 @@ def test_workers_copy_the_export_from_the_bucket_as_long_as_their_job_runs(tmp_p
     with memory_bucket() as bucket:
         job = job_of(tmp_path, StoreSpec(path=URI, cache_bytes=10**9))
         with carried(job) as there:
-            monkeypatch.setenv(CACHE, str(tmp_path / "worker"))
+            monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "worker"))
             (tmp_path / "export").rename(tmp_path / "hidden")
             copy = Path(export_here(there))
             assert copy.is_relative_to(tmp_path / "worker")

@@ -39,6 +39,12 @@ def machine(folder: Path) -> RunCopies:
     return RunCopies(folder / RUN, place_in(folder / "cache") / RUN)
 
 
+@pytest.fixture
+def two(bucket, tmp_path) -> tuple[RunCopies, RunCopies]:
+    """Two machines, each with a folder of its own."""
+    return machine(tmp_path / "a"), machine(tmp_path / "b")
+
+
 def write(copies: RunCopies, name: str, content: str = "{}") -> None:
     write_atomic(copies.folder / name, content)
 
@@ -63,8 +69,8 @@ def objects_of_run(bucket) -> list[str]:
     return sorted(path for path in bucket.objects if RUN in path)
 
 
-def test_another_empty_machine_takes_what_was_pushed_last(bucket, tmp_path):
-    first, second = machine(tmp_path / "a"), machine(tmp_path / "b")
+def test_another_empty_machine_takes_what_was_pushed_last(two):
+    first, second = two
     write(first, "recipe.json")
     write(first, "logs/transform.log", "of another step")
     checkpoint(first, 0)
@@ -111,8 +117,8 @@ def test_nothing_is_asked_of_the_bucket_while_nothing_changes(bucket, tmp_path):
     assert sum(bucket.requests.values()) == before
 
 
-def test_a_machine_that_comes_back_takes_what_another_one_made_of_the_run(bucket, tmp_path):
-    first, second = machine(tmp_path / "a"), machine(tmp_path / "b")
+def test_a_machine_that_comes_back_takes_what_another_one_made_of_the_run(two):
+    first, second = two
     checkpoint(first, 0)
     first.push()
     second.pull()
@@ -123,8 +129,8 @@ def test_a_machine_that_comes_back_takes_what_another_one_made_of_the_run(bucket
     assert files_of(first) == files_of(second)
 
 
-def test_who_went_on_from_an_older_revision_is_refused_and_keeps_its_files(bucket, tmp_path):
-    first, second = machine(tmp_path / "a"), machine(tmp_path / "b")
+def test_who_went_on_from_an_older_revision_is_refused_and_keeps_its_files(tmp_path, two):
+    first, second = two
     checkpoint(first, 0)
     first.push()
     second.pull()
@@ -139,8 +145,8 @@ def test_who_went_on_from_an_older_revision_is_refused_and_keeps_its_files(bucke
     assert files_of(third)["training/state.json"] == "epoch 1"
 
 
-def test_copies_that_were_removed_from_the_store_go_there_anew(bucket, tmp_path):
-    first, second = machine(tmp_path / "a"), machine(tmp_path / "b")
+def test_copies_that_were_removed_from_the_store_go_there_anew(two):
+    first, second = two
     checkpoint(first, 0)
     first.push()
     first.place.delete()
@@ -151,8 +157,8 @@ def test_copies_that_were_removed_from_the_store_go_there_anew(bucket, tmp_path)
     assert files_of(second) == files_of(first)
 
 
-def test_an_upload_that_fails_costs_nothing_here_or_there(bucket, tmp_path):
-    first, second = machine(tmp_path / "a"), machine(tmp_path / "b")
+def test_an_upload_that_fails_costs_nothing_here_or_there(bucket, two):
+    first, second = two
     checkpoint(first, 0)
     first.push()
     checkpoint(first, 1)
@@ -168,8 +174,8 @@ def test_an_upload_that_fails_costs_nothing_here_or_there(bucket, tmp_path):
     assert files_of(second) == files_of(first)
 
 
-def test_a_push_that_arrived_without_an_answer_is_gone_on_from(bucket, tmp_path, monkeypatch):
-    first, second = machine(tmp_path / "a"), machine(tmp_path / "b")
+def test_a_push_that_arrived_without_an_answer_is_gone_on_from(two, monkeypatch):
+    first, second = two
 
     def no_answer(*_: object) -> None:
         raise StoreFailed("s3", expected="a", received="nothing", action="Wait.")
@@ -185,8 +191,8 @@ def test_a_push_that_arrived_without_an_answer_is_gone_on_from(bucket, tmp_path,
     assert files_of(second) == files_of(first)
 
 
-def test_a_torn_copy_is_fetched_again_and_one_that_is_gone_is_named(bucket, tmp_path):
-    first, second = machine(tmp_path / "a"), machine(tmp_path / "b")
+def test_a_torn_copy_is_fetched_again_and_one_that_is_gone_is_named(bucket, two):
+    first, second = two
     write(first, "recipe.json")
     first.push()
     (gone,) = (path for path in bucket.objects if path.endswith("-recipe.json"))
@@ -198,8 +204,8 @@ def test_a_torn_copy_is_fetched_again_and_one_that_is_gone_is_named(bucket, tmp_
     assert files_of(second) == {"recipe.json": "{}"}
 
 
-def test_an_export_comes_whole(bucket, tmp_path):
-    first, second = machine(tmp_path / "a"), machine(tmp_path / "b")
+def test_an_export_comes_whole(bucket, two):
+    first, second = two
     with replacing(first.folder / "export") as folder:
         (folder / "variables").mkdir(parents=True)
         (folder / "braid.json").write_text("{}")
@@ -215,9 +221,9 @@ def test_an_export_comes_whole(bucket, tmp_path):
     assert files_of(second) == {"export/braid.json": "{}", "export/variables/index": "v"}
 
 
-def test_checkpoints_that_are_replaced_all_the_time_arrive_whole(bucket, tmp_path, monkeypatch):
+def test_checkpoints_that_are_replaced_all_the_time_arrive_whole(two, monkeypatch):
     monkeypatch.setattr(run_copies, "_PUSH_SECONDS", 0.001)
-    first, second = machine(tmp_path / "a"), machine(tmp_path / "b")
+    first, second = two
     checkpoint(first, 0)
     first.push()
     seen = set()

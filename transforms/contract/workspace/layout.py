@@ -32,7 +32,7 @@ UNITS_FOLDER = "units"  # of plans and receipts, until a partition is committed
 REMOVED = "removed"  # of a bucket: what stands among the units of a partition that is to go
 MANIFESTS_FOLDER = "manifests"  # of a bucket: those of all partitions of a transform
 # A variable: the folder of copies of what lies in a bucket, of a machine that has no workspace.
-CACHE = "BRAID_CACHE"
+CACHE_VARIABLE = "BRAID_CACHE"
 # Of the folder of a transform's statistics.
 MOMENTS_FILE = "moments.json"
 QUANTILES_FILE = "quantiles.json"
@@ -84,7 +84,7 @@ class Workspace:
             return cls(root)
         if "://" not in store.path:
             return cls(root, Path(store.path))
-        copies = Path(os.environ.get(CACHE) or root / "cache")
+        copies = Path(os.environ.get(CACHE_VARIABLE) or root / "cache")
         cache = copies / fingerprint(store.path)
         return cls(root, BucketPath(Bucket(store.path, cache, store.cache_bytes)))
 

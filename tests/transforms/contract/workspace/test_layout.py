@@ -10,7 +10,7 @@ import pytest
 from transforms.contract.declaration.transform import StoreSpec
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.files import remove_temporaries, replacing, write_atomic
-from transforms.contract.workspace.layout import CACHE, Workspace
+from transforms.contract.workspace.layout import CACHE_VARIABLE, Workspace
 from transforms.contract.workspace.locks import exclusive_lock, waiting_lock
 
 
@@ -111,5 +111,5 @@ def test_copies_of_a_bucket_lie_in_the_workspace_or_where_a_variable_says(tmp_pa
         return Workspace.declared(tmp_path, store).store.bucket.cache
 
     assert cache().parent == tmp_path / "cache"
-    monkeypatch.setenv(CACHE, "/mnt/fast")
+    monkeypatch.setenv(CACHE_VARIABLE, "/mnt/fast")
     assert cache().parent == Path("/mnt/fast")
