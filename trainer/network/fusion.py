@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from trainer.network.axes import Segment, Vector, with_axes
+from trainer.network.sums import Beside
 from transforms.contract.network.fusions import (
     AddFusion,
     AttentionFusion,
@@ -133,7 +134,8 @@ def attention(spec: AttentionFusion, branches: Branches) -> Vector:
     if len(tokens_BNW) > 1:
         x_BNW = layers.Concatenate(axis=1, name="fusion.tokens")(tokens_BNW)
     heads = layers.MultiHeadAttention(spec.heads, spec.width // spec.heads, name="fusion.attention")
-    normal_BNW = layers.LayerNormalization(name="fusion.norm")(x_BNW)
+    beside_BNW = Beside(name="fusion.beside")(x_BNW)
+    normal_BNW = layers.LayerNormalization(name="fusion.norm")(beside_BNW)
     x_BNW = layers.Add(name="fusion.attended")([x_BNW, heads(normal_BNW, normal_BNW)])
     return Vector(layers.GlobalAveragePooling1D(name="fusion.mean")(x_BNW))
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
-import tensorflow as tf
+
+from trainer.network.sums import mean
 
 # What these layers' names begin with. A feature or a target has no dot in its name, and no layer of
 # one is called so after its dot, so that no table's column clashes with them.
@@ -124,7 +125,7 @@ def answer(network: keras.Model, inputs: Tensors, *, with_members: bool) -> Answ
         outputs = network(inputs, training=False)
         return Answer(outputs, (outputs,) if with_members else ())
     members = answers_of_members(network, inputs, training=False)
-    means = {name: tf.add_n([each[name] for each in members]) / len(members) for name in members[0]}
+    means = {name: mean([each[name] for each in members]) for name in members[0]}
     blend = next((layer for layer in network.layers if layer.name == BLEND), None)
     if blend is None:
         return Answer(means, tuple(members))

@@ -13,6 +13,7 @@ import tensorflow as tf
 from trainer.network.encoders import encode_features
 from trainer.network.heads import head_of
 from trainer.network.model import build_inputs, with_indicator
+from trainer.network.sums import total
 from trainer.recipe import Recipe
 from trainer.training.objectives.compiling import jit_compile
 from trainer.training.optimizers import build_optimizer
@@ -90,7 +91,7 @@ class Adversarial(keras.Model):  # type: ignore[misc]
             logit_B1 = self._judge(made_BHWC, inputs)
             generator_loss = tf.reduce_mean(_cross_entropy(logit_B1, 1.0))
             # Regularization of the generator alone: `self.losses` has the discriminator's too.
-            generator_loss += tf.add_n([tf.constant(0.0), *self.network.losses])
+            generator_loss = total([generator_loss, *self.network.losses])
             scaled = self.optimizer.scale_loss(generator_loss)
         variables = self.network.trainable_variables
         gradients = generator_tape.gradient(scaled, variables)
@@ -100,7 +101,7 @@ class Adversarial(keras.Model):  # type: ignore[misc]
         for name, loss in losses.items():
             self._means[name].update_state(loss, sample_weight=rows)
         means = {f"{name}_loss": mean.result() for name, mean in self._means.items()}
-        return means | {"loss": tf.add_n(list(means.values()))}
+        return means | {"loss": total(list(means.values()))}
 
     def _step_discriminator(
         self, inputs: Any, real_BHWC: tf.Tensor, made_BHWC: tf.Tensor, weight_B: tf.Tensor
@@ -114,9 +115,9 @@ class Adversarial(keras.Model):  # type: ignore[misc]
             wrong_B = _cross_entropy(self._judge(real_BHWC, others), 0.0)
             wrong_B *= self._differ(inputs, others)
             loss = tf.reduce_mean(weight_B * (real_B + (made_B + wrong_B) / 2))
-            total = loss + tf.add_n([tf.constant(0.0), *self.discriminator.losses])
+            regularized = total([loss, *self.discriminator.losses])
         variables = self.discriminator.trainable_variables
-        gradients = tape.gradient(total, variables)
+        gradients = tape.gradient(regularized, variables)
         self.discriminator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return loss
 

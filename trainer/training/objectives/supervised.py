@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from trainer.network.heads import head_of
 from trainer.network.members import answers_of_members
+from trainer.network.sums import mean, total
 from trainer.recipe import Recipe
 from trainer.training.objectives.compiling import jit_compile
 from trainer.training.optimizers import build_optimizer
@@ -56,18 +57,18 @@ class Supervised(keras.Model):  # type: ignore[misc]
     ) -> tf.Tensor:
         """Returns the total loss, a mean over all rows, masked ones included."""
         del x
-        total = tf.add_n([tf.constant(0.0), *self.losses])
         # Keras divides a loss by the number of devices, because their gradients are added up.
         devices = tf.distribute.get_strategy().num_replicas_in_sync
         functions = self._learnt if training else self._judged
+        terms = list(self.losses)
         for name in self.targets:
             answers = y_pred[name] if training else [y_pred[name]]
             losses = [functions[name](y[name], answer, sample_weight[name]) for answer in answers]
-            loss = tf.add_n(losses) * devices / len(losses)
+            loss = mean(losses) * devices
             if name in self._means:
                 self._means[name].update_state(loss, sample_weight=tf.shape(y[name])[0])
-            total += self.share_of(name, loss)
-        return total / devices
+            terms.append(self.share_of(name, loss))
+        return total(terms) / devices
 
     def share_of(self, name: str, loss: tf.Tensor) -> tf.Tensor:
         """Returns what a target's loss adds to the total."""
