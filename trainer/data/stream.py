@@ -221,22 +221,35 @@ def parse_records(records: tf.Tensor, stored: Sequence[StoredFeature], prefix: s
         are what their loss takes: pixels are class ids, int64, or float32 from 0 to 1; several
         labels are float32 [B, classes], 1 where the row has the label.
     """
+    return _as_learnt(stored_values(records, stored, prefix), stored)
+
+
+def stored_values(records: tf.Tensor, stored: Sequence[StoredFeature], prefix: str = "") -> Tensors:
+    """Parses serialized records as `parse_records` does, but leaves targets as they are stored."""
     stored = [s for s in stored if s.storage != "drawn"]
     spec = {prefix + s.name: _record_feature(s) for s in stored}
     # One parse_example per batch: several times faster than one per record.
     parsed = tf.io.parse_example(records, spec)
-    decoded = {s.name: _decode(s, parsed[prefix + s.name]) for s in stored}
+    return {s.name: _decode(s, parsed[prefix + s.name]) for s in stored}
+
+
+def _as_learnt(values: Tensors, stored: Iterable[StoredFeature]) -> Tensors:
     targets = {s.name: s for s in stored if s.role == "target"}
-    return decoded | {name: as_learnt(s, decoded[name]) for name, s in targets.items()}
+    return values | {name: as_learnt(s, values[name]) for name, s in targets.items()}
 
 
 def model_batch(records: tf.Tensor, layout: BatchLayout) -> Batch:
     """Parses serialized records, string [B], into (inputs but noise, targets, sample weights)."""
-    parsed = parse_records(records, layout.stored)
+    return batch_of(stored_values(records, layout.stored), layout)
+
+
+def batch_of(values: Tensors, layout: BatchLayout) -> Batch:
+    """Returns (inputs but noise, targets, sample weights) of what `stored_values` gives."""
+    values = _as_learnt(values, layout.stored)
     roles = {s.name: s.role for s in layout.stored}
-    inputs = {n: value for n, value in parsed.items() if roles[n] in ("feature", "indicator")}
-    targets = {s.name: parsed[s.name] for s in layout.stored if s.role == "target"}
-    weights = {name: _row_weights(name, targets[name], parsed, layout) for name in targets}
+    inputs = {n: value for n, value in values.items() if roles[n] in ("feature", "indicator")}
+    targets = {s.name: values[s.name] for s in layout.stored if s.role == "target"}
+    weights = {name: _row_weights(name, targets[name], values, layout) for name in targets}
     # [B, 1] for one value a row, like the heads' outputs: Keras takes a mean over the last axis.
     shaped = {n: t[:, tf.newaxis] if t.shape.rank == 1 else t for n, t in targets.items()}
     return inputs, shaped, weights
@@ -299,15 +312,20 @@ def _records(paths: Any) -> tf.data.Dataset:
 def _parsed(
     batches: tf.data.Dataset, layout: BatchLayout, epoch: int | None, first_batch: int = 0
 ) -> tf.data.Dataset:
-    noise = tuple(s for s in layout.stored if s.storage == "drawn")
-    seed = stream_seed(layout.seed, epoch)
-
     def batch(number: tf.Tensor, records: tf.Tensor) -> Batch:
-        inputs, targets, weights = model_batch(records, layout)
-        return inputs | draw(noise, tf.shape(records)[0], seed, number), targets, weights
+        return with_noise(model_batch(records, layout), layout, epoch, number)
 
     batches = batches.enumerate(first_batch).map(batch, tf.data.AUTOTUNE, deterministic=True)
     return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def with_noise(batch: Batch, layout: BatchLayout, epoch: int | None, number: tf.Tensor) -> Batch:
+    """Returns a batch with the noise of its number in the epoch among its inputs."""
+    inputs, targets, weights = batch
+    noise = tuple(s for s in layout.stored if s.storage == "drawn")
+    rows = tf.shape(next(iter((inputs | weights).values())))[0]
+    drawn = draw(noise, rows, stream_seed(layout.seed, epoch), number)
+    return inputs | drawn, targets, weights
 
 
 def _row_weights(name: str, target: tf.Tensor, parsed: Tensors, layout: BatchLayout) -> tf.Tensor:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 
 import tensorflow as tf
 
 from trainer.data.arrivals import Arrivals
+from trainer.data.held import HeldRows, fit
 from trainer.data.shards import ShardFile, count_rows, files_of, shard_files, verify
 from trainer.data.stream import BatchLayout, arriving_batches, readable_errors, training_batches
 from trainer.recipe import Recipe, recipe_of
 from trainer.training.checkpoint import Position
 from trainer.training.epoch import EpochData
 from transforms.contract.errors import BraidError
+from transforms.contract.process.events import report_doing
 from transforms.contract.steps.jobs import TrainJob
 from transforms.contract.workspace.manifest import TransformManifest
 
@@ -35,6 +37,7 @@ class TrainingData:
         self._arrivals = Arrivals(job) if is_early else None
         self._verified: list[ShardFile] = []
         self._error: BraidError | None = None
+        self._held: tuple[tuple[tuple[ShardFile, ...], BatchLayout], HeldRows] | None = None
 
     @property
     def train(self) -> tuple[ShardFile, ...]:
@@ -81,17 +84,22 @@ class TrainingData:
         if self._arrivals is not None and start.epoch == 0:
             batches = arriving_batches(self._arriving, layout, recipe, first_batch=start.batches)
             return EpochData(batches, 1, None, self._arrivals.waited)
-        epochs = min(recipe.epochs_per_round, recipe.epochs - start.epoch)
         files = (*self.train, *self.validation) if all_rows else self.train
-        batches = training_batches(
-            files,
-            layout,
-            recipe,
-            epoch=start.epoch,
-            epochs=epochs,
-            first_batch=start.batches,
-        )
+        if fit(files, layout, recipe):
+            draw = self._holding(files, layout).batches
+        else:
+            draw = partial(training_batches, files, layout)
+        epochs = min(recipe.epochs_per_round, recipe.epochs - start.epoch)
+        batches = draw(recipe, epoch=start.epoch, epochs=epochs, first_batch=start.batches)
         return EpochData(batches, epochs, count_rows(files) * epochs)
+
+    def _holding(self, files: tuple[ShardFile, ...], layout: BatchLayout) -> HeldRows:
+        """Returns the rows of some files, which stay in memory until others are asked for."""
+        if self._held is None or self._held[0] != (files, layout):
+            self._held = None  # one after the other, as the memory is for one
+            report_doing("reading the rows")
+            self._held = (files, layout), HeldRows(files, layout)
+        return self._held[1]
 
     @contextmanager
     def readable_errors(self) -> Iterator[None]:

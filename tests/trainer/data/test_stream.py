@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.trainer.world import example, manifest_of, pipeline_of, recipe_with, write_shard
+from tests.trainer.data.numbered_rows import LABEL, LAYOUT, NUMBER
+from tests.trainer.world import example, manifest_of, pipeline_of, recipe_with
 from trainer.data.shards import ShardFile, shard_files
 from trainer.data.stream import (
     BatchLayout,
@@ -20,24 +21,7 @@ from trainer.data.stream import (
 from transforms.contract.errors import BraidError
 from transforms.contract.workspace.manifest import StoredFeature
 
-NUMBER = StoredFeature(name="x", role="feature", kind="numeric", dtype="float32", shape=())
-LABEL = StoredFeature(name="y", role="target", kind="binary", dtype="float32", shape=())
 WEIGHT = StoredFeature(name="y__weight", role="weight", kind="binary", dtype="float32", shape=())
-LAYOUT = BatchLayout((NUMBER, LABEL), {})
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """Twelve files of 25 rows, of which x is 0 to 299."""
-    folder = tmp_path_factory.mktemp("numbers")
-    shards = []
-    for index in range(12):
-        records = [
-            example({"x": np.float32(25 * index + row), "y": np.float32(0)}) for row in range(25)
-        ]
-        shard = write_shard(folder, f"train-{index:05d}.tfrecord", "train", "stored", records)
-        shards.append(ShardFile(folder / shard.file, shard))
-    return tuple(shards)
 
 
 def order(files, *, epoch, epochs=1, first_batch=0, **changes):
