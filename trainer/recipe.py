@@ -58,7 +58,7 @@ class Recipe(Spec):
         refit: Whether to train once more on training and validation rows together.
         blend: Whether the answers are blended with a linear model's.
         seed: Of the rows' order, the initial weights, dropout and noise.
-        shuffle_bytes: The shuffle buffer's size.
+        shuffle_bytes: The memory for rows.
     """
 
     rows: int

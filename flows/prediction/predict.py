@@ -95,7 +95,8 @@ def score_rows(
     todo = [np.arange(count)] if count else []
     while todo:
         rows = todo.pop()
-        given = {name: values[rows] for name, values in columns.items()}
+        whole = len(rows) == count
+        given = columns if whole else {name: values[rows] for name, values in columns.items()}
         try:
             part = score(given)
         except Exception as error:
@@ -115,6 +116,8 @@ def score_rows(
             part = score(given | {p.input: np.array([b""], object) for p in bad})
         parts.append(part)
         scored.append(rows)
+    if len(parts) == 1:
+        return _finite(parts[0], scored[0], errors)
     names = parts[0] if parts else {}
     joined = {name: np.concatenate([part[name] for part in parts]) for name in names}
     return _finite(joined, np.concatenate([np.zeros(0, np.int64), *scored]), errors)
@@ -124,11 +127,13 @@ def _finite(columns: Columns, rows: np.ndarray, errors: dict[int, str]) -> Predi
     """Returns the predictions without those of rows that have one that is no finite number."""
     keep = np.ones(len(rows), bool)
     for name, values in columns.items():
-        if values.dtype.kind == "f":
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
             finite = np.isfinite(values.reshape(len(rows), -1)).all(axis=1)
             wrong = dict.fromkeys(rows[~finite].tolist(), f"{name}: prediction_not_finite")
             errors = wrong | errors
             keep &= finite
+    if keep.all():
+        return Predictions(columns, rows, errors)
     return Predictions({n: values[keep] for n, values in columns.items()}, rows[keep], errors)
 
 
@@ -236,6 +241,8 @@ def score_batch(
     """Returns the predictions of the rows that training would take, and why not of the others."""
     refused = _not_encodable(model, batch)
     refused |= {row: f"{r.column}: {r.reason}" for row, r in batch.refused.items()}
+    if not refused:
+        return score_rows(model.score, batch.columns, judge, keep_invalid=keep_invalid)
     taken = np.array([r for r in range(batch.rows) if keep_invalid or r not in refused], np.int64)
     scored = score_rows(model.score, batch.select(taken), judge, keep_invalid=keep_invalid)
     errors = {int(taken[row]): reason for row, reason in scored.errors.items()}

@@ -70,7 +70,7 @@ class Service:
         Raises:
             RequestError: Too many rows wait, or none of these can have a prediction.
         """
-        predictions = await self.batcher.submit(served, rows)
+        predictions = await self.batcher.score(served, rows)
         self.counters.scored.inc(len(predictions.rows))
         self.counters.refused.inc(rows.count - len(predictions.rows))
         if self.log is not None:

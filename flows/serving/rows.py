@@ -134,7 +134,7 @@ class RowReader:
 
     def batch(self, parts: Sequence[Rows]) -> RawBatch:
         """Returns the rows of several requests, one after the other, as the model takes them."""
-        batch = self._reader.conform(pa.record_batch(self.table(parts)))
+        batch = self._reader.conform_columns(self.table(parts), sum(part.count for part in parts))
         start = 0
         for part in parts:
             for row, (column, reason) in part.errors.items():

@@ -34,6 +34,38 @@ _LONGEST_REFUSAL = 300  # characters of what TensorFlow says
 _ANOTHER_VERSION = "Bring the export back from a copy, or use another version of the model."
 
 
+class _Signature:
+    """A signature, called without what TensorFlow makes of its arguments in Python.
+
+    That takes a quarter of the time of a lone row.
+
+    Args:
+        signature: Of a loaded export.
+    """
+
+    def __init__(self, signature: Any) -> None:
+        _, given = signature.structured_input_signature
+        by_tensor = {spec.name: argument for argument, spec in given.items()}
+        self._arguments = [by_tensor[t.op.name] for t in signature.inputs[: len(given)]]
+        self._captured = list(signature.captured_inputs)
+        self._outputs = sorted(signature.structured_outputs)
+        self._dtypes = [tensor.dtype for tensor in signature.outputs]
+        self._signature = signature  # whose function is known by its name as long as it is there
+
+    def __call__(self, given: Mapping[str, np.ndarray]) -> dict[str, tf.Tensor]:
+        """Returns the outputs by name.
+
+        Args:
+            given: An array for every argument, of its dtype; of bytes as objects.
+        """
+        outputs = tf.raw_ops.StatefulPartitionedCall(
+            args=[given[argument] for argument in self._arguments] + self._captured,
+            Tout=self._dtypes,
+            f=self._signature.name,
+        )
+        return dict(zip(self._outputs, outputs, strict=True))
+
+
 @dataclass(frozen=True)
 class Scorer:
     """A loaded export.
@@ -51,6 +83,10 @@ class Scorer:
     @cached_property
     def _raws(self) -> tuple[RawColumn, ...]:
         return self.manifest.serving_inputs()
+
+    @cached_property
+    def _serving(self) -> _Signature:
+        return _Signature(self._model.signatures["serving_default"])
 
     @cached_property
     def _batch_rows(self) -> int:
@@ -85,6 +121,8 @@ class Scorer:
         rows = len(next(iter(arrays.values())))
         starts = range(0, max(rows, 1), self._batch_rows)
         parts = [self._batch(arrays, start) for start in starts]
+        if len(parts) == 1:
+            return parts[0]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def unusable(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -136,12 +174,8 @@ class Scorer:
 
     def _batch(self, arrays: Mapping[str, np.ndarray], start: int) -> dict[str, np.ndarray]:
         stop = start + self._batch_rows
-        batch = {
-            self._arguments[column]: tf.constant(values[start:stop])
-            for column, values in arrays.items()
-        }
-        served = self._model.signatures["serving_default"](**batch)
-        return {name: _as_output(tensor) for name, tensor in served.items()}
+        batch = {self._arguments[column]: values[start:stop] for column, values in arrays.items()}
+        return {name: _as_output(tensor) for name, tensor in self._serving(batch).items()}
 
 
 def load(export_folder: str | Path) -> Scorer:

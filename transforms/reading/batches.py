@@ -181,28 +181,35 @@ class BatchReader:
                 start=unit.start,
                 stop=unit.stop,
             ):
-                yield self._conform(batch, unit.value, piece.path, row)
+                numbers = np.arange(row, row + batch.num_rows)
+                yield self._conform(_columns_in(batch), numbers, piece.path, unit.value)
                 row += batch.num_rows
 
     def conform(self, batch: pa.RecordBatch) -> RawBatch:
         """Returns rows that are in memory: the key and every column that is read, [rows] each."""
-        return self._conform(batch, None, "", 0)
+        return self.conform_columns(_columns_in(batch), batch.num_rows)
 
-    def _conform(self, batch: pa.RecordBatch, value: str | None, file: str, first: int) -> RawBatch:
+    def conform_columns(self, given: dict[str, pa.Array], rows: int) -> RawBatch:
+        """Returns what `conform` does, of columns that are no record batch: one takes its time."""
+        return self._conform(given, np.arange(rows), "", None)
+
+    def _conform(
+        self, given: dict[str, pa.Array], numbers: np.ndarray, file: str, value: str | None
+    ) -> RawBatch:
         """Returns rows as the graph takes them.
 
         Args:
-            batch: The rows.
-            value: What their partition's folder says.
+            given: The rows' columns, [rows] each.
+            numbers: The numbers that the rows have in their file, from 0, int64 [rows].
             file: The file that they are from.
-            first: The number that the first of them has there, from 0.
+            value: What their partition's folder says.
         """
-        columns, numbers = self._columns_of(batch, value, first)
+        rows = len(numbers)
+        columns, numbers = self._columns_of(given, numbers, value)
         table, not_utf8 = columns.table, columns.not_utf8
         keys = self._names.of_rows(table, file, numbers)
         rejected: dict[int, Reject] = {}
-        left_out = batch.num_rows - len(numbers)
-        result = RawBatch(keys, np.zeros(0), {}, len(numbers), file, left_out)
+        result = RawBatch(keys, np.zeros(0), {}, len(numbers), file, rows - len(numbers))
 
         def reject(row: int, column: str, reason: str) -> None:
             if row not in rejected:
@@ -234,10 +241,10 @@ class BatchReader:
         return result
 
     def _columns_of(
-        self, batch: pa.RecordBatch, value: str | None, first: int
+        self, given: dict[str, pa.Array], numbers: np.ndarray, value: str | None
     ) -> tuple[_Columns, np.ndarray]:
         """Returns the columns of the rows that are kept, derived ones too, and their numbers."""
-        given, numbers = self._kept(batch, value, first)
+        given, numbers = self._kept(given, numbers, value)
         checked = {name: utf8_only(column) for name, column in given.items()}
         table = {name: column for name, (column, _) in checked.items()}
         not_utf8 = {name: rows.tolist() for name, (_, rows) in checked.items()}
@@ -248,14 +255,12 @@ class BatchReader:
         ), numbers
 
     def _kept(
-        self, batch: pa.RecordBatch, value: str | None, first: int
+        self, given: dict[str, pa.Array], numbers: np.ndarray, value: str | None
     ) -> tuple[dict[str, pa.Array], np.ndarray]:
         """Returns the columns of the rows that the filter keeps, and the numbers of these rows."""
         folder = self._pipeline.source.partition_column
-        given = dict(zip(batch.schema.names, batch.columns, strict=True))
         if folder is not None and folder not in given:
-            given[folder] = pa.repeat(pa.scalar(value, pa.string()), batch.num_rows)
-        numbers = np.arange(first, first + batch.num_rows)
+            given = given | {folder: pa.repeat(pa.scalar(value, pa.string()), len(numbers))}
         if self._where is None:
             return given, numbers
         kept = self._where.holds({n: utf8_only(given[n])[0] for n in self._where.columns})
@@ -294,12 +299,18 @@ class BatchReader:
         for row in not_utf8:
             conformed.missing[row] = False
             conformed.invalid[row] = NOT_UTF8
-        result.unusable[name, "missing"] += int(np.count_nonzero(conformed.missing))
-        result.unusable.update((name, reason) for reason in conformed.invalid.values())
+        if conformed.invalid or conformed.missing.any():
+            result.unusable[name, "missing"] += int(np.count_nonzero(conformed.missing))
+            result.unusable.update((name, reason) for reason in conformed.invalid.values())
         rejects, replaced = settle(spec, raw, conformed)
-        result.replaced.update({(raw.name, reason): n for reason, n in replaced.items()})
+        if replaced:
+            result.replaced.update({(raw.name, reason): n for reason, n in replaced.items()})
         result.columns[raw.name] = conformed.values
         return rejects
+
+
+def _columns_in(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    return dict(zip(batch.schema.names, batch.columns, strict=True))
 
 
 def _derived(

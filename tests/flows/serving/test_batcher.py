@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -132,3 +133,57 @@ def test_each_request_gets_the_version_that_it_was_given(monkeypatch):
     with _batcher() as batcher:
         asyncio.run(run(batcher))
     assert (sum(old.batches), sum(new.batches)) == (2, 1)
+
+
+class Threads(Model):
+    """Notes the thread of every batch, and takes its time."""
+
+    def __init__(self, seconds=0.0):
+        super().__init__()
+        self.threads = []
+        self._seconds = seconds
+
+    def score(self, parts):
+        self.threads.append(threading.get_ident())
+        time.sleep(self._seconds)
+        return super().score(parts)
+
+
+def _scored(batcher, model, *requests):
+    async def run():
+        answers = [batcher.score(model, _rows(*request)) for request in requests]
+        done = await asyncio.gather(*answers, return_exceptions=True)
+        return [r if isinstance(r, Exception) else r.columns["y"].tolist() for r in done]
+
+    return asyncio.run(run())
+
+
+def test_a_lone_row_is_scored_at_once():
+    model = Threads()
+    with _batcher() as batcher:
+        assert _scored(batcher, model, [1]) == [[1]]
+        assert _scored(batcher, model, [2]) == [[2]]
+    assert model.threads == [threading.get_ident()] * 2
+
+
+def test_rows_that_come_together_and_several_rows_go_through_the_threads():
+    model = Threads()
+    with _batcher() as batcher:
+        assert _scored(batcher, model, [1], [2]) == [[1], [2]]
+        assert _scored(batcher, model, [3, 4]) == [[3, 4]]
+    assert threading.get_ident() not in model.threads
+
+
+def test_a_lone_row_that_takes_long_is_the_last_one_that_others_have_to_wait_for():
+    model = Threads(seconds=0.02)
+    with _batcher() as batcher:
+        for _ in range(3):
+            _scored(batcher, model, [1])
+    here = [thread == threading.get_ident() for thread in model.threads]
+    assert here == [True, False, False]
+
+
+def test_a_lone_row_that_breaks_the_model_is_that_requests_error():
+    with _batcher() as batcher:
+        assert isinstance(_scored(batcher, Model(), [-1])[0], MemoryError)
+        assert _scored(batcher, Model(), [1]) == [[1]]

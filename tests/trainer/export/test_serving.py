@@ -5,7 +5,6 @@ import shutil
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -130,10 +129,11 @@ def test_a_folder_without_an_export_is_refused(tmp_path):
 
 
 def test_an_export_that_raises_instead_of_answering_is_refused(scorer):
-    def refuse(**_columns):
+    def refuse(_arrays):
         raise tf.errors.FailedPreconditionError(None, None, "Table not\ninitialized.")
 
-    broken = replace(scorer, _model=SimpleNamespace(signatures={"serving_default": refuse}))
+    broken = replace(scorer)
+    vars(broken)["_serving"] = refuse
     with pytest.raises(BraidError, match=r"the export: .* received Table not initialized\."):
         try_out(broken)
 

@@ -153,7 +153,8 @@ class TrainingSpec(Spec):
             "Stacked Regressions", 1996. Pictures as targets have none. None blends nothing.
         mixed_precision: Compute in float16 or bfloat16 with float32 weights; worth it on a GPU
             only.
-        shuffle_bytes: The shuffle buffer's size; what it holds is the trainer's memory for data.
+        shuffle_bytes: The trainer's memory for data: a table whose parsed rows fit is read once and
+            held, of a larger one so many bytes are shuffled at a time.
         checkpoint_seconds: How often a checkpoint within the epoch is written, so that a killed
             training goes on from there; None writes one per epoch only.
         warm_start: "champion" begins with the weights of the registry's present champion wherever
