@@ -3,10 +3,10 @@
     python -m tests.benchmarks.serving [ROWS]
 
 Server and clients share the machine. One row: the time on a socket from sending it to having the
-answer, beside a call of the exported signature with the same row; `http.client` would add a tenth of
-that by itself. Many rows: 32 clients, each a thread with
-a connection of its own, send the table in requests of 64 rows, beside `braid predict` on the same
-table. The server by hand (`fastapi_by_hand`) is sent the same bodies, which are made beforehand.
+answer, beside a call of the exported signature with the same row; `http.client` would add a tenth
+by itself. Many rows: 32 clients, each a thread with a connection of its own, send the table in
+requests of 64 rows, beside `braid predict` on the same table. The server by hand
+(`fastapi_by_hand`) is sent the same bodies, which are made beforehand.
 """
 
 from __future__ import annotations
