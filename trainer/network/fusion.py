@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from trainer.network.axes import Segment, Vector, with_axes
+from trainer.network.dropout import Dropout
 from trainer.network.sums import Beside
 from transforms.contract.network.fusions import (
     AddFusion,
@@ -90,7 +91,7 @@ def fuse(spec: FusionSpec, branches: Branches) -> Fused:
         dense = layers.Dense(width, activation="relu", name=f"fusion.dense_{index}")
         x_BD, entries = with_axes(dense, kernel=(entries, None))(x_BD), None
         if spec.dropout:
-            x_BD = layers.Dropout(spec.dropout, name=f"fusion.dropout_{index}")(x_BD)
+            x_BD = Dropout(spec.dropout, name=f"fusion.dropout_{index}")(x_BD)
     if not (spec.wide and spec.hidden):
         return Fused(x_BD, Vector(x_BD, entries))
     wide_BD = layers.Concatenate(name="fusion.wide")([x_BD, joined.tensor])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from trainer.network.dropout import Dropout
 from trainer.network.encoders.encoded import Encoded
 from trainer.network.normalization import by_row
 from transforms.contract.network.encoders import CnnEncoder
@@ -39,6 +40,6 @@ def cnn(
         x = by_row(filters, name=f"{block}.norm")(x)
         x = layers.ReLU(name=f"{block}.relu")(x)
     x_BC = layers.GlobalAveragePooling2D(name=f"{name}.mean")(x)
-    x_BC = layers.Dropout(spec.dropout, name=f"{name}.dropout")(x_BC)
+    x_BC = Dropout(spec.dropout, name=f"{name}.dropout")(x_BC)
     vector_BD = layers.Dense(spec.units, activation="relu", name=f"{name}.dense")(x_BC)
     return Encoded(vector_BD, (*maps_BHWC, x))

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from trainer.network.dropout import Dropout
 from trainer.network.encoders.pooling import PresentMean
 from trainer.network.sums import Beside
 from transforms.contract.network.encoders import (
@@ -122,13 +123,13 @@ def transformer(
         beside_BLD = Beside(name=f"{layer}.beside_attention")(x_BLD)
         normal_BLD = layers.LayerNormalization(name=f"{layer}.attention_norm")(beside_BLD)
         more_BLD = attention(normal_BLD, normal_BLD, value_mask=attended_BL)
-        more_BLD = layers.Dropout(spec.dropout, name=f"{layer}.attention_dropout")(more_BLD)
+        more_BLD = Dropout(spec.dropout, name=f"{layer}.attention_dropout")(more_BLD)
         x_BLD = layers.Add(name=f"{layer}.attended")([x_BLD, more_BLD])
         beside_BLD = Beside(name=f"{layer}.beside_forward")(x_BLD)
         more_BLF = layers.LayerNormalization(name=f"{layer}.forward_norm")(beside_BLD)
         more_BLF = layers.Dense(spec.feed_forward, "gelu", name=f"{layer}.wide")(more_BLF)
         more_BLD = layers.Dense(spec.dimension, name=f"{layer}.narrow")(more_BLF)
-        more_BLD = layers.Dropout(spec.dropout, name=f"{layer}.forward_dropout")(more_BLD)
+        more_BLD = Dropout(spec.dropout, name=f"{layer}.forward_dropout")(more_BLD)
         x_BLD = layers.Add(name=f"{layer}.forwarded")([x_BLD, more_BLD])
     x_BLD = layers.LayerNormalization(name=f"{name}.norm")(x_BLD)
     return mean(name, x_BLD, mask_BL)

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from trainer.network.dropout import Dropout
 from trainer.network.encoders.ordered import ZeroPadding
 from trainer.network.encoders.pooling import PresentMean
 from trainer.network.encoders.sequence import KnownSteps, NoNan
@@ -45,7 +46,7 @@ def signal(
         scale=False,
         name=f"{name}.kernels_norm",
     )(answers_BK)
-    views.append(layers.Dropout(spec.dropout, name=f"{name}.kernels_dropout")(answers_BK))
+    views.append(Dropout(spec.dropout, name=f"{name}.kernels_dropout")(answers_BK))
     return layers.Concatenate(name=f"{name}.views")(views)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from trainer.network.axes import ids_of, with_axes
+from trainer.network.dropout import Dropout
 from trainer.network.encoders import ordered
 from trainer.network.encoders.embedding import cardinality_of, embedding
 from trainer.network.encoders.encoded import Encoded
@@ -43,7 +44,7 @@ def bag_of_words(
     counts_BD = IdCounts(cardinality_of(stored), FIRST_TERM, name=f"{name}.counts")(ids_BL)
     if weights is not None:
         counts_BD = Weighted(weights[FIRST_TERM:], name=f"{name}.weighted")(counts_BD)
-    counts_BD = keras.layers.Dropout(spec.dropout, name=f"{name}.dropout")(counts_BD)
+    counts_BD = Dropout(spec.dropout, name=f"{name}.dropout")(counts_BD)
     return Encoded(counts_BD, ids=ids_of(stored, first=FIRST_TERM))
 
 

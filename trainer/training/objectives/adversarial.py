@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer.network.dropout import Dropout
 from trainer.network.encoders import encode_features
 from trainer.network.heads import head_of
 from trainer.network.model import build_inputs, with_indicator
@@ -197,7 +198,7 @@ def _read(
         block = f"{picture.name}.{index}"
         x = layers.Conv2D(filters, _KERNEL, 2, padding="same", name=f"{block}.conv")(x)
         x = layers.LeakyReLU(_SLOPE, name=f"{block}.relu")(x)
-        x = layers.Dropout(spec.dropout, name=f"{block}.dropout")(x)
+        x = Dropout(spec.dropout, name=f"{block}.dropout")(x)
     return layers.Flatten(name=f"{picture.name}.flat")(x)
 
 
