@@ -26,11 +26,11 @@ def log_batches(path: Path, key: str = "photo") -> None:
     """
     traced = epoch.traced
 
-    def logging(model, kind, batches, change):
-        step = traced(model, kind, batches, change)
+    def logging(model, kind, batches, unpack, change):
+        step = traced(model, kind, batches, unpack, change=change)
 
         def logged(batch):
-            values = batch[0][key].numpy()
+            values = unpack(batch)[0][key].numpy()
             keys = values.reshape(len(values), -1)[:, 0].tolist()
             with path.open("a") as file:
                 file.write(json.dumps(keys) + "\n")

@@ -312,20 +312,15 @@ def _records(paths: Any) -> tf.data.Dataset:
 def _parsed(
     batches: tf.data.Dataset, layout: BatchLayout, epoch: int | None, first_batch: int = 0
 ) -> tf.data.Dataset:
+    noise = tuple(s for s in layout.stored if s.storage == "drawn")
+    seed = stream_seed(layout.seed, epoch)
+
     def batch(number: tf.Tensor, records: tf.Tensor) -> Batch:
-        return with_noise(model_batch(records, layout), layout, epoch, number)
+        inputs, targets, weights = model_batch(records, layout)
+        return inputs | draw(noise, tf.shape(records)[0], seed, number), targets, weights
 
     batches = batches.enumerate(first_batch).map(batch, tf.data.AUTOTUNE, deterministic=True)
     return batches.prefetch(tf.data.AUTOTUNE)
-
-
-def with_noise(batch: Batch, layout: BatchLayout, epoch: int | None, number: tf.Tensor) -> Batch:
-    """Returns a batch with the noise of its number in the epoch among its inputs."""
-    inputs, targets, weights = batch
-    noise = tuple(s for s in layout.stored if s.storage == "drawn")
-    rows = tf.shape(next(iter((inputs | weights).values())))[0]
-    drawn = draw(noise, rows, stream_seed(layout.seed, epoch), number)
-    return inputs | drawn, targets, weights
 
 
 def _row_weights(name: str, target: tf.Tensor, parsed: Tensors, layout: BatchLayout) -> tf.Tensor:

@@ -37,7 +37,9 @@ def strategy_for(
     return tf.distribute.MirroredStrategy(list(devices)), ()
 
 
-def batch_step(model: keras.Model, kind: Literal["train", "test"], element_spec: Any) -> Step:
+def batch_step(
+    model: keras.Model, kind: Literal["train", "test"], a_row: Callable[[], Batch]
+) -> Step:
     """Returns Keras's own step as a function of one batch, to be called in a `tf.function`.
 
     `fit` draws the batch inside its compiled function; out here, the wait for data can be told
@@ -46,9 +48,9 @@ def batch_step(model: keras.Model, kind: Literal["train", "test"], element_spec:
     Args:
         model: The compiled model.
         kind: Whether the step learns.
-        element_spec: Of the batches.
+        a_row: Returns a batch of one row.
     """
-    whole = _replicated(model, kind, element_spec) if _devices(model) > 1 else _single(model, kind)
+    whole = _replicated(model, kind, a_row) if _devices(model) > 1 else _single(model, kind)
 
     def step(batch: Batch) -> Mapping[str, tf.Tensor]:
         means = whole(batch)
@@ -71,12 +73,11 @@ def _single(model: keras.Model, kind: str) -> Step:
     return lambda batch: model.test_function([batch])
 
 
-def _replicated(model: keras.Model, kind: str, element_spec: Any) -> Step:
+def _replicated(model: keras.Model, kind: str, a_row: Callable[[], Batch]) -> Step:
     strategy, own = model.distribute_strategy, getattr(model, f"{kind}_step")
     with strategy.scope():
         # As `fit` does: the loss makes variables at its first call, and a device must not.
-        row = tf.nest.map_structure(lambda s: tf.zeros([1, *s.shape[1:]], s.dtype), element_spec)
-        model._symbolic_build(data_batch=row)
+        model._symbolic_build(data_batch=a_row())
 
     def step(batch: Batch) -> Mapping[str, tf.Tensor]:
         parts = strategy.experimental_distribute_values_from_function(

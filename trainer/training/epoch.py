@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -26,22 +26,32 @@ from transforms.contract.steps.results import EpochRecord
 _REPORT_SECONDS = 0.2  # reading the loss waits for the device, so not at every step
 
 
+Unpack = Callable[[Any], Batch]
+
+
+def as_it_is(batch: Batch) -> Batch:
+    """Returns a batch that is not packed."""
+    return batch
+
+
 @dataclass(frozen=True)
 class EpochData:
     """Rows that a round learns from.
 
     Attributes:
-        batches: Of (inputs, targets, sample weights): those that are left to be learnt.
+        batches: Those that are left to be learnt: of what `unpack` takes.
         epochs: Passes over the rows in the whole round.
         rows: Rows of the whole round, as often as they are learnt; None while some of them are not
             transformed yet.
         awaited: Returns the seconds so far that the batches waited for the transform.
+        unpack: Makes (inputs, targets, sample weights) of what a batch is held as, in the step.
     """
 
     batches: tf.data.Dataset
     epochs: int
     rows: int | None
     awaited: Callable[[], float] = lambda: 0.0
+    unpack: Unpack = as_it_is
 
 
 class _Running:
@@ -56,14 +66,12 @@ class _Running:
         self.transform_waited = start.transform_waited
         self.began = time.perf_counter() - start.seconds
         self.cpu_began = time.process_time() - start.cpu_seconds
-        self._names = tuple(start.sums)
-        self._sums = tf.constant(list(start.sums.values()), tf.float64) if start.sums else None
+        self._sums = dict(start.sums)
+        self._unread: list[tuple[dict[str, tf.Tensor], int]] = []
 
     def add(self, means: dict[str, tf.Tensor], rows: int) -> None:
         """Adds the mean losses of one batch, float64 each, without a wait for the device."""
-        self._names = tuple(means)
-        products = tf.stack(list(means.values())) * rows
-        self._sums = products if self._sums is None else self._sums + products
+        self._unread.append((means, rows))
         self.rows += rows
         self.batches += 1
 
@@ -99,9 +107,11 @@ class _Running:
         )
 
     def _read(self) -> dict[str, float]:
-        if self._sums is None:
-            return {}
-        return dict(zip(self._names, self._sums.numpy().tolist(), strict=True))
+        for means, rows in self._unread:
+            for name, mean in means.items():
+                self._sums[name] = self._sums.get(name, 0.0) + float(mean) * rows
+        self._unread.clear()
+        return dict(self._sums)
 
 
 class EpochRunner:
@@ -128,7 +138,8 @@ class EpochRunner:
         self._recipe = recipe
         self._before = 0  # steps before the round
         self._steps = 0  # of the round; 0 is not known
-        self._step: Callable[[Batch], dict[str, tf.Tensor]] | None = None
+        self._step: Callable[[Any], dict[str, tf.Tensor]] | None = None
+        self._unpack: Unpack = as_it_is
         self._reported = 0.0
         self._saved = 0.0
 
@@ -157,7 +168,7 @@ class EpochRunner:
             Diverged: The loss is not a number.
         """
         batches, self._before = data.batches, before
-        step = self._step = self._step or traced(self._model, "train", batches, self._augmenter)
+        step = self._traced(data)
         self._steps = math.ceil((data.rows or 0) / self._recipe.batch_size)
         if self._recipe.steps is not None:
             left = self._recipe.steps - before
@@ -178,6 +189,15 @@ class EpochRunner:
             self._tell(running)
             self._keep(running)
         return self._record(running, data.epochs)
+
+    def _traced(self, data: EpochData) -> Callable[[Any], dict[str, tf.Tensor]]:
+        """Returns the step for such data; it is traced anew only if its batches lie otherwise."""
+        if self._step is None or self._unpack != data.unpack:
+            self._unpack = data.unpack
+            self._step = traced(
+                self._model, "train", data.batches, data.unpack, change=self._augmenter
+            )
+        return self._step
 
     def _record(self, running: _Running, epochs: int) -> EpochRecord:
         last = running.epoch + epochs - 1
@@ -250,8 +270,10 @@ def traced(
     model: keras.Model,
     kind: Literal["train", "test"],
     batches: tf.data.Dataset,
-    change: Callable[[Batch], Batch] = lambda batch: batch,
-) -> Callable[[Batch], dict[str, tf.Tensor]]:
+    unpack: Unpack = as_it_is,
+    *,
+    change: Callable[[Batch], Batch] = as_it_is,
+) -> Callable[[Any], dict[str, tf.Tensor]]:
     """Returns a compiled step: a batch in, its mean losses by name out, float64.
 
     The signature fixes no batch size: a shorter last batch costs no new trace.
@@ -260,19 +282,26 @@ def traced(
         model: The compiled model.
         kind: Whether the step learns.
         batches: What it will be called with.
+        unpack: Makes the batch of that.
         change: Applied to the whole batch before.
     """
-    step = batch_step(model, kind, batches.element_spec)
+    spec = batches.element_spec
 
-    def run(batch: Batch) -> dict[str, tf.Tensor]:
-        means = step(change(batch))
+    def a_row() -> Batch:
+        zeros = tf.nest.map_structure(lambda s: tf.zeros([1, *s.shape[1:]], s.dtype), spec)
+        return unpack(zeros)
+
+    step = batch_step(model, kind, a_row)
+
+    def run(batch: Any) -> dict[str, tf.Tensor]:
+        means = step(change(unpack(batch)))
         return {name: tf.cast(mean, tf.float64) for name, mean in means.items()}
 
-    return tf.function(run, input_signature=[batches.element_spec])  # type: ignore[no-any-return]
+    return tf.function(run, input_signature=[spec])  # type: ignore[no-any-return]
 
 
-def _rows_of(batch: Batch) -> int:
-    return int(next(iter(batch[2].values())).shape[0])
+def _rows_of(batch: Any) -> int:
+    return int(tf.nest.flatten(batch)[0].shape[0])
 
 
 def refuse_non_finite(loss: float, what: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cached_property
 
 import tensorflow as tf
 
@@ -85,13 +85,13 @@ class TrainingData:
             batches = arriving_batches(self._arriving, layout, recipe, first_batch=start.batches)
             return EpochData(batches, 1, None, self._arrivals.waited)
         files = (*self.train, *self.validation) if all_rows else self.train
-        if fit(files, layout, recipe):
-            draw = self._holding(files, layout).batches
-        else:
-            draw = partial(training_batches, files, layout)
         epochs = min(recipe.epochs_per_round, recipe.epochs - start.epoch)
-        batches = draw(recipe, epoch=start.epoch, epochs=epochs, first_batch=start.batches)
-        return EpochData(batches, epochs, count_rows(files) * epochs)
+        rows = count_rows(files) * epochs
+        asked = {"epoch": start.epoch, "epochs": epochs, "first_batch": start.batches}
+        if not fit(files, layout, recipe):
+            return EpochData(training_batches(files, layout, recipe, **asked), epochs, rows)
+        held = self._holding(files, layout)
+        return EpochData(held.batches(recipe, **asked), epochs, rows, unpack=held.unpack)
 
     def _holding(self, files: tuple[ShardFile, ...], layout: BatchLayout) -> HeldRows:
         """Returns the rows of some files, which stay in memory until others are asked for."""

@@ -20,6 +20,7 @@ def held(files):
 def order(held, *, epoch, epochs=1, first_batch=0, **changes):
     recipe = recipe_with(batch_size=32, **changes)
     batches = held.batches(recipe, epoch=epoch, epochs=epochs, first_batch=first_batch)
+    batches = map(held.unpack, batches)
     return np.concatenate([inputs["x"].numpy() for inputs, _, _ in batches]).astype(int).tolist()
 
 
@@ -40,7 +41,7 @@ def test_epochs_of_a_round_follow_on_one_another_within_a_batch(held):
     both = order(held, epoch=2, epochs=2)
     assert both == order(held, epoch=2) + order(held, epoch=3)
     assert order(held, epoch=2, epochs=2, first_batch=5) == both[5 * 32 :]
-    batches = held.batches(recipe_with(batch_size=128), epoch=0, epochs=2)
+    batches = map(held.unpack, held.batches(recipe_with(batch_size=128), epoch=0, epochs=2))
     assert [len(inputs["x"]) for inputs, _, _ in batches] == [128, 128, 128, 128, 88]
 
 
@@ -58,12 +59,24 @@ def test_rows_are_those_that_are_parsed_anew(trainer_world):
     )
     layout = BatchLayout((*job.manifest().stored, noise), {"group": (1.0, 2.0, 3.0)}, seed=5)
     shards, recipe = shard_files(job, "train"), recipe_with(batch_size=1_000)
-    (batch,) = HeldRows(shards, layout).batches(recipe, epoch=3)
+    held = HeldRows(shards, layout)
+    (batch,) = map(held.unpack, held.batches(recipe, epoch=3))
     (anew,) = training_batches(shards, layout, recipe, epoch=3)
     # It is drawn for a batch, not for its rows.
     np.testing.assert_array_equal(batch[0].pop("z"), anew[0].pop("z"))
     np.testing.assert_array_equal(table(batch), table(anew))
     assert len(set(batch[2]["group"].numpy())) > 2
+
+
+def test_a_batch_is_a_tensor_for_each_dtype_however_many_features_there_are(trainer_world):
+    job = trainer_world.job("packed")
+    layout = BatchLayout(job.manifest().stored, {})
+    held = HeldRows(shard_files(job, "train"), layout)
+    matrices, noise = next(iter(held.batches(recipe_with(batch_size=5), epoch=0)))
+    widths = {dtype: matrix.shape[1] for dtype, matrix in matrices.items()}
+    assert widths == {"int64": 7, "float32": 7, "uint8": 8 * 8 * 3}
+    assert noise == {}
+    assert held.unpack == HeldRows(shard_files(job, "validation"), layout).unpack
 
 
 def test_rows_are_held_that_fit_into_the_memory_for_data(files):
@@ -80,5 +93,6 @@ def test_pictures_count_as_they_are_decoded(tmp_path):
     shard = write_shard(tmp_path, "train-0.tfrecord", "train", "stored", [record] * 3)
     shards, layout = (ShardFile(tmp_path / shard.file, shard),), BatchLayout((picture, LABEL), {})
     assert not fit(shards, layout, recipe_with(shuffle_bytes=3 * (9 * 7 * 3 + 4) - 1))
-    (batch,) = HeldRows(shards, layout).batches(recipe_with(batch_size=3), epoch=0)
+    held = HeldRows(shards, layout)
+    (batch,) = map(held.unpack, held.batches(recipe_with(batch_size=3), epoch=0))
     np.testing.assert_array_equal(batch[0]["p"], np.stack([pixels] * 3))
