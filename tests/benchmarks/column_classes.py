@@ -21,12 +21,12 @@ from transforms.proposal.classes.profile import ColumnProfile
 _FOLDS = 5
 _LARGEST = 127  # of a weight and of a leaf: an int8
 _MOST_OF_TABLE = 100  # columns of one table that count in full; labels of one table are alike
-_ROUNDS, _SPLITS = 56, 11
+_ROUNDS, _SPLITS = 300, 11
 _TREES = {
     "objective": "multiclass",
     "num_class": len(CLASSES),
     "extra_trees": True,  # the best of random thresholds: 0.01 more accurate than the best of all
-    "learning_rate": 0.15,
+    "learning_rate": 0.05,
     "num_leaves": _SPLITS + 1,
     "min_data_in_leaf": 10,
     "bagging_fraction": 0.8,
