@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -85,7 +84,7 @@ class HeldRows:
         self.unpack = Packing(layout)
         self._layout = layout
         self._rows = count_rows(files)
-        self._matrices = _read(files, self.unpack, self._rows)
+        self._matrices = _read(files, self.unpack)
 
     def batches(
         self, recipe: Recipe, *, epoch: int, epochs: int = 1, first_batch: int = 0
@@ -118,7 +117,7 @@ class HeldRows:
         return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _read(files: Sequence[ShardFile], packing: Packing, rows: int) -> Tensors:
+def _read(files: Sequence[ShardFile], packing: Packing) -> Tensors:
     """Returns the stored values of all rows by dtype, [rows, W]."""
     stored = packing.layout.stored
     parts = raw_batches(files, _ROWS_AT_ONCE).map(
@@ -126,14 +125,6 @@ def _read(files: Sequence[ShardFile], packing: Packing, rows: int) -> Tensors:
         tf.data.AUTOTUNE,
         deterministic=True,
     )
-    held: dict[str, Any] = {
-        dtype: np.empty((rows, *spec.shape[1:]), dtype)
-        for dtype, spec in parts.element_spec.items()
-    }
-    start = 0
-    for part in parts.prefetch(tf.data.AUTOTUNE):
-        for dtype, values in part.items():
-            held[dtype][start : start + len(values)] = values
-        start += _ROWS_AT_ONCE
+    read = list(parts.prefetch(tf.data.AUTOTUNE))
     with tf.device("CPU"):  # where the batches are put together, also beside a GPU
-        return {dtype: tf.constant(held.pop(dtype)) for dtype in list(held)}
+        return {dtype: tf.concat([part[dtype] for part in read], axis=0) for dtype in read[0]}

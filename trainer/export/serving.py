@@ -30,6 +30,8 @@ from transforms.contract.workspace.manifest import (
 )
 
 _MOST_ROWS = 256  # at a time
+# As for any function: where a device lacks an operation, the CPU has it.
+_CONFIG = tf.compat.v1.ConfigProto(allow_soft_placement=True).SerializeToString()
 _LONGEST_REFUSAL = 300  # characters of what TensorFlow says
 _ANOTHER_VERSION = "Bring the export back from a copy, or use another version of the model."
 
@@ -62,6 +64,7 @@ class _Signature:
             args=[given[argument] for argument in self._arguments] + self._captured,
             Tout=self._dtypes,
             f=self._signature.name,
+            config_proto=_CONFIG,
         )
         return dict(zip(self._outputs, outputs, strict=True))
 

@@ -1,4 +1,4 @@
-"""Dropout by 16 random bits a number in place of 32, half of whose time is the drawing."""
+"""Dropout that draws 16 random bits for a number in place of 32: drawing is most of its work."""
 
 from __future__ import annotations
 

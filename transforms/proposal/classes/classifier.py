@@ -127,7 +127,7 @@ def shipped() -> Classifier:
 def column_class(column: ColumnProfile, classifier: Classifier | None = None) -> ColumnClass:
     """Returns the class of a column, by the shipped classifier or the one given.
 
-    It is the most probable one, where a category has to be less probable than others.
+    It is the most probable one; a category counts for more than its probability.
 
     Few of the labelled columns are lists or codes: a text with brackets and separators is a list,
     but not if it has keys with values, and in "k12" letters are no unit of a number.
