@@ -16,7 +16,7 @@ from trainer.data.stream import BatchLayout, evaluation_batches
 from trainer.network.encoders import encode
 from trainer.network.members import answer
 from trainer.network.model import build_model
-from trainer.network.sums import mean, total
+from trainer.network.sums import Beside, mean, total
 from trainer.recipe import recipe_of
 from trainer.training.epoch import traced
 from trainer.training.objectives import trainable
@@ -95,6 +95,18 @@ def test_no_sum_of_an_answer_with_its_members_has_its_order_from_the_threads(tra
     inputs, _, _ = next(iter(evaluation_batches(shard_files(job, "train"), layout, 16)))
     answers = tf.function(lambda given: answer(network, given, with_members=True))
     assert open_sums(lambda: answers(inputs)) == []
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_branch_begins_with_the_tensor_as_it_is_and_learns(jit_compile):
+    inputs = keras.Input((4,))
+    branch = keras.layers.LayerNormalization()(Beside()(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Add()([inputs, branch])))
+    model.compile("sgd", "mse", jit_compile=jit_compile)
+    before = model.get_weights()
+    model.fit(np.eye(4), np.ones(4), batch_size=3, verbose=0)
+    assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
+    np.testing.assert_array_equal(Beside()(np.eye(4), training=True), np.eye(4))
 
 
 def test_an_open_sum_is_found():
