@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -70,6 +71,16 @@ class OwnServer(SubprocessASGIServer):
             time.sleep(_LOOK_SECONDS)
             code = self.server_process.poll() if self.server_process else None
         threading.Thread(target=self._keep_up, daemon=True).start()
+
+    def find_available_port(self) -> int:
+        """Returns a port that is free.
+
+        Prefect draws one of a thousand: two servers that start at one moment may draw the same, and
+        the first one that answers would be taken for both.
+        """
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
 
     def stop(self) -> None:
         """Ends the server, for good."""

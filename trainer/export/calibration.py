@@ -20,6 +20,8 @@ from transforms.contract.workspace.manifest import TransformManifest
 WITHIN = 0.683  # the share of normal errors that lie within one standard deviation
 # Of the largest deviation: members that agree to the last bit are not infinitely sure.
 _SMALLEST_DEVIATION = 1e-6
+# The row that a factor is taken from is within it, too, where its answer is rounded another way.
+_ROUNDED = 1 + 1e-4
 _FACTORS = TypeAdapter(dict[str, float])
 
 
@@ -65,7 +67,7 @@ def calibrated(errors: np.ndarray, deviations: np.ndarray) -> float:
     least = max(_SMALLEST_DEVIATION * float(deviations.max()), float(np.finfo(np.float32).tiny))
     ratios = np.sort((errors / np.maximum(deviations, least)).ravel())
     rank = min(int(np.ceil((len(ratios) + 1) * WITHIN)), len(ratios))
-    return float(ratios[rank - 1])
+    return float(ratios[rank - 1]) * _ROUNDED
 
 
 def _errors(

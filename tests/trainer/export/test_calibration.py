@@ -27,6 +27,12 @@ def test_two_of_three_errors_lie_within_the_calibrated_spread():
     assert np.mean(errors <= factor * deviations) == pytest.approx(0.683, abs=1e-3)
 
 
+def test_the_row_that_the_factor_is_taken_from_is_within_however_it_is_rounded():
+    errors = np.arange(1.0, 18.0)
+    factor = calibrated(errors, np.ones(17))
+    assert np.sum(errors * (1 + 1e-6) <= factor) == 13
+
+
 def test_members_that_agree_on_a_row_are_not_infinitely_sure():
     factor = calibrated(np.array([1.0, 1.0, 1.0]), np.array([0.0, 1.0, 1.0]))
     assert np.isfinite(factor)
