@@ -22,7 +22,7 @@ from transforms.contract.workspace.manifest import StoredFeature
 _ROWS_AT_ONCE = 256  # are parsed
 
 
-def fit(files: Sequence[ShardFile], layout: BatchLayout, recipe: Recipe) -> bool:
+def can_be_held(files: Sequence[ShardFile], layout: BatchLayout, recipe: Recipe) -> bool:
     """Returns whether the rows, parsed, fit into the memory that the trainer has for data."""
     row_bytes = sum(s.row_bytes() for s in layout.stored if s.storage != "drawn")
     return count_rows(files) * row_bytes <= recipe.shuffle_bytes
@@ -82,9 +82,13 @@ class HeldRows:
 
     def __init__(self, files: Sequence[ShardFile], layout: BatchLayout) -> None:
         self.unpack = Packing(layout)
-        self._layout = layout
+        self._files = files
         self._rows = count_rows(files)
         self._matrices = _read(files, self.unpack)
+
+    def are_of(self, files: Sequence[ShardFile], layout: BatchLayout) -> bool:
+        """Returns whether these are the rows of such shards in such a layout."""
+        return self._files == files and self.unpack.layout == layout
 
     def batches(
         self, recipe: Recipe, *, epoch: int, epochs: int = 1, first_batch: int = 0
@@ -102,8 +106,9 @@ class HeldRows:
         """
         numbers = range(epoch, epoch + epochs)
         orders = [np.random.default_rng((recipe.seed, n)).permutation(self._rows) for n in numbers]
-        noise = tuple(s for s in self._layout.stored if s.storage == "drawn")
-        size, seed = recipe.batch_size, stream_seed(self._layout.seed, epoch)
+        layout = self.unpack.layout
+        noise = tuple(s for s in layout.stored if s.storage == "drawn")
+        size, seed = recipe.batch_size, stream_seed(layout.seed, epoch)
         with tf.device("CPU"):
             order = tf.constant(np.concatenate(orders))
 

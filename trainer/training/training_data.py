@@ -9,7 +9,7 @@ from functools import cached_property
 import tensorflow as tf
 
 from trainer.data.arrivals import Arrivals
-from trainer.data.held import HeldRows, fit
+from trainer.data.held import HeldRows, can_be_held
 from trainer.data.shards import ShardFile, count_rows, files_of, shard_files, verify
 from trainer.data.stream import BatchLayout, arriving_batches, readable_errors, training_batches
 from trainer.recipe import Recipe, recipe_of
@@ -37,7 +37,7 @@ class TrainingData:
         self._arrivals = Arrivals(job) if is_early else None
         self._verified: list[ShardFile] = []
         self._error: BraidError | None = None
-        self._held: tuple[tuple[tuple[ShardFile, ...], BatchLayout], HeldRows] | None = None
+        self._held: HeldRows | None = None
 
     @property
     def train(self) -> tuple[ShardFile, ...]:
@@ -88,18 +88,18 @@ class TrainingData:
         epochs = min(recipe.epochs_per_round, recipe.epochs - start.epoch)
         rows = count_rows(files) * epochs
         asked = {"epoch": start.epoch, "epochs": epochs, "first_batch": start.batches}
-        if not fit(files, layout, recipe):
+        if not can_be_held(files, layout, recipe):
             return EpochData(training_batches(files, layout, recipe, **asked), epochs, rows)
         held = self._holding(files, layout)
         return EpochData(held.batches(recipe, **asked), epochs, rows, unpack=held.unpack)
 
     def _holding(self, files: tuple[ShardFile, ...], layout: BatchLayout) -> HeldRows:
         """Returns the rows of some files, which stay in memory until others are asked for."""
-        if self._held is None or self._held[0] != (files, layout):
+        if self._held is None or not self._held.are_of(files, layout):
             self._held = None  # one after the other, as the memory is for one
             report_doing("reading the rows")
-            self._held = (files, layout), HeldRows(files, layout)
-        return self._held[1]
+            self._held = HeldRows(files, layout)
+        return self._held
 
     @contextmanager
     def readable_errors(self) -> Iterator[None]:

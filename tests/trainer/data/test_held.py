@@ -1,48 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from tests.trainer.data.numbered_rows import LABEL, LAYOUT
 from tests.trainer.world import example, recipe_with, write_shard
-from trainer.data.held import HeldRows, fit
+from trainer.data.held import HeldRows, can_be_held
 from trainer.data.shards import ShardFile, shard_files
 from trainer.data.stream import BatchLayout, training_batches
 from transforms.contract.workspace.manifest import StoredFeature
-
-
-@pytest.fixture(scope="module")
-def held(files):
-    return HeldRows(files, LAYOUT)
-
-
-def order(held, *, epoch, epochs=1, first_batch=0, **changes):
-    recipe = recipe_with(batch_size=32, **changes)
-    batches = held.batches(recipe, epoch=epoch, epochs=epochs, first_batch=first_batch)
-    batches = map(held.unpack, batches)
-    return np.concatenate([inputs["x"].numpy() for inputs, _, _ in batches]).astype(int).tolist()
-
-
-def test_an_epoch_has_every_row_once(held):
-    rows = order(held, epoch=0)
-    assert sorted(rows) == list(range(300))
-    assert len({row // 25 for row in rows[:32]}) >= 6  # mixed over all files
-
-
-def test_the_order_is_a_function_of_seed_and_epoch(held):
-    first = order(held, epoch=0)
-    assert order(held, epoch=0) == first
-    assert order(held, epoch=1) != first
-    assert order(held, epoch=0, seed=18) != first
-
-
-def test_epochs_of_a_round_follow_on_one_another_within_a_batch(held):
-    both = order(held, epoch=2, epochs=2)
-    assert both == order(held, epoch=2) + order(held, epoch=3)
-    assert order(held, epoch=2, epochs=2, first_batch=5) == both[5 * 32 :]
-    batches = map(held.unpack, held.batches(recipe_with(batch_size=128), epoch=0, epochs=2))
-    assert [len(inputs["x"]) for inputs, _, _ in batches] == [128, 128, 128, 128, 88]
 
 
 def table(batch):
@@ -80,8 +46,8 @@ def test_a_batch_is_a_tensor_for_each_dtype_however_many_features_there_are(trai
 
 
 def test_rows_are_held_that_fit_into_the_memory_for_data(files):
-    assert fit(files, LAYOUT, recipe_with(shuffle_bytes=300 * 8))
-    assert not fit(files, LAYOUT, recipe_with(shuffle_bytes=300 * 8 - 1))
+    assert can_be_held(files, LAYOUT, recipe_with(shuffle_bytes=300 * 8))
+    assert not can_be_held(files, LAYOUT, recipe_with(shuffle_bytes=300 * 8 - 1))
 
 
 def test_pictures_count_as_they_are_decoded(tmp_path):
@@ -92,7 +58,7 @@ def test_pictures_count_as_they_are_decoded(tmp_path):
     record = example({"p": tf.io.encode_png(pixels).numpy(), "y": np.float32(1)})
     shard = write_shard(tmp_path, "train-0.tfrecord", "train", "stored", [record] * 3)
     shards, layout = (ShardFile(tmp_path / shard.file, shard),), BatchLayout((picture, LABEL), {})
-    assert not fit(shards, layout, recipe_with(shuffle_bytes=3 * (9 * 7 * 3 + 4) - 1))
+    assert not can_be_held(shards, layout, recipe_with(shuffle_bytes=3 * (9 * 7 * 3 + 4) - 1))
     held = HeldRows(shards, layout)
     (batch,) = map(held.unpack, held.batches(recipe_with(batch_size=3), epoch=0))
     np.testing.assert_array_equal(batch[0]["p"], np.stack([pixels] * 3))

@@ -32,19 +32,6 @@ def order(files, *, epoch, epochs=1, first_batch=0, **changes):
     return np.concatenate([inputs["x"].numpy() for inputs, _, _ in batches]).astype(int).tolist()
 
 
-def test_an_epoch_has_every_row_once(files):
-    rows = order(files, epoch=0)
-    assert sorted(rows) == list(range(300))
-    assert rows != sorted(rows)
-
-
-def test_the_order_is_a_function_of_seed_and_epoch(files):
-    first = order(files, epoch=0)
-    assert order(files, epoch=0) == first
-    assert order(files, epoch=1) != first
-    assert order(files, epoch=0, seed=18) != first
-
-
 def test_a_small_buffer_still_mixes_files(files):
     rows = order(files, epoch=0, shuffle_bytes=1)
     assert sorted(rows) == list(range(300))
@@ -54,15 +41,6 @@ def test_a_small_buffer_still_mixes_files(files):
 def test_the_last_batch_is_shorter(files):
     batches = training_batches(files, LAYOUT, recipe_with(batch_size=128), epoch=0)
     assert [len(inputs["x"]) for inputs, _, _ in batches] == [128, 128, 44]
-
-
-def test_epochs_of_a_round_follow_on_one_another_within_a_batch(files):
-    both = order(files, epoch=2, epochs=2)
-    assert both == order(files, epoch=2) + order(files, epoch=3)
-    assert order(files, epoch=2, epochs=2, first_batch=5) == both[5 * 32 :]
-    recipe = recipe_with(batch_size=128)
-    batches = training_batches(files, LAYOUT, recipe, epoch=0, epochs=2)
-    assert [len(inputs["x"]) for inputs, _, _ in batches] == [128, 128, 128, 128, 88]
 
 
 def test_evaluation_reads_in_the_order_of_the_files(files):

@@ -96,6 +96,7 @@ def test_a_scored_series_may_be_short_have_holes_or_be_missing(finished: Any) ->
 def test_of_a_scored_series_the_first_steps_are_read(finished: Any) -> None:
     scorer, _ = finished
     longer = [[float(step), 1.0] for step in range(8)]  # the declared length is 6
-    beat = [[1.0, 2.0, 3.0, 4.0, 5.0]] * 2
-    prices = scorer.score({"track": [longer, longer[:6]], "beat": beat})["price"]
-    assert prices[0] == pytest.approx(prices[1], rel=1e-6)
+    beat = [[1.0, 2.0, 3.0, 4.0, 5.0]]
+    # Each alone: where a row lies in a batch may change its answer's last bit.
+    prices = [scorer.score({"track": [t], "beat": beat})["price"][0] for t in (longer, longer[:6])]
+    assert prices[0] == prices[1]
